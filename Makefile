@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: MIT
+#
+# `make help` lists the targets. In this tree require("net") is lua/net/init.lua and
+# require("net.core") is build/net/core.so; to run a program against it by hand:
+#
+#     eval "$(make env)"; lua5.4 bin/luanet examples/...
+#
+# Variables to set: CC CFLAGS CPPFLAGS LDFLAGS LUA LUA_CFLAGS BUILD, for install
+# PREFIX LUADIR LIBDIR BINDIR DESTDIR, for test SPEC (files) and BUSTED (options);
+# V=1 shows the compiler's command lines.
+
+# Not looked up before it is needed: `deps` may have to install it first.
+LUA ?= $(shell tools/find-lua.sh bin)
+LUA_CFLAGS ?= $(shell LUA='$(LUA)' tools/find-lua.sh cflags)
+LUA_VERSION = $(shell $(LUA) -e 'io.write(_VERSION:match("%d+%.%d+"))')
+CFLAGS ?= -O2 -g
+BUILD ?= build
+SPEC ?= spec
+PREFIX ?= /usr/local
+LUADIR ?= $(PREFIX)/share/lua/$(LUA_VERSION)
+LIBDIR ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
+BINDIR ?= $(PREFIX)/bin
+
+WARN = -Wall -Wextra -Wpedantic -Wshadow
+# Fortify needs an optimiser, and gets in the way of the sanitizers.
+FORTIFY = $(if $(findstring -fsanitize,$(CFLAGS)),,$(if $(filter -O1 -O2 -O3 -Os,$(CFLAGS)),\
+	-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
+BASE = -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -fstack-protector-strong -pthread
+ifeq ($(shell uname -s),Darwin)
+  BREW := $(shell brew --prefix 2>/dev/null)
+  export CPPFLAGS += -I$(BREW)/include
+  SHARED = -bundle -undefined dynamic_lookup -L$(BREW)/lib
+else
+  # nodelete: a resolver thread may still be running when Lua unloads its modules.
+  SHARED = -shared -Wl,-z,relro,-z,now,-z,nodelete
+endif
+
+CORE = $(BUILD)/net/core.so
+SRC = $(wildcard src/*.c)
+OBJ = $(SRC:src/%.c=$(BUILD)/obj/%.o)
+RUN_ENV = LUA='$(LUA)' LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
+	LUA_CPATH='$(CURDIR)/$(BUILD)/?.so;;'
+SHOW = $(if $(V),,@echo "$(notdir $(CC)) $@"; )
+BUSTED_RUN = tools/busted.lua $(BUSTED) $(SPEC)
+
+# -- What people type ------------------------------------------------------------
+
+all: $(CORE) ## build the library (in build/)
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-12s %s\n", $$1, $$2 }'
+
+deps: ## install what is missing to build, test and check
+	@tools/deps.sh build test check
+
+demo: all ## echo files, open 500 connections, and tell what happened
+	@$(RUN_ENV) $(LUA) bin/luanet examples/demo.lua
+
+test: deps-test all ## run the specs; SPEC=spec/x_spec.lua for one file
+	@$(RUN_ENV) $(LUA) $(BUSTED_RUN)
+
+CHECKS = check-gcc check-clang check-lua check-tidy check-cppcheck check-exports docs-check asan
+check: $(CHECKS) ## warnings, linters, exports, docs, then asan
+	@echo "check: all clean"
+
+# tools/asan-lua.sh makes the interpreter. It stands first in PATH, so that a spec that
+# starts lua5.4 gets the same one; a spec that builds a C host adds $NET_SANITIZE.
+ASAN = build/asan
+SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+ASAN_ENV = PATH='$(CURDIR)/$(ASAN)/bin':"$$PATH" NET_SANITIZE='$(SANITIZE)' \
+	ASAN_OPTIONS=detect_leaks=1:exitcode=99 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	LSAN_OPTIONS=suppressions='$(CURDIR)/tools/lsan.supp':print_suppressions=0
+asan: deps-check ## run the specs under AddressSanitizer and UBSan, leaks included
+	@$(MAKE) --no-print-directory BUILD=$(ASAN) CC=gcc CFLAGS='-O1 -g $(SANITIZE)' all
+	@tools/asan-lua.sh '$(LUA)' $(ASAN)/bin
+	@$(MAKE) --no-print-directory BUILD=$(ASAN) LUA='$(CURDIR)/$(ASAN)/bin/$(notdir $(LUA))' asan-run
+
+valgrind: deps-check all ## run the quick specs under valgrind
+	$(RUN_ENV) valgrind -q --leak-check=full --error-exitcode=1 \
+		--suppressions=tools/valgrind.supp $(LUA) tools/busted.lua --exclude-tags=slow $(BUSTED) $(SPEC)
+
+install: all ## install below PREFIX (/usr/local), or LUADIR, LIBDIR, BINDIR
+	install -d '$(DESTDIR)$(LUADIR)/net' '$(DESTDIR)$(LIBDIR)/net' '$(DESTDIR)$(BINDIR)'
+	install -m 644 lua/net/*.lua '$(DESTDIR)$(LUADIR)/net'
+	install -m 755 $(CORE) '$(DESTDIR)$(LIBDIR)/net'
+	sed '1s|.*|#!$(LUA)|' bin/luanet >'$(DESTDIR)$(BINDIR)/luanet'
+	chmod 755 '$(DESTDIR)$(BINDIR)/luanet'
+
+docs: deps-build ## make docs/api.md from lua/net/meta.lua
+	@$(LUA) tools/docs.lua
+
+docs-check: deps-build ## check that all that is public is documented
+	@test ! -e tools/docs.lua || $(RUN_ENV) $(LUA) tools/docs.lua --check
+
+bench: all ## measure against others
+	@$(RUN_ENV) $(LUA) bin/luanet bench/run.lua
+
+clean: ## remove what was built
+	rm -rf build net src/*.o
+
+format: ## lay out the C sources
+	clang-format -i src/*.[ch]
+
+env: ## print the settings with which Lua finds this tree
+	@echo export $(subst ;,\;,$(RUN_ENV))
+
+# -- How it is done --------------------------------------------------------------
+
+$(CORE): $(OBJ)
+	@mkdir -p $(@D)
+	$(SHOW)$(CC) $(CFLAGS) $(SHARED) -o $@ $^ $(LDFLAGS) -lev -pthread
+
+$(BUILD)/obj/%.o: src/%.c Makefile | deps-build
+	@mkdir -p $(@D)
+	$(SHOW)$(CC) $(BASE) $(WARN) $(WERROR) $(FORTIFY) $(LUA_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(OBJ:.o=.d)
+
+# One after the other, as two package managers at once would lock each other out.
+deps-build:
+	@tools/deps.sh build
+deps-test: deps-build
+	@tools/deps.sh test
+deps-check: deps-test
+	@tools/deps.sh check
+
+check-gcc check-clang: check-%: deps-check
+	@$(MAKE) --no-print-directory BUILD=build/$@ CC=$* WERROR=-Werror all
+
+check-lua: deps-check
+	luacheck -q $(wildcard lua spec examples bench tools) bin/luanet
+
+check-tidy: deps-check
+	clang-tidy --quiet $(SRC) -- $(BASE) $(WARN) $(LUA_CFLAGS) $(CPPFLAGS)
+
+check-cppcheck: deps-check
+	cppcheck -q --std=c11 --enable=warning,performance,portability --inline-suppr \
+		--error-exitcode=1 --suppress=missingIncludeSystem --suppress=toomanyconfigs src
+
+check-exports: all
+	test "$$(nm -D --defined-only $(CORE) | awk '{ print $$3 }')" = luaopen_net_core
+
+asan-run:
+	@$(RUN_ENV) $(ASAN_ENV) $(LUA) $(BUSTED_RUN)
+
+list-checks:
+	@echo $(CHECKS)
+
+.PHONY: all help deps demo test check asan valgrind install docs docs-check bench clean format \
+	env deps-build deps-test deps-check $(CHECKS) asan-run list-checks

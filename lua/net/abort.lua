@@ -1,0 +1,301 @@
+-- SPDX-License-Identifier: MIT
+
+--- net.abort - AbortController and AbortSignal.
+--
+-- A signal is a plain table: `aborted`, `reason`, `onabort`. Its one event,
+-- "abort", comes at most once, inside `controller:abort()`, with a table
+-- {type = "abort", target = signal}. Listeners are added as to an EventTarget
+-- (`addEventListener`, one function only once) or as to an emitter (`on`); each
+-- is called whatever the others do, and an error of one is uncaught on a tick.
+
+local core = require("net.core")
+local errors = require("net.errors")
+local events = require("net.events")
+local timers = require("net.timers")
+local validate = require("net.validate")
+
+local ABORT_CODE, TIMEOUT_CODE = 20, 23 -- DOMException's
+
+local abort = {}
+
+---@class net.AbortSignal
+---@field aborted boolean
+---@field reason any
+---@field onabort? fun(event: table)
+local AbortSignal = events.EventEmitter.extend({ __name = "AbortSignal" })
+
+---@class net.AbortController
+---@field signal net.AbortSignal
+local AbortController = { __name = "AbortController" }
+AbortController.__index = AbortController
+
+local function new_signal()
+  local signal = setmetatable({ aborted = false }, AbortSignal)
+  core.events(signal, true).max = 0 -- any number of listeners
+  return signal
+end
+
+local function abort_reason(...)
+  local reason = ...
+  if reason == nil then
+    reason = errors.new("AbortError", "This operation was aborted", ABORT_CODE)
+  end
+  return reason
+end
+
+-- The event
+
+--- The entries of "abort", in order; see net.events for what they are.
+local function entries_of(signal)
+  local array = core.events(signal)
+  for i = 1, #array, 2 do
+    if array[i] == "abort" then
+      local entries = array[i + 1]
+      local single = type(entries) ~= "table" or getmetatable(entries) == core.once_metatable
+      return single and { entries } or entries
+    end
+  end
+  return {}
+end
+
+--- Calls one listener; its error must not keep the next from being called.
+local function call(fn, event)
+  local ok, err = pcall(fn, event)
+  if not ok then
+    core.tick(error, err, 0)
+  end
+end
+
+local function dispatch(signal)
+  local event = { type = "abort", target = signal }
+  for _, entry in ipairs(entries_of(signal)) do
+    local fn = entry
+    if type(entry) == "table" then
+      fn = entry[1]
+      if not entry.keep then
+        core.unlisten(signal, "abort", entry)
+      end
+    end
+    call(fn, event)
+  end
+end
+
+--- The composites of a signal, oldest first.
+local function dependents_of(signal)
+  local list = {}
+  for dependent in pairs(signal.dependents or {}) do
+    list[#list + 1] = dependent
+  end
+  table.sort(list, function(a, b) return a.order < b.order end)
+  return list
+end
+
+local function mark(signal, reason)
+  signal.aborted, signal.reason = true, reason
+  for _, source in ipairs(signal.sources or {}) do
+    source.dependents[signal] = nil
+    source.held[signal] = nil
+  end
+end
+
+--- Marks the signal and its composites, then tells each: a listener finds every
+--- one of them aborted.
+local function abort_signal(signal, reason)
+  if signal.aborted then
+    return
+  end
+  local told = dependents_of(signal)
+  table.insert(told, 1, signal)
+  for _, each in ipairs(told) do
+    mark(each, reason)
+  end
+  for _, each in ipairs(told) do
+    dispatch(each)
+  end
+end
+
+-- AbortSignal
+
+local function check_event(kind, listener)
+  if kind == nil or listener == nil then
+    errors.raise("ERR_MISSING_ARGS", 3, "type", "listener")
+  elseif type(listener) ~= "function" then
+    errors.raise("ERR_INVALID_ARG_TYPE", 3, "listener", "EventListener", listener)
+  end
+end
+
+--- Adds a listener, unless it is there already.
+---@param kind "abort"
+---@param listener fun(event: table)
+---@param options? {once: boolean}
+function AbortSignal:addEventListener(kind, listener, options)
+  check_event(kind, listener)
+  if self:listenerCount(kind, listener) > 0 then
+    return
+  elseif type(options) == "table" and options.once then
+    self:once(kind, listener)
+  else
+    self:on(kind, listener)
+  end
+end
+
+---@param kind "abort"
+---@param listener fun(event: table)
+function AbortSignal:removeEventListener(kind, listener)
+  check_event(kind, listener)
+  self:off(kind, listener)
+end
+
+--- Raises the reason, if the signal is aborted.
+function AbortSignal:throwIfAborted()
+  if self.aborted then
+    errors.throw(self.reason, 2)
+  end
+end
+
+--- The listener behind the field `onabort`, in its place among the others.
+function AbortSignal:__newindex(key, value)
+  if key ~= "onabort" then
+    rawset(self, key, value)
+    return
+  end
+  local slot = rawget(self, "_onabort")
+  if not slot then
+    slot = {}
+    rawset(self, "_onabort", slot)
+    core.listen_hidden(self, "abort", function(event)
+      if type(slot.fn) == "function" then
+        slot.fn(event)
+      end
+    end, "keep")
+  end
+  slot.fn = value
+end
+
+function AbortSignal:__index(key)
+  if key == "onabort" then
+    local slot = rawget(self, "_onabort")
+    return slot and slot.fn
+  end
+  return AbortSignal[key]
+end
+
+AbortSignal.__tostring = function()
+  return "[object AbortSignal]"
+end
+
+--- What hangs off the class, not off signals.
+local class = {}
+
+--- A signal that is aborted already.
+---@param ... any the reason; an AbortError if left out
+---@return net.AbortSignal
+function class.abort(...)
+  local signal = new_signal()
+  signal.aborted, signal.reason = true, abort_reason(...)
+  return signal
+end
+
+--- A signal that aborts by itself, with a TimeoutError; its timer does not hold
+--- the loop.
+---@param ms integer milliseconds
+---@return net.AbortSignal
+function class.timeout(ms)
+  validate.uint32(ms, "delay")
+  local signal = new_signal()
+  timers.setTimeout(function()
+    abort_signal(signal, errors.new("TimeoutError",
+      "The operation was aborted due to timeout", TIMEOUT_CODE))
+  end, ms):unref()
+  return signal
+end
+
+local function check_signals(signals)
+  if type(signals) ~= "table" or getmetatable(signals) == AbortSignal then
+    errors.throw(errors.new("TypeError", "signals cannot be converted to sequence.",
+      "ERR_INVALID_ARG_TYPE"), 3)
+  end
+  for i, signal in ipairs(signals) do
+    if getmetatable(signal) ~= AbortSignal then
+      errors.throw(errors.new("TypeError", ("signals[%d] is not of type AbortSignal."):format(i - 1),
+        "ERR_INVALID_ARG_TYPE"), 3)
+    end
+  end
+end
+
+local WEAK_KEYS = { __mode = "k" }
+local made = 0 -- composites so far, for their order
+
+--- A source knows its composites weakly, so that a signal which lives as long as
+--- the program does not collect one for each connection; but it holds those that
+--- somebody listens to.
+local function depend(signal, source)
+  source.dependents = source.dependents or setmetatable({}, WEAK_KEYS)
+  source.held = source.held or {}
+  source.dependents[signal] = true
+  table.insert(signal.sources, source)
+end
+
+local function hold_while_heard(signal)
+  local function set(value)
+    for _, source in ipairs(signal.sources) do
+      source.held[signal] = value
+    end
+  end
+  core.listen_hidden(signal, "newListener", function()
+    set(not signal.aborted or nil)
+  end, "keep")
+  core.listen_hidden(signal, "removeListener", function()
+    set(signal:listenerCount("abort") > 0 and not signal.aborted or nil)
+  end, "keep")
+end
+
+--- A signal that aborts with the first of several, and with its reason.
+---@param signals net.AbortSignal[]
+---@return net.AbortSignal
+function class.any(signals)
+  check_signals(signals)
+  for _, source in ipairs(signals) do
+    if source.aborted then
+      return class.abort(source.reason)
+    end
+  end
+  local signal = new_signal()
+  made = made + 1
+  signal.order, signal.sources = made, {}
+  for _, source in ipairs(signals) do
+    -- Of a composite its sources count, so that they all abort at once.
+    for _, origin in ipairs(source.sources or { source }) do
+      depend(signal, origin)
+    end
+  end
+  hold_while_heard(signal)
+  return signal
+end
+
+abort.AbortSignal = setmetatable(class, {
+  __call = function()
+    errors.raise("ERR_ILLEGAL_CONSTRUCTOR", 2)
+  end,
+})
+
+-- AbortController
+
+--- Aborts the signal, once.
+---@param ... any the reason; an AbortError if left out
+function AbortController:abort(...)
+  abort_signal(self.signal, abort_reason(...))
+end
+
+AbortController.__tostring = function()
+  return "[object AbortController]"
+end
+
+--- `AbortController()` makes one: `signal`, and `abort` to pull it.
+abort.AbortController = setmetatable({}, {
+  __call = function()
+    return setmetatable({ signal = new_signal() }, AbortController)
+  end,
+})
+
+return abort

@@ -1,0 +1,68 @@
+-- SPDX-License-Identifier: MIT
+
+--- net.args - the argument forms of connect and listen, folded into one.
+--
+-- Pure: opens nothing, checks nothing, and leaves the caller's table untouched.
+-- What is wrong with a port or a path is found by those who use it, since they
+-- know under which name to complain.
+
+local validate = require("net.validate")
+
+local args = {}
+
+--- Whether a value names a Unix socket: a string that JavaScript would not read
+--- as a number >= 0. "80" and " 0x50 " are ports, and so is "".
+---@param value any
+---@return boolean
+function args.is_path(value)
+  if type(value) ~= "string" then
+    return false
+  end
+  local number = validate.tonumber_js(value)
+  return number < 0 or number ~= number
+end
+
+--- The options that a first argument stands for, and a host behind it.
+local function options_of(first, second)
+  if type(first) == "table" or type(first) == "userdata" then
+    return first
+  elseif args.is_path(first) then
+    return { path = first }
+  end
+  return { port = first, host = type(second) == "string" and second or nil }
+end
+
+--- Folds the argument forms into one options table.
+---
+---     normalize()                              -- {}
+---     normalize(options [, callback])          -- the caller's own table
+---     normalize(path [, callback])             -- {path =}
+---     normalize(port [, host] [, callback])    -- {port =, host =}
+---
+--- The last argument, if it is a function, is the callback, whatever stands
+--- between: the number of arguments counts, holes included. It is also the port
+--- if it is the only one.
+---@param ... any
+---@return table options
+---@return function? callback
+function args.normalize(...)
+  local count = select("#", ...)
+  if count == 0 then
+    return {}
+  end
+  local last = select(count, ...)
+  return options_of(...), type(last) == "function" and last or nil
+end
+
+--- `value >>> 0` of JavaScript: the number modulo 2^32, without its fraction.
+---@param value number
+---@return integer
+function args.uint32(value)
+  if value ~= value or value == math.huge or value == -math.huge then
+    return 0
+  end
+  local whole = value >= 0 and value // 1 or -(-value // 1)
+  return math.tointeger(whole % 0x100000000)
+end
+
+return args

@@ -1,0 +1,198 @@
+--- net.pipe - pipe and unpipe (semantics 4.4).
+---
+--- The destination is a socket or any emitter with `write` and `finish` (or
+--- `["end"]`). The listeners that hold a pipe together are hidden: nobody's
+--- listenerCount sees them. Where several destinations are slow the source waits
+--- for all of them.
+
+local core = require("net.core")
+
+local stream = core.stream
+local methods = core.Socket.methods
+
+--- Listens without being seen, if the emitter is one of ours.
+local function listen(emitter, event, fn, kind)
+  if emitter.on == methods.on then
+    core.listen_hidden(emitter, event, fn, kind)
+  elseif kind == "once" then
+    emitter:once(event, fn)
+  elseif kind == "first" then
+    emitter:prependListener(event, fn)
+  else
+    emitter:on(event, fn)
+  end
+end
+
+local function unlisten(emitter, event, fn)
+  if emitter.on == methods.on then
+    core.unlisten(emitter, event, fn)
+  else
+    emitter:off(event, fn)
+  end
+end
+
+--- Does anybody at all, hidden or not, listen to the event?
+local function is_listened(emitter, event)
+  if emitter.on ~= methods.on then
+    return emitter:listenerCount(event) > 0
+  end
+  local events = core.events(emitter) or {}
+  for i = 1, #events, 2 do
+    if events[i] == event then
+      return true
+    end
+  end
+  return false
+end
+
+local function finish(dest)
+  local method = dest.finish or dest["end"]
+  method(dest)
+end
+
+--- The pipes of a source: a list of destinations, and the set of slow ones.
+local function pipes_of(src)
+  local private = stream.private(src)
+  private.pipes = private.pipes or { waiting = {} }
+  return private.pipes
+end
+
+local function index_of(list, value)
+  for i, v in ipairs(list) do
+    if v == value then
+      return i
+    end
+  end
+end
+
+--- One write of the pipe; an exception out of a foreign destination destroys it.
+local function write(dest, chunk)
+  if stream.is_socket(dest) then
+    return dest:write(chunk)
+  end
+  local ok, result = pcall(dest.write, dest, chunk)
+  if not ok then
+    dest:destroy(result)
+    return true
+  end
+  return result
+end
+
+--- Sends what arrives to `dest`, as fast as it takes it; at 'end' `dest` is
+--- ended too.
+---@param dest net.Socket|table anything with write, finish and events
+---@param options? {end: boolean} `{["end"] = false}` leaves `dest` open
+---@return net.Socket|table dest
+function methods:pipe(dest, options)
+  local src, pipes = self, pipes_of(self)
+  local ends = not (type(options) == "table" and options["end"] == false)
+  local listeners, awaits_drain, is_clean = {}, false, false
+
+  local function add(emitter, event, kind, fn)
+    listeners[#listeners + 1] = { emitter, event, fn }
+    listen(emitter, event, fn, kind)
+  end
+
+  local function unpipe()
+    src:unpipe(dest)
+  end
+
+  local function on_drain()
+    pipes.waiting[dest] = nil
+    if not next(pipes.waiting) and is_listened(src, "data") then
+      src:resume()
+    end
+  end
+
+  local function wait_for_drain()
+    if not is_clean then
+      pipes.waiting[dest] = true
+      src:pause()
+    end
+    if not awaits_drain then
+      awaits_drain = true
+      add(dest, "drain", "keep", on_drain)
+    end
+  end
+
+  local function clean_up()
+    is_clean = true
+    for _, l in ipairs(listeners) do
+      unlisten(l[1], l[2], l[3])
+    end
+    if awaits_drain and pipes.waiting[dest] then
+      on_drain()
+    end
+  end
+
+  local function on_end()
+    if ends then
+      finish(dest)
+    else
+      unpipe()
+    end
+  end
+
+  pipes[#pipes + 1] = dest
+  if self.readableEnded then
+    core.tick(on_end)
+  else
+    add(src, "end", "once", on_end)
+  end
+  add(dest, "unpipe", "keep", function(source, info)
+    if source == src and info and not info.hasUnpiped then
+      info.hasUnpiped = true
+      clean_up()
+    end
+  end)
+  add(src, "data", "keep", function(chunk)
+    if write(dest, chunk) == false then
+      wait_for_drain()
+    end
+  end)
+  add(dest, "error", "first", function(err)
+    unpipe()
+    if not is_listened(dest, "error") then
+      dest:emit("error", err)
+    end
+  end)
+  add(dest, "close", "once", unpipe)
+  add(dest, "finish", "once", unpipe)
+
+  dest:emit("pipe", src)
+  if dest.writableNeedDrain then
+    wait_for_drain()
+  elseif not src.readableFlowing then
+    src:resume()
+  end
+  return dest
+end
+
+--- Ends the pipe to `dest`, or all pipes; the source is paused after its last.
+---@param dest? net.Socket|table
+---@return net.Socket self
+function methods:unpipe(dest)
+  local pipes = pipes_of(self)
+  if dest == nil then
+    local all = table.move(pipes, 1, #pipes, 1, {})
+    for i = #pipes, 1, -1 do
+      pipes[i] = nil
+    end
+    if #all > 0 then
+      self:pause()
+    end
+    for _, d in ipairs(all) do
+      d:emit("unpipe", self, { hasUnpiped = false })
+    end
+    return self
+  end
+  local i = index_of(pipes, dest)
+  if i then
+    table.remove(pipes, i)
+    if #pipes == 0 then
+      self:pause()
+    end
+    dest:emit("unpipe", self, { hasUnpiped = false })
+  end
+  return self
+end

@@ -1,0 +1,260 @@
+-- SPDX-License-Identifier: MIT
+
+--- net.process - this process: ticks, signals, warnings, its end.
+--
+-- `process` is an emitter, so `on` and the like take a colon; its functions are
+-- called with a dot, as in Node: `process.nextTick(fn)`, `process.exit(1)`.
+--
+-- A signal is an event named after it. The first listener starts the watcher
+-- (src/signal.c), the removal of the last brings the default disposition back.
+-- Both are learned from hidden listeners for "newListener" and "removeListener",
+-- which nobody counts and `removeAllListeners` leaves alone.
+--
+-- Events: a signal's name (name, number); "uncaughtExceptionMonitor" and
+-- "uncaughtException" (err, origin); "warning" (warning); "beforeExit" (code)
+-- when the launcher has run out of work, "exit" (code) before the end.
+
+local core = require("net.core")
+local errors = require("net.errors")
+local events = require("net.events")
+local inspect = require("net.inspect")
+local validate = require("net.validate")
+
+local signals = core.signals
+
+local process
+
+-- Signals
+
+local names_of = {} -- number -> names that have listeners; some have two names
+
+local function add_name(name)
+  local number = signals[name]
+  local names = names_of[number] or {}
+  names_of[number] = names
+  if not names[name] then
+    core.signal_start(process, number)
+    names[name] = true
+  end
+end
+
+local function remove_name(name)
+  local number = signals[name]
+  local names = names_of[number]
+  if not names or process:listenerCount(name) > 0 then
+    return
+  end
+  names[name] = nil
+  if not next(names) then
+    core.signal_stop(process, number)
+  end
+end
+
+local function on_signal(number)
+  for name in pairs(names_of[number]) do
+    process:emit(name, name, number)
+  end
+end
+
+process = core.process(on_signal)
+
+core.listen_hidden(process, "newListener", function(event)
+  if signals[event] then
+    add_name(event)
+  end
+end, "first")
+
+core.listen_hidden(process, "removeListener", function(event)
+  if signals[event] then
+    remove_name(event)
+  end
+end, "first")
+
+-- Uncaught errors
+
+--- Offers an error to the listeners; whether there was one that took it.
+local function uncaught(err)
+  process:emit("uncaughtExceptionMonitor", err, "uncaughtException")
+  return process:emit("uncaughtException", err, "uncaughtException")
+end
+
+core.on_uncaught(uncaught)
+
+-- Functions
+
+local functions = core.Process.methods
+
+--- Calls `fn(...)` when the current callback is over, before anything else.
+---@type fun(fn: function, ...: any)
+functions.nextTick = core.tick
+
+local function signal_number(signal)
+  local number = type(signal) == "number" and math.tointeger(signal) or signals[signal]
+  if not number then
+    errors.raise("ERR_UNKNOWN_SIGNAL", 3, signal)
+  end
+  return number
+end
+
+--- Sends a signal.
+---@param pid integer
+---@param signal? string|integer "SIGTERM" if left out; 0 only looks whether there is such a process
+---@return true
+function functions.kill(pid, signal)
+  local number = math.tointeger(validate.tonumber_js(pid))
+  if not number or number < -2 ^ 31 or number >= 2 ^ 31 then
+    errors.raise("ERR_INVALID_ARG_TYPE", 2, "pid", "number", pid)
+  end
+  local err = core.kill(number, signal_number(signal or "SIGTERM"))
+  if err < 0 then
+    errors.throw(errors.system(err, "kill"), 2)
+  end
+  return true
+end
+
+-- Warnings
+
+local function print_warning(warning)
+  if process.noWarnings then
+    return
+  end
+  local code = type(warning.code) == "string" and ("[%s] "):format(warning.code) or ""
+  local detail = type(warning.detail) == "string" and "\n" .. warning.detail or ""
+  io.stderr:write(("(lua:%d) %s%s%s\n"):format(process.pid, code, tostring(warning), detail))
+end
+
+local function warn(warning)
+  print_warning(warning)
+  process:emit("warning", warning)
+end
+
+local function new_warning(message, kind, code, detail)
+  if kind ~= nil then
+    validate.string(kind, "type")
+  end
+  if code ~= nil then
+    validate.string(code, "code")
+  end
+  local fields = { detail = type(detail) == "string" and detail or nil }
+  return errors.new(kind or "Warning", message, code, fields)
+end
+
+--- Warns on the next tick: one line on stderr, `(lua:PID) Type: message`, and
+--- the event "warning". `process.noWarnings = true`, or the environment's
+--- NET_NO_WARNINGS, leaves the line out.
+---
+---     emitWarning(message [, type [, code]])
+---     emitWarning(message, { type =, code =, detail = })
+---     emitWarning(err)
+---@param warning string|net.Error
+---@param kind? string|table its name; "Warning" if left out
+---@param code? string
+function functions.emitWarning(warning, kind, code)
+  local detail
+  if type(kind) == "table" then
+    kind, code, detail = kind.type, kind.code, kind.detail
+  end
+  if type(warning) == "string" then
+    warning = new_warning(warning, kind, code, detail)
+  elseif not errors.is_error(warning) then
+    errors.raise("ERR_INVALID_ARG_TYPE", 2, "warning", { "string", "Error" }, warning)
+  end
+  core.tick(warn, warning)
+end
+
+-- The end
+
+local exit_code          -- what process.exitCode says
+local exiting = false    -- "exit" has been emitted
+
+local function check_code(code)
+  local number = type(code) == "string" and code ~= "" and validate.tonumber_js(code) or code
+  if type(number) ~= "number" or number ~= number then
+    errors.raise("ERR_INVALID_ARG_TYPE", 4, "code", "number", code)
+  end
+  return validate.integer(number, "code")
+end
+
+function core.Process.getters.exitCode()
+  return exit_code
+end
+
+function core.Process.setters.exitCode(_, code)
+  exit_code = code ~= nil and check_code(code) or nil
+end
+
+function core.Process.getters.pid()
+  return core.pid()
+end
+
+--- Emits "exit", once. An error of a listener is uncaught: it is offered to
+--- whoever listens, or printed, and then the code is 1.
+local function emit_exit()
+  if exiting then
+    return
+  end
+  exiting = true
+  local trace
+  local ok, err = xpcall(process.emit, function(e)
+    trace = debug.traceback(tostring(e), 2)
+    return e
+  end, process, "exit", exit_code or 0)
+  local fine, taken = ok or pcall(uncaught, err)
+  if not ok and not (fine and taken) then
+    io.stderr:write(trace, "\n")
+    exit_code = 1
+  end
+end
+
+--- Ends the process now: emits "exit", hands what was written to sockets to the
+--- kernel as far as that takes it, and flushes files. Nothing else is closed or
+--- waited for, and the Lua state is not closed either, as this may be called
+--- from any depth; the system takes back what it lent.
+---@param ... integer? the exit code; process.exitCode, or 0, if left out
+function functions.exit(...)
+  if select("#", ...) > 0 then
+    process.exitCode = (...)
+  end
+  emit_exit()
+  core.flush()
+  os.exit(exit_code or 0)
+end
+
+--- For a launcher, after net.run() has come back: emits "beforeExit" as long as
+--- its listeners find new work, which is done, and then "exit". With a code, as
+--- after an uncaught error, there is no "beforeExit".
+---@param code? integer
+---@return integer code for os.exit
+function functions.finish(code)
+  if code then
+    exit_code = code
+  end
+  while not code and core.alive() == 0 do
+    core.tick(function()
+      process:emit("beforeExit", exit_code or 0)
+      core.stop() -- run() shall only drain the ticks, and tell what is left
+    end)
+    if not core.run() or core.run() then
+      break -- nothing new, or stopped in the middle of it
+    end
+  end
+  emit_exit()
+  core.flush()
+  return exit_code or 0
+end
+
+process.noWarnings = (os.getenv("NET_NO_WARNINGS") or "") ~= ""
+
+-- Listeners that look like a leak, see src/emitter.c
+
+core.on_many_listeners(function(emitter, event, count)
+  local message = ("Possible EventEmitter memory leak detected. %d %s listeners added to [%s]. "
+    .. "MaxListeners is %s. Use emitter.setMaxListeners() to increase limit"):format(
+    count, tostring(event), inspect.class_name(emitter),
+    inspect.number(events.getMaxListeners(emitter)))
+  process.emitWarning(errors.new("MaxListenersExceededWarning", message, nil, {
+    emitter = emitter, type = event, count = count,
+  }))
+end)
+
+return process

@@ -1,0 +1,373 @@
+-- SPDX-License-Identifier: MIT
+
+--- net.server - net.createServer, and what net.Server does besides accepting.
+--
+-- The object is src/server.c's userdata; accepting, counting and the fields are
+-- there. Here are the forms of `listen`, its checks in Node's order and words,
+-- the look-up of hosts, `close`, and the events that a listen ends in. The next
+-- `listen` or `close` drops a look-up that is still under way.
+--
+-- Everything that fails because of the world (the address is taken, the
+-- directory is missing) is told on a tick as 'error', and leaves the server
+-- ready for another `listen`. What is wrong in the call itself raises. Either
+-- way the callback of that `listen` stays, as in Node: it waits for 'listening'.
+
+local core = require("net.core")
+local args = require("net.args")
+local dns = require("net.dns")
+local errors = require("net.errors")
+local options = require("net.options")
+local validate = require("net.validate")
+
+local BACKLOG = 511 -- connections; Linux makes it 512
+local ANY6, ANY4 = "::", "0.0.0.0"
+local USER = 2 -- where a stack starts: at the caller of the public function
+local READ_ALL, WRITE_ALL = tonumber("444", 8), tonumber("222", 8)
+
+local native = core.server
+local methods = core.Server.methods
+local is_listening = core.Server.getters.listening
+local count_connections = core.Server.getters.connections
+local truthy = options.truthy
+
+-- Server -> the look-up that its listen waits for: { request = … }.
+local lookups = setmetatable({}, { __mode = "k" })
+
+-- What a listen ends in
+
+local function emit_error(self, err)
+  self:emit("error", err)
+end
+
+local function emit_listening(self)
+  if is_listening(self) then -- not closed meanwhile
+    self:emit("listening")
+  end
+end
+
+--- Tells on a tick how listening went. 'port' is -1 where there is none.
+local function finish(self, ok, errno, address, port)
+  if ok then
+    core.tick(emit_listening, self)
+  else
+    core.tick(emit_error, self, errors.listen(errno, address, port))
+  end
+  return self
+end
+
+-- TCP
+
+--- Listens on one address; `o` are the options of `listen`, read.
+local function listen_on(self, ip, port, o)
+  return native.listen_tcp(self, ip, port, o.backlog, o.ipv6Only, o.reusePort)
+end
+
+--- Listens on all addresses: both families if the system can, else IPv4.
+local function listen_on_any(self, port, o)
+  local ok, errno, step = listen_on(self, ANY6, port, o)
+  if ok or step ~= "bind" then
+    return finish(self, ok, errno, ANY6, port)
+  end
+  ok, errno = listen_on(self, ANY4, port, o)
+  return finish(self, ok, errno, ANY4, port)
+end
+
+--- The address to use of those a name has: the first that is no IPv6 link-local
+--- one, which would need a zone.
+local function choose(addresses)
+  for _, entry in ipairs(addresses) do
+    if not entry.address:lower():find("^fe[89ab]%x:") then
+      return entry.address
+    end
+  end
+  return addresses[1].address
+end
+
+local function forget_lookup(self)
+  local lookup = lookups[self]
+  lookups[self] = nil
+  if lookup and lookup.request then
+    lookup.request:cancel()
+  end
+end
+
+local function listen_on_host(self, host, port, o)
+  local lookup = {}
+  lookups[self] = lookup
+  lookup.request = dns.lookup(host, { all = true }, function(err, addresses)
+    if lookups[self] ~= lookup then
+      return
+    end
+    lookups[self] = nil
+    if err then
+      self:emit("error", err)
+    else
+      local ip = choose(addresses)
+      local ok, errno = listen_on(self, ip, port, o)
+      finish(self, ok, errno, ip, port)
+    end
+  end)
+  return self
+end
+
+local function listen_tcp(self, given, o)
+  local port = validate.port(given.port, "options.port")
+  if o.reusePort then
+    given.exclusive = true -- Node writes it into the caller's table, too
+  end
+  if o.host then
+    return listen_on_host(self, o.host, port, o)
+  end
+  return listen_on_any(self, port, o)
+end
+
+-- Unix sockets
+
+local function file_mode(o)
+  local read = o.readableAll == true and READ_ALL or 0
+  local write = o.writableAll == true and WRITE_ALL or 0
+  return read | write ~= 0 and read | write or nil
+end
+
+local function check_path(given, o)
+  local start = o.path:sub(1, 4)
+  if start == "\\\\.\\" or start == "\\\\?\\" then
+    errors.raise("ERR_INVALID_ARG_VALUE", 1, "options.path", o.path,
+      "must not be a Windows named pipe on this system")
+  elseif o.path:byte() == 0 and (o.readableAll or o.writableAll) then
+    errors.raise("ERR_INVALID_ARG_VALUE", 1, "options", given,
+      "can not set readableAll or writableAllt to true when path is abstract unix socket")
+  end
+end
+
+local function listen_unix(self, given, o)
+  check_path(given, o)
+  local ok, errno, step = native.listen_unix(self, o.path, o.backlog, file_mode(o))
+  if step == "chmod" then
+    errors.throw(errors.system(errno, "uv_pipe_chmod"))
+  end
+  return finish(self, ok, errno, o.path, -1)
+end
+
+-- Descriptors and handles of others
+
+local function listen_shared(self, handle, backlog)
+  local ok, errno = native.listen_shared(self, handle, backlog or BACKLOG)
+  return finish(self, ok, errno, nil, -1)
+end
+
+--- What is no descriptor of a stream is told as EINVAL, whatever it is.
+local function listen_fd(self, fd, o)
+  local ok, errno = native.listen_fd(self, math.tointeger(fd) or -1, o.backlog)
+  return finish(self, ok, errno)
+end
+
+-- Signals
+
+--- Has `fn` called once when the signal aborts; returns what undoes that.
+local function on_abort(signal, fn)
+  if type(signal.addEventListener) == "function" then
+    signal:addEventListener("abort", fn, { once = true })
+    return function()
+      signal:removeEventListener("abort", fn)
+    end
+  end
+  core.listen_hidden(signal, "abort", fn, "once")
+  return function()
+    core.unlisten(signal, "abort", fn)
+  end
+end
+
+--- The signal closes the server, whatever became of this listen.
+local function obey(self, signal)
+  local function close()
+    self:close()
+  end
+  if signal.aborted then
+    core.tick(close)
+  else
+    core.listen_hidden(self, "close", on_abort(signal, close), "once")
+  end
+end
+
+-- listen
+
+--- The backlog among the arguments: the second or the third, as a number > 0.
+local function backlog_argument(...)
+  for i = 2, 3 do
+    local n = validate.tonumber_js((select(i, ...)))
+    if n > 0 then
+      return n
+    end
+  end
+end
+
+--- The options of a listen, read, with the backlog that counts.
+local function read_options(given, backlog)
+  local o = options.read(options.listen, given)
+  o.backlog = o.backlog or options.backlog(backlog) or BACKLOG
+  return o
+end
+
+--- What `given` asks to share: a server or a socket, or the table that stands
+--- in for the options; the options themselves if neither.
+local function unwrap(given)
+  if type(given) == "table" and truthy(given.handle) then
+    return given.handle
+  end
+  return given
+end
+
+local function refuse(given)
+  local reason = "is invalid"
+  if type(given) ~= "table" or (given.port == nil and given.path == nil) then
+    reason = 'must have the property "port" or "path"'
+  end
+  errors.raise("ERR_INVALID_ARG_VALUE", 1, "options", given, reason)
+end
+
+--- Listens as the options say.
+local function listen_with(self, given, backlog)
+  if given.signal ~= nil then
+    obey(self, validate.signal(given.signal, "options.signal"))
+  end
+  local o = read_options(given, backlog)
+  if type(o.fd) == "number" and o.fd >= 0 then
+    return listen_fd(self, o.fd, o)
+  elseif type(o.port) == "number" or type(o.port) == "string" then
+    return listen_tcp(self, given, o)
+  elseif args.is_path(o.path) then
+    return listen_unix(self, given, o)
+  end
+  return refuse(given)
+end
+
+--- Starts to listen.
+---
+---     listen([port [, host [, backlog]]] [, onListening])
+---     listen(path [, backlog] [, onListening])
+---     listen(options [, onListening])
+---     listen(handle [, backlog] [, onListening])   -- a server, a socket, {fd = n}
+---
+--- Without a host it listens on all addresses, IPv6 and IPv4; without a port, or
+--- with 0, on a free one, see `address()`. A path is that of a Unix socket, whose
+--- file must not exist; one that starts with "\0" is a Linux abstract name.
+---
+--- 'listening' follows on a tick, or 'error' (EADDRINUSE, EACCES, …), after which
+--- `listen` may be called again. With a host it is looked up first.
+---
+--- Raises ERR_SERVER_ALREADY_LISTEN, ERR_SOCKET_BAD_PORT, ERR_INVALID_ARG_VALUE
+--- and ERR_INVALID_ARG_TYPE.
+---@param ... any
+---@return net.Server self
+function methods:listen(...)
+  if is_listening(self) then
+    errors.raise("ERR_SERVER_ALREADY_LISTEN", USER)
+  end
+  local first = ...
+  local given, callback = args.normalize(...)
+  if callback then
+    self:once("listening", callback)
+  end
+  forget_lookup(self)
+  local source, backlog = unwrap(given), backlog_argument(...)
+  if native.has_handle(source) then
+    return listen_shared(self, source, options.backlog(backlog))
+  elseif type(source) ~= "table" then
+    refuse(source)
+  elseif first == nil or type(first) == "function" then
+    source.port = 0
+  end
+  return listen_with(self, source, backlog)
+end
+
+-- The other methods
+
+--- Stops accepting. Connections go on; when the last is gone, and at once if
+--- there is none, 'close' follows on a tick.
+---
+--- The callback is called then, with ERR_SERVER_NOT_RUNNING if the server was not
+--- listening. A Unix socket's file is removed before this returns.
+---@param callback? fun(err?: net.Error)
+---@return net.Server self
+function methods:close(callback)
+  local was_listening = is_listening(self)
+  if type(callback) == "function" then
+    self:once("close", was_listening and callback or function()
+      callback(errors.codes.ERR_SERVER_NOT_RUNNING())
+    end)
+  end
+  forget_lookup(self)
+  native.close(self)
+  return self
+end
+
+--- Leaving the scope of a <close> variable: as `close`, if there is something.
+core.Server.metatable.__close = function(self)
+  forget_lookup(self)
+  if is_listening(self) then
+    native.close(self)
+  end
+end
+
+--- Counts the connections there are, and calls back on a tick.
+---@param callback fun(err: nil, count: integer)
+---@return net.Server self
+function methods:getConnections(callback)
+  local count = count_connections(self)
+  core.tick(validate.func(callback, "callback"), nil, count)
+  return self
+end
+
+-- Construction
+
+--- A new server, which does not listen yet.
+---
+---     createServer([options] [, onConnection])
+---
+--- Options, each also a field that may be changed at any time and counts for what
+--- is accepted from then on: `allowHalfOpen`, `pauseOnConnect`, `noDelay`,
+--- `keepAlive`, `keepAliveInitialDelay` (ms; the field is in whole seconds),
+--- `highWaterMark` (bytes, 65536), `blockList`.
+---
+--- Emits 'connection' (socket), 'listening', 'close', 'error' (err) and 'drop'
+--- (data), the last for a connection beyond `maxConnections`.
+---
+--- Raises ERR_INVALID_ARG_TYPE.
+---@param given? table|fun(socket: net.Socket)
+---@param on_connection? fun(socket: net.Socket)
+---@return net.Server
+local function create_server(given, on_connection)
+  if type(given) == "function" then
+    given, on_connection = nil, given
+  elseif given ~= nil and type(given) ~= "table" then
+    errors.raise("ERR_INVALID_ARG_TYPE", USER, "options", "Object", given)
+  end
+  local values = options.read(options.server, given or {})
+  local self = native.new()
+  if type(on_connection) == "function" then
+    self:on("connection", on_connection)
+  end
+  for name, value in pairs(values) do
+    self[name] = value
+  end
+  return self
+end
+
+--- Running short of descriptors does not end a program that has no 'error'
+--- listener: the server pauses and goes on by itself.
+native.on_starved(function(_, err)
+  warn("net: ", tostring(err), ", accepting pauses")
+end)
+
+return {
+  createServer = create_server,
+  isServer = native.is_server,
+  Server = setmetatable({}, {
+    __name = "class Server",
+    __index = methods,
+    __call = function(_, ...)
+      return create_server(...)
+    end,
+  }),
+}

@@ -1,0 +1,357 @@
+--- net.Socket - construction, and the methods that are policy.
+---
+--- The object is the core's userdata; this module adds methods to its class.
+--- What touches bytes is in C (src/socket.c, src/fields.c); here are option
+--- checks, the option setters with their caching rule, timeouts, and the text
+--- that `tostring` shows. Connecting is net.connect's, piping net.pipe's.
+
+local core = require("net.core")
+local errors = require("net.errors")
+local validate = require("net.validate")
+
+local stream = core.stream
+local methods = core.Socket.methods
+
+local M = {}
+
+-- Construction
+
+local UNSUPPORTED = { "objectMode", "readableObjectMode", "writableObjectMode" }
+
+--- Raises for what a byte stream cannot be.
+local function check_modes(options)
+  for _, name in ipairs(UNSUPPORTED) do
+    if options[name] then
+      errors.raise("ERR_INVALID_ARG_VALUE", 4, "options." .. name, options[name],
+        "is not supported")
+    end
+  end
+end
+
+local function check_encoding(name)
+  if name and name ~= "" and not (type(name) == "string" and core.encodingName(name)) then
+    errors.raise("ERR_UNKNOWN_ENCODING", 4, name)
+  end
+end
+
+--- Raises unless `v` can answer whether an address is blocked.
+local function check_block_list(v)
+  if v ~= nil and not (type(v) == "userdata" or type(v) == "table") or
+     v ~= nil and type(v.check) ~= "function" then
+    errors.raise("ERR_INVALID_ARG_TYPE", 4, "options.blockList", "an net.BlockList", v)
+  end
+end
+
+--- All checks of the constructor, in Node's order.
+local function check_options(options)
+  check_modes(options)
+  if options.keepAliveInitialDelay ~= nil then
+    validate.number(options.keepAliveInitialDelay, "options.keepAliveInitialDelay")
+  end
+  if options.typeOfService ~= nil then
+    validate.int32(options.typeOfService, "options.typeOfService", 0, 255)
+  end
+  check_block_list(options.blockList)
+  for _, name in ipairs { "readableHighWaterMark", "writableHighWaterMark" } do
+    local mark = options.highWaterMark or options[name]
+    if mark ~= nil then
+      validate.high_water_mark(mark)
+    end
+  end
+  check_encoding(options.encoding)
+  check_encoding(options.defaultEncoding)
+  validate.signal(options.signal, "signal")
+end
+
+local FD_TYPES = { tcp = "TCP", unix = "PIPE", pipe = "PIPE" }
+
+--- The checks of an open descriptor; raises before anything is done.
+local function check_fd(fd)
+  validate.int32(fd, "fd", 0)
+  local kind = core.stream.fd_type(math.tointeger(fd))
+  if kind ~= FD_TYPES.tcp and kind ~= FD_TYPES.unix then
+    errors.raise("ERR_INVALID_FD_TYPE", 4, kind)
+  end
+end
+
+local function whole_seconds(ms)
+  return ms and ms == ms and math.abs(ms) < 2 ^ 31 * 1000 and math.tointeger(ms // 1000) or 0
+end
+
+local function apply_onread(socket, onread)
+  if type(onread) ~= "table" or type(onread.callback) ~= "function" then
+    return
+  end
+  local size = onread.buffer
+  if type(size) == "function" or math.type(size) and size >= 1 then
+    stream.onread(socket, size, onread.callback)
+  end
+end
+
+--- A signal that aborts destroys the socket.
+local function follow_signal(socket, signal)
+  local function abort()
+    socket:destroy(errors.abort(signal.reason))
+  end
+  if signal.aborted then
+    abort()
+    return
+  end
+  core.listen_hidden(signal, "abort", abort, "once")
+  core.listen_hidden(socket, "close", function()
+    core.unlisten(signal, "abort", abort)
+  end, "once")
+end
+
+local function apply_options(socket, options)
+  stream.options(socket, {
+    read_hwm = options.highWaterMark or options.readableHighWaterMark,
+    write_hwm = options.highWaterMark or options.writableHighWaterMark,
+    half_open = options.allowHalfOpen,
+    no_read = options.readable == false,
+    no_write = options.writable == false,
+  })
+  if options.encoding and options.encoding ~= "" then
+    socket:setEncoding(options.encoding)
+  end
+  if options.defaultEncoding then
+    socket:setDefaultEncoding(options.defaultEncoding)
+  end
+  if options.noDelay then
+    socket:setNoDelay(true)
+  end
+  if options.keepAlive then
+    socket:setKeepAlive(true, math.max(options.keepAliveInitialDelay or 0, 0))
+  end
+  if options.typeOfService then
+    socket:setTypeOfService(options.typeOfService)
+  end
+  socket.blockList = options.blockList
+  apply_onread(socket, options.onread)
+end
+
+local function open_fd(socket, fd, readable)
+  local ok, err = stream.adopt(socket, math.tointeger(fd))
+  if not ok then
+    errors.throw(errors.system(err, "open"), 4)
+  end
+  if readable ~= false then
+    stream.begin(socket)
+  end
+end
+
+--- Makes a socket without connecting it.
+---
+---     net.Socket(options)
+---     net.Socket(fd)        -- short for {fd = fd}
+---
+---@param options? net.SocketOptions|integer
+---@return net.Socket
+function M.new(options)
+  if type(options) == "number" then
+    options = { fd = options }
+  elseif options ~= nil and type(options) ~= "table" then
+    options = nil
+  end
+  options = options or {}
+  check_options(options)
+  if options.fd ~= nil then
+    check_fd(options.fd)
+  end
+  local socket = core.socket()
+  apply_options(socket, options)
+  if options.fd ~= nil then
+    open_fd(socket, options.fd, options.readable)
+  end
+  if options.signal ~= nil then
+    follow_signal(socket, options.signal)
+  end
+  return socket
+end
+
+--- Whether a value is a socket of this module.
+---@param v any
+---@return boolean
+function M.is_socket(v)
+  return stream.is_socket(v)
+end
+
+-- Options of the descriptor
+
+--- The receiver of a method written here, checked as the core's are.
+local function check_self(self)
+  if not stream.is_socket(self) then
+    errors.raise("ERR_INVALID_THIS", 3, "Socket")
+  end
+end
+
+--- Sets an idle timeout: after `msecs` without activity 'timeout' is emitted,
+--- once per idle period; nothing is closed. 0 turns it off.
+---@param msecs number milliseconds; >= 0, above 2^31 - 1 cut with a warning
+---@param callback? fun() listens to 'timeout' once; with 0: no longer
+---@return net.Socket self
+function methods:setTimeout(msecs, callback)
+  check_self(self)
+  if self.destroyed then
+    return self
+  end
+  local duration = validate.duration(msecs, "msecs")
+  if callback ~= nil then
+    validate.func(callback, "callback")
+  end
+  self.timeout = msecs
+  if duration == 0 then
+    stream.timeout(self, 0)
+    if callback then
+      self:off("timeout", callback)
+    end
+    return self
+  end
+  stream.timeout(self, math.max(1, duration // 1 | 0))
+  if callback then
+    self:once("timeout", callback)
+  end
+  return self
+end
+
+--- Turns Nagle's algorithm off (the default of the argument) or on (TCP_NODELAY).
+--- Before there is a descriptor the wish is remembered. Never raises.
+---@param no_delay? boolean default true
+---@return net.Socket self
+function methods:setNoDelay(no_delay)
+  check_self(self)
+  stream.nodelay(self, no_delay == nil or no_delay and no_delay ~= 0 and no_delay ~= "")
+  return self
+end
+
+local function apply_keep_alive(socket, wish)
+  stream.keepalive(socket, wish.enable, wish.delay, wish.interval, wish.count)
+end
+
+--- What is applied as soon as there is a descriptor, before 'connect'.
+local function on_connected(socket)
+  local private = stream.private(socket)
+  private.on_connected = on_connected  -- the next connection wants it again
+  if private.keep_alive then
+    apply_keep_alive(socket, private.keep_alive)
+  end
+  if private.tos then
+    local ok, err = stream.set_tos(socket, private.tos)
+    if not ok and core.errname(err) ~= "EBADF" then
+      socket:emit("error", errors.system(err, "setTypeOfService"))
+    end
+  end
+end
+
+--- Folds both forms of setKeepAlive into one table: seconds, counts.
+local function keep_alive_wish(enable, initial_delay, interval, count)
+  if type(enable) == "table" then
+    enable, initial_delay, interval, count =
+      enable.enable, enable.initialDelay, enable.interval, enable.count
+  end
+  local function seconds(ms, default)
+    return type(ms) == "number" and whole_seconds(ms) or default
+  end
+  return {
+    enable = not not enable and enable ~= 0 and enable ~= "",
+    delay = seconds(initial_delay, 0),
+    interval = seconds(interval, 1),
+    count = type(count) == "number" and math.tointeger(count // 1) or 10,
+  }
+end
+
+local function same_wish(a, b)
+  return a and a.enable == b.enable and (not a.enable or a.delay == b.delay and
+    a.interval == b.interval and a.count == b.count)
+end
+
+--- Turns TCP keep-alive on or off (SO_KEEPALIVE, and with an initial delay of a
+--- second or more TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT; tcp(7)).
+---
+---     socket:setKeepAlive([enable [, initialDelay [, interval [, count]]]])
+---     socket:setKeepAlive({enable =, initialDelay =, interval =, count =})
+---
+--- Before there is a descriptor the wish is remembered. Never raises.
+---@param enable? boolean|table default false
+---@param initial_delay? number milliseconds, cut to whole seconds
+---@param interval? number milliseconds, cut to whole seconds; default 1000
+---@param count? integer probes; default 10
+---@return net.Socket self
+function methods:setKeepAlive(enable, initial_delay, interval, count)
+  check_self(self)
+  local wish = keep_alive_wish(enable, initial_delay, interval, count)
+  if wish.interval < 0 or wish.count < 0 then
+    return self
+  end
+  local private = stream.private(self)
+  if not same_wish(private.keep_alive, wish) then
+    private.keep_alive = wish
+    private.on_connected = on_connected
+    apply_keep_alive(self, wish)
+  end
+  return self
+end
+
+--- Sets the IP type of service (IP_TOS, IPV6_TCLASS; ip(7)).
+---@param tos integer 0..255
+---@return net.Socket self
+function methods:setTypeOfService(tos)
+  check_self(self)
+  if tos ~= tos then
+    errors.raise("ERR_INVALID_ARG_TYPE", 2, "tos", "of type number", tos)
+  end
+  validate.int32(tos, "tos", 0, 255)
+  local private = stream.private(self)
+  private.tos, private.on_connected = tos, on_connected
+  local ok, err = stream.set_tos(self, math.tointeger(tos))
+  if not ok then
+    errors.throw(errors.system(err, "setTypeOfService"), 2)
+  end
+  return self
+end
+
+--- The type of service: what was asked for before there is a descriptor, the
+--- kernel's word afterwards.
+---@return integer tos
+function methods:getTypeOfService()
+  check_self(self)
+  local tos, err = stream.get_tos(self)
+  if not tos then
+    errors.throw(errors.system(err, "getTypeOfService"), 2)
+  end
+  return tos
+end
+
+-- Fields
+
+--- The addresses tried by family autoselection, as "ip:port"; nil before.
+function core.Socket.getters.autoSelectFamilyAttemptedAddresses(self)
+  return stream.private(self).attempted
+end
+
+--- Node's opaque handle: something while there is one, else nil.
+function core.Socket.getters._handle(self)
+  return (not self.pending or self.connecting) and stream.private(self) or nil
+end
+
+local function describe(self)
+  local address = self.remoteAddress
+  if not address then
+    return ""
+  end
+  if address:find(":", 1, true) then
+    address = "[" .. address .. "]"
+  end
+  return " " .. address .. ":" .. self.remotePort
+end
+
+core.Socket.metatable.__tostring = function(self)
+  if not stream.is_socket(self) then
+    return "Socket"
+  end
+  local state = self.destroyed and "closed" or self.pending and not self.connecting and "new"
+    or self.readyState
+  return ("Socket%s (%s)"):format(describe(self), state)
+end
+
+return M

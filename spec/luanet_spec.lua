@@ -1,0 +1,240 @@
+-- The launcher, as a person starts it: a process with arguments, two streams
+-- and an exit code.
+
+local lua = os.getenv("LUA") or "lua5.4"
+
+local scratch
+
+local function write_file(path, text)
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+  return path
+end
+
+local function read_file(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+local function quote(word)
+  return "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
+--- Runs luanet with these words; `input` is what it finds on standard input.
+---@return integer code the exit code
+---@return string out standard output
+---@return string err standard error
+local function luanet_with(input, ...)
+  local words = { "LUA_PATH=" .. quote(package.path), "LUA_CPATH=" .. quote(package.cpath),
+    quote(lua), "bin/luanet" }
+  for i = 1, select("#", ...) do
+    words[#words + 1] = quote((select(i, ...)))
+  end
+  local stdin = write_file(scratch .. "/in", input)
+  local _, _, code = os.execute(("%s <%s >%s/out 2>%s/err"):format(
+    table.concat(words, " "), stdin, scratch, scratch))
+  return code, read_file(scratch .. "/out"), read_file(scratch .. "/err")
+end
+
+local function luanet(...)
+  return luanet_with("", ...)
+end
+
+local function script(text)
+  return write_file(scratch .. "/script.lua", text)
+end
+
+describe("luanet", function()
+  setup(function()
+    scratch = os.tmpname()
+    os.remove(scratch)
+    assert(os.execute("mkdir " .. scratch))
+  end)
+
+  teardown(function()
+    os.execute("rm -r " .. scratch)
+  end)
+
+  it("runs a script and then the loop, and exits with 0", function()
+    local code, out, err = luanet(script([[
+      require("net.timers").setTimeout(function() print("later") end, 1)
+      print("first")
+    ]]))
+    assert.same({ 0, "first\nlater\n", "" }, { code, out, err })
+  end)
+
+  it("leaves a script that runs the loop itself alone", function()
+    local code, out = luanet(script([[
+      require("net.timers").setTimeout(print, 1, "later")
+      require("net").run()
+      print("last")
+    ]]))
+    assert.same({ 0, "later\nlast\n" }, { code, out })
+  end)
+
+  it("hands the arguments over in 'arg' and in '...'", function()
+    local path = script([[
+      print(arg[0], arg[-1], #arg, ...)
+      print(arg[1], arg[2], arg[3], arg[4], arg[-3])
+    ]])
+    local code, out = luanet(path, "one", "", "three 3")
+    assert.same({ 0, path .. "\tbin/luanet\t3\tone\t\tthree 3\none\t\tthree 3\tnil\tnil\n" },
+      { code, out })
+  end)
+
+  it("skips a script's first line if that names an interpreter", function()
+    assert.same({ 0, "ran\n", "" }, { luanet(script("#!/usr/bin/env luanet\nprint('ran')\n")) })
+  end)
+
+  it("runs a piece of Lua given with -e", function()
+    assert.same({ 0, "1\ta\tb\n", "" }, { luanet("-e", "print(1, ...)", "a", "b") })
+    assert.same({ 0, "print(arg[0])\n", "" }, { luanet("-e", "print(arg[0])") })
+  end)
+
+  it("runs what comes on standard input with -", function()
+    assert.same({ 0, "-\tx\n", "" }, { luanet_with("print(arg[0], ...)", "-", "x") })
+  end)
+
+  it("exits with process.exitCode", function()
+    local code = luanet("-e", [[require("net.process").exitCode = 7]])
+    assert.equal(7, code)
+  end)
+
+  it("emits 'exit' with the exit code, when the loop has ended and after an error", function()
+    local listen = [[require("net.process"):on("exit", function(code) print("exit", code) end) ]]
+    local code, out = luanet("-e", listen ..
+      [[require("net.timers").setTimeout(print, 1, "timer")]])
+    assert.same({ 0, "timer\nexit\t0\n" }, { code, out })
+    code, out = luanet("-e", listen .. "error('boom')")
+    assert.same({ 1, "exit\t1\n" }, { code, out })
+  end)
+
+  it("emits 'beforeExit' when there is no more work, and does what its listeners find", function()
+    local code, out = luanet("-e", [[
+      local process = require("net.process")
+      process:once("beforeExit", function(...)
+        print("before", ...)
+        require("net.timers").setTimeout(print, 1, "more")
+      end)
+      process:on("exit", function(...) print("exit", ...) end)
+    ]])
+    assert.same({ 0, "before\t0\nmore\nexit\t0\n" }, { code, out })
+  end)
+
+  it("ends at process.exit, from anywhere", function()
+    local code, out, err = luanet("-e", [[
+      require("net.timers").setTimeout(function() require("net.process").exit(5) end, 1)
+      require("net.timers").setTimeout(print, 2, "never")
+    ]])
+    assert.same({ 5, "", "" }, { code, out, err })
+  end)
+
+  describe("after an error that nobody took", function()
+    it("exits with 1 and shows where the script raised it", function()
+      local code, out, err = luanet(script("local function inner()\n  error('boom')\nend\ninner()"))
+      assert.same({ 1, "" }, { code, out })
+      assert.matches("^luanet: .-script%.lua:2: boom\nstack traceback:\n", err)
+      assert.matches("script%.lua:2: in .-inner", err)
+      assert.matches("script%.lua:4: in main chunk", err)
+      assert.equal(1, select(2, err:gsub("boom", "")))
+    end)
+
+    it("exits with 1 and shows where a callback raised it", function()
+      local code, out, err = luanet(script([[
+        require("net.timers").setTimeout(function() error("boom") end, 1)
+        require("net.timers").setTimeout(print, 2, "never")
+      ]]))
+      assert.same({ 1, "" }, { code, out })
+      assert.matches("^luanet: .-script%.lua:1: boom\nstack traceback:\n", err)
+      assert.equal(1, select(2, err:gsub("boom", "")))
+    end)
+
+    it("shows an error table by its text, and one that is nil or a number", function()
+      local code, _, err = luanet("-e", [[require("net").connect(70000)]])
+      assert.equal(1, code)
+      assert.matches("^luanet: RangeError %[ERR_SOCKET_BAD_PORT%]: ", err)
+      code, _, err = luanet("-e", "error(nil)")
+      assert.equal(1, code)
+      assert.matches("^luanet: nil\n", err)
+      code, _, err = luanet("-e", "error(12)")
+      assert.equal(1, code)
+      assert.matches("^luanet: 12\n", err)
+    end)
+
+    it("shows an 'error' event that nobody listens to", function()
+      local code, _, err = luanet("-e", [[require("net").connect("/no/such/socket")]])
+      assert.equal(1, code)
+      assert.matches("^luanet: Error: connect ENOENT /no/such/socket\n", err)
+    end)
+  end)
+
+  it("hands the script's own error to 'uncaughtException', and goes on with the loop", function()
+    local code, out, err = luanet("-e", [[
+      require("net.process"):on("uncaughtException", function(e) print("took", e) end)
+      require("net.timers").setTimeout(print, 1, "later")
+      error("boom", 0)
+    ]])
+    assert.same({ 0, "took\tboom\nlater\n", "" }, { code, out, err })
+  end)
+
+  it("dies of an error in the 'uncaughtException' listener", function()
+    local code, out, err = luanet("-e", [[
+      require("net.process"):on("uncaughtException", function() error("worse", 0) end)
+      require("net.timers").setTimeout(print, 1, "never")
+      error("bad", 0)
+    ]])
+    assert.same({ 1, "" }, { code, out })
+    assert.matches("^luanet: worse\nstack traceback:\n", err)
+  end)
+
+  it("dies of the script's error before any tick of it has run", function()
+    local code, out = luanet("-e", [[
+      require("net.process").nextTick(print, "never")
+      error("bad")
+    ]])
+    assert.same({ 1, "" }, { code, out })
+  end)
+
+  it("dies of an error in 'beforeExit'", function()
+    local code, _, err = luanet("-e", [[
+      require("net.process"):on("beforeExit", function() error("late", 0) end)
+    ]])
+    assert.equal(1, code)
+    assert.matches("^luanet: late\n", err)
+  end)
+
+  it("tells of a missing file", function()
+    local code, out, err = luanet(scratch .. "/none.lua")
+    assert.same({ 1, "" }, { code, out })
+    assert.matches("^luanet: cannot open .-none%.lua", err)
+  end)
+
+  it("tells of a syntax error", function()
+    local code, out, err = luanet(script("print('x'\nlocal"))
+    assert.same({ 1, "" }, { code, out })
+    assert.matches("^luanet: .-script%.lua:2: ", err)
+    code, out, err = luanet("-e", "x x")
+    assert.same({ 1, "" }, { code, out })
+    assert.matches("^luanet: %(command line%):1: ", err)
+  end)
+
+  it("explains itself", function()
+    local code, out, err = luanet("--help")
+    assert.same({ 0, "" }, { code, err })
+    assert.matches("^usage: luanet ", out)
+    code, out = luanet("--version")
+    assert.equal(0, code)
+    assert.matches("^luanet %S+ on Lua 5%.%d\n$", out)
+  end)
+
+  it("refuses what it does not understand", function()
+    local code, out, err = luanet()
+    assert.same({ 1, "" }, { code, out })
+    assert.matches("^usage: luanet ", err)
+    assert.same({ 1, "", "luanet: no such option: --frob\n" }, { luanet("--frob") })
+    assert.same({ 1, "", "luanet: -e needs a piece of Lua\n" }, { luanet("-e") })
+  end)
+end)

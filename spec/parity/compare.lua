@@ -1,0 +1,120 @@
+--- Compares logs with the golden ones, scenario by scenario.
+--
+--     lua5.4 compare.lua node26|node20|lua DIR
+--
+-- DIR holds what a runner wrote with --out. Prints what differs, then a line of
+-- counts; leaves with 1 if anything differs that no scenario lists. Also gives
+-- parity_spec.lua what to expect.
+
+local here = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
+package.path = here .. "../../?.lua;" .. package.path
+
+local parse = require("spec.parity.parse")
+
+local compare = {}
+
+local function read(path)
+  local file = io.open(path, "rb")
+  if not file then return nil end
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+--- The logs of a file: title to the lines under it, as one text.
+local function logs_of(path)
+  local logs, title = {}, nil
+  for line in (read(path) or ""):gmatch("([^\n]*)\n") do
+    local begins = line:match("^== (.+)$")
+    if begins then
+      title = begins
+      logs[title] = ""
+    elseif title and line ~= "" then
+      logs[title] = logs[title] .. line .. "\n"
+    end
+  end
+  return logs
+end
+
+--- The recorded logs of a theme: title to text.
+function compare.golden(theme) return logs_of(here .. "golden/" .. theme .. ".log") end
+
+--- What our module is to log: what the scenario lists, else what Node 26 does.
+---@param scenario table
+---@param golden table<string, string>
+---@return string? text nil where nothing was recorded
+function compare.expected(scenario, golden)
+  if scenario.expect then return table.concat(scenario.expect, "\n") .. "\n" end
+  return golden[scenario.title]
+end
+
+--- What `who` should have logged, and whether a difference would be a listed one.
+--- Nothing at all where the scenario is not for it.
+local function wanted(who, scenario, golden)
+  local marks = scenario.marks
+  if who == "lua" then return compare.expected(scenario, golden), false end
+  if marks.lua or who == "node20" and marks.since then return nil, true end
+  return golden[scenario.title], who == "node20" and marks.node20 ~= nil
+end
+
+local function lines_of(text)
+  local lines = {}
+  for line in text:gmatch("([^\n]*)\n") do lines[#lines + 1] = line end
+  return lines
+end
+
+--- The first lines in which two texts part, for a reader.
+local function first_difference(expected, actual)
+  local a, b = lines_of(expected), lines_of(actual)
+  local i = 1
+  while a[i] and a[i] == b[i] do i = i + 1 end
+  local out = {}
+  for k = math.max(1, i - 2), i - 1 do out[#out + 1] = "      " .. a[k] end
+  for k = i, math.min(i + 2, #a) do out[#out + 1] = "    - " .. a[k] end
+  for k = i, math.min(i + 2, #b) do out[#out + 1] = "    + " .. b[k] end
+  return table.concat(out, "\n")
+end
+
+local function judge(theme, scenario, expected, actual, listed)
+  if expected == actual then
+    if not listed or not actual then return nil end
+    return ("  %s: %s\n    listed as different, but it is not\n"):format(theme, scenario.title)
+  end
+  if listed then return nil end
+  local shown = not expected and "    nothing recorded" or not actual and "    did not run"
+    or first_difference(expected, actual)
+  return ("  %s: %s\n%s\n"):format(theme, scenario.title, shown)
+end
+
+local function compare_theme(who, dir, theme, count)
+  local golden, actual = compare.golden(theme), logs_of(dir .. "/" .. theme .. ".log")
+  for _, scenario in ipairs(parse.file(here .. "scenarios/" .. theme .. ".par")) do
+    local expected, listed = wanted(who, scenario, golden)
+    local report = judge(theme, scenario, expected, actual[scenario.title], listed)
+    count.scenarios = count.scenarios + 1
+    if listed then count.listed = count.listed + 1 end
+    if report then
+      count.differences = count.differences + 1
+      io.write(report)
+    end
+  end
+end
+
+local function themes()
+  local found = {}
+  local list = assert(io.popen("ls '" .. here .. "scenarios'"))
+  for name in list:lines() do found[#found + 1] = name:match("^(.+)%.par$") end
+  list:close()
+  return found
+end
+
+if arg and arg[0] and arg[0]:match("compare%.lua$") then
+  local who, dir = arg[1], arg[2]
+  local count = { scenarios = 0, listed = 0, differences = 0 }
+  for _, theme in ipairs(themes()) do compare_theme(who, dir, theme, count) end
+  print(("%-6s  %d scenarios, %d differences (%d listed)"):format(who, count.scenarios,
+    count.differences, count.listed))
+  os.exit(count.differences == 0)
+end
+
+return compare

@@ -1,0 +1,35 @@
+--- Every scenario of spec/parity, against what Node 26 did (spec/parity/golden).
+
+local runner = require("spec.parity.runner")
+local compare = require("spec.parity.compare")
+
+--- Whether a scenario needs what this machine does not have.
+local function ipv6_missing()
+  local f = io.open("/proc/net/if_inet6")
+  if not f then return false end
+  local text = f:read("a")
+  f:close()
+  return not text:find("00000000000000000000000000000001", 1, true)
+end
+
+local function check(scenario, expected, listening)
+  if scenario.marks.ipv6 and ipv6_missing() then return pending("no IPv6 here") end
+  local lines = runner.run(scenario, listening)
+  assert.equal(expected, table.concat(lines, "\n") .. "\n")
+end
+
+for _, theme in ipairs(runner.themes()) do
+  describe("as under Node 26, " .. theme .. ":", function()
+    local golden = compare.golden(theme)
+    for _, scenario in ipairs(runner.scenarios(theme)) do
+      local expected = compare.expected(scenario, golden)
+      it(scenario.title, function() check(scenario, expected, false) end)
+      if expected and expected:find(": uncaught(", 1, true) then
+        it(scenario.title .. " (errors taken by a process listener)", function()
+          check(scenario, expected, true)
+        end)
+      end
+    end
+    teardown(runner.close)
+  end)
+end

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * bind.c - sockets that are bound to an address and can be told to listen.
+ *
+ * Used by server.c, which listens at once. Keeps no state and knows no Lua.
+ * Which errno a failure gives, and after which call, is libuv's choice, since
+ * Node's users see it in messages. */
+#include "bind.h"
+
+#include <errno.h>
+
+#include "addr.h"
+#include "sys.h"
+
+/* The options that have to be set before bind(2). */
+static int prepare_tcp(int fd, int family, int flags) {
+  int err = net_sys_reuseaddr(fd);
+  if (err == 0 && (flags & NET_BIND_REUSEPORT))
+    err = net_sys_reuseport(fd);
+  if (err == 0 && family == AF_INET6) /* the system's default varies */
+    err = net_sys_v6only(fd, flags & NET_BIND_V6ONLY);
+  return err;
+}
+
+static int bind_or_close(int fd, const struct net_addr *a) {
+  int err = net_sys_bind(fd, (const struct sockaddr *)&a->sa, a->len);
+  if (err < 0)
+    net_sys_close(fd);
+  return err;
+}
+
+int net_bind_tcp(const struct net_addr *a, int flags, int *fd) {
+  int err = net_sys_socket(a->sa.ss_family, fd);
+  if (err < 0)
+    return err;
+  err = prepare_tcp(*fd, a->sa.ss_family, flags);
+  if (err < 0) {
+    net_sys_close(*fd);
+    return err;
+  }
+  err = bind_or_close(*fd, a);
+  return err == -EAFNOSUPPORT ? -EINVAL : err;
+}
+
+int net_bind_unix(const char *path, size_t len, int *fd) {
+  struct net_addr a;
+  int err = net_addr_unix(path, len, &a);
+  if (err < 0)
+    return err;
+  err = net_sys_socket(AF_UNIX, fd);
+  if (err < 0)
+    return err;
+  err = bind_or_close(*fd, &a);
+  return err == -ENOENT ? -EACCES : err; /* as on Windows, says libuv */
+}

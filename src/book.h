@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * book.h - an ordered multiset of small records of one size.
+ *
+ * A record starts with its key, of 'key' bytes, and may carry more behind it.
+ * Both are compared and copied as bytes, so padding has to be zero. Records
+ * keep the order in which they were added; finding, adding and removing one
+ * cost the same however many there are. No Lua here. */
+#ifndef NET_BOOK_H
+#define NET_BOOK_H
+
+#include <stdint.h>
+
+enum { NET_BOOK_WORDS = 14 }; /* 32-bit words of the longest key */
+
+/* Random numbers for hashing, not to be guessed by whoever chooses the keys. */
+struct net_book_secret {
+  uint64_t factor[NET_BOOK_WORDS + 1];
+};
+
+struct net_book {
+  const struct net_book_secret *secret; /* borrowed; outlives the book */
+  unsigned char *records; /* owned; in the order of adding, gaps included */
+  uint32_t *older; /* owned; of each record the next older of its bucket, or a mark */
+  uint32_t *heads; /* owned; the newest of each bucket */
+  uint32_t key, size; /* bytes, multiples of 4: of the key, of a record */
+  uint32_t room;      /* records that fit, buckets there are: a power of 2, or 0 */
+  uint32_t used;      /* records in use, those removed since included */
+  uint32_t live;      /* records there are */
+};
+
+void net_book_secret_init(struct net_book_secret *s, uint64_t seed);
+void net_book_init(struct net_book *b, const struct net_book_secret *s, uint32_t key,
+                   uint32_t size);
+/* Makes room for 'more' records: 0 or -ENOMEM, which changes nothing. */
+int net_book_reserve(struct net_book *b, uint32_t more);
+/* Adds a copy; the room has been reserved. */
+void net_book_add(struct net_book *b, const void *record);
+/* The newest record with that key, or NULL; valid until the next add. */
+const void *net_book_find(const struct net_book *b, const void *key);
+/* Removes the newest record with that key; false if there is none. */
+int net_book_remove(struct net_book *b, const void *key);
+/* The record at place 0 .. used - 1, oldest first; NULL for a removed one. */
+const void *net_book_at(const struct net_book *b, uint32_t place);
+/* Removes everything, and frees what the book owns. */
+void net_book_clear(struct net_book *b);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * emitter.h - listeners and emit (semantics 5), for our objects and for any
+ * Lua table that wants them.
+ *
+ * A table's listeners live in its field '_events', an object's in a user
+ * value: an array of event, listeners, event, listeners, ... in order of first
+ * use. Listeners of one event are a single entry or an immutable list of
+ * entries: on and off make a new list, emit walks the one it took. */
+#ifndef NET_EMITTER_H
+#define NET_EMITTER_H
+
+#include <lua.h>
+
+#include "object.h"
+
+/* The events that C emits or watches; a bit of net_object.events each. */
+enum net_event {
+  ON_DATA, ON_READABLE, ON_END, ON_ERROR, ON_CLOSE, ON_FINISH, ON_PREFINISH,
+  ON_DRAIN, ON_CONNECT, ON_READY, ON_TIMEOUT, ON_PAUSE, ON_RESUME, ON_PIPE, ON_UNPIPE,
+  ON_LISTENING, ON_CONNECTION, ON_DROP, ON_NEW_LISTENER, ON_REMOVE_LISTENER,
+  NET_EVENTS /* how many */
+};
+
+/* A step of ours among the user's listeners: runs once, in its place, and is
+ * seen by nobody. 'idx' is the emitter's absolute stack index. */
+struct net_internal {
+  void (*run)(lua_State *L, int idx);
+};
+
+static inline int net_has(const struct net_object *o, enum net_event ev) {
+  return (o->events >> ev) & 1;
+}
+
+/* Calls the listeners of 'ev' of the object at absolute index 'idx' with the
+ * 'nargs' values on the top. Returns whether there were any. For ON_ERROR
+ * without listeners the value is raised. [-nargs, +0, e] */
+int net_emit(lua_State *L, int idx, enum net_event ev, int nargs);
+/* The same where more has to happen after the listeners, whatever they do: an
+ * error out of one goes where an uncaught one goes. Returns 1 after an error.
+ * [-nargs, +0, m] */
+int net_emit_guarded(lua_State *L, int idx, enum net_event ev, int nargs);
+/* Adds an internal step behind the listeners there are. [-0, +0, m] */
+void net_emitter_internal(lua_State *L, int idx, enum net_event ev,
+                          const struct net_internal *step);
+/* Takes one back, if it has not run. [-0, +0, m] */
+void net_emitter_internal_off(lua_State *L, int idx, enum net_event ev,
+                              const struct net_internal *step);
+
+/* Name of the event in 'idx' as enum net_event; NET_EVENTS for any other. */
+int net_event_of(lua_State *L, int idx);
+
+/* Adds on, once, off, emit, ... to the table at 'idx'. [-0, +0, m] */
+void net_emitter_methods(lua_State *L, int idx);
+/* Marks the metatable at 'meta' as a class that emits. [-0, +0, m] */
+void net_emitter_mark(lua_State *L, int meta);
+/* Adds what events.lua needs to the core table on the top. [-0, +0, e] */
+void net_emitter_open(lua_State *L);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * error.h - error values: Node's Error objects as Lua tables.
+ *
+ * Everything that can fail ends here. System errors are made in C, as they
+ * come from the data path; errors with an ERR_* code are made by the
+ * constructors of lua/net/errors.lua, the one place that knows Node's texts,
+ * which C reaches by code. */
+#ifndef NET_ERROR_H
+#define NET_ERROR_H
+
+#include <lua.h>
+
+struct net_addr;
+
+/* Pushes `syscall CODE`, with fields errno, code, syscall. 'err' is negative.
+ * [-0, +1, m] */
+void net_error_push_sys(lua_State *L, int err, const char *syscall);
+/* The same with the text ` ADDRESS:PORT` or ` PATH` behind and the fields
+ * address and port (port only when > 0; neither for an address without a
+ * name). [-0, +1, m] */
+void net_error_push_sys_addr(lua_State *L, int err, const char *syscall,
+                             const struct net_addr *a);
+/* The same for a failed bind or listen, whose text carries libuv's sentence:
+ * `listen EADDRINUSE: address already in use :::80`. For a path the field port
+ * is -1. [-0, +1, m] */
+void net_error_push_listen(lua_State *L, int err, const struct net_addr *a);
+/* Replaces the 'nargs' values on the top by errors[code](values...), an error
+ * table. [-nargs, +1, e] */
+void net_error_push_code(lua_State *L, const char *code, int nargs);
+/* Raises it, with the traceback in its field 'stack'. [-nargs, -, e] */
+int net_error_raise(lua_State *L, const char *code, int nargs);
+/* Raises ERR_INVALID_ARG_TYPE: 'name' as Node calls the argument, 'expected'
+ * the words behind "must be" ("of type function") or a type or class alone, the
+ * offender at 'idx' (or none). [-0, -, e] */
+int net_error_arg_type(lua_State *L, const char *name, const char *expected, int idx);
+/* Pushes that error. [-0, +1, e] */
+void net_error_push_arg_type(lua_State *L, const char *name, const char *expected, int idx);
+/* Gives the error at absolute 'err', if it is one of ours without, the field
+ * 'stack' with the text at 'trace'. [-0, +0, m] */
+void net_error_set_stack(lua_State *L, int err, int trace);
+/* Raises ERR_INVALID_THIS `Value of "this" must be of type CLASS`. [-0, -, e] */
+int net_error_this(lua_State *L, const char *class_name);
+
+/* Into the core table on the top: error_metatable, errno_error(errno, syscall
+ * [, address [, port [, described]]]), errname(n), errtext(n), errnum(name),
+ * set_error_codes(table). [-0, +0, m] */
+void net_error_open(lua_State *L);
+
+#endif

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * fields.c - the fields of net.Socket, computed from the stream (semantics 3.2).
+ *
+ * Nothing is stored that the stream's flags and counters tell, but the peer's
+ * address: it is kept once read, since Node still shows it after the close. */
+#include "fields.h"
+
+#include "addr.h"
+#include "encoding.h"
+#include "stream.h"
+
+static const struct net_stream *self(lua_State *L) {
+  return net_object_check(L, 1, &net_socket_class);
+}
+
+static int push_boolean(lua_State *L, int value) {
+  lua_pushboolean(L, value);
+  return 1;
+}
+
+static int push_size(lua_State *L, uint64_t value) {
+  lua_pushinteger(L, (lua_Integer)value);
+  return 1;
+}
+
+/* A field that tells whether any of some flags is set. */
+#define FLAG_FIELD(name, bits) \
+  static int get_##name(lua_State *L) { return push_boolean(L, (self(L)->flags & (bits)) != 0); }
+#define SIZE_FIELD(name, member) \
+  static int get_##name(lua_State *L) { return push_size(L, self(L)->member); }
+
+FLAG_FIELD(connecting, S_CONNECTING)
+FLAG_FIELD(destroyed, S_DESTROYED)
+FLAG_FIELD(readableEnded, S_END_EMITTED)
+FLAG_FIELD(readableDidRead, S_DATA_EMITTED)
+FLAG_FIELD(writableEnded, S_ENDING)
+FLAG_FIELD(writableFinished, S_FINISHED)
+FLAG_FIELD(allowHalfOpen, S_HALF_OPEN)
+SIZE_FIELD(bytesRead, bytes_read)
+SIZE_FIELD(bytesWritten, bytes_written)
+SIZE_FIELD(readableLength, read_len)
+SIZE_FIELD(readableHighWaterMark, read_hwm)
+SIZE_FIELD(writableLength, write_len)
+SIZE_FIELD(writableHighWaterMark, write_hwm)
+SIZE_FIELD(writableCorked, corked)
+
+static int get_false(lua_State *L) { return push_boolean(L, 0); }
+
+static int get_pending(lua_State *L) {
+  uint32_t flags = self(L)->flags;
+  return push_boolean(L, !(flags & S_HANDLE) || flags & S_CONNECTING);
+}
+
+/* Node's 'readable': neither ended nor destroyed. */
+static int can_read(const struct net_stream *s) {
+  return !(s->flags & (S_READ_OFF | S_DESTROYED | S_ERRORED | S_END_EMITTED));
+}
+
+static int get_readable(lua_State *L) { return push_boolean(L, can_read(self(L))); }
+static int get_writable(lua_State *L) { return push_boolean(L, net_writable_open(self(L))); }
+
+static int get_readyState(lua_State *L) {
+  static const char *const names[] = {"closed", "readOnly", "writeOnly", "open"};
+  const struct net_stream *s = self(L);
+  if (s->flags & S_CONNECTING)
+    lua_pushliteral(L, "opening");
+  else
+    lua_pushstring(L, names[(can_read(s) ? 1 : 0) | (net_writable_open(s) ? 2 : 0)]);
+  return 1;
+}
+
+static int get_readableFlowing(lua_State *L) {
+  uint32_t flags = self(L)->flags;
+  if (flags & S_FLOWING_SET)
+    lua_pushboolean(L, (flags & S_FLOWING) != 0);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+static int get_readableAborted(lua_State *L) {
+  uint32_t flags = self(L)->flags;
+  return push_boolean(L, flags & (S_DESTROYED | S_ERRORED) &&
+                             !(flags & (S_END_EMITTED | S_READ_OFF)));
+}
+
+static int get_writableAborted(lua_State *L) {
+  uint32_t flags = self(L)->flags;
+  return push_boolean(L, flags & (S_DESTROYED | S_ERRORED) &&
+                             !(flags & (S_FINISHED | S_WRITE_OFF)));
+}
+
+static int get_writableNeedDrain(lua_State *L) {
+  uint32_t flags = self(L)->flags;
+  return push_boolean(L, flags & S_NEED_DRAIN && !(flags & (S_DESTROYED | S_ENDING)));
+}
+
+static int get_readableEncoding(lua_State *L) {
+  const struct net_stream *s = self(L);
+  if (!s->decoding) {
+    lua_pushnil(L);
+    return 1;
+  }
+  net_rare_get(L, 1, RARE_DECODER);
+  const struct net_decoder *d = lua_touserdata(L, -1);
+  lua_pushstring(L, net_encoding_name((enum net_encoding)d->encoding));
+  return 1;
+}
+
+static int get_bufferSize(lua_State *L) {
+  const struct net_stream *s = self(L);
+  if (s->flags & S_HANDLE)
+    return push_size(L, s->write_len);
+  lua_pushnil(L);
+  return 1;
+}
+
+static int get_errored(lua_State *L) {
+  self(L);
+  net_rare_get(L, 1, RARE_ERRORED);
+  return 1;
+}
+
+/* socket.server: the server that accepted it, or nil */
+static int get_server(lua_State *L) {
+  self(L);
+  lua_getiuservalue(L, 1, UV_SERVER);
+  return 1;
+}
+
+/* --- addresses -------------------------------------------------------------------- */
+
+/* Pushes our own address as a table, or nil: the kernel's word each time, of
+ * the attempt while connecting. */
+static void push_local(lua_State *L) {
+  const struct net_stream *s = self(L);
+  struct net_addr a = {.len = sizeof a.sa};
+  if (s->fd >= 0 && s->kind == NET_FD_TCP && net_sys_sockname(s->fd, &a.sa, &a.len) == 0) {
+    net_addr_push_table(L, &a);
+  } else if (net_rare_get(L, 1, RARE_DIAL) != LUA_TNIL) {
+    lua_getfield(L, -1, "sockname");
+    lua_insert(L, -2);
+    lua_call(L, 1, 1);
+  }
+}
+
+/* Pushes the peer's address as a table, or nil. */
+static void push_remote(lua_State *L) {
+  const struct net_stream *s = self(L);
+  struct net_addr a = {.len = sizeof a.sa};
+  if (net_rare_get(L, 1, RARE_REMOTE) == LUA_TTABLE)
+    return;
+  if (s->fd < 0 || s->kind != NET_FD_TCP || net_sys_peername(s->fd, &a.sa, &a.len) < 0)
+    return;
+  lua_pop(L, 1);
+  net_addr_push_table(L, &a);
+  lua_pushvalue(L, -1);
+  net_rare_set(L, 1, RARE_REMOTE);
+}
+
+/* Field 'name' of the address table on the top, nil of nil. */
+static int part(lua_State *L, const char *name) {
+  if (lua_istable(L, -1))
+    lua_getfield(L, -1, name);
+  return 1;
+}
+
+static int get_localAddress(lua_State *L) { return push_local(L), part(L, "address"); }
+static int get_localPort(lua_State *L) { return push_local(L), part(L, "port"); }
+static int get_localFamily(lua_State *L) { return push_local(L), part(L, "family"); }
+static int get_remoteAddress(lua_State *L) { return push_remote(L), part(L, "address"); }
+static int get_remotePort(lua_State *L) { return push_remote(L), part(L, "port"); }
+static int get_remoteFamily(lua_State *L) { return push_remote(L), part(L, "family"); }
+
+/* socket:address() -> {address, family, port}; {} without a TCP descriptor */
+int net_fields_address(lua_State *L) {
+  lua_settop(L, 1);
+  push_local(L);
+  if (!lua_istable(L, -1))
+    lua_newtable(L);
+  return 1;
+}
+
+/* --- setters ------------------------------------------------------------------------ */
+
+static struct net_stream *own(lua_State *L) {
+  return net_object_check(L, 1, &net_socket_class);
+}
+
+static void set_flag(struct net_stream *s, uint32_t flag, int on) {
+  s->flags = on ? s->flags | flag : s->flags & ~flag;
+}
+
+static int set_allowHalfOpen(lua_State *L) {
+  set_flag(own(L), S_HALF_OPEN, lua_toboolean(L, 2));
+  return 0;
+}
+
+static int set_connecting(lua_State *L) {
+  set_flag(own(L), S_CONNECTING, lua_toboolean(L, 2));
+  return 0;
+}
+
+static int set_readableFlowing(lua_State *L) {
+  set_flag(own(L), S_FLOWING_SET, !lua_isnil(L, 2));
+  set_flag(own(L), S_FLOWING, lua_toboolean(L, 2));
+  return 0;
+}
+
+static int set_server(lua_State *L) {
+  own(L);
+  lua_settop(L, 2);
+  lua_setiuservalue(L, 1, UV_SERVER);
+  return 0;
+}
+
+/* readable, writable, destroyed have setters in Node for old streams' sake. */
+static int set_ignored(lua_State *L) {
+  own(L);
+  return 0;
+}
+
+const luaL_Reg net_socket_getters[] = {
+  {"connecting", get_connecting},
+  {"pending", get_pending},
+  {"readyState", get_readyState},
+  {"destroyed", get_destroyed},
+  {"closed", get_destroyed},
+  {"errored", get_errored},
+  {"server", get_server},
+  {"allowHalfOpen", get_allowHalfOpen},
+  {"bytesRead", get_bytesRead},
+  {"bytesWritten", get_bytesWritten},
+  {"bufferSize", get_bufferSize},
+  {"localAddress", get_localAddress},
+  {"localPort", get_localPort},
+  {"localFamily", get_localFamily},
+  {"remoteAddress", get_remoteAddress},
+  {"remotePort", get_remotePort},
+  {"remoteFamily", get_remoteFamily},
+  {"readable", get_readable},
+  {"readableAborted", get_readableAborted},
+  {"readableDidRead", get_readableDidRead},
+  {"readableEncoding", get_readableEncoding},
+  {"readableEnded", get_readableEnded},
+  {"readableFlowing", get_readableFlowing},
+  {"readableHighWaterMark", get_readableHighWaterMark},
+  {"readableLength", get_readableLength},
+  {"readableObjectMode", get_false},
+  {"writable", get_writable},
+  {"writableAborted", get_writableAborted},
+  {"writableCorked", get_writableCorked},
+  {"writableEnded", get_writableEnded},
+  {"writableFinished", get_writableFinished},
+  {"writableHighWaterMark", get_writableHighWaterMark},
+  {"writableLength", get_writableLength},
+  {"writableNeedDrain", get_writableNeedDrain},
+  {"writableObjectMode", get_false},
+  {NULL, NULL}
+};
+
+const luaL_Reg net_socket_setters[] = {
+  {"allowHalfOpen", set_allowHalfOpen},
+  {"connecting", set_connecting},
+  {"readableFlowing", set_readableFlowing},
+  {"server", set_server},
+  {"readable", set_ignored},
+  {"writable", set_ignored},
+  {"destroyed", set_ignored},
+  {NULL, NULL}
+};

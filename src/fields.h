@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * fields.h - the fields of net.Socket, computed from the stream (semantics 3.2). */
+#ifndef NET_FIELDS_H
+#define NET_FIELDS_H
+
+#include <lauxlib.h>
+
+extern const luaL_Reg net_socket_getters[];
+/* socket:address(). */
+int net_fields_address(lua_State *L);
+extern const luaL_Reg net_socket_setters[];
+
+#endif

@@ -1,0 +1,620 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * loop.c - libev's default loop, and the one way from it into Lua.
+ *
+ * All watchers of ours are unref'd in libev's eyes; net_loop_ref counts what
+ * holds the program. The default loop is shared with whoever else uses it in
+ * the process (lua-ev, a C host), so this module works from prepare and check
+ * watchers, which any ev_run calls, and run() is little more than ev_run.
+ *
+ * The loop's memory is a userdata in the registry, made before any other of
+ * our objects, hence finalised after them. */
+#include "loop.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "sys.h"
+#include "timer.h"
+
+static const char loop_key;       /* registry: the loop's userdata */
+static const char error_key;      /* registry: the uncaught error that waits */
+static const char uncaught_key;   /* registry: Lua's function that may take one */
+static const char traces_key;     /* registry: error value -> traceback, weak */
+
+struct net_loop *net_loop_get(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &loop_key);
+  struct net_loop *loop = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  if (loop == NULL || loop->ev == NULL)
+    luaL_error(L, "net: the Lua state is closing");
+  return loop;
+}
+
+uint64_t net_loop_now(struct net_loop *loop) {
+  if (loop->now == 0)
+    loop->now = net_sys_now_ms();
+  return loop->now;
+}
+
+void net_loop_ref(struct net_loop *loop) {
+  loop->refs++;
+  ev_ref(loop->ev);
+}
+
+void net_loop_unref(struct net_loop *loop) {
+  loop->refs--;
+  ev_unref(loop->ev);
+}
+
+void net_io_start(struct net_loop *loop, ev_io *w) {
+  if (ev_is_active(w))
+    return;
+  ev_io_start(loop->ev, w);
+  ev_unref(loop->ev);
+}
+
+void net_io_stop(struct net_loop *loop, ev_io *w) {
+  if (!ev_is_active(w))
+    return;
+  ev_ref(loop->ev);
+  ev_io_stop(loop->ev, w);
+}
+
+void net_tick(lua_State *L, struct net_loop *loop, int nargs) {
+  net_queue_push(L, &loop->ticks, nargs);
+}
+
+/* A completion or close event that is still to come holds the loop, although
+ * the handle it belongs to is closed already. */
+static void hold_set(struct net_loop *loop) {
+  int busy = !net_queue_empty(&loop->pending) || !net_queue_empty(&loop->closing) ||
+             !net_queue_empty(&loop->closing_now);
+  if (busy && !loop->holding)
+    net_loop_ref(loop);
+  else if (!busy && loop->holding)
+    net_loop_unref(loop);
+  loop->holding = busy;
+}
+
+void net_pend(lua_State *L, struct net_loop *loop, int nargs) {
+  net_queue_push(L, &loop->pending, nargs);
+  hold_set(loop);
+}
+
+void net_closing(lua_State *L, struct net_loop *loop, int nargs) {
+  net_queue_push(L, &loop->closing, nargs);
+  hold_set(loop);
+}
+
+/* --- uncaught errors -------------------------------------------------------- */
+
+/* Stores the traceback on the top for the error value at 1. Only the newest is
+ * kept for values that a weak table would hold for ever. [-1, +0, m] */
+static void trace_store(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &traces_key);
+  lua_insert(L, -2);
+  if (lua_type(L, 1) == LUA_TTABLE) {
+    lua_pushvalue(L, 1);
+    lua_insert(L, -2);
+    lua_rawset(L, -3);
+  } else {
+    lua_rawseti(L, -2, 2);
+    lua_pushvalue(L, 1);
+    lua_rawseti(L, -2, 1);
+  }
+  lua_pop(L, 1);
+}
+
+/* Pushes the traceback stored for the error value at 1, or nil. [-0, +1, -] */
+static int trace_find(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &traces_key);
+  if (lua_type(L, 1) == LUA_TTABLE) {
+    lua_pushvalue(L, 1);
+    lua_rawget(L, -2);
+  } else {
+    lua_rawgeti(L, -1, 1);
+    if (lua_rawequal(L, -1, 1))
+      lua_rawgeti(L, -2, 2);
+    else
+      lua_pushnil(L);
+  }
+  return !lua_isnil(L, -1);
+}
+
+/* Takes the traceback of thread 'from' for the error at 1, which may be a table
+ * that has one already. [-0, +0, m] */
+static void trace_take(lua_State *L, lua_State *from, int level) {
+  lua_settop(L, 1);
+  if (trace_find(L) && lua_type(L, 1) == LUA_TTABLE)
+    return;
+  luaL_traceback(L, from, luaL_tolstring(L, 1, NULL), level);
+  net_error_set_stack(L, 1, lua_gettop(L));
+  trace_store(L);
+}
+
+/* Message handler: notes the traceback of the error value at 1, and gives an
+ * Error of ours the field 'stack', unless an earlier handler did. */
+static int on_error(lua_State *L) {
+  struct net_loop *loop = net_loop_get(L);
+  if (!loop->traced)
+    trace_take(L, L, 1);
+  loop->traced = 0;
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* rethrow(thread, err): raises what ended a coroutine, with its traceback */
+static int loop_rethrow(lua_State *L) {
+  lua_State *from = lua_tothread(L, 1);
+  luaL_argexpected(L, from, 1, "coroutine");
+  luaL_checkany(L, 2);
+  lua_settop(L, 2);
+  lua_replace(L, 1);
+  trace_take(L, from, 0);
+  net_loop_get(L)->traced = 1;
+  lua_settop(L, 1);
+  return lua_error(L);
+}
+
+/* traceback(err) -> the traceback of an error that came out of run(), or nil */
+static int loop_traceback(lua_State *L) {
+  luaL_checkany(L, 1);
+  lua_settop(L, 1);
+  trace_find(L);
+  return 1;
+}
+
+/* Takes the error that waits. [-0, +1, -] */
+static void loop_take_error(lua_State *L, struct net_loop *loop) {
+  loop->halted = 0;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &error_key);
+  lua_pushboolean(L, 0);  /* not nil, or storing the next might need memory */
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &error_key);
+}
+
+/* warning(err): with the traceback, if there is one */
+static int loop_warning(lua_State *L) {
+  lua_settop(L, 1);
+  if (!trace_find(L))
+    luaL_tolstring(L, 1, NULL);
+  lua_warning(L, "net: uncaught error: ", 1);
+  lua_warning(L, lua_tostring(L, -1), 0);
+  return 0;
+}
+
+/* Where somebody else runs the loop there is no run() to raise from. */
+static void loop_report(lua_State *L, struct net_loop *loop) {
+  lua_pushcfunction(L, loop_warning);
+  loop_take_error(L, loop);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+    lua_pop(L, 1);
+}
+
+/* Offers the error value on the top to process 'uncaughtException'; keeps it
+ * for run() to raise, and halts the loop, if nobody takes it. [-1, +0, m] */
+static void loop_uncaught(lua_State *L, struct net_loop *loop) {
+  int err = lua_gettop(L);
+  lua_pushcfunction(L, on_error);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &uncaught_key) == LUA_TFUNCTION) {
+    lua_pushvalue(L, err);
+    int status = lua_pcall(L, 1, 1, err + 1);
+    int taken = status == LUA_OK && lua_toboolean(L, -1);
+    if (status != LUA_OK)
+      lua_replace(L, err);  /* the handler failed: its error counts */
+    if (taken) {
+      lua_settop(L, err - 1);
+      return;
+    }
+  }
+  lua_settop(L, err);
+  if (loop->halted) {  /* one waits already: this one is for the next run() */
+    lua_pushcfunction(L, lua_error);
+    lua_insert(L, err);
+    net_tick(L, loop, 1);
+    return;
+  }
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &error_key);
+  loop->halted = 1;
+  ev_break(loop->ev, EVBREAK_ALL);
+  if (loop->L == NULL)
+    loop_report(L, loop);
+}
+
+int net_call_guarded(lua_State *L, struct net_loop *loop, int nargs) {
+  int fn = lua_gettop(L) - nargs;
+  lua_pushcfunction(L, on_error);
+  lua_insert(L, fn);
+  int failed = lua_pcall(L, nargs, 0, fn) != LUA_OK;
+  if (failed)
+    loop_uncaught(L, loop);
+  lua_settop(L, fn - 1);
+  return failed;
+}
+
+/* --- dispatch --------------------------------------------------------------- */
+
+struct dispatch {
+  struct net_loop *loop;
+  lua_CFunction half; /* NULL: only settle */
+  void *arg;
+};
+
+static void flush_dirty(lua_State *L, struct net_loop *loop) {
+  for (uint32_t i = 0; i < loop->dirty_len; i++) {
+    struct net_flushable *f = loop->dirty[i];
+    if (f == NULL)
+      continue;
+    f->index = 0;
+    loop->dirty[i] = NULL;
+    f->flush(L, f);
+  }
+  loop->dirty_len = 0;
+}
+
+/* Ticks first, as Node has no flush to wait for; a failed flush queues ticks. */
+static void loop_settle(lua_State *L, struct net_loop *loop) {
+  while (!net_queue_empty(&loop->ticks) || loop->dirty_len > 0) {
+    int nargs;
+    while (!loop->halted && (nargs = net_queue_pop(L, &loop->ticks)) >= 0)
+      lua_call(L, nargs, 0);
+    flush_dirty(L, loop);
+    if (loop->halted)
+      return;
+  }
+}
+
+static int dispatch_body(lua_State *L) {
+  struct dispatch d = *(struct dispatch *)lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  if (d.half) {
+    lua_pushlightuserdata(L, d.arg);
+    d.half(L);
+    lua_settop(L, 0);
+  }
+  if (d.loop->depth == 1)
+    loop_settle(L, d.loop);
+  return 0;
+}
+
+/* One protected run; returns 1 if an error came out, already dealt with. */
+static int dispatch_once(lua_State *L, struct dispatch *d) {
+  lua_pushcfunction(L, dispatch_body);
+  lua_pushlightuserdata(L, d);
+  return net_call_guarded(L, d->loop, 1);
+}
+
+void net_dispatch(struct net_loop *loop, lua_CFunction half, void *arg) {
+  lua_State *L = net_loop_thread(loop);
+  struct dispatch d = {loop, half, arg};
+  if (loop->halted || !lua_checkstack(L, LUA_MINSTACK))
+    return;
+  loop->depth++;
+  while (dispatch_once(L, &d))
+    d.half = NULL;  /* what is left of the turn still runs, or is flushed */
+  loop->depth--;
+}
+
+int net_loop_dirty(struct net_loop *loop, struct net_flushable *f) {
+  if (f->index)
+    return 0;
+  if (loop->dirty_len == loop->dirty_cap) {
+    uint32_t cap = loop->dirty_cap ? loop->dirty_cap * 2 : 64;
+    struct net_flushable **grown = realloc(loop->dirty, cap * sizeof *grown);
+    if (grown == NULL)
+      return -ENOMEM;
+    loop->dirty = grown;
+    loop->dirty_cap = cap;
+  }
+  loop->dirty[loop->dirty_len++] = f;
+  f->index = loop->dirty_len;
+  return 0;
+}
+
+void net_loop_clean(struct net_loop *loop, struct net_flushable *f) {
+  if (f->index)
+    loop->dirty[f->index - 1] = NULL;
+  f->index = 0;
+}
+
+/* --- the phases of a turn ---------------------------------------------------- */
+
+/* Takes the oldest entry of the queue at 1 and calls it. */
+static int step_oldest(lua_State *L) {
+  int nargs = net_queue_pop(L, lua_touserdata(L, 1));
+  if (nargs >= 0)
+    lua_call(L, nargs, 0);
+  return 0;
+}
+
+static int step_newest(lua_State *L) {
+  int nargs = net_queue_pop_newest(L, lua_touserdata(L, 1));
+  if (nargs >= 0)
+    lua_call(L, nargs, 0);
+  return 0;
+}
+
+/* Runs what 'q' holds now, each entry in a dispatch of its own. */
+static void run_queue(struct net_loop *loop, struct net_queue *q) {
+  for (size_t n = q->count; n > 0 && !loop->halted && q->count > 0; n--)
+    net_dispatch(loop, step_oldest, q);
+}
+
+/* A completion may cause the next; eight rounds a time, as in libuv. */
+static void run_pending(struct net_loop *loop) {
+  for (int round = 0; round < 8 && !net_queue_empty(&loop->pending); round++)
+    run_queue(loop, &loop->pending);
+  hold_set(loop);
+}
+
+/* Close events come last in first out, as libuv keeps its closing handles; those
+ * queued meanwhile wait for the next turn. */
+static void run_closing(struct net_loop *loop) {
+  if (net_queue_empty(&loop->closing_now)) {
+    struct net_queue empty = loop->closing_now;
+    loop->closing_now = loop->closing;
+    loop->closing = empty;
+  }
+  while (!loop->halted && !net_queue_empty(&loop->closing_now))
+    net_dispatch(loop, step_newest, &loop->closing_now);
+  hold_set(loop);
+}
+
+static void wake_stop(struct net_loop *loop) {
+  if (!ev_is_active(&loop->wake) && !ev_is_pending(&loop->wake))
+    return;
+  ev_ref(loop->ev);
+  ev_timer_stop(loop->ev, &loop->wake);
+}
+
+/* Sets the timer that wakes the poll; it never holds the loop. */
+static void wake_set(struct net_loop *loop) {
+  uint64_t due = net_timers_next(loop);
+  if (due == loop->wake_at)
+    return;
+  wake_stop(loop);
+  loop->wake_at = due;
+  if (due == 0)
+    return;
+  uint64_t now = net_loop_now(loop);
+  ev_timer_set(&loop->wake, due > now ? (double)(due - now) / 1000.0 : 0.0, 0.0);
+  ev_timer_start(loop->ev, &loop->wake);
+  ev_unref(loop->ev);
+}
+
+/* An idle watcher keeps the poll from waiting while there is work to do. */
+static void idle_set(struct net_loop *loop) {
+  int busy = !net_queue_empty(&loop->immediates) || !net_queue_empty(&loop->closing) ||
+             !net_queue_empty(&loop->closing_now) || !net_queue_empty(&loop->pending);
+  if (busy == ev_is_active(&loop->idle))
+    return;
+  if (busy) {
+    ev_idle_start(loop->ev, &loop->idle);
+    ev_unref(loop->ev);
+  } else {
+    ev_ref(loop->ev);
+    ev_idle_stop(loop->ev, &loop->idle);
+  }
+}
+
+static void on_idle(struct ev_loop *ev, ev_idle *w, int revents) {
+  (void)ev, (void)w, (void)revents;
+}
+
+static void on_wake(struct ev_loop *ev, ev_timer *w, int revents) {
+  struct net_loop *loop = w->data;
+  (void)revents;
+  ev_ref(ev);  /* it has stopped by itself */
+  loop->wake_at = 0;
+}
+
+static void on_prepare(struct ev_loop *ev, ev_prepare *w, int revents) {
+  struct net_loop *loop = w->data;
+  (void)ev, (void)revents;
+  loop->now = 0;
+  if (!net_queue_empty(&loop->ticks) || loop->dirty_len > 0)
+    net_dispatch(loop, NULL, NULL);  /* left by Lua code that runs the loop itself */
+  net_timers_run(loop);
+  run_pending(loop);
+  idle_set(loop);
+  wake_set(loop);
+}
+
+static void on_polled(struct ev_loop *ev, ev_check *w, int revents) {
+  struct net_loop *loop = w->data;
+  (void)ev, (void)revents;
+  loop->now = 0;
+  /* SIGINT makes lua.c set a hook, which would wait for the next Lua code. */
+  if (loop->L && lua_gethook(loop->main))
+    net_dispatch(loop, NULL, NULL);
+}
+
+static void on_check(struct ev_loop *ev, ev_check *w, int revents) {
+  struct net_loop *loop = w->data;
+  (void)ev, (void)revents;
+  run_pending(loop);
+  run_queue(loop, &loop->immediates);
+  run_closing(loop);
+}
+
+/* --- Lua functions ----------------------------------------------------------- */
+
+static int loop_mode(lua_State *L) {
+  static const char *const names[] = {"default", "once", "nowait"};
+  static const int flags[] = {0, EVRUN_ONCE, EVRUN_NOWAIT};
+  if (lua_isnoneornil(L, 1))
+    return 0;
+  if (lua_type(L, 1) != LUA_TSTRING)
+    net_error_arg_type(L, "mode", "of type string", 1);
+  for (int i = 0; i < 3; i++)
+    if (strcmp(lua_tostring(L, 1), names[i]) == 0)
+      return flags[i];
+  lua_pushliteral(L, "mode");
+  lua_pushvalue(L, 1);
+  lua_pushliteral(L, "must be 'default', 'once' or 'nowait'");
+  return net_error_raise(L, "ERR_INVALID_ARG_VALUE", 3);
+}
+
+/* run([mode]) -> boolean: whether anything still holds the loop */
+static int loop_run(lua_State *L) {
+  int flags = loop_mode(L);
+  struct net_loop *loop = net_loop_get(L);
+  if (loop->L || loop->depth > 0)
+    return luaL_error(L, "net.run() is running already");
+  loop->L = L;
+  loop->stopped = 0;
+  net_dispatch(loop, NULL, NULL);
+  if (!loop->halted && !loop->stopped && (loop->refs > 0 || flags == EVRUN_NOWAIT))
+    ev_run(loop->ev, flags);
+  if (flags == EVRUN_ONCE) {  /* what it waited for may have been a timer */
+    loop->now = 0;
+    net_timers_run(loop);
+  }
+  loop->L = NULL;
+  if (loop->halted) {
+    loop_take_error(L, loop);
+    return lua_error(L);
+  }
+  lua_pushboolean(L, loop->refs > 0);
+  return 1;
+}
+
+/* stop(): run() returns before it would wait again; no-op outside of it */
+static int loop_stop(lua_State *L) {
+  struct net_loop *loop = net_loop_get(L);
+  loop->stopped = 1;
+  ev_break(loop->ev, EVBREAK_ONE);
+  return 0;
+}
+
+/* flush(): sends what this turn has written so far */
+static int loop_flush(lua_State *L) {
+  flush_dirty(L, net_loop_get(L));
+  return 0;
+}
+
+/* on_uncaught(fn): fn(err) returns true if it has dealt with the error */
+static int loop_on_uncaught(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &uncaught_key);
+  return 0;
+}
+
+/* tick(fn, ...): process.nextTick */
+static int loop_tick(lua_State *L) {
+  if (lua_type(L, 1) != LUA_TFUNCTION)
+    return net_error_arg_type(L, "callback", "of type function", 1);
+  net_tick(L, net_loop_get(L), lua_gettop(L) - 1);
+  return 0;
+}
+
+/* alive() -> what holds the loop, objects the loop may call: two counts */
+static int loop_alive(lua_State *L) {
+  struct net_loop *loop = net_loop_get(L);
+  lua_pushinteger(L, loop->refs);
+  lua_pushinteger(L, loop->anchored);
+  return 2;
+}
+
+static int loop_gc(lua_State *L) {
+  struct net_loop *loop = lua_touserdata(L, 1);
+  if (loop->ev == NULL)
+    return 0;
+  wake_stop(loop);
+  if (ev_is_active(&loop->idle)) {
+    ev_ref(loop->ev);
+    ev_idle_stop(loop->ev, &loop->idle);
+  }
+  ev_ref(loop->ev);
+  ev_prepare_stop(loop->ev, &loop->prepare);
+  ev_ref(loop->ev);
+  ev_check_stop(loop->ev, &loop->polled);
+  ev_ref(loop->ev);
+  ev_check_stop(loop->ev, &loop->check);
+  while (loop->refs > 0)
+    net_loop_unref(loop);
+  free(loop->heap);
+  free(loop->dirty);
+  loop->ev = NULL;
+  return 0;
+}
+
+static void loop_start(struct net_loop *loop) {
+  ev_prepare_init(&loop->prepare, on_prepare);
+  ev_check_init(&loop->polled, on_polled);
+  ev_check_init(&loop->check, on_check);
+  ev_idle_init(&loop->idle, on_idle);
+  ev_timer_init(&loop->wake, on_wake, 0.0, 0.0);
+  ev_set_priority(&loop->polled, EV_MAXPRI);
+  ev_set_priority(&loop->check, EV_MINPRI);
+  ev_set_priority(&loop->idle, EV_MINPRI);
+  loop->prepare.data = loop->polled.data = loop->check.data = loop;
+  loop->idle.data = loop->wake.data = loop;
+  ev_prepare_start(loop->ev, &loop->prepare);
+  ev_unref(loop->ev);
+  ev_check_start(loop->ev, &loop->polled);
+  ev_unref(loop->ev);
+  ev_check_start(loop->ev, &loop->check);
+  ev_unref(loop->ev);
+}
+
+/* The thread that lua_close and foreign hosts know. */
+static lua_State *main_thread(lua_State *L) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  lua_State *main = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  return main;
+}
+
+/* A table with weak keys: tracebacks live as long as their errors. */
+static void traces_init(lua_State *L) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &traces_key);
+}
+
+static void loop_new(lua_State *L) {
+  struct net_loop *loop = lua_newuserdatauv(L, sizeof *loop, 0);
+  memset(loop, 0, offsetof(struct net_loop, rbuf));
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, loop_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  loop->main = main_thread(L);
+  net_queue_init(L, &loop->ticks);
+  net_queue_init(L, &loop->pending);
+  net_queue_init(L, &loop->immediates);
+  net_queue_init(L, &loop->closing);
+  net_queue_init(L, &loop->closing_now);
+  loop->ev = ev_default_loop(EVFLAG_AUTO);
+  if (loop->ev == NULL)
+    luaL_error(L, "net: libev has no event loop for this system");
+  loop_start(loop);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &loop_key);
+}
+
+void net_loop_open(lua_State *L) {
+  static const luaL_Reg functions[] = {
+    {"run", loop_run},
+    {"stop", loop_stop},
+    {"flush", loop_flush},
+    {"tick", loop_tick},
+    {"traceback", loop_traceback},
+    {"rethrow", loop_rethrow},
+    {"on_uncaught", loop_on_uncaught},
+    {"alive", loop_alive},
+    {NULL, NULL}
+  };
+  luaL_setfuncs(L, functions, 0);
+  traces_init(L);
+  lua_pushboolean(L, 0);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &error_key);
+  loop_new(L);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * loop.h - libev's default loop, and the one way from it into Lua.
+ *
+ * One turn of the loop (semantics 0.1):
+ *
+ *     prepare   due timers, then completions that are pending
+ *     poll      descriptors, signals, resolver answers
+ *     check     pending completions, immediates, close events
+ *
+ * Whatever libev calls hands a lua_CFunction to net_dispatch, which runs it
+ * protected; when the outermost dispatch ends, ticks are drained and what was
+ * written is flushed. An error that nobody takes halts the loop: every later
+ * callback of the turn returns at once, and as descriptors are level-triggered
+ * and the rest sits in queues, nothing is lost. */
+#ifndef NET_LOOP_H
+#define NET_LOOP_H
+
+#include <ev.h>
+#include <lua.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "queue.h"
+
+#define NET_READ_SIZE 65536 /* bytes; the most that one 'data' chunk holds */
+
+struct net_timer;
+
+/* Something with bytes to send before the turn ends; a stream embeds it. */
+struct net_flushable {
+  void (*flush)(lua_State *L, struct net_flushable *f); /* [-0, +0, m] */
+  uint32_t index; /* 1-based place among the loop's dirty ones, 0: clean */
+};
+
+struct net_loop {
+  struct ev_loop *ev;    /* borrowed: libev's default loop; NULL after close */
+  lua_State *main;       /* the main thread */
+  lua_State *L;          /* the thread inside run(); NULL while there is none */
+  int depth;             /* nesting of net_dispatch */
+  int halted;            /* an uncaught error waits to be raised */
+  int read_more;         /* the last read filled its buffer: there may be more */
+  int stopped;           /* stop() was called in this run() */
+  int traced;            /* the error being raised has its traceback already */
+  int holding;           /* has a reference for what is pending or closing */
+  unsigned refs;         /* what keeps the loop alive: a count */
+  unsigned anchored;     /* objects in the registry: a count (object.c) */
+  lua_Number max_listeners; /* of an event before a warning; 0: any number */
+  ev_prepare prepare;
+  ev_check polled;       /* first after the poll: the time has moved on */
+  ev_check check;        /* last after the poll */
+  ev_idle idle;          /* active while immediates or close events wait */
+  ev_timer wake;         /* wakes the poll for the first timer */
+  const char *names[32]; /* borrowed; interned event names by enum net_event */
+  struct net_queue ticks, pending, immediates;
+  struct net_queue closing, closing_now; /* queued since the phase began; being run */
+  struct net_timer **heap; /* owned; timers, soonest first (timer.c) */
+  size_t heap_len, heap_cap;
+  uint64_t timer_seq;    /* timers of one due time run in the order made */
+  uint64_t now;          /* ms, monotonic; 0: not read yet in this turn */
+  uint64_t wake_at;      /* ms; what 'wake' is set to, 0: not active */
+  struct net_flushable **dirty; /* owned */
+  uint32_t dirty_len, dirty_cap;
+  char rbuf[NET_READ_SIZE]; /* shared by all reads: a chunk is copied out at once */
+};
+
+/* The loop of this Lua state; raises after lua_close has begun. [-0, +0, e] */
+struct net_loop *net_loop_get(lua_State *L);
+
+/* The thread on which callbacks run now. */
+static inline lua_State *net_loop_thread(const struct net_loop *loop) {
+  return loop->L ? loop->L : loop->main;
+}
+
+/* Runs 'half' protected, with 'arg' as light userdata at index 1 in a frame of
+ * its own, then ticks and flushes. Never raises. Nothing runs while halted. */
+void net_dispatch(struct net_loop *loop, lua_CFunction half, void *arg);
+
+/* Calls the function under its 'nargs' arguments; an error goes where an
+ * uncaught one goes, and the caller carries on. For lists of callbacks of
+ * which each must run. Returns 0, or 1 after an error. [-(nargs+1), +0, m] */
+int net_call_guarded(lua_State *L, struct net_loop *loop, int nargs);
+
+/* Queue the function and its 'nargs' arguments on the top, to be called: when
+ * the current callback is over; with the pending completions of this turn; in
+ * the close phase, last in first out (then 'nargs' is 1). The latter two hold the
+ * loop meanwhile. [-(nargs+1), +0, m] */
+void net_tick(lua_State *L, struct net_loop *loop, int nargs);
+void net_pend(lua_State *L, struct net_loop *loop, int nargs);
+void net_closing(lua_State *L, struct net_loop *loop, int nargs);
+
+/* Milliseconds on the monotonic clock, read once a turn. */
+uint64_t net_loop_now(struct net_loop *loop);
+
+/* Keep the loop alive, or no longer. */
+void net_loop_ref(struct net_loop *loop);
+void net_loop_unref(struct net_loop *loop);
+
+/* Watchers never keep the loop alive by themselves: net_loop_ref does. */
+void net_io_start(struct net_loop *loop, ev_io *w);
+void net_io_stop(struct net_loop *loop, ev_io *w);
+
+/* Has 'f' flushed at the end of this turn; 0, or -ENOMEM. Outside a dispatch
+ * the flush comes with the next run(). */
+int net_loop_dirty(struct net_loop *loop, struct net_flushable *f);
+void net_loop_clean(struct net_loop *loop, struct net_flushable *f);
+
+/* Makes the loop; must be opened before anything that uses it. Adds run, stop,
+ * tick, traceback, flush, on_uncaught, alive to the core table on the top.
+ * [-0, +0, e] */
+void net_loop_open(lua_State *L);
+
+#endif

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * object.c - classes, fields and anchoring of our userdata.
+ *
+ * A metatable is found by the address of its class, not by a string, so that
+ * an argument check is two raw look-ups. __index has to be a function, as
+ * methods and computed fields share one name space with the user's own. */
+#include "object.h"
+
+#include <string.h>
+
+#include "emitter.h"
+#include "error.h"
+#include "loop.h"
+
+/* Upvalues of __index and __newindex. */
+enum { UP_METHODS = 1, UP_GETTERS, UP_SETTERS };
+
+/* The user's own field named by index 2, if any. [-0, +(1|0), -] */
+static int object_own_field(lua_State *L) {
+  if (lua_type(L, 1) != LUA_TUSERDATA)
+    return net_error_this(L, "Socket");
+  if (lua_getiuservalue(L, 1, UV_FIELDS) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    return 0;
+  }
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, -2) != LUA_TNIL)
+    return 1;
+  lua_pop(L, 2);
+  return 0;
+}
+
+/* Calls the getter on the top for the object at 1. */
+static int object_get(lua_State *L) {
+  lua_CFunction get = lua_tocfunction(L, -1);
+  if (get && lua_getupvalue(L, -1, 1) == NULL) {
+    lua_settop(L, 1);
+    return get(L);  /* spares a Lua call: fields are read once a packet */
+  }
+  lua_settop(L, 3);
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+static int object_index(lua_State *L) {
+  if (object_own_field(L))
+    return 1;
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(UP_METHODS)) != LUA_TNIL)
+    return 1;
+  lua_pushvalue(L, 2);
+  lua_replace(L, 3);
+  if (lua_rawget(L, lua_upvalueindex(UP_GETTERS)) == LUA_TNIL)
+    return 1;
+  return object_get(L);
+}
+
+/* Raises what JavaScript's strict mode does for a field with only a getter. */
+static int object_read_only(lua_State *L) {
+  luaL_getmetafield(L, 1, "__name");
+  lua_pushfstring(L, "Cannot set property %s of #<%s> which has only a getter",
+                  lua_tostring(L, 2), lua_tostring(L, -1));
+  return net_error_raise(L, "TypeError", 1);
+}
+
+static int object_newindex(lua_State *L) {
+  if (lua_type(L, 1) != LUA_TUSERDATA)
+    return net_error_this(L, "Socket");
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(UP_SETTERS)) != LUA_TNIL) {
+    lua_insert(L, 1);
+    lua_remove(L, 3);
+    lua_call(L, 2, 0);
+    return 0;
+  }
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(UP_GETTERS)) != LUA_TNIL)
+    return object_read_only(L);
+  lua_settop(L, 3);
+  if (lua_getiuservalue(L, 1, UV_FIELDS) != LUA_TTABLE) {
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, 1, UV_FIELDS);
+    lua_replace(L, 4);
+  }
+  lua_insert(L, 2);
+  lua_rawset(L, 2);
+  return 0;
+}
+
+/* A new table holding the functions of 'list', which may be NULL. [-0, +1, m] */
+static void class_table(lua_State *L, const luaL_Reg *list) {
+  lua_newtable(L);
+  if (list)
+    luaL_setfuncs(L, list, 0);
+}
+
+/* Sets metatable[name] to 'fn' over the three tables above the metatable. */
+static void class_accessor(lua_State *L, int meta, const char *name, lua_CFunction fn) {
+  lua_pushvalue(L, meta + UP_METHODS);
+  lua_pushvalue(L, meta + UP_GETTERS);
+  lua_pushvalue(L, meta + UP_SETTERS);
+  lua_pushcclosure(L, fn, 3);
+  lua_setfield(L, meta, name);
+}
+
+void net_class_open(lua_State *L, const struct net_class *cls) {
+  int meta = lua_gettop(L) + 1;
+  class_table(L, cls->meta);
+  class_table(L, cls->methods);
+  class_table(L, cls->getters);
+  class_table(L, cls->setters);
+  if (cls->emitter) {
+    net_emitter_methods(L, meta + UP_METHODS);
+    net_emitter_mark(L, meta);
+  }
+  class_accessor(L, meta, "__index", object_index);
+  class_accessor(L, meta, "__newindex", object_newindex);
+  lua_pushstring(L, cls->name);
+  lua_setfield(L, meta, "__name");
+  lua_pushvalue(L, meta);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, cls);
+
+  lua_createtable(L, 0, 4);
+  lua_insert(L, meta);  /* below metatable, methods, getters, setters */
+  lua_setfield(L, meta, "setters");
+  lua_setfield(L, meta, "getters");
+  lua_setfield(L, meta, "methods");
+  lua_setfield(L, meta, "metatable");
+}
+
+void *net_object_new(lua_State *L, const struct net_class *cls, size_t size, int uservalues) {
+  struct net_loop *loop = net_loop_get(L);
+  struct net_object *o = lua_newuserdatauv(L, size, uservalues);
+  memset(o, 0, size);
+  o->cls = cls;
+  o->loop = loop;
+  o->self = LUA_NOREF;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, cls);
+  lua_setmetatable(L, -2);
+  return o;
+}
+
+void *net_object_test(lua_State *L, int idx, const struct net_class *cls) {
+  void *o = lua_touserdata(L, idx);
+  if (o == NULL || !lua_getmetatable(L, idx))
+    return NULL;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, cls);
+  if (!lua_rawequal(L, -1, -2))
+    o = NULL;
+  lua_pop(L, 2);
+  return o;
+}
+
+void *net_object_check(lua_State *L, int idx, const struct net_class *cls) {
+  void *o = net_object_test(L, idx, cls);
+  if (o == NULL)
+    net_error_this(L, cls->name);
+  return o;
+}
+
+void net_anchor(lua_State *L, int idx, struct net_object *o) {
+  if (o->self != LUA_NOREF)
+    return;
+  lua_pushvalue(L, idx);
+  o->self = luaL_ref(L, LUA_REGISTRYINDEX);
+  o->loop->anchored++;
+}
+
+void net_unanchor(lua_State *L, struct net_object *o) {
+  if (o->self == LUA_NOREF)
+    return;
+  o->loop->anchored--;
+  luaL_unref(L, LUA_REGISTRYINDEX, o->self);
+  o->self = LUA_NOREF;
+}

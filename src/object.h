@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * object.h - what every userdata of ours shares: a class with methods and
+ * fields, the user's own fields, listeners, and a self-reference.
+ *
+ * A class is a metatable whose tables of methods, getters and setters are
+ * handed to Lua, which adds its own to them. Reading a field looks at the
+ * user's own fields, then methods, then getters; writing one looks at setters,
+ * refuses what has only a getter, and keeps the rest as the user's own. */
+#ifndef NET_OBJECT_H
+#define NET_OBJECT_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdint.h>
+
+struct net_loop;
+
+/* The user values that every object has; a class may add more. */
+enum { UV_EVENTS = 1, UV_FIELDS, UV_OWN };
+
+struct net_class {
+  const char *name;            /* as in "Socket"; also the metatable's __name */
+  const luaL_Reg *methods;     /* may be NULL, as the next two */
+  const luaL_Reg *getters;     /* called with the object */
+  const luaL_Reg *setters;     /* called with the object and the value */
+  const luaL_Reg *meta;        /* __gc, __close, __tostring, ... */
+  int emitter;                 /* 1: has the emitter's methods */
+  /* Called after a listener for 'event' was added, or one was removed. */
+  void (*listened)(lua_State *L, int idx, int event);
+  void (*unlistened)(lua_State *L, int idx, int event);
+};
+
+/* The head of every object's struct. */
+struct net_object {
+  const struct net_class *cls; /* borrowed; static */
+  struct net_loop *loop;       /* borrowed; outlives every object */
+  uint32_t events;             /* bit 1 << enum net_event: has a listener */
+  int self;                    /* registry reference while anchored, else LUA_NOREF */
+};
+
+/* Makes the class's metatable; pushes {methods =, getters =, setters =} for Lua
+ * to add to. [-0, +1, m] */
+void net_class_open(lua_State *L, const struct net_class *cls);
+/* A new zeroed object of 'size' bytes with 'uservalues' user values (at least
+ * UV_OWN - 1), its class set. [-0, +1, e] */
+void *net_object_new(lua_State *L, const struct net_class *cls, size_t size, int uservalues);
+/* The object at 'idx' if it is of that class, else NULL. [-0, +0, -] */
+void *net_object_test(lua_State *L, int idx, const struct net_class *cls);
+/* The same, raising ERR_INVALID_THIS. [-0, +0, e] */
+void *net_object_check(lua_State *L, int idx, const struct net_class *cls);
+
+/* Holds the object at 'idx' in the registry while the loop can call it; both
+ * are no-ops when already so. */
+void net_anchor(lua_State *L, int idx, struct net_object *o); /* [-0, +0, m] */
+void net_unanchor(lua_State *L, struct net_object *o);        /* [-0, +0, -] */
+/* Pushes an anchored object. [-0, +1, -] */
+static inline void net_push(lua_State *L, const struct net_object *o) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, o->self);
+}
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * queue.h - first-in first-out queues of Lua calls, kept in a Lua table.
+ *
+ * Ticks, immediates, pending completions and close events are each one of
+ * these. An entry is a function with its arguments; the table anchors both,
+ * and its slots are reused, so that a queue in steady use allocates nothing. */
+#ifndef NET_QUEUE_H
+#define NET_QUEUE_H
+
+#include <lua.h>
+#include <stddef.h>
+
+struct net_queue {
+  int ref;                /* registry reference of the table */
+  lua_Integer head, tail; /* slots [head, tail) are in use */
+  size_t count;           /* entries */
+};
+
+/* Makes the table. [-0, +0, m] */
+void net_queue_init(lua_State *L, struct net_queue *q);
+/* Queues the function and its 'nargs' arguments on the top. [-(nargs+1), +0, m] */
+void net_queue_push(lua_State *L, struct net_queue *q, int nargs);
+/* Takes the newest entry, which has one argument; as net_queue_pop. */
+int net_queue_pop_newest(lua_State *L, struct net_queue *q);
+/* Takes the oldest entry: pushes function and arguments and returns the number
+ * of arguments, or pushes nothing and returns -1. [-0, +(n+1 | 0), m] */
+int net_queue_pop(lua_State *L, struct net_queue *q);
+
+static inline int net_queue_empty(const struct net_queue *q) { return q->count == 0; }
+
+#endif

@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * readable.c - the readable half of a stream: what has arrived and when Lua
+ * hears of it (semantics 3.5, 4.1, 4.2).
+ *
+ * A chunk goes straight to 'data' when the stream flows, somebody listens and
+ * nothing is buffered; else it joins the buffer, a FIFO of Lua strings, and
+ * 'readable' or the next flow() picks it up. The descriptor is read while fewer
+ * than read_hwm bytes are buffered. Node keeps a flag 'reading' for a source
+ * that answers each request once; here the source is the descriptor, so being
+ * polled is that flag.
+ *
+ * Every function takes the stream's absolute stack index, since listeners need
+ * the object, and re-reads the flags after each call into Lua. */
+#include <string.h>
+
+#include "encoding.h"
+#include "error.h"
+#include "stream.h"
+
+#define MAX_READ (1 << 30) /* bytes; the most that one read(n) may ask for */
+
+static void readable_flow(lua_State *L, int idx);
+
+static struct net_stream *stream_at(lua_State *L, int idx) {
+  return lua_touserdata(L, idx);
+}
+
+int net_readable_done(const struct net_stream *s) {
+  return (s->flags & (S_END_EMITTED | S_READ_OFF)) != 0;
+}
+
+static int is_reading(const struct net_stream *s) {
+  return (s->polled & EV_READ) || (s->flags & S_READ_WANTED);
+}
+
+/* Queues 'fn', called with the stream, for the tick. [-0, +0, m] */
+static void readable_tick(lua_State *L, int idx, lua_CFunction fn) {
+  struct net_stream *s = stream_at(L, idx);
+  lua_pushcfunction(L, fn);
+  lua_pushvalue(L, idx);
+  net_tick(L, s->o.loop, 1);
+}
+
+/* --- the buffer ------------------------------------------------------------ */
+
+/* Cursors may pass below 1 (unshift), hence the signed key. */
+static lua_Integer rbuf_key(uint32_t i) { return (lua_Integer)(int32_t)i; }
+
+/* Pushes the table of chunks, made when missing. [-0, +1, m] */
+static void rbuf_push(lua_State *L, int idx) {
+  if (net_rare_get(L, idx, RARE_RBUF) == LUA_TTABLE)
+    return;
+  lua_pop(L, 1);
+  lua_createtable(L, 4, 0);
+  lua_pushvalue(L, -1);
+  net_rare_set(L, idx, RARE_RBUF);
+}
+
+/* Appends the chunk on the top. [-1, +0, m] */
+static void rbuf_append(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  s->read_len += lua_rawlen(L, -1);
+  rbuf_push(L, idx);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, rbuf_key(s->rbuf_tail++));
+  lua_pop(L, 1);
+}
+
+/* Pushes what is left of the first chunk of the table on the top. [-0, +1, m] */
+static void rbuf_first(lua_State *L, const struct net_stream *s) {
+  lua_rawgeti(L, -1, rbuf_key(s->rbuf_head));
+  if (s->rbuf_off == 0)
+    return;
+  size_t len;
+  const char *chunk = lua_tolstring(L, -1, &len);
+  lua_pushlstring(L, chunk + s->rbuf_off, len - s->rbuf_off);
+  lua_remove(L, -2);
+}
+
+/* Drops the first chunk of the table on the top. [-0, +0, -] */
+static void rbuf_drop(lua_State *L, struct net_stream *s) {
+  lua_pushnil(L);
+  lua_rawseti(L, -2, rbuf_key(s->rbuf_head++));
+  s->rbuf_off = 0;
+  if (s->rbuf_head == s->rbuf_tail)
+    s->rbuf_head = s->rbuf_tail = 1;
+}
+
+/* Adds up to 'n' bytes of the first chunk of the table at 'table' to 'b' and
+ * returns how many they were. */
+static size_t rbuf_copy(lua_State *L, int table, struct net_stream *s, luaL_Buffer *b, size_t n) {
+  size_t len;
+  lua_rawgeti(L, table, rbuf_key(s->rbuf_head));
+  const char *chunk = lua_tolstring(L, -1, &len);
+  size_t left = len - s->rbuf_off, take = n < left ? n : left;
+  lua_pop(L, 1);  /* the table still holds it */
+  luaL_addlstring(b, chunk + s->rbuf_off, take);
+  s->rbuf_off += (uint32_t)take;
+  if (take == left) {
+    lua_pushvalue(L, table);
+    rbuf_drop(L, s);
+    lua_pop(L, 1);
+  }
+  return take;
+}
+
+/* Replaces the table on the top by the first 'n' bytes. [-1, +1, m] */
+static void rbuf_take(lua_State *L, struct net_stream *s, size_t n) {
+  int table = lua_gettop(L);
+  rbuf_first(L, s);
+  if (lua_rawlen(L, -1) == n) {
+    lua_insert(L, table);
+    rbuf_drop(L, s);
+    lua_pop(L, 1);
+    return;
+  }
+  lua_pop(L, 1);
+  luaL_Buffer b;
+  luaL_buffinitsize(L, &b, n);
+  for (size_t left = n; left > 0;)
+    left -= rbuf_copy(L, table, s, &b, left);
+  luaL_pushresult(&b);
+  lua_remove(L, table);
+}
+
+/* --- events ------------------------------------------------------------------ */
+
+/* The tick of 'end'. */
+static int end_tick(lua_State *L) {
+  struct net_stream *s = stream_at(L, 1);
+  if (s->flags & (S_ERRORED | S_DESTROYED | S_END_EMITTED) || s->read_len > 0)
+    return 0;
+  s->flags |= S_END_EMITTED;
+  if (!(s->flags & S_HALF_OPEN))
+    s->flags |= S_WRITE_AFTER_FIN;
+  net_emit_guarded(L, 1, ON_END, 0);
+  if (net_writable_open(s) && !(s->flags & S_HALF_OPEN)) {
+    readable_tick(L, 1, net_writable_end_tick);
+  } else if (net_writable_done(s)) {
+    lua_pushnil(L);
+    net_stream_destroy(L, 1);
+  }
+  return 0;
+}
+
+static void readable_end(lua_State *L, int idx) {
+  if (!(stream_at(L, idx)->flags & S_END_EMITTED))
+    readable_tick(L, idx, end_tick);
+}
+
+/* Says 'readable' if there is something to say, then flows on. [-0, +0, e] */
+static void emit_readable_now(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  if (!(s->flags & (S_DESTROYED | S_ERRORED)) && (s->read_len > 0 || s->flags & S_EOF)) {
+    net_emit(L, idx, ON_READABLE, 0);
+    s->flags &= ~(uint32_t)S_EMITTED_READABLE;
+  }
+  s->flags &= ~(uint32_t)S_NEED_READABLE;
+  if (!(s->flags & (S_FLOWING | S_EOF)) && s->read_len <= s->read_hwm)
+    s->flags |= S_NEED_READABLE;
+  readable_flow(L, idx);
+}
+
+static int readable_tick_emit(lua_State *L) {
+  emit_readable_now(L, 1);
+  return 0;
+}
+
+/* Has 'readable' said on the tick, once for all that comes before it. */
+static void emit_readable(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  s->flags &= ~(uint32_t)S_NEED_READABLE;
+  if (s->flags & S_EMITTED_READABLE)
+    return;
+  s->flags |= S_EMITTED_READABLE;
+  readable_tick(L, idx, readable_tick_emit);
+}
+
+/* --- reading ---------------------------------------------------------------- */
+
+/* Has the descriptor read; before it is open, as soon as it is. */
+static void start_reading(struct net_stream *s) {
+  if (s->fd >= 0 && !(s->flags & S_CONNECTING))
+    net_stream_poll(s, s->polled | EV_READ);
+  else
+    s->flags |= S_READ_WANTED;
+}
+
+/* How many bytes read(n) gives now; n < 0: none asked for. */
+static size_t how_much(lua_State *L, int idx, lua_Integer n) {
+  struct net_stream *s = stream_at(L, idx);
+  if (n == 0 || s->read_len == 0)
+    return 0;
+  if (n < 0) {
+    if (s->decoding && !(s->flags & S_FLOWING))
+      return s->read_len;
+    rbuf_push(L, idx);
+    lua_rawgeti(L, -1, rbuf_key(s->rbuf_head));
+    size_t first = lua_rawlen(L, -1) - s->rbuf_off;
+    lua_pop(L, 2);
+    return first;
+  }
+  if ((size_t)n <= s->read_len)
+    return (size_t)n;
+  return s->flags & S_EOF ? s->read_len : 0;
+}
+
+/* The mark that lets read(n) be satisfied: the next power of two. */
+static void raise_mark(lua_State *L, struct net_stream *s, lua_Integer n) {
+  if (n > MAX_READ) {
+    lua_pushliteral(L, "size");
+    lua_pushliteral(L, "<= 1GiB");
+    lua_pushinteger(L, n);
+    net_error_raise(L, "ERR_OUT_OF_RANGE", 3);
+  }
+  size_t mark = 1;
+  while (mark < (size_t)n)
+    mark <<= 1;
+  s->read_hwm = mark;
+}
+
+/* read(0) or read(n) while the buffer is short: the descriptor is to be read. */
+static void want_more(struct net_stream *s, size_t n) {
+  int want = (s->flags & S_NEED_READABLE) || s->read_len == 0 || s->read_len - n < s->read_hwm;
+  if (!want || s->flags & (S_EOF | S_DESTROYED | S_ERRORED | S_READ_OFF) || is_reading(s))
+    return;
+  if (s->read_len == 0)
+    s->flags |= S_NEED_READABLE;
+  start_reading(s);
+}
+
+/* Is this a read(0) that has only to announce what is buffered already? */
+static int is_nudge(const struct net_stream *s, lua_Integer n) {
+  size_t mark = s->read_hwm ? s->read_hwm : 1;
+  return n == 0 && s->flags & S_NEED_READABLE && (s->read_len >= mark || s->flags & S_EOF);
+}
+
+void net_readable_read(lua_State *L, int idx, lua_Integer n) {
+  struct net_stream *s = stream_at(L, idx);
+  if (n > 0 && (size_t)n > s->read_hwm)
+    raise_mark(L, s, n);
+  if (n != 0)
+    s->flags &= ~(uint32_t)S_EMITTED_READABLE;
+  size_t take = how_much(L, idx, n);
+  if (is_nudge(s, n) || (take == 0 && s->flags & S_EOF)) {
+    if (s->read_len == 0)
+      readable_end(L, idx);
+    else if (is_nudge(s, n))
+      emit_readable(L, idx);
+    lua_pushnil(L);
+    return;
+  }
+  want_more(s, take);
+  if (take > 0) {
+    rbuf_push(L, idx);
+    rbuf_take(L, s, take);
+    s->read_len -= take;
+  } else {
+    lua_pushnil(L);
+    if (s->read_len <= s->read_hwm)
+      s->flags |= S_NEED_READABLE;
+    else
+      s->flags &= ~(uint32_t)S_NEED_READABLE;
+  }
+  if (s->read_len == 0) {
+    if (!(s->flags & S_EOF))
+      s->flags |= S_NEED_READABLE;
+    else if (n != (lua_Integer)take)
+      readable_end(L, idx);
+  }
+  if (take > 0 && !(s->flags & (S_ERRORED | S_CLOSE_EMITTED))) {
+    s->flags |= S_DATA_EMITTED;
+    lua_pushvalue(L, -1);
+    net_emit(L, idx, ON_DATA, 1);
+  }
+}
+
+static void readable_flow(lua_State *L, int idx) {
+  int more = 1;
+  while (more && stream_at(L, idx)->flags & S_FLOWING) {
+    net_readable_read(L, idx, -1);
+    more = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+  }
+}
+
+/* --- arriving --------------------------------------------------------------- */
+
+/* Puts the chunk on the top where it belongs. [-1, +0, e] */
+static void add_chunk(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  if (s->flags & S_FLOWING && s->read_len == 0 && net_has(&s->o, ON_DATA)) {
+    s->flags |= S_DATA_EMITTED;
+    net_emit(L, idx, ON_DATA, 1);
+    return;
+  }
+  rbuf_append(L, idx);
+  if (s->flags & S_NEED_READABLE)
+    emit_readable(L, idx);
+  if (s->read_len >= s->read_hwm && s->read_len > 0)
+    net_stream_poll(s, s->polled & ~EV_READ);
+}
+
+/* Replaces the bytes on the top by the text they complete. */
+static void decode(lua_State *L, int idx) {
+  size_t len;
+  if (net_rare_get(L, idx, RARE_DECODER) == LUA_TNIL) {
+    lua_pop(L, 1);
+    return;
+  }
+  struct net_decoder *d = lua_touserdata(L, -1);
+  const char *bytes = lua_tolstring(L, -2, &len);
+  net_decoder_write(L, d, bytes, len);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+}
+
+void net_readable_push(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  if (s->decoding)
+    decode(L, idx);
+  if (lua_rawlen(L, -1) > 0)
+    add_chunk(L, idx);
+  else
+    lua_pop(L, 1);
+}
+
+void net_readable_eof(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  if (s->flags & S_EOF)
+    return;
+  if (s->decoding) {
+    net_rare_get(L, idx, RARE_DECODER);
+    net_decoder_end(L, lua_touserdata(L, -1));
+    lua_remove(L, -2);
+    if (lua_rawlen(L, -1) > 0)
+      rbuf_append(L, idx);
+    else
+      lua_pop(L, 1);
+  }
+  s->flags |= S_EOF | S_EMITTED_READABLE;
+  s->flags &= ~(uint32_t)S_NEED_READABLE;
+  emit_readable_now(L, idx);
+  net_readable_read(L, idx, 0);
+  lua_pop(L, 1);
+}
+
+void net_readable_take_all(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  rbuf_push(L, idx);
+  rbuf_take(L, s, s->read_len);
+  s->read_len = 0;
+}
+
+void net_readable_keep(lua_State *L, int idx) { rbuf_append(L, idx); }
+
+/* --- unshift ---------------------------------------------------------------- */
+
+/* Puts the chunk on the top before all others of the buffer. [-1, +0, m] */
+static void rbuf_prepend(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  s->read_len += lua_rawlen(L, -1);
+  rbuf_push(L, idx);
+  if (s->rbuf_off > 0) {
+    rbuf_first(L, s);
+    lua_rawseti(L, -2, rbuf_key(s->rbuf_head));
+    s->rbuf_off = 0;
+  }
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, rbuf_key(--s->rbuf_head));
+  lua_pop(L, 1);
+}
+
+/* destroy(error with that code); leaves false. */
+static void unshift_fail(lua_State *L, int idx, const char *code, int nargs) {
+  net_error_push_code(L, code, nargs);
+  net_stream_destroy(L, idx);
+  lua_pushboolean(L, 0);
+}
+
+void net_readable_unshift(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  if (s->flags & S_END_EMITTED) {
+    lua_pop(L, 1);
+    unshift_fail(L, idx, "ERR_STREAM_UNSHIFT_AFTER_END_EVENT", 0);
+    return;
+  }
+  if (lua_rawlen(L, -1) == 0 || s->flags & (S_DESTROYED | S_ERRORED)) {
+    lua_pop(L, 1);
+  } else if (s->flags & S_FLOWING && s->read_len == 0 && net_has(&s->o, ON_DATA)) {
+    s->flags |= S_DATA_EMITTED;
+    net_emit(L, idx, ON_DATA, 1);
+  } else {
+    rbuf_prepend(L, idx);
+    if (s->flags & S_NEED_READABLE)
+      emit_readable(L, idx);
+  }
+  lua_pushboolean(L, !(s->flags & S_EOF) && (s->read_len < s->read_hwm || s->read_len == 0));
+}
+
+/* --- flowing ---------------------------------------------------------------- */
+
+static void set_flowing(struct net_stream *s, int flowing) {
+  s->flags |= S_FLOWING_SET;
+  if (flowing)
+    s->flags |= S_FLOWING;
+  else
+    s->flags &= ~(uint32_t)S_FLOWING;
+}
+
+static void nudge(lua_State *L, int idx) {
+  net_readable_read(L, idx, 0);
+  lua_pop(L, 1);
+}
+
+static int resume_tick(lua_State *L) {
+  struct net_stream *s = stream_at(L, 1);
+  if (!is_reading(s))
+    nudge(L, 1);
+  s->flags &= ~(uint32_t)S_RESUME_SCHEDULED;
+  net_emit(L, 1, ON_RESUME, 0);
+  readable_flow(L, 1);
+  if (s->flags & S_FLOWING && !is_reading(s))
+    nudge(L, 1);
+  return 0;
+}
+
+void net_readable_resume(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  if (s->flags & S_DESTROYED)
+    return;
+  if (!(s->flags & S_FLOWING)) {
+    set_flowing(s, !(s->flags & S_READABLE_LISTENS));
+    if (!(s->flags & S_RESUME_SCHEDULED)) {
+      s->flags |= S_RESUME_SCHEDULED;
+      readable_tick(L, idx, resume_tick);
+    }
+  }
+  s->flags &= ~(uint32_t)S_PAUSED;
+}
+
+void net_readable_pause(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  if (s->flags & S_DESTROYED)
+    return;
+  if (!(s->flags & S_FLOWING_SET) || s->flags & S_FLOWING) {
+    set_flowing(s, 0);
+    net_emit(L, idx, ON_PAUSE, 0);
+  }
+  s->flags |= S_PAUSED;
+}
+
+static int nudge_tick(lua_State *L) {
+  nudge(L, 1);
+  return 0;
+}
+
+/* The first 'readable' listener takes the stream out of flowing mode. */
+static void readable_listened(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  if (s->flags & (S_END_EMITTED | S_READABLE_LISTENS))
+    return;
+  s->flags |= S_READABLE_LISTENS | S_NEED_READABLE;
+  s->flags &= ~(uint32_t)S_EMITTED_READABLE;
+  set_flowing(s, 0);
+  if (s->read_len > 0)
+    emit_readable(L, idx);
+  else if (!is_reading(s))
+    readable_tick(L, idx, nudge_tick);
+}
+
+void net_readable_listened(lua_State *L, int idx, int event) {
+  struct net_stream *s = stream_at(L, idx);
+  if (event == ON_READABLE) {
+    readable_listened(L, idx);
+  } else if (event == ON_DATA) {
+    if (net_has(&s->o, ON_READABLE))
+      s->flags |= S_READABLE_LISTENS;
+    if (s->flags & S_FLOWING || !(s->flags & S_FLOWING_SET))
+      net_readable_resume(L, idx);
+  }
+}
+
+/* Nobody listens to 'readable' any more: back to flowing if 'data' is wanted. */
+static int unlistened_tick(lua_State *L) {
+  struct net_stream *s = stream_at(L, 1);
+  if (net_has(&s->o, ON_READABLE))
+    s->flags |= S_READABLE_LISTENS;
+  else
+    s->flags &= ~(uint32_t)S_READABLE_LISTENS;
+  if (s->flags & S_RESUME_SCHEDULED && !(s->flags & S_PAUSED))
+    set_flowing(s, 1);
+  else if (net_has(&s->o, ON_DATA))
+    net_readable_resume(L, 1);
+  else if (!(s->flags & S_READABLE_LISTENS))
+    s->flags &= ~(uint32_t)(S_FLOWING | S_FLOWING_SET);
+  return 0;
+}
+
+void net_readable_unlistened(lua_State *L, int idx, int event) {
+  if (event == ON_READABLE)
+    readable_tick(L, idx, unlistened_tick);
+}

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * server.c - net.Server, the object: its life, fields and methods.
+ *
+ * Owns the listening descriptor and its watcher from net_server_start to
+ * net_server_close. Options are plain fields to the user, who may write
+ * anything into them at any time: what is written stands among the object's own
+ * fields, for reading back, and a C copy is what accepting works from. A table
+ * look-up per option and connection was the alternative.
+ *
+ * Listening and accepting are elsewhere, see server.h. */
+#include "server.h"
+
+#include <limits.h>
+#include <math.h>
+
+#include "addr.h"
+#include "emitter.h"
+#include "error.h"
+#include "loop.h"
+#include "stream.h"
+#include "sys.h"
+
+struct net_server *net_server_check(lua_State *L, int idx) {
+  return net_object_check(L, idx, &net_server_class);
+}
+
+/* --- listening and not ------------------------------------------------------- */
+
+/* Has the loop held exactly while a server listens that was not unref'd. */
+static void server_hold_loop(struct net_server *s) {
+  int hold = s->fd >= 0 && !(s->flags & SERVER_UNREF);
+  if (hold == !!(s->flags & SERVER_HOLDS))
+    return;
+  s->flags ^= SERVER_HOLDS;
+  if (hold)
+    net_loop_ref(s->o.loop);
+  else
+    net_loop_unref(s->o.loop);
+}
+
+void net_server_start(struct net_server *s, int fd, unsigned flags) {
+  s->fd = fd;
+  s->flags = (s->flags & ~(uint32_t)(SERVER_PIPE | SERVER_UNLINK | SERVER_TOLD)) | flags;
+  s->pause = 0;
+  ev_io_set(&s->io, fd, EV_READ);
+  net_io_start(s->o.loop, &s->io);
+  server_hold_loop(s);
+}
+
+/* Closes the descriptor, and nothing else. */
+static void server_stop(struct net_server *s) {
+  net_timer_stop(s->o.loop, &s->retry);
+  net_io_stop(s->o.loop, &s->io);
+  net_sys_close(s->fd);
+  s->fd = -1;
+  server_hold_loop(s);
+}
+
+static int emit_close(lua_State *L) {
+  net_emit(L, 1, ON_CLOSE, 0);
+  return 0;
+}
+
+void net_server_drained(lua_State *L, int idx, struct net_server *s) {
+  if (s->fd >= 0 || s->connections > 0)
+    return;
+  lua_pushcfunction(L, emit_close);
+  lua_pushvalue(L, idx);
+  net_tick(L, s->o.loop, 1);
+  net_unanchor(L, &s->o);
+}
+
+void net_server_close(lua_State *L, int idx, struct net_server *s) {
+  if (s->fd < 0)
+    return;
+  server_stop(s);
+  if (!(s->flags & SERVER_UNLINK))
+    return;
+  lua_getiuservalue(L, idx, UV_PATH);
+  net_sys_unlink(lua_tostring(L, -1));
+  lua_pop(L, 1);
+}
+
+void net_server_gone(lua_State *L, struct net_server *s) {
+  s->connections--;
+  net_accept_hurry(s);
+  luaL_checkstack(L, 3, NULL);
+  net_push(L, &s->o);
+  net_server_drained(L, lua_gettop(L), s);
+  lua_pop(L, 1);
+}
+
+/* --- methods ------------------------------------------------------------------ */
+
+/* server:address() -> {address, family, port} | path | nil */
+static int server_address(lua_State *L) {
+  struct net_server *s = net_server_check(L, 1);
+  struct net_addr a;
+  if (s->fd < 0 || s->flags & SERVER_PIPE) {
+    lua_getiuservalue(L, 1, UV_PATH);
+    return 1;
+  }
+  int err = net_sys_sockname(s->fd, &a.sa, &a.len);
+  if (err < 0) {
+    net_error_push_sys(L, err, "address");
+    return lua_error(L);
+  }
+  net_addr_push_table(L, &a);
+  return 1;
+}
+
+static int server_set_ref(lua_State *L, int ref) {
+  struct net_server *s = net_server_check(L, 1);
+  s->flags = ref ? s->flags & ~(uint32_t)SERVER_UNREF : s->flags | SERVER_UNREF;
+  server_hold_loop(s);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* server:ref() -> server, server:unref() -> server */
+static int server_ref(lua_State *L) { return server_set_ref(L, 1); }
+static int server_unref(lua_State *L) { return server_set_ref(L, 0); }
+
+/* --- fields ------------------------------------------------------------------- */
+
+static int get_listening(lua_State *L) {
+  lua_pushboolean(L, net_server_check(L, 1)->fd >= 0);
+  return 1;
+}
+
+static int get_connections(lua_State *L) {
+  lua_pushinteger(L, net_server_check(L, 1)->connections);
+  return 1;
+}
+
+/* What JavaScript takes for true: not nil, false, 0, NaN and "". */
+static int is_truthy(lua_State *L, int idx) {
+  switch (lua_type(L, idx)) {
+    case LUA_TNUMBER: return lua_tonumber(L, idx) < 0 || lua_tonumber(L, idx) > 0;
+    case LUA_TSTRING: return lua_rawlen(L, idx) > 0;
+    default: return lua_toboolean(L, idx);
+  }
+}
+
+/* Keeps the value at 2 as the user wrote it, among the object's own fields,
+ * where a read finds it first; the getters below answer for what was never
+ * written. [-0, +0, m] */
+static void server_keep(lua_State *L, const char *name) {
+  if (lua_getiuservalue(L, 1, UV_FIELDS) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, 1, UV_FIELDS);
+  }
+  lua_pushvalue(L, 2);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 1);
+}
+
+static int get_flag(lua_State *L, uint32_t flag) {
+  lua_pushboolean(L, (net_server_check(L, 1)->flags & flag) != 0);
+  return 1;
+}
+
+static int set_flag(lua_State *L, uint32_t flag, const char *name) {
+  struct net_server *s = net_server_check(L, 1);
+  server_keep(L, name);
+  s->flags = is_truthy(L, 2) ? s->flags | flag : s->flags & ~flag;
+  return 0;
+}
+
+static int get_half_open(lua_State *L) { return get_flag(L, SERVER_HALF_OPEN); }
+static int set_half_open(lua_State *L) { return set_flag(L, SERVER_HALF_OPEN, "allowHalfOpen"); }
+static int get_pause(lua_State *L) { return get_flag(L, SERVER_PAUSE); }
+static int set_pause(lua_State *L) { return set_flag(L, SERVER_PAUSE, "pauseOnConnect"); }
+static int get_no_delay(lua_State *L) { return get_flag(L, SERVER_NODELAY); }
+static int set_no_delay(lua_State *L) { return set_flag(L, SERVER_NODELAY, "noDelay"); }
+static int get_keep_alive(lua_State *L) { return get_flag(L, SERVER_KEEPALIVE); }
+static int set_keep_alive(lua_State *L) { return set_flag(L, SERVER_KEEPALIVE, "keepAlive"); }
+static int set_block_list(lua_State *L) { return set_flag(L, SERVER_BLOCKS, "blockList"); }
+
+static int get_keep_alive_delay(lua_State *L) {
+  lua_pushinteger(L, net_server_check(L, 1)->keepalive_delay);
+  return 1;
+}
+
+static int set_keep_alive_delay(lua_State *L) {
+  struct net_server *s = net_server_check(L, 1);
+  lua_Number seconds = lua_tonumber(L, 2);
+  server_keep(L, "keepAliveInitialDelay");
+  s->keepalive_delay = seconds >= 1 ? seconds < INT_MAX ? (int)seconds : INT_MAX : 0;
+  return 0;
+}
+
+static int get_hwm(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)net_server_check(L, 1)->hwm);
+  return 1;
+}
+
+/* As in Node, a value that makes no sense is noticed by the next connection. */
+static int set_hwm(lua_State *L) {
+  struct net_server *s = net_server_check(L, 1);
+  int integral;
+  lua_Integer n = lua_tointegerx(L, 2, &integral);
+  server_keep(L, "highWaterMark");
+  s->flags &= ~(uint32_t)SERVER_BAD_HWM;
+  s->hwm = NET_DEFAULT_HWM;
+  if (lua_type(L, 2) == LUA_TNUMBER && integral && n >= 0)
+    s->hwm = (size_t)n;
+  else if (!lua_isnil(L, 2))
+    s->flags |= SERVER_BAD_HWM;
+  return 0;
+}
+
+/* JavaScript compares with the limit as with a number, whatever it is. */
+static int set_max_connections(lua_State *L) {
+  struct net_server *s = net_server_check(L, 1);
+  server_keep(L, "maxConnections");
+  s->max_connections = lua_isnumber(L, 2) ? lua_tonumber(L, 2) : HUGE_VAL;
+  return 0;
+}
+
+/* --- the class ----------------------------------------------------------------- */
+
+/* Pushes "listening on 127.0.0.1:8080", "closing" or "not listening"; of an
+ * abstract name "listening on @name". [-0, +1, m] */
+static void push_state(lua_State *L, const struct net_server *s) {
+  struct net_addr a;
+  if (s->fd < 0) {
+    lua_pushstring(L, s->connections ? "closing" : "not listening");
+  } else if (s->flags & SERVER_PIPE || net_sys_sockname(s->fd, &a.sa, &a.len) < 0) {
+    lua_getiuservalue(L, 1, UV_PATH);
+    const char *path = luaL_optstring(L, -1, "a descriptor");
+    lua_pushfstring(L, "listening on %s%s", *path ? "" : "@", *path ? path : path + 1);
+  } else {
+    net_addr_push_host(L, &a);
+    lua_pushfstring(L, a.sa.ss_family == AF_INET6 ? "listening on [%s]:%d" : "listening on %s:%d",
+                    lua_tostring(L, -1), net_addr_port(&a));
+  }
+}
+
+static int server_tostring(lua_State *L) {
+  struct net_server *s = net_server_check(L, 1);
+  push_state(L, s);
+  if (s->fd >= 0 || s->connections > 0)
+    lua_pushfstring(L, "Server (%s, %I connection%s)", lua_tostring(L, -1),
+                    (LUAI_UACINT)s->connections, s->connections == 1 ? "" : "s");
+  else
+    lua_pushfstring(L, "Server (%s)", lua_tostring(L, -1));
+  return 1;
+}
+
+/* Only lua_close finds a server that still listens. */
+static int server_gc(lua_State *L) {
+  struct net_server *s = lua_touserdata(L, 1);
+  s->flags |= SERVER_DEAD;
+  if (s->fd >= 0)
+    server_stop(s);
+  return 0;
+}
+
+static const luaL_Reg server_methods[] = {
+  {"address", server_address},
+  {"ref", server_ref},
+  {"unref", server_unref},
+  {NULL, NULL}
+};
+
+static const luaL_Reg server_getters[] = {
+  {"listening", get_listening},
+  {"connections", get_connections},
+  {"allowHalfOpen", get_half_open},
+  {"pauseOnConnect", get_pause},
+  {"noDelay", get_no_delay},
+  {"keepAlive", get_keep_alive},
+  {"keepAliveInitialDelay", get_keep_alive_delay},
+  {"highWaterMark", get_hwm},
+  {NULL, NULL}
+};
+
+static const luaL_Reg server_setters[] = {
+  {"allowHalfOpen", set_half_open},
+  {"pauseOnConnect", set_pause},
+  {"noDelay", set_no_delay},
+  {"keepAlive", set_keep_alive},
+  {"keepAliveInitialDelay", set_keep_alive_delay},
+  {"highWaterMark", set_hwm},
+  {"blockList", set_block_list},
+  {"maxConnections", set_max_connections},
+  {NULL, NULL}
+};
+
+static const luaL_Reg server_meta[] = {
+  {"__tostring", server_tostring},
+  {"__gc", server_gc},
+  {NULL, NULL}
+};
+
+const struct net_class net_server_class = {
+  .name = "Server",
+  .methods = server_methods,
+  .getters = server_getters,
+  .setters = server_setters,
+  .meta = server_meta,
+  .emitter = 1
+};
+
+/* --- for lua/net/server.lua ---------------------------------------------------- */
+
+/* new() -> Server */
+static int core_new(lua_State *L) {
+  struct net_server *s = net_object_new(L, &net_server_class, sizeof *s, SERVER_UVS);
+  s->fd = -1;
+  s->hwm = NET_DEFAULT_HWM;
+  s->max_connections = HUGE_VAL;
+  net_accept_init(s);
+  return 1;
+}
+
+/* close(server): what listens is closed now; 'close' follows if nothing is left */
+static int core_close(lua_State *L) {
+  struct net_server *s = net_server_check(L, 1);
+  net_server_close(L, 1, s);
+  net_server_drained(L, 1, s);
+  return 0;
+}
+
+/* is_server(value) -> boolean */
+static int core_is_server(lua_State *L) {
+  lua_pushboolean(L, net_object_test(L, 1, &net_server_class) != NULL);
+  return 1;
+}
+
+static const luaL_Reg server_functions[] = {
+  {"new", core_new},
+  {"close", core_close},
+  {"is_server", core_is_server},
+  {NULL, NULL}
+};
+
+void net_server_open(lua_State *L) {
+  net_class_open(L, &net_server_class);
+  lua_setfield(L, -2, "Server");
+  luaL_newlib(L, server_functions);
+  net_listen_open(L);
+  net_accept_open(L);
+  lua_setfield(L, -2, "server");
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * server.h - net.Server: a listening descriptor, and the connections it counts.
+ *
+ *     idle ──listen──▶ listening ──close──▶ draining ──last one gone──▶ idle
+ *      ▲                                                  ('close' ticks)
+ *      └──────── a failed listen leaves it as it was
+ *
+ * While it listens it accepts, or pauses because the system has run out of
+ * descriptors. It is anchored exactly while it listens or has connections; a
+ * socket reaches its server through its user value UV_SERVER, and a 'close'
+ * under way is held by the tick.
+ *
+ * Three files: server.c has the object (life, fields, methods), accept.c what
+ * happens per connection, listen.c the ways to a listening descriptor. */
+#ifndef NET_SERVER_H
+#define NET_SERVER_H
+
+#include <ev.h>
+#include <lua.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "object.h"
+#include "timer.h"
+
+/* User values of a server, behind the object's. */
+enum {
+  UV_PATH = UV_OWN, /* string: the Unix path that was tried last */
+  SERVER_UVS = UV_PATH
+};
+
+/* struct net_server.flags. */
+enum {
+  SERVER_HALF_OPEN = 1 << 0,  /* what the options say, for what is accepted */
+  SERVER_PAUSE     = 1 << 1,
+  SERVER_NODELAY   = 1 << 2,
+  SERVER_KEEPALIVE = 1 << 3,
+  SERVER_BLOCKS    = 1 << 4,  /* blockList is set */
+  SERVER_BAD_HWM   = 1 << 5,  /* highWaterMark is none */
+  SERVER_PIPE      = 1 << 6,  /* the descriptor is a Unix socket */
+  SERVER_UNLINK    = 1 << 7,  /* close removes the file at UV_PATH */
+  SERVER_UNREF     = 1 << 8,
+  SERVER_HOLDS     = 1 << 9,  /* counted by net_loop_ref */
+  SERVER_TOLD      = 1 << 10, /* Lua has heard of the shortage there is */
+  SERVER_DEAD      = 1 << 11  /* finalised: never to listen again */
+};
+
+struct net_server {
+  struct net_object o;
+  ev_io io;                /* active while listening, but for a pause */
+  struct net_timer retry;  /* runs during a pause */
+  int fd;                  /* owned; -1 while not listening */
+  uint32_t flags;          /* SERVER_* */
+  uint32_t connections;    /* accepted and not destroyed yet */
+  uint32_t pause;          /* ms, the last pause; 0: the last accept worked */
+  int keepalive_delay;     /* s; 0: the system's */
+  size_t hwm;              /* bytes; both directions of what is accepted */
+  lua_Number max_connections; /* HUGE_VAL: no limit */
+};
+
+extern const struct net_class net_server_class;
+
+/* --- server.c ---------------------------------------------------------------- */
+
+/* The server at 'idx', else ERR_INVALID_THIS. [-0, +0, e] */
+struct net_server *net_server_check(lua_State *L, int idx);
+/* Takes over 'fd', which listens; 'flags' are SERVER_PIPE and SERVER_UNLINK. The
+ * server is anchored already. */
+void net_server_start(struct net_server *s, int fd, unsigned flags);
+/* Closes what listens, if anything, and removes its file. [-0, +0, -] */
+void net_server_close(lua_State *L, int idx, struct net_server *s);
+/* Queues 'close' for the server at 'idx', and lets go of it, if it neither
+ * listens nor has connections. [-0, +0, m] */
+void net_server_drained(lua_State *L, int idx, struct net_server *s);
+/* A connection of this server was destroyed; called once for each that was
+ * accepted, within destroy(). [-0, +0, m] */
+void net_server_gone(lua_State *L, struct net_server *s);
+/* Adds Server, the class, and server, what lua/net/server.lua is built on, to
+ * the core table on the top. [-0, +0, m] */
+void net_server_open(lua_State *L);
+
+/* --- accept.c ---------------------------------------------------------------- */
+
+/* Prepares the watcher and the timer of a new server. */
+void net_accept_init(struct net_server *s);
+/* A descriptor became free: a pause is over soon. */
+void net_accept_hurry(struct net_server *s);
+/* Adds on_starved to the table on the top. [-0, +0, m] */
+void net_accept_open(lua_State *L);
+
+/* --- listen.c ---------------------------------------------------------------- */
+
+/* Adds listen_tcp, listen_unix, listen_fd, listen_shared, has_handle to the
+ * table on the top. [-0, +0, m] */
+void net_listen_open(lua_State *L);
+
+#endif

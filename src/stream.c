@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * stream.c - the descriptor under a stream: opening, polling, destroying.
+ *
+ * One ev_io serves both directions; what it watches is 's->polled'. It watches
+ * for writing only after the kernel refused bytes. A stream is anchored, and
+ * holds the loop unless unref'd, from the moment it has a handle until 'close';
+ * the descriptor itself is closed at once by destroy(), and 'close' follows in
+ * the close phase, as libuv has it.
+ *
+ * What the ends of a stream look like to Lua is in readable.c and writable.c. */
+#include "stream.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "addr.h"
+#include "dial.h"
+#include "error.h"
+#include "server.h"
+#include "timer.h"
+
+#ifndef ev_io_modify /* libev before 4.32 */
+#define ev_io_modify(w, events) ev_io_set(w, (w)->fd, events)
+#endif
+
+#define READS_PER_TURN 8 /* full reads of one descriptor before others have a turn */
+
+/* The idle timeout of a stream, in a userdata kept by RARE_IDLE. Activity only
+ * moves 'active'; the timer finds out when it fires. */
+struct stream_idle {
+  struct net_timer timer;
+  struct net_stream *stream; /* borrowed; stops the timer before it goes */
+  uint64_t active;           /* ms; the last activity */
+  uint64_t timeout;          /* ms; > 0 */
+  uint64_t unsent;           /* bytes that the queue held at the last look */
+};
+
+int net_rare_get(lua_State *L, int idx, int key) {
+  if (lua_getiuservalue(L, idx, UV_RARE) != LUA_TTABLE)
+    return LUA_TNIL;
+  int type = lua_rawgeti(L, -1, key);
+  lua_remove(L, -2);
+  return type;
+}
+
+void net_rare_set(lua_State *L, int idx, int key) {
+  if (lua_getiuservalue(L, idx, UV_RARE) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, idx, UV_RARE);
+  }
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, key);
+  lua_pop(L, 1);
+}
+
+/* --- the descriptor ---------------------------------------------------------- */
+
+void net_stream_poll(struct net_stream *s, int events) {
+  if (s->fd < 0 || events == s->polled)
+    return;
+  s->polled = (unsigned char)events;
+  net_io_stop(s->o.loop, &s->io);
+  if (events) {
+    ev_io_modify(&s->io, events);  /* no system call if this turn undoes it */
+    net_io_start(s->o.loop, &s->io);
+  }
+}
+
+/* Reads at most 'size' bytes into the loop's buffer, straight to onread's
+ * callback; its answer false pauses. [-0, +0, e] */
+static void read_to_callback(lua_State *L, int idx, size_t n) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  net_rare_get(L, idx, RARE_ONREAD);
+  lua_pushinteger(L, (lua_Integer)n);
+  lua_pushlstring(L, s->o.loop->rbuf, n);
+  lua_call(L, 2, 1);
+  if (lua_isboolean(L, -1) && !lua_toboolean(L, -1))
+    net_stream_poll(s, s->polled & ~EV_READ);
+  lua_pop(L, 1);
+}
+
+/* How many bytes one read may take: option onread names its own buffer. */
+static size_t read_size(lua_State *L, int idx) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  if (!s->onread)
+    return NET_READ_SIZE;
+  if (net_rare_get(L, idx, RARE_ONREAD_BUF) == LUA_TFUNCTION)
+    lua_call(L, 0, 1);
+  lua_Integer n = lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  return n >= 1 && n < NET_READ_SIZE ? (size_t)n : NET_READ_SIZE;
+}
+
+/* Lua half of reading. A listener may do anything, hence nothing of 's' is used
+ * after one ran. */
+static int stream_readable(lua_State *L) {
+  struct net_stream *s = lua_touserdata(L, 1);
+  struct net_loop *loop = s->o.loop;
+  size_t n, size;
+  net_push(L, &s->o);
+  size = read_size(L, 2);
+  int err = net_sys_read(s->fd, (enum net_fd_kind)s->kind, loop->rbuf, size, &n);
+  if (err == -EAGAIN)
+    return 0;
+  net_stream_touch(s);
+  if (err < 0) {
+    net_stream_fail(L, 2, err, "read");
+  } else if (n == 0) {
+    net_stream_poll(s, s->polled & ~EV_READ);
+    net_readable_eof(L, 2);
+  } else {
+    s->bytes_read += n;
+    loop->read_more = n == size;
+    if (s->onread) {
+      read_to_callback(L, 2, n);
+    } else {
+      lua_pushlstring(L, loop->rbuf, n);
+      net_readable_push(L, 2);
+    }
+  }
+  return 0;
+}
+
+static int stream_writable(lua_State *L) {
+  struct net_stream *s = lua_touserdata(L, 1);
+  net_push(L, &s->o);
+  net_writable_ready(L, 2);
+  return 0;
+}
+
+/* Anchored until its close event, a destroyed stream is still there to look at. */
+static void on_io(struct ev_loop *ev, ev_io *w, int revents) {
+  struct net_stream *s = w->data;
+  (void)ev;
+  for (int i = 0; i < READS_PER_TURN && revents & s->polled & EV_READ; i++) {
+    s->o.loop->read_more = 0;
+    net_dispatch(s->o.loop, stream_readable, s);
+    if (!s->o.loop->read_more)
+      break;
+  }
+  if (revents & s->polled & EV_WRITE)
+    net_dispatch(s->o.loop, stream_writable, s);
+}
+
+static void hold_loop(struct net_stream *s, int hold) {
+  if (hold == s->holds_loop)
+    return;
+  s->holds_loop = (unsigned char)hold;
+  if (hold)
+    net_loop_ref(s->o.loop);
+  else
+    net_loop_unref(s->o.loop);
+}
+
+struct net_stream *net_stream_new(lua_State *L) {
+  struct net_stream *s = net_object_new(L, &net_socket_class, sizeof *s, STREAM_UVS);
+  s->fd = -1;
+  s->tos = -1;
+  s->read_hwm = s->write_hwm = NET_DEFAULT_HWM;
+  s->rbuf_head = s->rbuf_tail = 1;
+  s->flushable.flush = net_writable_flush;
+  ev_io_init(&s->io, on_io, -1, 0);
+  s->io.data = s;
+  return s;
+}
+
+/* From now on there is a handle, if not yet a descriptor. [-0, +0, m] */
+static void stream_hold(lua_State *L, int idx) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  net_anchor(L, idx, &s->o);
+  s->flags |= S_HANDLE;
+  hold_loop(s, !(s->flags & S_UNREF));
+}
+
+void net_stream_open(lua_State *L, int idx, int fd, enum net_fd_kind kind) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  s->fd = fd;
+  s->kind = (unsigned char)kind;
+  ev_io_set(&s->io, fd, 0);
+  stream_hold(L, idx);
+}
+
+void net_stream_hold_loop(struct net_stream *s, int hold) {
+  if (hold)
+    s->flags &= ~(uint32_t)S_UNREF;
+  else
+    s->flags |= S_UNREF;
+  if (s->flags & S_HANDLE)
+    hold_loop(s, hold);
+}
+
+/* Lets go of the stream when nothing can call it any more. */
+static void stream_release(lua_State *L, struct net_stream *s) {
+  if (s->flags & S_HANDLE || s->closing)
+    return;
+  hold_loop(s, 0);
+  if (s->idle == NULL || s->idle->timer.place == 0)
+    net_unanchor(L, &s->o);
+}
+
+/* --- idle timeout ------------------------------------------------------------ */
+
+static void idle_start(struct stream_idle *idle) {
+  net_timer_start(idle->stream->o.loop, &idle->timer, idle->active + idle->timeout);
+}
+
+void net_stream_touch(struct net_stream *s) {
+  struct stream_idle *idle = s->idle;
+  if (idle == NULL)
+    return;
+  idle->active = net_loop_now(s->o.loop);
+  if (idle->timer.place == 0 && s->o.self != LUA_NOREF)
+    idle_start(idle);
+}
+
+/* Bytes that the queue still holds; they shrink while a slow peer reads. */
+static size_t unsent(const struct net_stream *s) {
+  return s->write_len ? s->write_len - s->wq_off : 0;
+}
+
+static int idle_fire(lua_State *L) {
+  struct stream_idle *idle = lua_touserdata(L, 1);
+  struct net_stream *s = idle->stream;
+  size_t left = unsent(s);
+  if (left > 0 && left != idle->unsent)
+    idle->active = net_loop_now(s->o.loop);
+  idle->unsent = left;
+  net_push(L, &s->o);
+  if (idle->active + idle->timeout > net_loop_now(s->o.loop)) {
+    idle_start(idle);
+  } else {
+    stream_release(L, s);
+    net_emit(L, 2, ON_TIMEOUT, 0);
+  }
+  return 0;
+}
+
+void net_stream_set_timeout(lua_State *L, int idx, uint64_t ms) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  if (s->idle)
+    net_timer_stop(s->o.loop, &s->idle->timer);
+  if (ms == 0) {
+    s->idle = NULL;
+    stream_release(L, s);
+    return;
+  }
+  if (s->idle == NULL) {
+    struct stream_idle *idle = lua_newuserdatauv(L, sizeof *idle, 0);
+    memset(idle, 0, sizeof *idle);
+    idle->timer.fire = idle_fire;
+    idle->stream = s;
+    net_rare_set(L, idx, RARE_IDLE);
+    s->idle = idle;
+  }
+  s->idle->timeout = ms;
+  net_anchor(L, idx, &s->o);
+  net_stream_touch(s);
+}
+
+/* --- destroying ---------------------------------------------------------------- */
+
+/* Calls private[name](stream), once, if Lua left such a hook. [-0, +0, e] */
+void net_stream_hook(lua_State *L, int idx, const char *name) {
+  int top = lua_gettop(L);
+  if (net_rare_get(L, idx, RARE_PRIVATE) == LUA_TTABLE &&
+      lua_getfield(L, -1, name) == LUA_TFUNCTION) {
+    lua_pushnil(L);
+    lua_setfield(L, top + 1, name);
+    lua_pushvalue(L, idx);
+    lua_call(L, 1, 0);
+  }
+  lua_settop(L, top);
+}
+
+/* Gives the descriptor, or the attempt to get one, back. */
+static void close_handle(lua_State *L, int idx) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  if (net_rare_get(L, idx, RARE_DIAL) != LUA_TNIL) {
+    net_dial_close(lua_touserdata(L, -1));
+    lua_pushnil(L);
+    net_rare_set(L, idx, RARE_DIAL);
+  }
+  lua_pop(L, 1);
+  if (s->fd < 0)
+    return;
+  net_stream_poll(s, 0);
+  if (s->flags & S_RESET)
+    net_sys_linger_reset(s->fd);
+  net_sys_close(s->fd);
+  s->fd = -1;
+  if (net_rare_get(L, idx, RARE_PATH) == LUA_TSTRING)
+    net_sys_unlink(lua_tostring(L, -1));
+  lua_pop(L, 1);
+}
+
+static int error_tick(lua_State *L) {
+  struct net_stream *s = lua_touserdata(L, 1);
+  if (s->flags & S_ERROR_EMITTED)
+    return 0;
+  s->flags |= S_ERROR_EMITTED;
+  net_emit(L, 1, ON_ERROR, 1);
+  return 0;
+}
+
+/* A stream that never had a handle closes on the tick, and says no more. */
+static int close_tick(lua_State *L) {
+  struct net_stream *s = lua_touserdata(L, 1);
+  s->flags |= S_CLOSE_EMITTED;
+  net_emit(L, 1, ON_CLOSE, 0);
+  return 0;
+}
+
+/* Close phase: what the kernel still had is lost. */
+static int cancel_step(lua_State *L) {
+  struct net_stream *s = lua_touserdata(L, 1);
+  if (s->flags & S_WRITING) {
+    net_error_push_sys(L, -ECANCELED, "write");
+    net_writable_fail(L, 1);
+  }
+  return 0;
+}
+
+/* Close phase: 'close', and the loop lets go. */
+static int close_step(lua_State *L) {
+  struct net_stream *s = lua_touserdata(L, 1);
+  s->closing--;
+  stream_release(L, s);
+  s->flags |= S_CLOSE_EMITTED;
+  lua_pushboolean(L, s->had_error);
+  net_emit(L, 1, ON_CLOSE, 1);
+  return 0;
+}
+
+static void queue_closing(lua_State *L, int idx, lua_CFunction step) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  lua_pushcfunction(L, step);
+  lua_pushvalue(L, idx);
+  net_closing(L, s->o.loop, 1);
+}
+
+/* Queues the error at 'err' for the tick. [-0, +0, m] */
+static void queue_error(lua_State *L, int idx, int err) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  lua_pushcfunction(L, error_tick);
+  lua_pushvalue(L, idx);
+  lua_pushvalue(L, err);
+  net_tick(L, s->o.loop, 2);
+}
+
+/* The server stops counting it, at once. [-0, +0, m] */
+static void leave_server(lua_State *L, int idx) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  struct net_server *server = s->server;
+  s->server = NULL;
+  if (server)
+    net_server_gone(L, server);
+}
+
+/* The handle goes now, its close event in the close phase. [-0, +0, m] */
+static void destroy_handle(lua_State *L, int idx, int was_connecting) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  close_handle(L, idx);
+  s->flags &= ~(uint32_t)S_HANDLE;
+  s->closing++;
+  queue_closing(L, idx, close_step);
+  if (s->flags & S_WRITING && !was_connecting)
+    queue_closing(L, idx, cancel_step);  /* queued last, runs first */
+}
+
+/* What this turn wrote is sent before the descriptor goes. */
+static void flush_now(lua_State *L, struct net_stream *s) {
+  if (!(s->flags & S_DEFERRED))
+    return;
+  net_loop_clean(s->o.loop, &s->flushable);
+  net_writable_flush(L, &s->flushable);
+}
+
+void net_stream_destroy(lua_State *L, int idx) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  int err = lua_gettop(L), is_error = lua_toboolean(L, err);
+  int was_connecting = (s->flags & S_CONNECTING) != 0;
+  if (s->flags & S_DESTROYED) {
+    lua_pop(L, 1);
+    return;
+  }
+  flush_now(L, s);
+  s->flags |= S_DESTROYED;
+  s->had_error = (unsigned char)is_error;
+  if (is_error && !(s->flags & S_ERRORED)) {
+    s->flags |= S_ERRORED;
+    lua_pushvalue(L, err);
+    net_rare_set(L, idx, RARE_ERRORED);
+  }
+  net_writable_abandon(L, idx);
+  s->flags &= ~(uint32_t)(S_CONNECTING | S_READ_WANTED);
+  if (s->idle)
+    net_timer_stop(s->o.loop, &s->idle->timer);
+  if (was_connecting)
+    net_stream_hook(L, idx, "on_destroy");
+  if (s->flags & S_HANDLE) {
+    destroy_handle(L, idx, was_connecting);
+    if (is_error)
+      queue_error(L, idx, err);
+  } else {
+    if (is_error)
+      queue_error(L, idx, err);
+    lua_pushcfunction(L, close_tick);
+    lua_pushvalue(L, idx);
+    net_tick(L, s->o.loop, 1);
+    stream_release(L, s);
+  }
+  leave_server(L, idx);
+  lua_settop(L, err - 1);
+}
+
+void net_stream_fail(lua_State *L, int idx, int err, const char *syscall) {
+  net_error_push_sys(L, err, syscall);
+  net_stream_destroy(L, idx);
+}
+
+/* --- connecting ------------------------------------------------------------------ */
+
+/* A destroyed stream starts over: all state but options and listeners. */
+static void stream_reset(lua_State *L, int idx) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  s->flags &= S_HALF_OPEN | S_UNREF | S_NODELAY | S_READ_OFF | S_WRITE_OFF;
+  s->read_len = s->rbuf_off = 0;
+  s->rbuf_head = s->rbuf_tail = 1;
+  net_writable_reset(s);
+  static const int stale[] = {RARE_ERRORED, RARE_RBUF, RARE_ENDCBS, RARE_REMOTE, RARE_LOCAL,
+                              RARE_DIAL, RARE_PATH};
+  for (size_t i = 0; i < sizeof stale / sizeof *stale; i++) {
+    lua_pushnil(L);
+    net_rare_set(L, idx, stale[i]);
+  }
+  lua_pushnil(L);
+  lua_setiuservalue(L, idx, UV_WQ);
+}
+
+void net_stream_connecting(lua_State *L, int idx, enum net_fd_kind kind) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  if (s->flags & S_DESTROYED)
+    stream_reset(L, idx);
+  s->kind = (unsigned char)kind;
+  s->bytes_read = s->bytes_written = 0;
+  stream_hold(L, idx);
+  s->flags |= S_CONNECTING;
+  net_stream_touch(s);
+}
+
+void net_stream_connected(lua_State *L, int idx, int fd, enum net_fd_kind kind) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  net_stream_open(L, idx, fd, kind);
+  s->flags &= ~(uint32_t)S_CONNECTING;
+  net_stream_touch(s);
+  if (s->flags & S_NODELAY && kind == NET_FD_TCP)
+    net_sys_nodelay(fd, 1);
+  net_stream_hook(L, idx, "on_connected");
+  if (s->flags & S_READ_WANTED && s->fd >= 0) {
+    s->flags &= ~(uint32_t)S_READ_WANTED;
+    net_stream_poll(s, EV_READ);
+  }
+  if (!net_emit_guarded(L, idx, ON_CONNECT, 0))
+    net_emit_guarded(L, idx, ON_READY, 0);
+  net_stream_begin(L, idx);
+}
+
+void net_stream_begin(lua_State *L, int idx) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  int paused = s->flags & S_PAUSED || (s->flags & (S_FLOWING_SET | S_FLOWING)) == S_FLOWING_SET;
+  if (paused || s->flags & (S_DESTROYED | S_READ_OFF))
+    return;
+  net_readable_read(L, idx, 0);
+  lua_pop(L, 1);
+}
+
+/* --- collecting --------------------------------------------------------------------- */
+
+/* Silent: no listener, no raise, fine in every state. What was written and never
+ * tried still goes. */
+int net_stream_gc(lua_State *L) {
+  struct net_stream *s = lua_touserdata(L, 1);
+  struct net_loop *loop = s->o.loop;
+  if (loop->ev == NULL)
+    return 0;
+  if (s->idle)
+    net_timer_stop(loop, &s->idle->timer);
+  net_loop_clean(loop, &s->flushable);
+  if (s->flags & S_DEFERRED && s->fd >= 0)
+    net_writable_salvage(L, 1);
+  if (s->fd >= 0) {
+    net_stream_poll(s, 0);
+    net_sys_close(s->fd);
+    s->fd = -1;
+  }
+  hold_loop(s, 0);
+  return 0;
+}

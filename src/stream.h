@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * stream.h - the state machine of a duplex stream over one descriptor.
+ *
+ * What Node spreads over Readable, Writable, Duplex and Socket is one struct
+ * here, in three files: readable.c (buffer, flowing, 'data', 'end'), writable.c
+ * (queue, callbacks, 'drain', 'finish') and stream.c (the descriptor, closing).
+ * socket.c shows it to Lua.
+ *
+ *               connecting ──connected──▶ open ──┬─ 'end' emitted ──▶ R done ─┐
+ *     new ─connect─▶ │                           └─ 'finish' emitted ▶ W done ─┤
+ *      ▲             └───────── destroy(err) ──────────┐                      │ both
+ *      │                                               ▼                      ▼
+ *      └──────────── connect again ◀── 'close' ◀── destroyed ◀────────────────┘
+ *
+ * The machine never sees two descriptors: racing addresses happens in dial.c
+ * and lua/net/connect.lua, and the winner's descriptor is adopted. */
+#ifndef NET_STREAM_H
+#define NET_STREAM_H
+
+#include <ev.h>
+#include <lua.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "emitter.h"
+#include "loop.h"
+#include "object.h"
+#include "sys.h"
+
+#define NET_DEFAULT_HWM 65536 /* bytes; both directions */
+
+/* User values of a stream, behind the object's. */
+enum {
+  UV_WQ = UV_OWN,   /* table: the write queue's pieces and callbacks */
+  UV_RARE,          /* table of RARE_*, made when first needed */
+  UV_SERVER,        /* the server that accepted it */
+  STREAM_UVS = UV_SERVER
+};
+
+/* What few streams have, by key in the UV_RARE table. */
+enum {
+  RARE_ERRORED = 1, /* the error given to destroy */
+  RARE_RBUF,        /* table: chunks read and not consumed */
+  RARE_ENDCBS,      /* table: callbacks of finish() */
+  RARE_DECODER,     /* userdata: struct net_decoder */
+  RARE_ONREAD,      /* function: option onread's callback */
+  RARE_ONREAD_BUF,  /* integer or function: its size */
+  RARE_REMOTE,      /* table: the peer's address, once it was read */
+  RARE_LOCAL,       /* table: our own, once it was read */
+  RARE_DIAL,        /* userdata: the attempt under way */
+  RARE_IDLE,        /* userdata: struct stream_idle, the idle timeout */
+  RARE_PATH,        /* string: the path a bound client unlinks on close */
+  RARE_PRIVATE      /* table: what lua/net keeps with the socket; see socket.lua */
+};
+
+/* struct net_stream.flags. */
+enum {
+  S_FLOWING_SET      = 1 << 0,  /* readableFlowing is not nil */
+  S_FLOWING          = 1 << 1,
+  S_PAUSED           = 1 << 2,  /* pause() was called last */
+  S_NEED_READABLE    = 1 << 3,
+  S_EMITTED_READABLE = 1 << 4,
+  S_READABLE_LISTENS = 1 << 5,  /* there is a 'readable' listener */
+  S_RESUME_SCHEDULED = 1 << 6,
+  S_EOF              = 1 << 7,  /* the peer's FIN was read */
+  S_END_EMITTED      = 1 << 8,
+  S_DATA_EMITTED     = 1 << 9,
+  S_READ_OFF         = 1 << 10, /* option readable = false */
+  S_READ_WANTED      = 1 << 11, /* the descriptor is, or once open will be, read */
+  S_ENDING           = 1 << 12, /* finish() was called */
+  S_WRITING          = 1 << 13, /* a request is with the kernel, or waits for connect */
+  S_DEFERRED         = 1 << 14, /* this turn's writes wait for the flush */
+  S_NEED_DRAIN       = 1 << 15,
+  S_FINAL_CALLED     = 1 << 16,
+  S_PREFINISHED      = 1 << 17,
+  S_FINISHED         = 1 << 18,
+  S_WRITE_OFF        = 1 << 19, /* option writable = false */
+  S_SHUTTING         = 1 << 20, /* shutdown is pending */
+  S_CONNECTING       = 1 << 21,
+  S_HANDLE           = 1 << 22, /* there is a descriptor, or an attempt to get one */
+  S_DESTROYED        = 1 << 23,
+  S_ERRORED          = 1 << 24,
+  S_ERROR_EMITTED    = 1 << 25,
+  S_CLOSE_EMITTED    = 1 << 26,
+  S_HALF_OPEN        = 1 << 27, /* allowHalfOpen */
+  S_UNREF            = 1 << 28,
+  S_RESET            = 1 << 29, /* the close is to send RST */
+  S_NODELAY          = 1 << 30
+};
+#define S_WRITE_AFTER_FIN (UINT32_C(1) << 31) /* peer ended, no half-open: writes give EPIPE */
+
+struct net_server;
+
+struct net_stream {
+  struct net_object o;
+  struct net_flushable flushable; /* in the loop's dirty list while S_DEFERRED */
+  ev_io io;                 /* active only while 'fd' is open */
+  int fd;                   /* owned; -1 before open and after close */
+  uint32_t flags;           /* S_* */
+  unsigned char kind;       /* enum net_fd_kind */
+  unsigned char encoding;   /* default encoding of writes, enum net_encoding */
+  unsigned char polled;     /* EV_READ | EV_WRITE as wanted from 'io' */
+  unsigned char holds_loop; /* counted by net_loop_ref */
+  unsigned char closing;    /* close events under way */
+  unsigned char had_error;  /* what 'close' will say */
+  unsigned char decoding;   /* setEncoding: chunks pass RARE_DECODER */
+  unsigned char onread;     /* option onread: chunks go to its callback */
+  int tos;                  /* type of service asked for; -1: none */
+  uint32_t corked;          /* nesting depth */
+
+  size_t read_hwm;          /* bytes */
+  size_t read_len;          /* bytes buffered */
+  uint32_t rbuf_head, rbuf_tail; /* chunks [head, tail) in RARE_RBUF */
+  uint32_t rbuf_off;        /* bytes of the first chunk already taken */
+
+  size_t write_hwm;         /* bytes */
+  size_t write_len;         /* writableLength, bytes: what counts as buffered */
+  size_t req_bytes;         /* bytes of the request with the kernel */
+  size_t wq_off;            /* bytes of the head piece already sent */
+  uint32_t wq_base;         /* number of the piece in the table's first slots */
+  uint32_t wq_done;         /* callbacks up to here have been called */
+  uint32_t wq_head;         /* first piece not wholly sent */
+  uint32_t wq_req;          /* end of the request with the kernel */
+  uint32_t wq_tail;         /* next piece */
+  uint32_t deferred;        /* bytes that wait for the flush */
+
+  uint64_t bytes_read, bytes_written; /* since the descriptor was opened */
+  struct net_server *server; /* counted there until destroy; NULL if not accepted */
+  struct stream_idle *idle; /* borrowed from RARE_IDLE; NULL: no idle timeout */
+};
+
+extern const struct net_class net_socket_class;
+
+/* --- stream.c: the descriptor ------------------------------------------------ */
+
+/* Pushes a new stream without a descriptor. [-0, +1, e] */
+struct net_stream *net_stream_new(lua_State *L);
+/* Gives the stream at absolute 'idx' a connected descriptor, which it owns from
+ * now on even if this raises, and anchors it. Nothing is read yet. [-0, +0, m] */
+void net_stream_open(lua_State *L, int idx, int fd, enum net_fd_kind kind);
+/* Starts reading, unless it is paused or has no readable side. [-0, +0, e] */
+void net_stream_begin(lua_State *L, int idx);
+/* connect() was called: there is a handle now; a closed stream starts over. */
+void net_stream_connecting(lua_State *L, int idx, enum net_fd_kind kind); /* [-0, +0, m] */
+/* The connection stands: 'connect', 'ready', reading. [-0, +0, e] */
+void net_stream_connected(lua_State *L, int idx, int fd, enum net_fd_kind kind);
+/* What is watched: EV_READ, EV_WRITE, both or 0. */
+void net_stream_poll(struct net_stream *s, int events);
+/* ref() and unref(), also before there is a handle. */
+void net_stream_hold_loop(struct net_stream *s, int hold);
+/* destroy(err), err at the top or nil; no-op the second time. [-1, +0, e] */
+void net_stream_destroy(lua_State *L, int idx);
+/* The same with a system error. [-0, +0, e] */
+void net_stream_fail(lua_State *L, int idx, int err, const char *syscall);
+/* Something happened on the stream: the idle timeout starts anew. */
+void net_stream_touch(struct net_stream *s);
+/* Idle timeout in ms; 0: none. [-0, +0, m] */
+void net_stream_set_timeout(lua_State *L, int idx, uint64_t ms);
+/* Calls and clears the function private[name], if Lua left one. [-0, +0, e] */
+void net_stream_hook(lua_State *L, int idx, const char *name);
+/* __gc. */
+int net_stream_gc(lua_State *L);
+/* The RARE table: pushes value [key] or nil; sets the value on the top. */
+int net_rare_get(lua_State *L, int idx, int key);  /* type; [-0, +1, -] */
+void net_rare_set(lua_State *L, int idx, int key); /* [-1, +0, m] */
+
+/* --- readable.c ------------------------------------------------------------- */
+
+/* The chunk on the top has arrived. [-1, +0, e] */
+void net_readable_push(lua_State *L, int idx);
+void net_readable_eof(lua_State *L, int idx);          /* [-0, +0, e] */
+/* read(n): n < 0 for none. Pushes a chunk or nil. [-0, +1, e] */
+void net_readable_read(lua_State *L, int idx, lua_Integer n);
+void net_readable_resume(lua_State *L, int idx);       /* [-0, +0, e] */
+void net_readable_pause(lua_State *L, int idx);        /* [-0, +0, e] */
+/* Replace the buffer: pushes all of it, leaving none; keeps the chunk on the top. */
+void net_readable_take_all(lua_State *L, int idx);     /* [-0, +1, m] */
+void net_readable_keep(lua_State *L, int idx);         /* [-1, +0, m] */
+/* unshift of the chunk on the top; pushes whether more is wanted. [-1, +1, e] */
+void net_readable_unshift(lua_State *L, int idx);
+void net_readable_listened(lua_State *L, int idx, int event);
+void net_readable_unlistened(lua_State *L, int idx, int event);
+/* Is the readable side done, or was never there? */
+int net_readable_done(const struct net_stream *s);
+
+/* --- writable.c ------------------------------------------------------------- */
+
+/* write(chunk, callback or nil), both on the top; pushes the result. [-2, +1, e] */
+void net_writable_write(lua_State *L, int idx);
+/* finish(chunk or nil, callback or nil), both on the top. [-2, +0, e] */
+void net_writable_end(lua_State *L, int idx);
+void net_writable_uncork(lua_State *L, int idx);       /* [-0, +0, e] */
+/* The descriptor takes bytes again. [-0, +0, e] */
+void net_writable_ready(lua_State *L, int idx);
+/* Sends what this turn has written. [-0, +0, m] */
+void net_writable_flush(lua_State *L, struct net_flushable *f);
+/* The request under way has failed for good with the error on the top. [-1, +0, e] */
+void net_writable_fail(lua_State *L, int idx);
+/* Forgets all: the stream starts over. */
+void net_writable_reset(struct net_stream *s);
+/* For __gc: sends what was never tried, and ignores the outcome. [-0, +0, -] */
+void net_writable_salvage(lua_State *L, int idx);
+/* destroy() with something queued: the tick that tells its callbacks. [-0, +0, m] */
+void net_writable_abandon(lua_State *L, int idx);
+/* Would write() be taken? Node's 'writable'. */
+int net_writable_open(const struct net_stream *s);
+/* The tick that ends the writable side after the peer has; takes the stream. */
+int net_writable_end_tick(lua_State *L);
+/* 'finish' emitted, or the side was never there? */
+int net_writable_done(const struct net_stream *s);
+
+#endif

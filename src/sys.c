@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sys.c - system calls as the rest of the core wants them.
+ *
+ * The one file that knows which Unix it is built on: whatever differs between
+ * them is settled here by #ifdef, so that no other file has one. It owns
+ * nothing and keeps no state; every function may be called from any thread.
+ *
+ * EINTR never leaves this file. Calls that may block are retried; connect and
+ * close are not, as both have done their work when they say so. Refused: an
+ * ignored SIGPIPE for the whole process, which would reach into the host
+ * program and into the children it starts. MSG_NOSIGNAL covers the sockets,
+ * and for pipes, which have no such flag, the signal is blocked in this thread
+ * for the length of the call. */
+
+/* accept4, SO_REUSEPORT, IOV_MAX and friends, which -std=c11 hides. */
+#if defined(__APPLE__)
+#define _DARWIN_C_SOURCE 1
+#elif defined(__NetBSD__)
+#define _NETBSD_SOURCE 1
+#elif defined(__sun)
+#define __EXTENSIONS__ 1
+#elif !defined(_GNU_SOURCE)
+#define _GNU_SOURCE 1
+#endif
+
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE is set at birth instead */
+#endif
+
+#ifndef IOV_MAX
+#define IOV_MAX 16 /* what POSIX grants */
+#endif
+
+#if !defined(TCP_KEEPIDLE) && defined(TCP_KEEPALIVE)
+#define TCP_KEEPIDLE TCP_KEEPALIVE /* macOS */
+#endif
+
+#if !defined(__APPLE__) && defined(SOCK_NONBLOCK) && defined(SOCK_CLOEXEC)
+#define HAVE_SOCK_FLAGS 1
+#endif
+
+/* FreeBSD's plain SO_REUSEPORT does not spread connections, and on macOS,
+ * NetBSD and OpenBSD it lets strangers take a port over; as in libuv, only
+ * the ones that balance count. */
+#if defined(SO_REUSEPORT_LB)
+#define NET_REUSEPORT SO_REUSEPORT_LB
+#elif defined(SO_REUSEPORT) && (defined(__linux__) || defined(__DragonFly__))
+#define NET_REUSEPORT SO_REUSEPORT
+#endif
+
+/* Numbers of libuv's own, the same on every system. */
+enum { EAI_LAST_NUMBER = -3014, EAI_FIRST_NUMBER = -3000 };
+
+struct error_text {
+  int number; /* as in errno, positive; libuv's negative for EAI_* */
+  const char *name;
+  const char *text; /* libuv's; NULL where strerror has to do */
+};
+
+static int result(int rc) { return rc < 0 ? -errno : 0; }
+
+static int set_int(int fd, int level, int option, int value) {
+  return result(setsockopt(fd, level, option, &value, sizeof value));
+}
+
+static int get_int(int fd, int level, int option, int *value) {
+  socklen_t len = sizeof *value;
+  return result(getsockopt(fd, level, option, value, &len));
+}
+
+/* The address family, AF_UNSPEC for what is no socket. Unlike SO_DOMAIN,
+ * getsockname tells it everywhere. */
+static int family_of(int fd) {
+  struct sockaddr_storage sa;
+  socklen_t len = sizeof sa;
+  sa.ss_family = AF_UNSPEC;
+  return getsockname(fd, (struct sockaddr *)&sa, &len) == 0 ? sa.ss_family : AF_UNSPEC;
+}
+
+int net_sys_adopt(int fd) {
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+    return -errno;
+  flags = fcntl(fd, F_GETFD);
+  if (flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0)
+    return -errno;
+#ifdef SO_NOSIGPIPE
+  (void)set_int(fd, SOL_SOCKET, SO_NOSIGPIPE, 1); /* fails on pipes: fine */
+#endif
+  return 0;
+}
+
+#ifndef HAVE_SOCK_FLAGS
+/* Adopts what a system call just gave, or closes it. */
+static int adopt_new(int fd) {
+  int err = net_sys_adopt(fd);
+  if (err < 0)
+    net_sys_close(fd);
+  return err;
+}
+#endif
+
+int net_sys_socket(int family, int *fd) {
+#ifdef HAVE_SOCK_FLAGS
+  *fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  return result(*fd);
+#else
+  *fd = socket(family, SOCK_STREAM, 0);
+  return *fd < 0 ? -errno : adopt_new(*fd);
+#endif
+}
+
+void net_sys_close(int fd) {
+  if (fd >= 0)
+    (void)close(fd);
+}
+
+int net_sys_dup(int fd, int *copy) {
+  *copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  return result(*copy);
+}
+
+enum net_fd_kind net_sys_kind(int fd) {
+  struct stat st;
+  int type;
+  if (fstat(fd, &st) < 0)
+    return NET_FD_OTHER;
+  if (S_ISFIFO(st.st_mode))
+    return NET_FD_PIPE;
+  if (get_int(fd, SOL_SOCKET, SO_TYPE, &type) < 0 || type != SOCK_STREAM)
+    return NET_FD_OTHER;
+  switch (family_of(fd)) {
+    case AF_INET:
+    case AF_INET6: return NET_FD_TCP;
+    case AF_UNIX: return NET_FD_UNIX;
+    default: return NET_FD_OTHER;
+  }
+}
+
+const char *net_sys_fd_type(int fd) {
+  static const char *const streams[] = {"TCP", "PIPE", "PIPE"};
+  enum net_fd_kind kind = net_sys_kind(fd);
+  struct stat st;
+  if (kind != NET_FD_OTHER)
+    return streams[kind];
+  if (fstat(fd, &st) < 0)
+    return "UNKNOWN";
+  if (isatty(fd))
+    return "TTY";
+  if (S_ISREG(st.st_mode) || S_ISCHR(st.st_mode))
+    return "FILE";
+  return S_ISSOCK(st.st_mode) && family_of(fd) != AF_UNIX ? "UDP" : "UNKNOWN";
+}
+
+int net_sys_bind(int fd, const struct sockaddr *sa, socklen_t len) {
+  return result(bind(fd, sa, len));
+}
+
+int net_sys_listen(int fd, int backlog) { return result(listen(fd, backlog)); }
+
+int net_sys_accept(int fd, struct sockaddr_storage *peer, socklen_t *len, int *conn) {
+  do {
+    *len = sizeof *peer;
+#ifdef HAVE_SOCK_FLAGS
+    *conn = accept4(fd, (struct sockaddr *)peer, len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+#else
+    *conn = accept(fd, (struct sockaddr *)peer, len);
+#endif
+  } while (*conn < 0 && errno == EINTR);
+#ifdef HAVE_SOCK_FLAGS
+  return result(*conn);
+#else
+  return *conn < 0 ? -errno : adopt_new(*conn);
+#endif
+}
+
+int net_sys_connect(int fd, const struct sockaddr *sa, socklen_t len) {
+  if (connect(fd, sa, len) == 0)
+    return 0;
+  /* connect(2): an interrupted attempt goes on by itself, a second call would
+   * only say EALREADY. */
+  return errno == EINTR ? -EINPROGRESS : -errno;
+}
+
+int net_sys_error(int fd) {
+  int value = 0;
+  int err = get_int(fd, SOL_SOCKET, SO_ERROR, &value);
+  return err < 0 ? err : -value;
+}
+
+int net_sys_read(int fd, enum net_fd_kind kind, void *buf, size_t size, size_t *n) {
+  int socket_call = kind == NET_FD_TCP || kind == NET_FD_UNIX;
+  ssize_t got;
+  do
+    got = socket_call ? recv(fd, buf, size, 0) : read(fd, buf, size);
+  while (got < 0 && errno == EINTR);
+  *n = got < 0 ? 0 : (size_t)got;
+  return result(got < 0 ? -1 : 0);
+}
+
+/* One send(2) or sendmsg(2); the former spares the kernel a copy of the
+ * vector. */
+static ssize_t socket_write(int fd, struct iovec *iov, int count) {
+  struct msghdr msg;
+  if (count == 1)
+    return send(fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL);
+  memset(&msg, 0, sizeof msg);
+  msg.msg_iov = iov;
+  msg.msg_iovlen = count;
+  return sendmsg(fd, &msg, MSG_NOSIGNAL);
+}
+
+/* Takes one pending SIGPIPE, if there is one, away from this thread. */
+static void swallow_sigpipe(const sigset_t *sigpipe) {
+#if defined(__APPLE__) || defined(__OpenBSD__) /* no sigtimedwait */
+  sigset_t pending;
+  int signo;
+  if (sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE))
+    (void)sigwait(sigpipe, &signo);
+#else
+  const struct timespec now = {0, 0};
+  while (sigtimedwait(sigpipe, NULL, &now) < 0 && errno == EINTR)
+    continue;
+#endif
+}
+
+/* writev(2) on a pipe, without a SIGPIPE for anybody. A signal that a host,
+ * which blocks SIGPIPE itself, has waiting already is the host's and stays. */
+static ssize_t pipe_write(int fd, struct iovec *iov, int count) {
+  sigset_t sigpipe, before, pending;
+  int theirs, saved;
+  ssize_t put;
+
+  sigemptyset(&sigpipe);
+  sigaddset(&sigpipe, SIGPIPE);
+  if ((errno = pthread_sigmask(SIG_BLOCK, &sigpipe, &before)) != 0)
+    return -1;
+  theirs = sigismember(&before, SIGPIPE) && sigpending(&pending) == 0 &&
+           sigismember(&pending, SIGPIPE);
+  put = writev(fd, iov, count);
+  saved = errno;
+  if (put < 0 && saved == EPIPE && !theirs)
+    swallow_sigpipe(&sigpipe);
+  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+  errno = saved;
+  return put;
+}
+
+int net_sys_writev(int fd, enum net_fd_kind kind, struct iovec *iov, int count,
+                   size_t *n) {
+  int socket_call = kind == NET_FD_TCP || kind == NET_FD_UNIX;
+  ssize_t put;
+  if (count > IOV_MAX)
+    count = IOV_MAX; /* past it both calls fail; a short write is allowed */
+  do
+    put = socket_call ? socket_write(fd, iov, count) : pipe_write(fd, iov, count);
+  while (put < 0 && errno == EINTR);
+  *n = put < 0 ? 0 : (size_t)put;
+  return result(put < 0 ? -1 : 0);
+}
+
+int net_sys_shutdown(int fd, enum net_fd_kind kind) {
+  if (kind != NET_FD_TCP && kind != NET_FD_UNIX)
+    return 0;
+  return shutdown(fd, SHUT_WR) == 0 || errno == ENOTCONN ? 0 : -errno;
+}
+
+int net_sys_linger_reset(int fd) {
+  const struct linger now = {1, 0};
+  return result(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now));
+}
+
+int net_sys_sockname(int fd, struct sockaddr_storage *sa, socklen_t *len) {
+  *len = sizeof *sa;
+  return result(getsockname(fd, (struct sockaddr *)sa, len));
+}
+
+int net_sys_peername(int fd, struct sockaddr_storage *sa, socklen_t *len) {
+  *len = sizeof *sa;
+  return result(getpeername(fd, (struct sockaddr *)sa, len));
+}
+
+int net_sys_reuseaddr(int fd) { return set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1); }
+
+int net_sys_reuseport(int fd) {
+#ifdef NET_REUSEPORT
+  return set_int(fd, SOL_SOCKET, NET_REUSEPORT, 1);
+#else
+  (void)fd;
+  return -ENOTSUP;
+#endif
+}
+
+int net_sys_v6only(int fd, int on) {
+  return set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, on != 0);
+}
+
+int net_sys_nodelay(int fd, int on) {
+  return set_int(fd, IPPROTO_TCP, TCP_NODELAY, on != 0);
+}
+
+/* The three times of an enabled keep-alive; systems without one of them keep
+ * their own. */
+static int keepalive_times(int fd, int idle, int interval, int count) {
+  int err = 0;
+#ifdef TCP_KEEPIDLE
+  err = set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle);
+#endif
+#ifdef TCP_KEEPINTVL
+  if (err == 0 && interval != 0)
+    err = set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, interval);
+#endif
+#ifdef TCP_KEEPCNT
+  if (err == 0 && count != 0)
+    err = set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, count);
+#endif
+  return err;
+}
+
+int net_sys_keepalive(int fd, int on, int idle, int interval, int count) {
+  int err = set_int(fd, SOL_SOCKET, SO_KEEPALIVE, on != 0);
+  if (err < 0 || !on || idle == 0)
+    return err;
+  return keepalive_times(fd, idle, interval, count);
+}
+
+int net_sys_set_tos(int fd, int tos) {
+  int err;
+  if (family_of(fd) != AF_INET6)
+    return set_int(fd, IPPROTO_IP, IP_TOS, tos);
+  err = set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, tos);
+  if (err == 0) /* what an IPv4 peer of a dual-stack socket gets to see */
+    (void)set_int(fd, IPPROTO_IP, IP_TOS, tos);
+  return err;
+}
+
+int net_sys_get_tos(int fd, int *tos) {
+  if (family_of(fd) == AF_INET6)
+    return get_int(fd, IPPROTO_IPV6, IPV6_TCLASS, tos);
+  return get_int(fd, IPPROTO_IP, IP_TOS, tos);
+}
+
+int net_sys_unlink(const char *path) { return result(unlink(path)); }
+
+int net_sys_chmod(const char *path, mode_t mode) { return result(chmod(path, mode)); }
+
+uint64_t net_sys_now_ms(void) {
+  struct timespec t;
+  (void)clock_gettime(CLOCK_MONOTONIC, &t); /* fails only for unknown clocks */
+  return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* libuv's names and texts first (uv.h, UV_ERRNO_MAP), in its order; then what
+ * else a Linux socket may answer. Where two names share a number, the first
+ * one wins. */
+static const struct error_text error_texts[] = {
+#define E(name, text)                                                                    \
+  { name, #name, text }
+  E(E2BIG, "argument list too long"),
+  E(EACCES, "permission denied"),
+  E(EADDRINUSE, "address already in use"),
+  E(EADDRNOTAVAIL, "address not available"),
+  E(EAFNOSUPPORT, "address family not supported"),
+  E(EAGAIN, "resource temporarily unavailable"),
+  E(EALREADY, "connection already in progress"),
+  E(EBADF, "bad file descriptor"),
+  E(EBUSY, "resource busy or locked"),
+  E(ECANCELED, "operation canceled"),
+  E(ECONNABORTED, "software caused connection abort"),
+  E(ECONNREFUSED, "connection refused"),
+  E(ECONNRESET, "connection reset by peer"),
+  E(EDESTADDRREQ, "destination address required"),
+  E(EEXIST, "file already exists"),
+  E(EFAULT, "bad address in system call argument"),
+  E(EFBIG, "file too large"),
+  E(EHOSTUNREACH, "host is unreachable"),
+  E(EINTR, "interrupted system call"),
+  E(EINVAL, "invalid argument"),
+  E(EIO, "i/o error"),
+  E(EISCONN, "socket is already connected"),
+  E(EISDIR, "illegal operation on a directory"),
+  E(ELOOP, "too many symbolic links encountered"),
+  E(EMFILE, "too many open files"),
+  E(EMSGSIZE, "message too long"),
+  E(ENAMETOOLONG, "name too long"),
+  E(ENETDOWN, "network is down"),
+  E(ENETUNREACH, "network is unreachable"),
+  E(ENFILE, "file table overflow"),
+  E(ENOBUFS, "no buffer space available"),
+  E(ENODEV, "no such device"),
+  E(ENOENT, "no such file or directory"),
+  E(ENOMEM, "not enough memory"),
+  E(ENOPROTOOPT, "protocol not available"),
+  E(ENOSPC, "no space left on device"),
+  E(ENOSYS, "function not implemented"),
+  E(ENOTCONN, "socket is not connected"),
+  E(ENOTDIR, "not a directory"),
+  E(ENOTEMPTY, "directory not empty"),
+  E(ENOTSOCK, "socket operation on non-socket"),
+  E(ENOTSUP, "operation not supported on socket"),
+  {EOPNOTSUPP, "ENOTSUP", "operation not supported on socket"},
+  E(EOVERFLOW, "value too large for defined data type"),
+  E(EPERM, "operation not permitted"),
+  E(EPIPE, "broken pipe"),
+  E(EPROTO, "protocol error"),
+  E(EPROTONOSUPPORT, "protocol not supported"),
+  E(EPROTOTYPE, "protocol wrong type for socket"),
+  E(ERANGE, "result too large"),
+  E(EROFS, "read-only file system"),
+  E(ESPIPE, "invalid seek"),
+  E(ESRCH, "no such process"),
+  E(ETIMEDOUT, "connection timed out"),
+  E(ETXTBSY, "text file is busy"),
+  E(EXDEV, "cross-device link not permitted"),
+  E(ENXIO, "no such device or address"),
+  E(EMLINK, "too many links"),
+  E(ENOTTY, "inappropriate ioctl for device"),
+  E(EILSEQ, "illegal byte sequence"),
+  E(ENOEXEC, "exec format error"),
+#ifdef ESHUTDOWN
+  E(ESHUTDOWN, "cannot send after transport endpoint shutdown"),
+#endif
+#ifdef EHOSTDOWN
+  E(EHOSTDOWN, "host is down"),
+#endif
+#ifdef EREMOTEIO
+  E(EREMOTEIO, "remote I/O error"),
+#endif
+#ifdef ENONET
+  E(ENONET, "machine is not on the network"),
+#endif
+#ifdef ENODATA
+  E(ENODATA, "no data available"),
+#endif
+#ifdef EUNATCH
+  E(EUNATCH, "protocol driver not attached"),
+#endif
+#ifdef ESOCKTNOSUPPORT
+  E(ESOCKTNOSUPPORT, "socket type not supported"),
+#endif
+  E(EINPROGRESS, NULL),
+  E(EWOULDBLOCK, NULL),
+  E(ENETRESET, NULL),
+  E(ECHILD, NULL),
+  E(EDEADLK, NULL),
+  E(ENOLCK, NULL),
+  E(EDOM, NULL),
+  E(EBADMSG, NULL),
+  E(EIDRM, NULL),
+  E(ENOMSG, NULL),
+#ifdef EPFNOSUPPORT
+  E(EPFNOSUPPORT, NULL),
+#endif
+#ifdef ETOOMANYREFS
+  E(ETOOMANYREFS, NULL), /* too many descriptors in flight */
+#endif
+#ifdef EUSERS
+  E(EUSERS, NULL),
+#endif
+#ifdef EDQUOT
+  E(EDQUOT, NULL),
+#endif
+#ifdef ESTALE
+  E(ESTALE, NULL),
+#endif
+#ifdef EREMOTE
+  E(EREMOTE, NULL),
+#endif
+#ifdef EMULTIHOP
+  E(EMULTIHOP, NULL),
+#endif
+#ifdef ENOLINK
+  E(ENOLINK, NULL),
+#endif
+#ifdef ETIME
+  E(ETIME, NULL),
+#endif
+#ifdef ENOSR
+  E(ENOSR, NULL),
+#endif
+#ifdef ENOSTR
+  E(ENOSTR, NULL),
+#endif
+#ifdef ECOMM
+  E(ECOMM, NULL),
+#endif
+#ifdef EBADFD
+  E(EBADFD, NULL),
+#endif
+#ifdef ENOTUNIQ
+  E(ENOTUNIQ, NULL),
+#endif
+#ifdef ENOPKG
+  E(ENOPKG, NULL),
+#endif
+#ifdef ENOKEY
+  E(ENOKEY, NULL), /* kernel TLS and IPsec */
+  E(EKEYEXPIRED, NULL),
+  E(EKEYREVOKED, NULL),
+  E(EKEYREJECTED, NULL),
+#endif
+#undef E
+  {EAI_FIRST_NUMBER, "EAI_ADDRFAMILY", "address family not supported"},
+  {-3001, "EAI_AGAIN", "temporary failure"},
+  {-3002, "EAI_BADFLAGS", "bad ai_flags value"},
+  {-3003, "EAI_CANCELED", "request canceled"},
+  {-3004, "EAI_FAIL", "permanent failure"},
+  {-3005, "EAI_FAMILY", "ai_family not supported"},
+  {-3006, "EAI_MEMORY", "out of memory"},
+  {-3008, "ENOTFOUND", "unknown node or service"}, /* EAI_NONAME */
+  {-3007, "ENOTFOUND", "no address"},              /* EAI_NODATA */
+  {-3009, "EAI_OVERFLOW", "argument buffer overflow"},
+  {-3010, "EAI_SERVICE", "service not available for socket type"},
+  {-3011, "EAI_SOCKTYPE", "socket type not supported"},
+  {-3013, "EAI_BADHINTS", "invalid value for hints"},
+  {EAI_LAST_NUMBER, "EAI_PROTOCOL", "resolved protocol is unknown"},
+};
+
+enum { ERROR_COUNT = sizeof error_texts / sizeof error_texts[0] };
+
+/* The row of 'err', which is -errno or an EAI number; NULL for neither. */
+static const struct error_text *error_find(int err) {
+  int resolver = err <= EAI_FIRST_NUMBER && err >= EAI_LAST_NUMBER;
+  int number = resolver ? err : -err;
+  for (int i = 0; i < ERROR_COUNT; i++)
+    if (error_texts[i].number == number)
+      return &error_texts[i];
+  return NULL;
+}
+
+const char *net_sys_errname(int err) {
+  const struct error_text *e = error_find(err);
+  return e != NULL ? e->name : "UNKNOWN";
+}
+
+const char *net_sys_errtext(int err) {
+  const struct error_text *e = error_find(err);
+  if (e == NULL)
+    return "unknown error";
+  return e->text != NULL ? e->text : strerror(e->number);
+}
+
+int net_sys_errnum(const char *name) {
+  for (int i = 0; i < ERROR_COUNT; i++)
+    if (strcmp(error_texts[i].name, name) == 0)
+      return error_texts[i].number < 0 ? error_texts[i].number : -error_texts[i].number;
+  return 0;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sys.h - system calls as the rest of the core wants them.
+ *
+ * Every call is EINTR-safe and returns 0 or -errno; results come back through
+ * out-parameters, which are last. Descriptors are close-on-exec and
+ * non-blocking from birth, and nothing here ever raises SIGPIPE. All #ifdefs
+ * about the platform live in sys.c. No Lua in here. */
+#ifndef NET_SYS_H
+#define NET_SYS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+/* The kinds of descriptor a stream can sit on. */
+enum net_fd_kind {
+  NET_FD_TCP,    /* AF_INET or AF_INET6, SOCK_STREAM */
+  NET_FD_UNIX,   /* AF_UNIX, SOCK_STREAM */
+  NET_FD_PIPE,   /* FIFO or pipe(2): one direction, no socket calls */
+  NET_FD_OTHER   /* a file, a terminal, a datagram socket, not open at all */
+};
+
+/* A new stream socket of 'family'. */
+int net_sys_socket(int family, int *fd);
+/* Closes; never retried, as the descriptor is gone even on EINTR. */
+void net_sys_close(int fd);
+/* Sets O_NONBLOCK and FD_CLOEXEC on a descriptor that came from outside. A
+ * failure leaves it open, and possibly with the first of the two set. */
+int net_sys_adopt(int fd);
+/* A duplicate, close-on-exec. */
+int net_sys_dup(int fd, int *copy);
+/* What 'fd' is; NET_FD_OTHER also for a closed descriptor. */
+enum net_fd_kind net_sys_kind(int fd);
+
+/* Node's word for what 'fd' is: TCP, PIPE (also a Unix socket), FILE, TTY, UDP,
+ * UNKNOWN. */
+const char *net_sys_fd_type(int fd);
+
+int net_sys_bind(int fd, const struct sockaddr *sa, socklen_t len);
+int net_sys_listen(int fd, int backlog);
+/* One accept4(2). -EAGAIN when nobody waits; the other errors are the caller's policy. */
+int net_sys_accept(int fd, struct sockaddr_storage *peer, socklen_t *len, int *conn);
+/* Starts connecting: 0 done already, -EINPROGRESS under way, else failed. */
+int net_sys_connect(int fd, const struct sockaddr *sa, socklen_t len);
+/* Reads and clears SO_ERROR: 0, or the -errno of a failed connect. */
+int net_sys_error(int fd);
+
+/* One read of at most 'size' bytes (bytes); *n = 0 at end of stream. -EAGAIN when dry. */
+int net_sys_read(int fd, enum net_fd_kind kind, void *buf, size_t size, size_t *n);
+/* One write of everything in 'iov' that the kernel takes now; *n may be short,
+ * and is where 'count' exceeds IOV_MAX. -EAGAIN when full. */
+int net_sys_writev(int fd, enum net_fd_kind kind, struct iovec *iov, int count, size_t *n);
+/* shutdown(SHUT_WR); ENOTCONN counts as success. On a pipe there is nothing to do. */
+int net_sys_shutdown(int fd, enum net_fd_kind kind);
+/* SO_LINGER {on, 0 s}: the next close sends RST. */
+int net_sys_linger_reset(int fd);
+
+int net_sys_sockname(int fd, struct sockaddr_storage *sa, socklen_t *len);
+int net_sys_peername(int fd, struct sockaddr_storage *sa, socklen_t *len);
+
+int net_sys_reuseaddr(int fd);
+int net_sys_reuseport(int fd); /* -ENOTSUP where the system has none */
+int net_sys_v6only(int fd, int on);
+int net_sys_nodelay(int fd, int on);
+/* Times in whole seconds, 'count' in probes; idle 0 leaves the three TCP_*
+ * values alone, interval 0 or count 0 leaves that one alone. */
+int net_sys_keepalive(int fd, int on, int idle, int interval, int count);
+/* IP_TOS or IPV6_TCLASS by the socket's family (an IPv6 socket gets both, for
+ * its IPv4-mapped peers); tos 0..255. */
+int net_sys_set_tos(int fd, int tos);
+int net_sys_get_tos(int fd, int *tos);
+int net_sys_unlink(const char *path);
+int net_sys_chmod(const char *path, mode_t mode);
+
+/* Milliseconds on the monotonic clock, from an arbitrary start. */
+uint64_t net_sys_now_ms(void);
+
+/* "ECONNRESET" for -ECONNRESET; "UNKNOWN", as in Node, for what has no name.
+ * Also the resolver's codes (see resolve.h), which carry libuv's numbers: -3001
+ * is "EAI_AGAIN", -3007 and -3008 are both "ENOTFOUND". */
+const char *net_sys_errname(int err);
+/* The sentence listen errors carry ("address already in use"), as in libuv;
+ * strerror's text for what libuv's table does not have, "unknown error" for
+ * what has no name. */
+const char *net_sys_errtext(int err);
+/* The way back: -ECONNRESET for "ECONNRESET", 0 for a name that is unknown. */
+int net_sys_errnum(const char *name);
+
+#endif

