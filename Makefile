@@ -54,7 +54,7 @@ deps: ## install what is missing to build, test and check
 	@tools/deps.sh build test check
 
 demo: all ## echo files, open 500 connections, and tell what happened
-	@$(RUN_ENV) $(LUA) bin/luanet examples/demo.lua
+	@$(RUN_ENV) $(LUA) examples/demo.lua
 
 test: deps-test all ## run the specs; SPEC=spec/x_spec.lua for one file
 	@$(RUN_ENV) $(LUA) $(BUSTED_RUN)

@@ -90,14 +90,15 @@ end
 
 --- Cuts what arrives into lines; what has no end yet waits in `person.rest`.
 local function receive(person, text)
-  local start = 1
   text = person.rest .. text
-  for line, next_start in text:gmatch("([^\n]*)\n()") do
-    start = next_start
-    line = line:gsub("%c", "")
+  local start, stop = 1, text:find("\n", 1, true)
+  while stop do
+    local line = text:sub(start, stop - 1):gsub("%c", "")
     if line ~= "" and person.writable then
       obey(person, line)
     end
+    start = stop + 1
+    stop = text:find("\n", start, true)
   end
   person.rest = text:sub(start)
   if #person.rest > MAX_LINE then

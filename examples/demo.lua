@@ -104,7 +104,10 @@ local function serve(path)
   local servers, sockets = {}, {}
 
   local function on_connection(socket)
-    sockets[#sockets + 1] = socket
+    sockets[socket] = true
+    socket:on("close", function()
+      sockets[socket] = nil
+    end)
     echo(socket, stats)
   end
 
@@ -112,7 +115,7 @@ local function serve(path)
     for _, server in ipairs(servers) do
       server:close()
     end
-    for _, socket in ipairs(sockets) do
+    for socket in pairs(sockets) do
       socket:destroy()
     end
   end
@@ -169,18 +172,25 @@ end
 
 local progress = { is_tty = os.execute("test -t 1") == true, name = "", shown = 0 }
 
-function progress.start(name, total)
-  progress.name, progress.total, progress.done, progress.shown = name, total, 0, 0
-  progress.since = now()
+--- Begins a step of so many bytes, or connections.
+function progress.start(name, total, unit)
+  progress.name, progress.total, progress.unit = name, total, unit
+  progress.done, progress.shown, progress.since = 0, 0, now()
+end
+
+local function count_text()
+  if progress.unit == "connections" then
+    return ("%d connections"):format(progress.done)
+  end
+  local seconds = math.max(now() - progress.since, 0.01)
+  return ("%d MiB, %.0f MB/s"):format(progress.done // MIB, progress.done / seconds / 1e6)
 end
 
 local function show_line(share)
   local width = 30
-  local seconds = now() - progress.since
-  local rate = seconds > 0 and (", %.0f MB/s"):format(progress.done / seconds / 1e6) or ""
-  io.stdout:write(("  %-12s [%s%s] %3d %%%s%s"):format(progress.name,
-    ("#"):rep(share * width // 100), (" "):rep(width - share * width // 100), share,
-    progress.unit or rate, progress.is_tty and "   \r" or "\n"))
+  local filled = share * width // 100
+  io.stdout:write(("  %-12s [%s%s] %3d %%  %s%s"):format(progress.name, ("#"):rep(filled),
+    (" "):rep(width - filled), share, count_text(), progress.is_tty and "   \r" or "\n"))
   io.stdout:flush()
 end
 
@@ -188,9 +198,9 @@ end
 function progress.add(count)
   progress.done = progress.done + count
   moved = moved + count
-  local share = math.min(100, progress.done * 100 // progress.total)
   local step = progress.is_tty and 1 or 25
-  if share // step > progress.shown // step then
+  local share = math.min(100, progress.done * 100 // progress.total) // step * step
+  if share > progress.shown then
     progress.shown = share
     show_line(share)
   end
@@ -205,8 +215,8 @@ end
 
 -- The file
 
---- Makes the file: blocks of one mebibyte of random words, each cut and swapped
---- at another place, so that no two pieces of it are the same.
+--- Makes the file: blocks of the same mebibyte of random words, each cut and
+--- swapped at another place, so that one block does not pass for another.
 local function make_file()
   local words, checksum = {}, new_checksum()
   for i = 1, MIB // 8 do
@@ -214,7 +224,7 @@ local function make_file()
   end
   local random = table.concat(words)
   local file = assert(io.tmpfile())
-  progress.start("the file", size)
+  progress.start("the file", size, "bytes")
   for _ = 1, size // MIB do
     local cut = math.random(1, MIB)
     local block = random:sub(cut + 1) .. random:sub(1, cut)
@@ -291,7 +301,7 @@ local function send_file(name, file, expected, done)
   local waits, next_pause, tail, at_finish = 0, PAUSE_EVERY, "", nil
   local socket
   file:seek("set")
-  progress.start(name, size)
+  progress.start(name, size, "bytes")
 
   local function send()
     repeat
@@ -331,13 +341,15 @@ local function send_file(name, file, expected, done)
 
   local function check()
     local seconds = progress.stop()
-    if compared() ~= size then
+    if #problems > 0 then
+      return done() -- what is missing is known
+    elseif compared() ~= size then
       fail("%s: %d of %d bytes came back", name, compared(), size)
     elseif tail ~= expected then
       fail("%s: the server's checksum is %q, not %q", name, tail, expected)
     end
     rows[#rows + 1] = { name = name, connections = 1, bytes = compared(), seconds = seconds,
-      waits = waits, late = size - (at_finish or size) }
+      errors = #problems, waits = waits, late = size - (at_finish or size) }
     done()
   end
 
@@ -359,7 +371,7 @@ end
 local function gather_crowd(done)
   local name = CROWD .. " at once"
   local sockets, connected, echoed, closed, bytes = {}, 0, 0, 0, 0
-  progress.start(name, CROWD)
+  progress.start(name, CROWD, "connections")
 
   local function all(method)
     for i, socket in ipairs(sockets) do
@@ -396,7 +408,7 @@ local function gather_crowd(done)
     closed, bytes = closed + 1, bytes + #message
     if closed == CROWD then
       rows[#rows + 1] = { name = name, connections = CROWD, bytes = bytes,
-        seconds = progress.stop() }
+        seconds = progress.stop(), errors = #problems, waits = 0, late = 0 }
       done()
     end
   end
@@ -509,19 +521,27 @@ local function collect_server(child)
   return most, waits
 end
 
-local function print_table(most, waits)
-  print(("%-14s%12s%14s%10s%9s"):format("", "connections", "bytes", "MB/s", "errors"))
-  local connections, bytes, file_waits = 0, 0, 0
+local function print_row(name, connections, bytes, rate, errors)
+  print(("%-14s%12s%14s%10s%9s"):format(name, connections, bytes, rate, errors))
+end
+
+local function print_table(most, server_waits, checksum)
+  local all = { connections = 0, bytes = 0, errors = 0, waits = 0, late = 0 }
+  print_row("", "connections", "bytes", "MB/s", "errors")
   for _, row in ipairs(rows) do
-    print(("%-14s%12d%14d%10.0f%9d"):format(row.name, row.connections, row.bytes,
-      row.bytes / math.max(row.seconds, 0.01) / 1e6, 0))
-    connections, bytes = connections + row.connections, bytes + row.bytes
-    file_waits = file_waits + (row.waits or 0)
+    print_row(row.name, row.connections, row.bytes,
+      ("%.0f"):format(row.bytes / math.max(row.seconds, 0.01) / 1e6), row.errors)
+    for key, value in pairs(all) do
+      all[key] = value + row[key]
+    end
   end
-  print(("%-14s%12d%14d%10s%9d"):format("all", connections, bytes, "", 0))
-  print()
-  print(("Every byte came back as it was sent. The client waited for 'drain' %d times, the server"
-    .. " %d;\nat most %d connections were open at once."):format(file_waits, waits, most))
+  print_row("all", all.connections, all.bytes, "", all.errors)
+  print(([[
+
+Both processes have the checksum %s, and every byte came back as it
+was sent, %d of them after the client had ended its side. To wait for a slow
+reader the client stopped %d times, and the server %d times. At most %d
+connections were open at once.]]):format(checksum, all.late, all.waits, server_waits, most))
 end
 
 local NEXT = [[
@@ -546,16 +566,18 @@ local function main(mebibytes)
   end)
 
   local child = start_server(path)
-  local most, waits
+  local checksum
   local ok, err = xpcall(function()
     if #problems == 0 then
-      run(path, make_file())
+      local file
+      file, checksum = make_file()
+      run(path, file, checksum)
     end
   end, debug.traceback)
   if not ok then
     fail("%s", err)
   end
-  most, waits = collect_server(child)
+  local most, waits = collect_server(child)
   os.remove(path)
   os.remove(path .. ".life")
 
@@ -563,7 +585,7 @@ local function main(mebibytes)
     io.stderr:write("\ndemo: ", table.concat(problems, "\ndemo: "), "\n")
     os.exit(code)
   end
-  print_table(most, waits)
+  print_table(most, waits, checksum:text())
   io.stdout:write(NEXT)
 end
 
@@ -571,5 +593,5 @@ local first, second = ...
 if first == "serve" then
   serve(second)
 else
-  main(math.tointeger(tonumber(first or 256)) or 256)
+  main(math.tointeger(tonumber(first or 256)) or error("MEBIBYTES must be an integer", 0))
 end

@@ -58,10 +58,12 @@ end)
 local rest = "" -- an unfinished line
 socket:on("data", function(chunk)
   rest = rest .. chunk
-  for line in rest:gmatch("(.-)\n") do
-    receive(line)
+  local stop = rest:find("\n", 1, true)
+  while stop do
+    receive(rest:sub(1, stop - 1))
+    rest = rest:sub(stop + 1)
+    stop = rest:find("\n", 1, true)
   end
-  rest = rest:match("[^\n]*$")
 end)
 
 socket:setTimeout(PATIENCE, function()

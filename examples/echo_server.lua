@@ -6,7 +6,7 @@
 --     nc localhost 8007            # in another terminal: type lines, Ctrl-D ends
 --
 -- Without arguments it listens on port 8007 of all addresses; port 0 takes a
--- free one. Ctrl-C stops it: what was received is still sent back.
+-- free one. Ctrl-C stops it; what is on its way back is still sent.
 --
 -- Shows: createServer, pipe, the error of one connection, a graceful end.
 

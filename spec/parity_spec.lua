@@ -23,7 +23,8 @@ for _, theme in ipairs(runner.themes()) do
     local golden = compare.golden(theme)
     for _, scenario in ipairs(runner.scenarios(theme)) do
       local expected = compare.expected(scenario, golden)
-      it(scenario.title, function() check(scenario, expected, false) end)
+      local slow = scenario.marks.slow and " #slow" or ""
+      it(scenario.title .. slow, function() check(scenario, expected, false) end)
       if expected and expected:find(": uncaught(", 1, true) then
         it(scenario.title .. " (errors taken by a process listener)", function()
           check(scenario, expected, true)

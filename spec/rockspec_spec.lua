@@ -47,4 +47,24 @@ describe("the rockspec", function()
     assert.equal("EV", next(spec.external_dependencies))
     assert.is_nil(next(spec.external_dependencies, "EV"))
   end)
+
+  it("makes a tree that works by itself #slow", function()
+    local scratch = os.tmpname()
+    os.remove(scratch)
+    -- luarocks builds where it stands: not in this tree, then. And it asks the lua5.4 in
+    -- PATH where Lua lives, which must not be the one of `make asan`.
+    local log = assert(io.popen(([[exec 2>&1
+      scratch=%s version=%s
+      mkdir -p $scratch/copy && cp -r src lua bin net-scm-1.rockspec $scratch/copy
+      unset LUA_PATH LUA_CPATH; PATH=${PATH#*/build/asan/bin:}
+      cd $scratch/copy &&
+      luarocks --lua-version=$version make --tree ../tree && cd / &&
+      echo "print('runs', require('net').isIP('::1'), ...)" >$scratch/script.lua &&
+      $scratch/tree/bin/luanet $scratch/script.lua an argument]]):format(scratch,
+        _VERSION:match("%d%.%d"))))
+    local output = log:read("a")
+    log:close()
+    os.execute("rm -r " .. scratch)
+    assert.matches("runs\t6\tan\targument\n$", output)
+  end)
 end)

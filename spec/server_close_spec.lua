@@ -310,7 +310,7 @@ describe("a server nobody holds", function()
       server:listen(0, LOCAL, t.calls(1, function() visit(server) end))
     end
     assert.same(1, survivors(weak))
-    sockets.wait(function() return peer end)
+    servers.wait(function() return peer end)
     assert.same(1, survivors(weak))
     peer:destroy()
     t.run()

@@ -18,7 +18,7 @@ end
 --- A server that listens on a port of its own, and the port.
 local function taken(host)
   local server = net.createServer():listen(0, host)
-  sockets.wait_for(server, "listening")
+  servers.wait_for(server, "listening")
   return server, server:address().port
 end
 
@@ -37,7 +37,7 @@ local function has_ipv6()
   local ok
   server:once("listening", function() ok = true server:close() end)
   server:once("error", function() ok = false end)
-  sockets.wait(function() return ok ~= nil end)
+  servers.wait(function() return ok ~= nil end)
   return ok
 end
 
@@ -107,7 +107,7 @@ describe("server:listen", function()
         assert.same(port, server:address().port)
         server:close()
       end))
-      sockets.wait_for(server, "close")
+      servers.wait_for(server, "close")
     end
     t.run()
   end))

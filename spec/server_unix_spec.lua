@@ -177,7 +177,7 @@ describe("net.Server on a Unix path", function()
       server:listen(options)
       local mode = servers.mode(options.path)
       server:close()
-      sockets.wait_for(server, "close")
+      servers.wait_for(server, "close")
       return mode
     end
 

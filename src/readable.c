@@ -30,6 +30,10 @@ int net_readable_done(const struct net_stream *s) {
   return (s->flags & (S_END_EMITTED | S_READ_OFF)) != 0;
 }
 
+int net_readable_paused(const struct net_stream *s) {
+  return (s->flags & S_PAUSED) || (s->flags & (S_FLOWING_SET | S_FLOWING)) == S_FLOWING_SET;
+}
+
 static int is_reading(const struct net_stream *s) {
   return (s->polled & EV_READ) || (s->flags & S_READ_WANTED);
 }

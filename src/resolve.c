@@ -513,7 +513,11 @@ static int core_resolve(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg lookup_methods[] = {{"cancel", lookup_cancel}, {NULL, NULL}};
+static const luaL_Reg lookup_methods[] = {
+  {"cancel", lookup_cancel},
+  {"close", lookup_cancel}, /* as everything else that is open has it */
+  {NULL, NULL}
+};
 static const luaL_Reg lookup_meta[] = {{"__gc", lookup_gc}, {NULL, NULL}};
 
 static const struct net_class lookup_class = {

@@ -130,19 +130,20 @@ static int socket_set_default_encoding(lua_State *L) {
 
 /* --- reading --------------------------------------------------------------------- */
 
+/* The n of read(n): -1 where JavaScript sees no number in it. */
+static lua_Integer read_amount(lua_State *L, int idx) {
+  lua_Number n = lua_tonumber(L, idx);
+  if (lua_type(L, idx) != LUA_TNUMBER || n - n != 0)  /* NaN and infinities */
+    return -1;
+  if (n <= 0)
+    return 0;
+  return n < (lua_Number)LUA_MAXINTEGER ? (lua_Integer)n : LUA_MAXINTEGER;
+}
+
 /* socket:read([n]) -> chunk or nil */
 static int socket_read(lua_State *L) {
-  lua_Integer n = -1;
   socket_check(L);
-  if (lua_type(L, 2) == LUA_TNUMBER) {
-    int is_integer;
-    n = lua_tointegerx(L, 2, &is_integer);
-    if (!is_integer)
-      n = (lua_Integer)lua_tonumber(L, 2);
-    if (n < 0)
-      n = 0;
-  }
-  net_readable_read(L, 1, n);
+  net_readable_read(L, 1, read_amount(L, 2));
   return 1;
 }
 
@@ -182,6 +183,12 @@ static int socket_resume(lua_State *L) {
     net_stream_poll(s, s->polled | EV_READ);
   net_readable_resume(L, 1);
   lua_settop(L, 1);
+  return 1;
+}
+
+/* socket:isPaused() -> boolean */
+static int socket_is_paused(lua_State *L) {
+  lua_pushboolean(L, net_readable_paused(socket_check(L)));
   return 1;
 }
 
@@ -496,6 +503,7 @@ static const luaL_Reg socket_methods[] = {
   {"unshift", socket_unshift},
   {"pause", socket_pause},
   {"resume", socket_resume},
+  {"isPaused", socket_is_paused},
   {"setEncoding", socket_set_encoding},
   {"destroy", socket_destroy},
   {"destroySoon", socket_destroy_soon},

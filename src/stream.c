@@ -423,10 +423,12 @@ void net_stream_fail(lua_State *L, int idx, int err, const char *syscall) {
 
 /* --- connecting ------------------------------------------------------------------ */
 
-/* A destroyed stream starts over: all state but options and listeners. */
+/* A destroyed stream starts over: all but options, listeners and whether it
+ * flows, which is theirs. */
 static void stream_reset(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);
-  s->flags &= S_HALF_OPEN | S_UNREF | S_NODELAY | S_READ_OFF | S_WRITE_OFF;
+  s->flags &= S_HALF_OPEN | S_UNREF | S_NODELAY | S_READ_OFF | S_WRITE_OFF | S_FLOWING_SET |
+              S_FLOWING | S_PAUSED | S_READABLE_LISTENS;
   s->read_len = s->rbuf_off = 0;
   s->rbuf_head = s->rbuf_tail = 1;
   net_writable_reset(s);
@@ -470,8 +472,7 @@ void net_stream_connected(lua_State *L, int idx, int fd, enum net_fd_kind kind) 
 
 void net_stream_begin(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);
-  int paused = s->flags & S_PAUSED || (s->flags & (S_FLOWING_SET | S_FLOWING)) == S_FLOWING_SET;
-  if (paused || s->flags & (S_DESTROYED | S_READ_OFF))
+  if (net_readable_paused(s) || s->flags & (S_DESTROYED | S_READ_OFF))
     return;
   net_readable_read(L, idx, 0);
   lua_pop(L, 1);

@@ -181,6 +181,8 @@ void net_readable_keep(lua_State *L, int idx);         /* [-1, +0, m] */
 void net_readable_unshift(lua_State *L, int idx);
 void net_readable_listened(lua_State *L, int idx, int event);
 void net_readable_unlistened(lua_State *L, int idx, int event);
+/* pause() was called last, or it does not flow. */
+int net_readable_paused(const struct net_stream *s);
 /* Is the readable side done, or was never there? */
 int net_readable_done(const struct net_stream *s);
 

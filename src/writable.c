@@ -606,18 +606,29 @@ static int write_forbidden(lua_State *L, const struct net_stream *s, int by_end)
   return 1;
 }
 
+/* Has the callback at 'cb', if it is one, called with the error at 'err'. */
+static void tell_later(lua_State *L, int idx, int cb, int err) {
+  if (lua_type(L, cb) != LUA_TFUNCTION)
+    return;
+  lua_pushvalue(L, cb);
+  lua_pushvalue(L, err);
+  net_tick(L, stream_at(L, idx)->o.loop, 1);
+}
+
 /* Refuses a write if it has to be: its callback, at 'cb', hears on the tick, and
- * the stream is destroyed. Returns whether it did. [-0, +0, e] */
+ * the stream is destroyed; in end() the other way round, as in Node. Returns
+ * whether it did. [-0, +0, e] */
 static int refuse_write(lua_State *L, int idx, int cb, int by_end) {
-  struct net_stream *s = stream_at(L, idx);
-  if (!write_forbidden(L, s, by_end))
+  if (!write_forbidden(L, stream_at(L, idx), by_end))
     return 0;
-  if (lua_type(L, cb) == LUA_TFUNCTION) {
-    lua_pushvalue(L, cb);
-    lua_pushvalue(L, -2);
-    net_tick(L, s->o.loop, 1);
-  }
+  int err = lua_gettop(L);
+  if (!by_end)
+    tell_later(L, idx, cb, err);
+  lua_pushvalue(L, err);
   net_stream_destroy(L, idx);
+  if (by_end)
+    tell_later(L, idx, cb, err);
+  lua_settop(L, err - 1);
   return 1;
 }
 

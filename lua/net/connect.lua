@@ -689,9 +689,6 @@ end
 function M.connect(...)
   local options, callback = args.normalize(...)
   local socket = net_socket.new(options)
-  if options.signal ~= nil then
-    stream.private(socket).signal = options.signal
-  end
   if truthy(options.timeout) then
     socket:setTimeout(options.timeout)
   end

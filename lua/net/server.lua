@@ -17,6 +17,7 @@ local args = require("net.args")
 local dns = require("net.dns")
 local errors = require("net.errors")
 local options = require("net.options")
+local process = require("net.process")
 local validate = require("net.validate")
 
 local BACKLOG = 511 -- connections; Linux makes it 512
@@ -356,8 +357,8 @@ end
 
 --- Running short of descriptors does not end a program that has no 'error'
 --- listener: the server pauses and goes on by itself.
-native.on_starved(function(_, err)
-  warn("net: ", tostring(err), ", accepting pauses")
+native.on_starved(function(self, err)
+  process.emitWarning(("%s: %s, accepting pauses"):format(self, err.message))
 end)
 
 return {

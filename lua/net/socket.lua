@@ -7,6 +7,8 @@
 
 local core = require("net.core")
 local errors = require("net.errors")
+local process = require("net.process")
+local truthy = require("net.options").truthy
 local validate = require("net.validate")
 
 local stream = core.stream
@@ -29,16 +31,33 @@ local function check_modes(options)
 end
 
 local function check_encoding(name)
-  if name and name ~= "" and not (type(name) == "string" and core.encodingName(name)) then
+  if not (type(name) == "string" and core.encodingName(name)) then
     errors.raise("ERR_UNKNOWN_ENCODING", 4, name)
   end
 end
 
 --- Raises unless `v` can answer whether an address is blocked.
 local function check_block_list(v)
-  if v ~= nil and not (type(v) == "userdata" or type(v) == "table") or
-     v ~= nil and type(v.check) ~= "function" then
+  if truthy(v) and not ((type(v) == "userdata" or type(v) == "table") and
+     type(v.check) == "function") then
     errors.raise("ERR_INVALID_ARG_TYPE", 4, "options.blockList", "an net.BlockList", v)
+  end
+end
+
+--- The mark for one side: that for both wins.
+local function mark_of(options, name)
+  if options.highWaterMark ~= nil then
+    return options.highWaterMark, "options.readableHighWaterMark"
+  end
+  return options[name], "options." .. name
+end
+
+local function check_marks(options)
+  for _, side in ipairs { "readableHighWaterMark", "writableHighWaterMark" } do
+    local mark, name = mark_of(options, side)
+    if mark ~= nil then
+      validate.high_water_mark(mark, name)
+    end
   end
 end
 
@@ -52,15 +71,16 @@ local function check_options(options)
     validate.int32(options.typeOfService, "options.typeOfService", 0, 255)
   end
   check_block_list(options.blockList)
-  for _, name in ipairs { "readableHighWaterMark", "writableHighWaterMark" } do
-    local mark = options.highWaterMark or options[name]
-    if mark ~= nil then
-      validate.high_water_mark(mark)
-    end
+  check_marks(options)
+  if truthy(options.encoding) then
+    check_encoding(options.encoding)
   end
-  check_encoding(options.encoding)
-  check_encoding(options.defaultEncoding)
-  validate.signal(options.signal, "signal")
+  if options.defaultEncoding ~= nil then
+    check_encoding(options.defaultEncoding)
+  end
+  if truthy(options.signal) then
+    validate.signal(options.signal, "signal")
+  end
 end
 
 local FD_TYPES = { tcp = "TCP", unix = "PIPE", pipe = "PIPE" }
@@ -93,8 +113,9 @@ local function follow_signal(socket, signal)
   local function abort()
     socket:destroy(errors.abort(signal.reason))
   end
+  stream.private(socket).signal = signal -- one that has aborted keeps connect() back
   if signal.aborted then
-    abort()
+    core.tick(abort)
     return
   end
   core.listen_hidden(signal, "abort", abort, "once")
@@ -105,28 +126,28 @@ end
 
 local function apply_options(socket, options)
   stream.options(socket, {
-    read_hwm = options.highWaterMark or options.readableHighWaterMark,
-    write_hwm = options.highWaterMark or options.writableHighWaterMark,
-    half_open = options.allowHalfOpen,
+    read_hwm = mark_of(options, "readableHighWaterMark"),
+    write_hwm = mark_of(options, "writableHighWaterMark"),
+    half_open = truthy(options.allowHalfOpen),
     no_read = options.readable == false,
     no_write = options.writable == false,
   })
-  if options.encoding and options.encoding ~= "" then
+  if truthy(options.encoding) then
     socket:setEncoding(options.encoding)
   end
   if options.defaultEncoding then
     socket:setDefaultEncoding(options.defaultEncoding)
   end
-  if options.noDelay then
+  if truthy(options.noDelay) then
     socket:setNoDelay(true)
   end
-  if options.keepAlive then
+  if truthy(options.keepAlive) then
     socket:setKeepAlive(true, math.max(options.keepAliveInitialDelay or 0, 0))
   end
   if options.typeOfService then
     socket:setTypeOfService(options.typeOfService)
   end
-  socket.blockList = options.blockList
+  socket.blockList = truthy(options.blockList) and options.blockList or nil
   apply_onread(socket, options.onread)
 end
 
@@ -163,7 +184,7 @@ function M.new(options)
   if options.fd ~= nil then
     open_fd(socket, options.fd, options.readable)
   end
-  if options.signal ~= nil then
+  if truthy(options.signal) then
     follow_signal(socket, options.signal)
   end
   return socket
@@ -195,11 +216,14 @@ function methods:setTimeout(msecs, callback)
   if self.destroyed then
     return self
   end
-  local duration = validate.duration(msecs, "msecs")
+  local duration, warning = validate.duration(msecs, "msecs")
   if callback ~= nil then
     validate.func(callback, "callback")
   end
   self.timeout = msecs
+  if warning then
+    process.emitWarning(warning, "TimeoutOverflowWarning")
+  end
   if duration == 0 then
     stream.timeout(self, 0)
     if callback then

@@ -6,6 +6,7 @@ local net = require("net")
 local dns = require("net.dns")
 local events = require("net.events")
 local process = require("net.process")
+local timers = require("net.timers")
 local abort = require("net.abort")
 local format = require("spec.parity.format")
 
@@ -53,10 +54,10 @@ local function dial(w, server, options, cb)
   return net.connect(given, cb)
 end
 
---- A path of this run; padded to `length` bytes where a length is given.
+--- A path of this run; padded with ~ to `length` bytes where a length is given.
 local function tmp(w, name, length)
   local full = w.tmp .. "." .. name
-  if length then full = full .. ("x"):rep(length - #full) end
+  if length then full = full .. ("~"):rep(length - #full) end
   w.paths[full] = true
   return full
 end
@@ -140,11 +141,10 @@ end
 ---@param w table the world
 ---@param blackhole fun(w: table): integer the port of a listener that never accepts
 function builtins.install(w, blackhole)
-  w.modules = {
-    [net] = true, [dns] = true, [events] = true, [abort.AbortSignal] = true,
-    [net.Socket] = true, [net.Server] = true, [net.BlockList] = true,
-    [net.SocketAddress] = true, [net.BoundSocket] = true, [events.EventEmitter] = true,
-  }
+  w.modules = { [net] = true, [dns] = true, [events] = true, [abort.AbortSignal] = true }
+  for _, class in ipairs({ "Socket", "Server", "BlockList", "SocketAddress", "BoundSocket" }) do
+    if net[class] then w.modules[net[class]] = true end
+  end
   w.builtins = {
     net = net, dns = dns, events = events, process = process,
     AbortSignal = abort.AbortSignal,
@@ -168,6 +168,7 @@ function builtins.install(w, blackhole)
     push = function(list, v) list[#list + 1] = v end,
     sorted = function(list) return sorted(w, list) end,
     probe = function(f) return probe(w, f) end,
+    background = function(ms, f) timers.setTimeout(f, ms):unref() end,
     option = option,
     method = function(object, name, ...) return object[name](object, ...) end,
     onread = function(size, f) return { buffer = size, callback = f } end,

@@ -95,8 +95,8 @@ end
 function format.class(v)
   if net.isServer(v) then return "Server" end
   if net.isSocket(v) then return "Socket" end
-  if net.BlockList.isBlockList(v) then return "BlockList" end
-  if net.SocketAddress.isSocketAddress(v) then return "SocketAddress" end
+  if net.BlockList and net.BlockList.isBlockList(v) then return "BlockList" end
+  if net.SocketAddress and net.SocketAddress.isSocketAddress(v) then return "SocketAddress" end
   local meta = getmetatable(v)
   if meta == nil or type(v) == "string" then return nil end
   if type(v) == "userdata" then return meta.__name and meta.__name:match("%w+$") or "userdata" end
@@ -141,7 +141,7 @@ end
 
 --- Takes what differs from run to run out of a finished log line.
 function format.normal(w, line)
-  line = plain_gsub(line, w.tmp, "$TMP")
+  line = plain_gsub(line, w.tmp, "$TMP"):gsub("~~+", "~")
   return (line:gsub(":(%d%d%d%d%d)%f[^%w_]", function(digits)
     local port = tonumber(digits)
     if w.ports[port] then return ":$" .. w.ports[port] end

@@ -354,7 +354,7 @@ end
 
 --- Takes `@word text` lines; `@expect` gathers lines until `@end`.
 local function directive(scenario, line)
-  local word, text = line:match("^@(%a+)%s*(.*)$")
+  local word, text = line:match("^@(%w+)%s*(.*)$")
   if word == "expect" then
     scenario.expect = list()
   elseif word ~= "end" then
@@ -377,11 +377,13 @@ end
 
 --- The scenarios of a file's text, not parsed yet: title, marks, lines.
 local function split(text)
-  local found, expecting, number = list(), false, 0
+  local found, expecting, number, seen = list(), false, 0, {}
   for line in (text .. "\n"):gmatch("(.-)\n") do
     number = number + 1
     local title = line:match("^== (.+)$")
     if title then
+      if seen[title] then error("two scenarios are called: " .. title, 0) end
+      seen[title] = true
       found[#found + 1] = { title = title, marks = {}, lines = {}, first = number + 1 }
     elseif #found > 0 then
       expecting = add_line(found[#found], line, expecting)

@@ -122,7 +122,7 @@ const isRegistered = (w, port) => w.ports.has(Number(port));
 
 /** Takes what differs from run to run out of a finished log line. */
 function normal(w, line) {
-  return line.split(w.tmp).join('$TMP').replace(/:(\d{5})\b/g, (all, port) => {
+  return line.split(w.tmp).join('$TMP').replace(/~~+/g, '~').replace(/:(\d{5})\b/g, (all, port) => {
     if (isRegistered(w, port)) return ':$' + w.ports.get(Number(port));
     return Number(port) >= FIRST_EPHEMERAL && Number(port) < 65536 ? ':PORT' : all;
   });
@@ -492,10 +492,10 @@ function dial(w, server, options, cb) {
     { port: where, host: '127.0.0.1' }, options), cb);
 }
 
-/** A path of this run; padded to `length` bytes where a length is given. */
+/** A path of this run; padded with ~ to `length` bytes where a length is given. */
 function tmp(w, name, length) {
   let full = `${w.tmp}.${name}`;
-  if (length) full += 'x'.repeat(length - full.length);
+  if (length) full += '~'.repeat(length - full.length);
   w.paths.add(full);
   return full;
 }
@@ -578,6 +578,7 @@ function builtinsOf(w) {
     push(list, v) { list.push(v); },
     sorted: (list) => [...list].sort(byText(w)),
     probe: (f) => probe(w, f),
+    background(ms, f) { setTimeout(f, ms).unref(); }, // fires only if something else holds the loop
     option: (name, v, others) => ({ ...others, [name]: v }),
     method: (object, name, ...args) => object[name](...args),
     // contract.md: `buffer` is a size there, a Buffer here; both hand over (n, bytes).

@@ -16,8 +16,8 @@ local builtins = require("spec.parity.builtins")
 
 local runner = {}
 
---- Milliseconds: longer than any scenario takes, even under a slow checker.
-local GUARD_MS = tonumber(os.getenv("PARITY_GUARD") or 30000)
+--- Milliseconds: longer than any scenario takes, even on a busy machine.
+local GUARD_MS = tonumber(os.getenv("PARITY_GUARD") or 15000)
 
 local DEFAULT_ATTEMPT_TIMEOUT = net.getDefaultAutoSelectFamilyAttemptTimeout()
 
@@ -189,7 +189,7 @@ local function write_theme(theme, chosen)
     if not chosen.only or scenario.title:find(chosen.only, 1, true) then
       out:write("== ", scenario.title, "\n")
       for _, line in ipairs(runner.run(scenario)) do out:write(line, "\n") end
-      out:write("\n")
+      out:write("\n"):flush()
     end
   end
   if chosen.out then out:close() end

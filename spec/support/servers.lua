@@ -1,7 +1,27 @@
 --- What the specs of net.Server share: files that servers leave and remove, and
 --- programs of a few lines that run in a process of their own.
 
+local net = require("net")
+
 local M = {}
+
+--- Runs the loop until `holds()` does. Ticks alone may bring that about, hence
+--- the pass that does not wait.
+function M.wait(holds)
+  while not holds() do
+    net.run("nowait")
+    if not holds() and not net.run("once") and not holds() then
+      error("the loop has run empty, and what was waited for is not there", 2)
+    end
+  end
+end
+
+--- Runs the loop until `emitter` says `event`.
+function M.wait_for(emitter, event)
+  local said = false
+  emitter:once(event, function() said = true end)
+  M.wait(function() return said end)
+end
 
 --- What `ls` says of a file: "srw-rw-rw-"; nil where there is none.
 ---@param path string

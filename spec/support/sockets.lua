@@ -10,12 +10,17 @@ local timers = require("net.timers")
 
 local M = {}
 
---- Runs the loop until `holds()` does.
+--- Runs the loop until `holds()` does. "once" waits for the system, hence the
+--- look at what ticks have changed before.
 function M.wait(holds)
   while not holds() do
-    if not net.run("once") and not holds() then
+    local alive = net.run("nowait")
+    if holds() then
+      return
+    elseif not alive then
       error("the loop has run empty, and what was waited for is not there", 2)
     end
+    net.run("once")
   end
 end
 

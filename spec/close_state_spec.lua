@@ -1,0 +1,172 @@
+-- SPDX-License-Identifier: MIT
+
+--- The end of a Lua state while everything lives: in processes of their own,
+--- where a sanitizer would see what is used after it was freed, or leaked.
+
+local lua = require("spec.support.lua")
+
+local HEAD = [[
+local abort = require("net.abort")
+local events = require("net.events")
+local net = require("net")
+local process = require("net.process")
+local timers = require("net.timers")
+io.stdout:setvbuf("line")
+
+local function never(what)
+  return function() print("called at the end: " .. what) end
+end
+]]
+
+--- Everything that holds memory, a descriptor or the loop.
+local ALL = [[
+timers.setTimeout(never("timeout"), 100000)
+timers.setInterval(never("interval"), 100000)
+timers.setTimeout(never("unref'd timeout"), 100000):unref()
+abort.AbortSignal.timeout(100000):on("abort", never("abort"))
+process:on("SIGUSR1", never("signal"))
+process:on("exit", never("exit"))
+local emitter = events.EventEmitter()
+emitter:on("x", never("event"))
+coroutine.wrap(function() events.once(emitter, "y") never("coroutine")() end)()
+coroutine.wrap(function() for _ in events.on(emitter, "z") do never("coroutine")() end end)()
+
+local function hear(e, name)
+  for _, event in ipairs({ "close", "end", "error", "finish", "drain", "timeout" }) do
+    e:on(event, never(name .. " " .. event))
+  end
+  return e
+end
+local path = os.tmpname()
+os.remove(path)
+local server = hear(net.createServer(function(peer)
+  hear(peer, "peer")
+  peer:write(("x"):rep(1000000), never("write"))
+end), "server")
+server:listen(0, "127.0.0.1")
+local local_server = hear(net.createServer():listen(path), "local server")
+for _ = 1, 5 do
+  hear(net.connect(path), "local client"):setTimeout(100000)
+end
+net.Socket():on("close", never("unused"))
+]]
+
+local LATE = [[
+timers.setImmediate(never("immediate"))
+process.nextTick(never("tick"))
+net.createServer():listen(0, "127.0.0.1"):close(never("server close"))
+net.connect(server:address().port, "127.0.0.1"):on("connect", never("connect"))
+net.connect(1, "localhost", never("look-up"))
+net.connect(path):destroy()
+]]
+
+--- Lets clients of the TCP server connect, and some turns pass.
+local SOME_TURNS = [[
+timers.setTimeout(function()
+  for _ = 1, 5 do
+    local client = hear(net.connect(server:address().port, "127.0.0.1"), "client")
+    client:pause()
+  end
+  timers.setTimeout(net.stop, 20)
+end, 5)
+net.run()
+]]
+
+local END = [[ os.remove(path) print("end") ]]
+
+--- Runs a script, of which only `expected` may be seen.
+local function ends(expected, ...)
+  local result = lua.run({ script = HEAD .. table.concat({ ... }, "\n") })
+  assert.equal(expected, result.stdout)
+  assert.equal("", result.stderr)
+  assert.equal(0, result.code)
+end
+
+describe("lua_close with everything live", function()
+  it("is silent before the loop has run", function()
+    ends("end\n", ALL, LATE:gsub("net.connect%(server.-\n", ""), END)
+  end)
+
+  it("is silent after some turns of the loop", function()
+    ends("end\n", ALL, SOME_TURNS, LATE, END)
+  end)
+
+  it("is silent with a collector that has run just before", function()
+    ends("end\n", ALL, SOME_TURNS, LATE, END, "server = nil collectgarbage() collectgarbage()")
+  end)
+
+  it("is silent inside of a callback", function()
+    for _, callback in ipairs({
+      "timers.setTimeout(function() %s os.exit(0, true) end, 1) net.run()",
+      "timers.setImmediate(function() %s os.exit(0, true) end) net.run()",
+      "process.nextTick(function() %s os.exit(0, true) end) net.run()",
+      "process:once('SIGUSR2', function() %s os.exit(0, true) end) "
+        .. "process.kill(process.pid, 'SIGUSR2') net.run()",
+    }) do
+      ends("end\n", ALL, SOME_TURNS, (callback:format(LATE .. END)))
+    end
+  end)
+
+  it("is silent after an error", function()
+    ends("end\n", ALL, [[
+      timers.setTimeout(error, 1, "uncaught")
+      assert(not pcall(net.run))
+    ]], LATE:gsub("net.connect%(server.-\n", ""), END)
+  end)
+end)
+
+describe("what outlives the loop's memory", function()
+  it("can still be called from finalisers, and raises or does nothing", function()
+    ends("end\nlate\n", [[
+      -- Made first, so that it is finalised last.
+      package.loaded["net"], package.loaded["net.core"] = nil, nil
+    ]], [[
+      local timeout = timers.setTimeout(never("timeout"), 100000)
+      local immediate = timers.setImmediate(never("immediate"))
+      local emitter = events.EventEmitter()
+      emitter:on("x", function() end)
+      KEEP = setmetatable({}, { __gc = function()
+        pcall(timeout.close, timeout)
+        pcall(timeout.refresh, timeout)
+        pcall(timeout.unref, timeout)
+        pcall(timers.setTimeout, print, 1)
+        pcall(timers.setImmediate, print)
+        pcall(timers.clearImmediate, immediate)
+        pcall(process.nextTick, print)
+        pcall(emitter.emit, emitter, "x")
+        pcall(emitter.on, emitter, "data", print)
+        pcall(process.on, process, "SIGUSR2", print)
+        pcall(process.off, process, "SIGUSR2", print)
+        pcall(net.run)
+        print("late")
+      end })
+      print("end")
+    ]])
+  end)
+
+  it("raises once the loop is gone", function()
+    local result = lua.run({ script = [[
+      local late = setmetatable({}, { __gc = function()
+        local timers, process = package.loaded["net.timers"], package.loaded["net.process"]
+        print((select(2, pcall(timers.setTimeout, print, 1))))
+        print((select(2, pcall(timers.setImmediate, print))))
+        print((select(2, pcall(process.nextTick, print))))
+        pcall(timers.clearTimeout, TIMEOUT)
+        pcall(TIMEOUT.refresh, TIMEOUT)
+        pcall(TIMEOUT.ref, TIMEOUT)
+        pcall(process.on, process, "SIGUSR2", print)
+        pcall(EMITTER.on, EMITTER, "data", print)
+        pcall(EMITTER.emit, EMITTER, "data")
+      end })
+      TIMEOUT = require("net.timers").setTimeout(print, 100000)
+      EMITTER = require("net.events").EventEmitter()
+      KEEP = late
+    ]] })
+    assert.equal("", result.stderr)
+    assert.equal(0, result.code)
+    for line in result.stdout:gmatch("[^\n]+") do
+      assert.matches("the Lua state is closing", line)
+    end
+    assert.equal(3, select(2, result.stdout:gsub("\n", "")))
+  end)
+end)

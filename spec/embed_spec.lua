@@ -1,0 +1,197 @@
+-- SPDX-License-Identifier: MIT
+
+--- A C program that runs libev's default loop itself, with Lua in it: see
+--- support/host.c. Skipped where there is no Lua library to link with.
+
+local lua = require("spec.support.lua")
+
+local HEAD = [[
+local net = require("net")
+local process = require("net.process")
+local timers = require("net.timers")
+]]
+
+local host -- the program
+local scratch
+
+local function shell(command)
+  local pipe = assert(io.popen(command .. " 2>&1"))
+  local output = pipe:read("a")
+  return pipe:close(), output
+end
+
+--- Compiles the host, with the sanitizers that the core was compiled with.
+local function compile()
+  local version = _VERSION:match("%d+%.%d+")
+  local includes = select(2, shell("tools/find-lua.sh cflags")):gsub("\n", " ")
+  for _, library in ipairs({ "lua" .. version, "lua-" .. version, "lua" .. version:gsub("%.", ""), "lua" }) do
+    if shell(("%s -std=c11 -O1 -g -Wall -Wextra -Werror %s %s -o %s spec/support/host.c -l%s -lev -lm -ldl"):format(
+      os.getenv("CC") or "cc", os.getenv("NET_SANITIZE") or "", includes, lua.quote(scratch), library)) then
+      return scratch
+    end
+  end
+end
+
+local function write(text)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "w"))
+  file:write(HEAD, text)
+  file:close()
+  return path
+end
+
+--- What the host prints with these scripts, and what goes to stderr.
+local function embed(...)
+  local paths = {}
+  for i, text in ipairs({ ... }) do
+    paths[i] = write(text)
+  end
+  local result = lua.run({ program = host, args = paths })
+  for _, path in ipairs(paths) do
+    os.remove(path)
+  end
+  assert.equal(0, result.code, result.stderr)
+  return result.stdout, result.stderr
+end
+
+describe("a C host that runs the loop", function()
+  setup(function()
+    scratch = os.tmpname()
+    host = compile()
+  end)
+
+  teardown(function()
+    os.remove(scratch)
+  end)
+
+  local function promise(name, fn)
+    it(name, function()
+      if not host then
+        return pending("no Lua library to link with")
+      end
+      fn()
+    end)
+  end
+
+  promise("serves ticks, timers and immediates, in the order of a turn", function()
+    assert.equal("main\ntick\ntimer\ntick of timer\nimmediate\nhost: the loop has ended\n", (embed([[
+      process.nextTick(print, "tick")
+      timers.setTimeout(function()
+        print("timer")
+        process.nextTick(print, "tick of timer")
+        timers.setImmediate(print, "immediate")
+      end, 1)
+      print("main")
+    ]])))
+  end)
+
+  promise("serves sockets", function()
+    assert.equal("hello\nclosed\nhost: the loop has ended\n", (embed([[
+      local server = net.createServer(function(peer) peer:pipe(peer) end)
+      server:listen(0, "127.0.0.1", function()
+        local socket = net.connect(server:address().port, "127.0.0.1")
+        socket:write("hello")
+        socket:once("data", function(data)
+          print(data)
+          socket:finish()
+          server:close()
+        end)
+        socket:on("close", function() print("closed") end)
+      end)
+    ]])))
+  end)
+
+  promise("may start things from callbacks of its own", function()
+    assert.equal("host's\ntick\ntimer\nhost: the loop has ended\n", (embed([[
+      host.after(1, function()
+        print("host's")
+        process.nextTick(print, "tick")
+        timers.setTimeout(print, 1, "timer")
+      end)
+    ]])))
+  end)
+
+  promise("ends when nothing holds the loop, neither of ours nor of its own", function()
+    assert.equal("host's\nhost: the loop has ended\n", (embed([[
+      timers.setTimeout(print, 100000, "not this"):unref()
+      host.after(20, function() print("host's") end)
+    ]])))
+  end)
+
+  promise("is told of an uncaught error by a warning, and its loop ends; it may go on", function()
+    local out, err = embed([[
+      local function the_culprit() error("uncaught") end
+      timers.setTimeout(the_culprit, 1)
+      timers.setTimeout(print, 1, "second timer")
+      local calls = 0
+      function ended()
+        calls = calls + 1
+        return calls == 1
+      end
+    ]])
+    assert.equal("host: the loop has ended\nsecond timer\nhost: the loop has ended\n", out)
+    assert.matches("^Lua warning: net: uncaught error: .*: uncaught\n", err)
+    assert.matches("the_culprit", err)
+  end)
+
+  promise("does not hear of an error that 'uncaughtException' takes", function()
+    local out, err = embed([[
+      process:on("uncaughtException", function(e) print("taken", e) end)
+      timers.setTimeout(error, 1, "oh")
+      timers.setTimeout(print, 2, "on")
+    ]])
+    assert.equal("taken\toh\non\nhost: the loop has ended\n", out)
+    assert.equal("", err)
+  end)
+
+  promise("has its own events served inside of net.run()", function()
+    assert.equal("host's\ntimer\nfalse\nhost: the loop has ended\n", (embed([[
+      host.after(1, function() print("host's") end)
+      timers.setTimeout(print, 20, "timer")
+      print(net.run())
+    ]])))
+  end)
+
+  promise("is refused net.run() inside of a callback of ours", function()
+    assert.equal("false\tnet.run() is running already\nhost: the loop has ended\n", (embed([[
+      timers.setTimeout(function() print(pcall(net.run)) end, 1)
+    ]])))
+  end)
+
+  promise("may run the loop from a callback of its own", function()
+    assert.equal("timer\ninner loop over\nhost: the loop has ended\n", (embed([[
+      host.after(1, function()
+        timers.setTimeout(print, 1, "timer")
+        host.run()
+        print("inner loop over")
+      end)
+    ]])))
+  end)
+
+  promise("can have several Lua states, all served", function()
+    local out = embed([[
+      timers.setTimeout(print, 1, "one")
+      timers.setTimeout(print, 20, "one again")
+    ]], [[
+      timers.setTimeout(print, 10, "two")
+      timers.setTimeout(print, 30, "two again")
+    ]])
+    assert.equal("one\ntwo\none again\ntwo again\nhost: the loop has ended\n", out)
+  end)
+
+  promise("closes states with everything live, one after the other", function()
+    local live = [[
+      local server = net.createServer():listen(0, "127.0.0.1")
+      timers.setInterval(print, 100000)
+      timers.setImmediate(print, "never")
+      process.nextTick(print, "never")
+      process:on("SIGUSR2", print)
+      timers.setTimeout(error, 1, "stop here")
+    ]]
+    local stop = [[
+      host.after(1, function() error("first out", 0) end)
+    ]]
+    local out = embed(live:gsub('timers.setImmediate.-\n', ""):gsub('process.nextTick.-\n', ""), stop)
+    assert.matches("host: first out", out)
+  end)
+end)

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * host.c - a C program with Lua in it that runs libev's default loop itself.
+ *
+ * For embed_spec.lua. Each argument is a script, run in a Lua state of its own;
+ * then the host runs the loop, for all of them, until it ends. A script finds a
+ * table 'host': after(ms, fn) is an ev_timer of the host's, run() an ev_run from
+ * inside Lua. Its global function 'ended', if it has set one, is called when the
+ * loop has ended; true has it run once more. */
+#include <ev.h>
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct after {
+  ev_timer timer;
+  lua_State *L;
+  int fn; /* registry reference */
+};
+
+static void on_timer(struct ev_loop *loop, ev_timer *w, int revents) {
+  struct after *a = w->data;
+  (void)loop, (void)revents;
+  lua_rawgeti(a->L, LUA_REGISTRYINDEX, a->fn);
+  luaL_unref(a->L, LUA_REGISTRYINDEX, a->fn);
+  if (lua_pcall(a->L, 0, 0, 0) != LUA_OK) {
+    printf("host: %s\n", lua_tostring(a->L, -1));
+    lua_pop(a->L, 1);
+  }
+  free(a);
+}
+
+/* after(ms, fn) */
+static int host_after(lua_State *L) {
+  double seconds = luaL_checknumber(L, 1) / 1000;
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  struct after *a = malloc(sizeof *a);
+  if (a == NULL)
+    return luaL_error(L, "not enough memory");
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  a->L = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  a->fn = luaL_ref(L, LUA_REGISTRYINDEX);
+  ev_timer_init(&a->timer, on_timer, seconds, 0);
+  a->timer.data = a;
+  ev_timer_start(EV_DEFAULT, &a->timer);
+  return 0;
+}
+
+/* run() */
+static int host_run(lua_State *L) {
+  (void)L;
+  ev_run(EV_DEFAULT, 0);
+  return 0;
+}
+
+static lua_State *open_state(const char *script) {
+  static const luaL_Reg functions[] = {{"after", host_after}, {"run", host_run}, {NULL, NULL}};
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  lua_warning(L, "@on", 0);
+  luaL_newlib(L, functions);
+  lua_setglobal(L, "host");
+  if (luaL_dofile(L, script) != LUA_OK) {
+    printf("host: %s\n", lua_tostring(L, -1));
+    exit(2);
+  }
+  return L;
+}
+
+/* What the script's function 'ended' says. */
+static int wants_more(lua_State *L) {
+  if (lua_getglobal(L, "ended") != LUA_TFUNCTION) {
+    lua_pop(L, 1);
+    return 0;
+  }
+  lua_call(L, 0, 1);
+  int more = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return more;
+}
+
+int main(int argc, char **argv) {
+  lua_State *states[8];
+  int n = argc - 1 < 8 ? argc - 1 : 8, more;
+  setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+  for (int i = 0; i < n; i++)
+    states[i] = open_state(argv[i + 1]);
+  do {
+    ev_run(EV_DEFAULT, 0);
+    puts("host: the loop has ended");
+    more = 0;
+    for (int i = 0; i < n; i++)
+      more |= wants_more(states[i]);
+  } while (more);
+  for (int i = 0; i < n; i++)
+    lua_close(states[i]);
+  return 0;
+}
