@@ -79,6 +79,9 @@ valgrind: deps-check all ## run the quick specs under valgrind
 	$(RUN_ENV) valgrind -q --leak-check=full --error-exitcode=1 \
 		--suppressions=tools/valgrind.supp $(LUA) tools/busted.lua --exclude-tags=slow $(BUSTED) $(SPEC)
 
+parity: deps-test all ## compare with Node 20 and 26 (fetched by npm into a scratch folder)
+	@$(RUN_ENV) tools/parity.sh
+
 install: all ## install below PREFIX (/usr/local), or LUADIR, LIBDIR, BINDIR
 	install -d '$(DESTDIR)$(LUADIR)/net' '$(DESTDIR)$(LIBDIR)/net' '$(DESTDIR)$(BINDIR)'
 	install -m 644 lua/net/*.lua '$(DESTDIR)$(LUADIR)/net'
@@ -146,5 +149,5 @@ asan-run:
 list-checks:
 	@echo $(CHECKS)
 
-.PHONY: all help deps demo test check asan valgrind install docs docs-check bench clean format \
+.PHONY: all help deps demo test check asan valgrind parity install docs docs-check bench clean format \
 	env deps-build deps-test deps-check $(CHECKS) asan-run list-checks

@@ -14,6 +14,7 @@
 #include <errno.h>
 
 #include "addr.h"
+#include "blocklist.h"
 #include "error.h"
 #include "loop.h"
 #include "server.h"
@@ -66,19 +67,29 @@ static void server_drop(lua_State *L, int server, struct incoming *in) {
   in->fd = -1;
 }
 
-/* Is the peer on the server's blockList? [-0, +0, e] */
-static int server_blocks(lua_State *L, int server, const struct incoming *in) {
-  int top = lua_gettop(L);
-  if (!(in->server->flags & SERVER_BLOCKS) || net_addr_port(&in->peer) < 0)
-    return 0;
-  lua_getiuservalue(L, server, UV_FIELDS);
-  lua_getfield(L, -1, "blockList");
+/* Asks the value on the top, no BlockList of ours, as one. [-1, +1, e] */
+static void ask_block_list(lua_State *L, const struct incoming *in) {
   lua_getfield(L, -1, "check");
   lua_insert(L, -2);
   net_addr_push_host(L, &in->peer);
   lua_pushstring(L, in->peer.sa.ss_family == AF_INET6 ? "ipv6" : "ipv4");
   lua_call(L, 3, 1);
-  int blocked = lua_toboolean(L, -1);
+}
+
+/* Is the peer on the server's blockList? [-0, +0, e] */
+static int server_blocks(lua_State *L, int server, const struct incoming *in) {
+  int top = lua_gettop(L), blocked;
+  if (!(in->server->flags & SERVER_BLOCKS) || net_addr_port(&in->peer) < 0)
+    return 0;
+  lua_getiuservalue(L, server, UV_FIELDS);
+  lua_getfield(L, -1, "blockList");
+  const struct net_blocklist *list = net_blocklist_test(L, -1);
+  if (list) {
+    blocked = net_blocklist_blocks(list, (const struct sockaddr *)&in->peer.sa);
+  } else {
+    ask_block_list(L, in);
+    blocked = lua_toboolean(L, -1);
+  }
   lua_settop(L, top);
   return blocked;
 }
@@ -108,7 +119,7 @@ static void server_socket(lua_State *L, int server, struct incoming *in) {
   struct net_server *s = in->server;
   int pipe = !!(s->flags & SERVER_PIPE), fd = in->fd;
   server_check_hwm(L, server, s);
-  net_anchor(L, server, &s->o);  /* blockList:check may have closed it */
+  net_anchor(L, server, &s->o);  /* a blockList of Lua may have closed it */
   struct net_stream *c = net_stream_new(L);
   int socket = lua_gettop(L);
   lua_pushvalue(L, server);

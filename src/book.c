@@ -137,7 +137,7 @@ static uint32_t *book_search(const struct net_book *b, const void *key) {
   return at;
 }
 
-const void *net_book_find(const struct net_book *b, const void *key) {
+void *net_book_find(const struct net_book *b, const void *key) {
   if (b->live == 0)
     return NULL;
   uint32_t place = *book_search(b, key);

@@ -36,8 +36,9 @@ void net_book_init(struct net_book *b, const struct net_book_secret *s, uint32_t
 int net_book_reserve(struct net_book *b, uint32_t more);
 /* Adds a copy; the room has been reserved. */
 void net_book_add(struct net_book *b, const void *record);
-/* The newest record with that key, or NULL; valid until the next add. */
-const void *net_book_find(const struct net_book *b, const void *key);
+/* The newest record with that key, or NULL; valid until the next add. What stands
+ * behind the key may be changed. */
+void *net_book_find(const struct net_book *b, const void *key);
 /* Removes the newest record with that key; false if there is none. */
 int net_book_remove(struct net_book *b, const void *key);
 /* The record at place 0 .. used - 1, oldest first; NULL for a removed one. */

@@ -169,8 +169,7 @@ static int loop_traceback(lua_State *L) {
 }
 
 /* Takes the error that waits. [-0, +1, -] */
-static void loop_take_error(lua_State *L, struct net_loop *loop) {
-  loop->halted = 0;
+static void loop_take_error(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &error_key);
   lua_pushboolean(L, 0);  /* not nil, or storing the next might need memory */
   lua_rawsetp(L, LUA_REGISTRYINDEX, &error_key);
@@ -186,10 +185,11 @@ static int loop_warning(lua_State *L) {
   return 0;
 }
 
-/* Where somebody else runs the loop there is no run() to raise from. */
-static void loop_report(lua_State *L, struct net_loop *loop) {
+/* Where somebody else runs the loop there is no run() to raise from. The loop
+ * stays halted until it is entered again. */
+static void loop_report(lua_State *L) {
   lua_pushcfunction(L, loop_warning);
-  loop_take_error(L, loop);
+  loop_take_error(L);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK)
     lua_pop(L, 1);
 }
@@ -221,7 +221,7 @@ static void loop_uncaught(lua_State *L, struct net_loop *loop) {
   loop->halted = 1;
   ev_break(loop->ev, EVBREAK_ALL);
   if (loop->L == NULL)
-    loop_report(L, loop);
+    loop_report(L);
 }
 
 int net_call_guarded(lua_State *L, struct net_loop *loop, int nargs) {
@@ -385,10 +385,24 @@ static void wake_set(struct net_loop *loop) {
   ev_unref(loop->ev);
 }
 
+/* Close events and completions that wait hold the loop, whatever their handles
+ * say; immediates hold it one by one. */
+static void work_set(struct net_loop *loop) {
+  int waits = !net_queue_empty(&loop->closing) || !net_queue_empty(&loop->closing_now) ||
+              !net_queue_empty(&loop->pending);
+  if (waits == loop->work_waits)
+    return;
+  loop->work_waits = waits;
+  if (waits)
+    net_loop_ref(loop);
+  else
+    net_loop_unref(loop);
+}
+
 /* An idle watcher keeps the poll from waiting while there is work to do. */
 static void idle_set(struct net_loop *loop) {
-  int busy = !net_queue_empty(&loop->immediates) || !net_queue_empty(&loop->closing) ||
-             !net_queue_empty(&loop->closing_now) || !net_queue_empty(&loop->pending);
+  work_set(loop);
+  int busy = loop->work_waits || !net_queue_empty(&loop->immediates);
   if (busy == ev_is_active(&loop->idle))
     return;
   if (busy) {
@@ -415,6 +429,8 @@ static void on_prepare(struct ev_loop *ev, ev_prepare *w, int revents) {
   struct net_loop *loop = w->data;
   (void)ev, (void)revents;
   loop->now = 0;
+  if (loop->L == NULL)
+    loop->halted = 0;
   if (!net_queue_empty(&loop->ticks) || loop->dirty_len > 0)
     net_dispatch(loop, NULL, NULL);  /* left by Lua code that runs the loop itself */
   net_timers_run(loop);
@@ -438,6 +454,7 @@ static void on_check(struct ev_loop *ev, ev_check *w, int revents) {
   run_pending(loop);
   run_queue(loop, &loop->immediates);
   run_closing(loop);
+  work_set(loop);
 }
 
 /* --- Lua functions ----------------------------------------------------------- */
@@ -465,17 +482,20 @@ static int loop_run(lua_State *L) {
   if (loop->L || loop->depth > 0)
     return luaL_error(L, "net.run() is running already");
   loop->L = L;
-  loop->stopped = 0;
+  loop->stopped = loop->halted = 0;
   net_dispatch(loop, NULL, NULL);
+  work_set(loop);
   if (!loop->halted && !loop->stopped && (loop->refs > 0 || flags == EVRUN_NOWAIT))
     ev_run(loop->ev, flags);
   if (flags == EVRUN_ONCE) {  /* what it waited for may have been a timer */
     loop->now = 0;
     net_timers_run(loop);
   }
+  work_set(loop);
   loop->L = NULL;
   if (loop->halted) {
-    loop_take_error(L, loop);
+    loop->halted = 0;
+    loop_take_error(L);
     return lua_error(L);
   }
   lua_pushboolean(L, loop->refs > 0);

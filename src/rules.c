@@ -61,8 +61,11 @@ int net_rules_reserve_addresses(struct net_rules *r, uint32_t more) {
 int net_rules_add_address(struct net_rules *r, const struct net_endpoint *e) {
   struct net_address a = {.family = e->family};
   memcpy(a.ip, e->ip, sizeof a.ip);
-  if (net_book_find(&r->addresses, &a) != NULL)
+  struct net_address *known = net_book_find(&r->addresses, &a);
+  if (known != NULL) {
+    known->family = a.family;
     return 0;
+  }
   if (net_book_reserve(&r->addresses, 1) < 0)
     return -ENOMEM;
   net_book_add(&r->addresses, &a);

@@ -20,7 +20,7 @@ enum { NET_PREFIX_MAX = 128 };
 
 struct net_rules {
   struct net_book_secret secret;
-  struct net_book addresses; /* struct net_address; equal addresses are one */
+  struct net_book addresses; /* struct net_address; no two are equal */
   struct net_book subnets;   /* struct net_endpoint, as given, with their prefix */
   struct net_book networks;  /* struct net_network: the same, to be looked up */
   struct net_book ranges;    /* struct net_range, as given */
@@ -33,7 +33,7 @@ struct net_rules {
 
 struct net_address {
   uint8_t ip[16];  /* the key */
-  uint32_t family; /* 4 or 6: how it was given */
+  uint32_t family; /* 4 or 6: how it was given last */
 };
 
 struct net_network {

@@ -366,8 +366,9 @@ static int core_connecting(lua_State *L) {
 
 /* dial(s, dial or nil): the attempt under way, closed by destroy() */
 static int core_dial(lua_State *L) {
-  socket_check(L);
+  struct net_stream *s = socket_check(L);
   lua_settop(L, 2);
+  net_stream_dialing(s, !lua_isnil(L, 2));
   net_rare_set(L, 1, RARE_DIAL);
   return 0;
 }
@@ -379,6 +380,7 @@ static int core_connected(lua_State *L) {
   int fd = net_dial_take(net_dial_check(L, 2), &kind);
   lua_pushnil(L);
   net_rare_set(L, 1, RARE_DIAL);
+  net_stream_dialing(lua_touserdata(L, 1), 0);
   net_stream_connected(L, 1, fd, kind);
   return 0;
 }

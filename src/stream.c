@@ -58,6 +58,19 @@ void net_rare_set(lua_State *L, int idx, int key) {
 
 /* --- the descriptor ---------------------------------------------------------- */
 
+/* As in libuv a stream holds the loop while it reads, waits to write, or has an
+ * attempt to connect under way; not while it only exists. */
+static void hold_loop(struct net_stream *s) {
+  int hold = (s->polled || s->dialing) && !(s->flags & S_UNREF);
+  if (hold == s->holds_loop)
+    return;
+  s->holds_loop = (unsigned char)hold;
+  if (hold)
+    net_loop_ref(s->o.loop);
+  else
+    net_loop_unref(s->o.loop);
+}
+
 void net_stream_poll(struct net_stream *s, int events) {
   if (s->fd < 0 || events == s->polled)
     return;
@@ -67,6 +80,7 @@ void net_stream_poll(struct net_stream *s, int events) {
     ev_io_modify(&s->io, events);  /* no system call if this turn undoes it */
     net_io_start(s->o.loop, &s->io);
   }
+  hold_loop(s);
 }
 
 /* Reads at most 'size' bytes into the loop's buffer, straight to onread's
@@ -145,16 +159,6 @@ static void on_io(struct ev_loop *ev, ev_io *w, int revents) {
     net_dispatch(s->o.loop, stream_writable, s);
 }
 
-static void hold_loop(struct net_stream *s, int hold) {
-  if (hold == s->holds_loop)
-    return;
-  s->holds_loop = (unsigned char)hold;
-  if (hold)
-    net_loop_ref(s->o.loop);
-  else
-    net_loop_unref(s->o.loop);
-}
-
 struct net_stream *net_stream_new(lua_State *L) {
   struct net_stream *s = net_object_new(L, &net_socket_class, sizeof *s, STREAM_UVS);
   s->fd = -1;
@@ -172,7 +176,6 @@ static void stream_hold(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);
   net_anchor(L, idx, &s->o);
   s->flags |= S_HANDLE;
-  hold_loop(s, !(s->flags & S_UNREF));
 }
 
 void net_stream_open(lua_State *L, int idx, int fd, enum net_fd_kind kind) {
@@ -188,15 +191,18 @@ void net_stream_hold_loop(struct net_stream *s, int hold) {
     s->flags &= ~(uint32_t)S_UNREF;
   else
     s->flags |= S_UNREF;
-  if (s->flags & S_HANDLE)
-    hold_loop(s, hold);
+  hold_loop(s);
+}
+
+void net_stream_dialing(struct net_stream *s, int dialing) {
+  s->dialing = (unsigned char)dialing;
+  hold_loop(s);
 }
 
 /* Lets go of the stream when nothing can call it any more. */
 static void stream_release(lua_State *L, struct net_stream *s) {
   if (s->flags & S_HANDLE || s->closing)
     return;
-  hold_loop(s, 0);
   if (s->idle == NULL || s->idle->timer.place == 0)
     net_unanchor(L, &s->o);
 }
@@ -282,6 +288,7 @@ static void close_handle(lua_State *L, int idx) {
     net_dial_close(lua_touserdata(L, -1));
     lua_pushnil(L);
     net_rare_set(L, idx, RARE_DIAL);
+    net_stream_dialing(s, 0);
   }
   lua_pop(L, 1);
   if (s->fd < 0)
@@ -497,6 +504,6 @@ int net_stream_gc(lua_State *L) {
     net_sys_close(s->fd);
     s->fd = -1;
   }
-  hold_loop(s, 0);
+  net_stream_dialing(s, 0);
   return 0;
 }

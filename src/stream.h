@@ -101,6 +101,7 @@ struct net_stream {
   unsigned char kind;       /* enum net_fd_kind */
   unsigned char encoding;   /* default encoding of writes, enum net_encoding */
   unsigned char polled;     /* EV_READ | EV_WRITE as wanted from 'io' */
+  unsigned char dialing;    /* an attempt to connect is under way */
   unsigned char holds_loop; /* counted by net_loop_ref */
   unsigned char closing;    /* close events under way */
   unsigned char had_error;  /* what 'close' will say */
@@ -149,6 +150,8 @@ void net_stream_connected(lua_State *L, int idx, int fd, enum net_fd_kind kind);
 void net_stream_poll(struct net_stream *s, int events);
 /* ref() and unref(), also before there is a handle. */
 void net_stream_hold_loop(struct net_stream *s, int hold);
+/* An attempt to connect begins, or is over. */
+void net_stream_dialing(struct net_stream *s, int dialing);
 /* destroy(err), err at the top or nil; no-op the second time. [-1, +0, e] */
 void net_stream_destroy(lua_State *L, int idx);
 /* The same with a system error. [-0, +0, e] */

@@ -6,10 +6,13 @@
 # Looks first, so it is instant and needs no rights where all is there. What is
 # missing is installed with the system's package manager, as root or through
 # sudo; a package written rock:NAME comes from luarocks. Only what the table
-# calls 'needed' must be there in the end: without the rest some specs skip.
+# calls 'needed' must be there in the end: without the rest some specs skip, and
+# it is tried once, which build/unavailable remembers.
 
+# shellcheck disable=SC2046,SC2086  # lists of words are meant to fall apart
 set -eu
 cd "$(dirname "$0")"
+tried=../build/unavailable
 
 # group need   what         apt-get       dnf               apk               pacman      brew
 table='
@@ -44,7 +47,6 @@ has_header() { # has_header NAME FLAGS...
 present() { # present WHAT: is it there already?
   case $1 in
     lua) ./find-lua.sh bin >/dev/null ;;
-    # shellcheck disable=SC2086  # flags are words
     lua.h) flags=$(./find-lua.sh cflags) && has_header lua.h $flags ;;
     ev.h) has_header ev.h ;;
     busted) lua=$(./find-lua.sh bin) &&
@@ -58,6 +60,8 @@ missing() { # missing needed|wanted: what of our groups is not there yet
   echo "$table" | while read -r group need what packages; do
     case " $groups " in *" $group "*) ;; *) continue ;; esac
     [ "$need" != "$1" ] || present "$what" || echo "$what"
+  done | while read -r what; do
+    [ "$1" = wanted ] && grep -qsx "$what" "$tried" || echo "$what"
   done
 }
 
@@ -100,7 +104,6 @@ install_all() { # all at once; else with fresh lists; else each by itself
 
 groups="$*"
 [ -n "$groups" ] || groups="build test check"
-# shellcheck disable=SC2046  # one word for each
 set -- $(missing needed) $(missing wanted)
 [ $# -gt 0 ] || exit 0
 
@@ -110,21 +113,27 @@ for name in apt-get dnf apk pacman brew; do
   column=$((column + 1))
   command -v $name >/dev/null && manager=$name && break
 done
-[ -n "$manager" ] || die "missing: $*. No package manager that I know (apt-get, dnf, apk," \
-  "pacman, brew) is here: please install these by hand, then run make again."
-
 root=
-if [ "$(id -u)" != 0 ] && [ "$manager" != brew ]; then
-  command -v sudo >/dev/null || die "missing: $*. To install them I need to be root, and there" \
-    "is no sudo: please run 'make deps' as root."
+problem=
+if [ -z "$manager" ]; then
+  problem="no package manager that I know (apt-get, dnf, apk, pacman, brew) is here"
+elif [ "$(id -u)" != 0 ] && [ "$manager" != brew ]; then
   root=sudo
+  command -v sudo >/dev/null || problem="I am not root, and there is no sudo"
+fi
+
+if [ -n "$problem" ]; then
+  say "missing: $*; but $problem." >&2
+  [ -z "$(missing needed)" ] ||
+    die "please install these by hand, or run 'make deps' as root. Needed are:" $(missing needed)
+  say "they are only wanted: some specs will be skipped" >&2
+  exit 0
 fi
 
 packages=$(packages_of $column "$@" | grep -v '^rock:' || true)
 rocks=$(packages_of $column "$@" | sed -n 's/^rock://p')
 if [ -n "$packages" ]; then
   say "installing with $manager:" $packages
-  # shellcheck disable=SC2086  # one word for each
   install_all $packages
 fi
 for rock in $rocks; do
@@ -134,9 +143,11 @@ for rock in $rocks; do
     install "$rock" || say "no rock $rock"
 done
 
-# shellcheck disable=SC2046
 set -- $(missing wanted)
-[ $# = 0 ] || say "not to be had here: $* (what needs them is skipped)"
-# shellcheck disable=SC2046
+if [ $# -gt 0 ]; then
+  say "not to be had here: $* (what needs them is skipped)"
+  mkdir -p ../build
+  printf '%s\n' "$@" >>"$tried"
+fi
 set -- $(missing needed)
 [ $# = 0 ] || die "still missing: $*. Please install these by hand, then run make again."

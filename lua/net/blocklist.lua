@@ -9,6 +9,7 @@
 
 local core = require("net.core")
 local errors = require("net.errors")
+local inspect = require("net.inspect")
 local json = require("net.json")
 local socketaddress = require("net.socketaddress")
 local validate = require("net.validate")
@@ -62,7 +63,7 @@ end
 --- for anything else.
 local function printed_integer(text)
   local n = text:find("^-?%d+$") and validate.tonumber_js(text)
-  if n and errors.inspect(n + 0.0) == text then
+  if n and inspect.number(n + 0.0) == text then
     return n
   end
 end
@@ -259,12 +260,18 @@ local function add_v6_text(list, text)
   end
 end
 
---- Whether a value is a list of nothing but strings.
+--- Whether a value is a list of nothing but strings; the empty table is one.
 local function is_string_list(value)
-  if not pcall(validate.string_array, value, "data") then
+  if type(value) ~= "table" or value == json.null or value == json.object
+    or (next(value) ~= nil and not inspect.is_array(value)) then
     return false
   end
-  return value ~= json.null and value ~= json.object
+  for i = 1, #value do
+    if type(value[i]) ~= "string" then
+      return false
+    end
+  end
+  return true
 end
 
 --- The rules, as a list of texts that fromJSON takes.
@@ -284,9 +291,9 @@ function methods:fromJSON(data)
     data = json.read(data)
   end
   if not is_string_list(data) then
-    local null = data == json.null
-    local value = not null and data or nil
-    errors.throw(errors.codes.ERR_INVALID_ARG_TYPE("data", { "string", "string[]" }, value, null), 2)
+    local is_null = data == json.null
+    errors.raise("ERR_INVALID_ARG_TYPE", 2, "data", { "string", "string[]" },
+      not is_null and data or nil, is_null)
   end
   for i = 1, #data do
     local text = data[i]
@@ -310,17 +317,17 @@ local PRIVATE_RANGES = {
   "fc00::/7", -- unique local, RFC 4193
 }
 
+local READ_ONLY = "Cannot assign to read only property '%s' of object '[object Array]'"
+local NOT_EXTENSIBLE = "Cannot add property %s, object is not extensible"
+
 --- A list that reads as the given one, and cannot be written to.
 local function frozen(list)
   return setmetatable({}, {
     __name = "Array",
     __index = list,
     __newindex = function(_, key)
-      local index = math.tointeger(key)
-      errors.throw(errors.codes.TypeError(index and list[index]
-        and ("Cannot assign to read only property '%d' of object '[object Array]'"):format(index - 1)
-        or ("Cannot add property %s, object is not extensible"):format(
-          index and index - 1 or tostring(key))), 2)
+      local text = list[key] and READ_ONLY or NOT_EXTENSIBLE
+      errors.raise("TypeError", 2, text:format(math.type(key) == "integer" and key - 1 or key))
     end,
     __len = function()
       return #list

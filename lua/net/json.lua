@@ -24,13 +24,14 @@ json.object = setmetatable({}, { __name = "Object" })
 -- A reader is {text =, at =}: the text, and the byte that is due.
 
 --- Raises a SyntaxError. 'at' is the byte to blame.
-local function fail(reader, message, at)
+local function fail(reader, message, at, preposition)
   if at then
     local before = reader.text:sub(1, at - 1)
     local lines = before:gsub("\r\n?", "\n")
     local _, breaks = lines:gsub("\n", "")
-    message = ("%s in JSON at position %d (line %d column %d)"):format(message,
-      inspect.length(before), breaks + 1, inspect.length(lines:match("[^\n]*$")) + 1)
+    message = ("%s %s JSON at position %d (line %d column %d)"):format(
+      message, preposition or "in", inspect.length(before), breaks + 1,
+      inspect.length(lines:match("[^\n]*$")) + 1)
   end
   errors.throw(errors.new("SyntaxError", message), 2)
 end
@@ -38,13 +39,14 @@ end
 --- The text around an unexpected character, in quotes.
 local function context(text, at)
   local before, length = inspect.length(text:sub(1, at - 1)), inspect.length(text)
-  local first, last = 0, length
-  if length > 2 * CONTEXT then
-    first = before < CONTEXT and 0 or before - CONTEXT
-    last = (before < CONTEXT or before < length - CONTEXT) and before + CONTEXT or length
+  local cut = length > 2 * CONTEXT
+  local cut_before = cut and before >= CONTEXT
+  local cut_behind = cut and before < math.max(CONTEXT, length - CONTEXT)
+  local shown = cut_behind and inspect.prefix(text, before + CONTEXT) or text
+  if cut_before then
+    shown = shown:sub(#inspect.prefix(text, before - CONTEXT) + 1)
   end
-  local shown = inspect.prefix(text, last):sub(#inspect.prefix(text, first) + 1)
-  return (first > 0 and '..."' or '"') .. shown .. (last < length and '"...' or '"')
+  return (cut_before and '..."' or '"') .. shown .. (cut_behind and '"...' or '"')
 end
 
 --- Raises for the byte that is due, which nothing may start or continue with.
@@ -120,8 +122,11 @@ local function scan_string(reader)
         out[#out + 1], at = unicode_escape(reader, behind + 1)
       elseif ESCAPES[letter] then
         out[#out + 1], at = ESCAPES[letter], behind + 1
-      else
-        fail(reader, letter == "" and "Unterminated string" or "Bad escaped character", behind)
+      elseif letter ~= "" and letter < "\xC4" then
+        fail(reader, "Bad escaped character", behind)
+      else -- the end, or beyond Latin-1
+        reader.at = behind
+        unexpected(reader)
       end
     elseif stop == "" then
       fail(reader, "Unterminated string", behind)
@@ -135,8 +140,8 @@ end
 local function scan_number(reader)
   local text, first = reader.text, reader.at
   local _, at = text:find("^-?%d*", first)
-  if text:find("^-?%f[^%d-]", first) and not text:find("^%d", at) then
-    fail(reader, "No number after minus sign", at + 1)
+  if text:find("^-%D", first) or text:find("^-$", first) then
+    fail(reader, "No number after minus sign", first + 1)
   elseif text:find("^-?0%d", first) then
     reader.at = text:find("0", first, true) + 1
     unexpected(reader)
@@ -230,7 +235,7 @@ local function close(reader, open, list, value)
     value = #open == 0 and list or json.object
   end
   if peek(reader) ~= "" then
-    fail(reader, "Unexpected non-whitespace character after JSON", reader.at)
+    fail(reader, "Unexpected non-whitespace character", reader.at, "after")
   end
   return value, true
 end

@@ -12,8 +12,8 @@
 -- What JavaScript coerces is coerced here by the same rules (`truthy`), but no
 -- number is made of a string unless Node does so too.
 
+local core = require("net.core")
 local errors = require("net.errors")
-local inspect = require("net.inspect")
 local validate = require("net.validate")
 
 local INT32_MAX = 2147483647
@@ -90,7 +90,7 @@ end
 local function block_list(value, name)
   if not truthy(value) then
     return nil
-  elseif type(value) ~= "userdata" or inspect.class_name(value) ~= "BlockList" then
+  elseif not core.blocklist.is(value) then
     errors.raise("ERR_INVALID_ARG_TYPE", 2, name, "net.BlockList", value)
   end
   return value

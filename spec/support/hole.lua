@@ -1,5 +1,5 @@
 --- An address that lets nobody in: a server in a process of its own, which
---- listens, is stopped, and whose queue is full. A TCP connect to it hangs; a
+--- listens, never accepts, and whose queue is full. A TCP connect to it hangs; a
 --- Unix one fails with EAGAIN.
 
 local net = require("net")
@@ -14,7 +14,8 @@ local PROGRAM = [[
     unix:listen({ path = assert(arg[1]), backlog = 1 }, function()
       io.write(tcp:address().port, "\n")
       io.flush()
-      os.execute("kill -STOP $PPID")
+      os.execute("mkfifo " .. arg[2])
+      io.open(arg[2]) -- waits for a writer who never comes
     end)
   end)
   net.run()
@@ -32,11 +33,11 @@ end
 ---@return integer port on 127.0.0.1
 ---@return string path of the Unix socket
 function M.open(t)
-  local script, path = t.tmpname(".lua"), t.tmpname(".sock")
+  local script, path, fifo = t.tmpname(".lua"), t.tmpname(".sock"), t.tmpname(".fifo")
   local f = assert(io.open(script, "w"))
   f:write(PROGRAM)
   f:close()
-  local child = process.spawn(process.lua(script, path))
+  local child = process.spawn(process.lua(script, path, fifo))
   t.finally(function() child:kill() end)
   local port = math.tointeger(child:expect("^(%d+)$"))
   for _ = 1, 2 do -- the kernel keeps one more than the backlog
