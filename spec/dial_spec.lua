@@ -26,11 +26,11 @@ local function noop() end
 
 --- Runs the loop until `holds()` does; a dial would not keep it running.
 local function wait(holds)
-  local holder <close> = timers.setTimeout(noop, 60000)
-  while not holds() and (net.run("nowait") and not holds()) do
-    net.run("once")
-  end
-  return holder
+  local holder = timers.setTimeout(noop, 60000)
+  repeat
+    net.run("nowait")
+  until holds() or not net.run("once")
+  holder:close()
 end
 
 --- A server that drops connections, and holds nothing.

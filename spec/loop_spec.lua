@@ -180,9 +180,9 @@ describe("an uncaught error", function()
     timers.setTimeout(t.log, 1, "second timer")
     timers.setImmediate(error, "immediate")
     timers.setImmediate(t.log, "second immediate")
-    local errors, ok, err = {}, nil, nil
+    local errors = {}
     repeat
-      ok, err = pcall(net.run)
+      local ok, err = pcall(net.run)
       errors[#errors + 1] = not ok and err or nil
     until ok
     table.sort(errors)
@@ -207,7 +207,7 @@ describe("an uncaught error", function()
 
   it("in a tick of an error's turn comes out of the run() after", within(function()
     timers.setTimeout(function()
-      process.nextTick(error, "second")
+      process.nextTick(error, "second", 0)
       error("first", 0)
     end, 1)
     assert.has_error(net.run, "first")

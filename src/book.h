@@ -21,8 +21,8 @@ struct net_book_secret {
 struct net_book {
   const struct net_book_secret *secret; /* borrowed; outlives the book */
   unsigned char *records; /* owned; in the order of adding, gaps included */
-  uint32_t *older; /* owned; of each record the next older of its bucket, or a mark */
-  uint32_t *heads; /* owned; the newest of each bucket */
+  uint32_t *older; /* owned; of each record a link to the next older of its bucket */
+  uint32_t *heads; /* owned; of each bucket a link to its newest record */
   uint32_t key, size; /* bytes, multiples of 4: of the key, of a record */
   uint32_t room;      /* records that fit, buckets there are: a power of 2, or 0 */
   uint32_t used;      /* records in use, those removed since included */

@@ -194,6 +194,14 @@ static void loop_report(lua_State *L) {
     lua_pop(L, 1);
 }
 
+/* A tick: raises the error at 1, with the traceback that it came with. */
+static int loop_raise_again(lua_State *L) {
+  lua_settop(L, 1);
+  net_loop_get(L)->traced = trace_find(L);
+  lua_settop(L, 1);
+  return lua_error(L);
+}
+
 /* Offers the error value on the top to process 'uncaughtException'; keeps it
  * for run() to raise, and halts the loop, if nobody takes it. [-1, +0, m] */
 static void loop_uncaught(lua_State *L, struct net_loop *loop) {
@@ -211,8 +219,8 @@ static void loop_uncaught(lua_State *L, struct net_loop *loop) {
     }
   }
   lua_settop(L, err);
-  if (loop->halted) {  /* one waits already: this one is for the next run() */
-    lua_pushcfunction(L, lua_error);
+  if (loop->halted || loop->depth == 0) {  /* this one is for the next run() */
+    lua_pushcfunction(L, loop_raise_again);
     lua_insert(L, err);
     net_tick(L, loop, 1);
     return;

@@ -217,8 +217,10 @@ static void abandon(lua_State *L, int idx) {
     call_back(L, idx, s->wq_head, 0);
     push_reason(L, idx, "write");
     lua_getiuservalue(L, idx, UV_WQ);
-    for (uint32_t p = s->wq_head; p != s->wq_tail; p++)
+    for (uint32_t p = s->wq_head; p != s->wq_tail; p++) {
+      s->bytes_written -= wq_size(L, s, p);
       wq_release(L, s, p);
+    }
     lua_pop(L, 1);
     s->write_len = s->deferred = 0;
     s->wq_head = s->wq_req = s->wq_tail;
@@ -405,12 +407,14 @@ void net_writable_fail(lua_State *L, int idx) {
 
 /* The same from within a call of the user's: told on the tick. [-1, +0, m] */
 static void fail_later(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  s->bytes_written -= s->req_bytes;  /* as the kernel never had them */
   mark_failed(L, idx);
   lua_pushcfunction(L, failed_tick);
   lua_insert(L, -2);
   lua_pushvalue(L, idx);
   lua_insert(L, -2);
-  net_tick(L, stream_at(L, idx)->o.loop, 2);
+  net_tick(L, s->o.loop, 2);
 }
 
 /* --- sending ------------------------------------------------------------------------ */

@@ -217,8 +217,8 @@ local function check_signals(signals)
   end
   for i, signal in ipairs(signals) do
     if getmetatable(signal) ~= AbortSignal then
-      errors.throw(errors.new("TypeError", ("signals[%d] is not of type AbortSignal."):format(i - 1),
-        "ERR_INVALID_ARG_TYPE"), 3)
+      local message = ("signals[%d] is not of type AbortSignal."):format(i - 1)
+      errors.throw(errors.new("TypeError", message, "ERR_INVALID_ARG_TYPE"), 3)
     end
   end
 end

@@ -438,6 +438,13 @@ function Stream:__close()
   self:finish()
 end
 
+---@class net.EventsOnOptions
+---@field signal? net.AbortSignal
+---@field close? any[] events that end it
+---@field highWaterMark? integer count of waiting events above which the emitter, if it can be, is
+---   paused; default 2^53 - 1
+---@field lowWaterMark? integer count below which it is resumed; default 1
+
 --- Iterates over the events of one name, in a coroutine:
 ---
 ---     for args in events.on(server, "connection") do handle(args[1]) end
@@ -446,9 +453,7 @@ end
 --- is the event) and the abort of `signal` are raised, after what came before.
 ---@param emitter net.EventEmitter
 ---@param event any
----@param options? {signal: net.AbortSignal, close: any[], highWaterMark: integer, lowWaterMark: integer}
----   close: events that end it; highWaterMark: count of waiting events from which on
----   the emitter, if it can be, is paused; lowWaterMark: below it, it is resumed, default 1
+---@param options? net.EventsOnOptions
 ---@return fun(): table? next the arguments of one event, and their number as `n`
 ---@return nil
 ---@return nil

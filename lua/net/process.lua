@@ -199,8 +199,11 @@ local function emit_exit()
     trace = debug.traceback(tostring(e), 2)
     return e
   end, process, "exit", exit_code or 0)
-  local fine, taken = ok or pcall(uncaught, err)
-  if not ok and not (fine and taken) then
+  if ok then
+    return
+  end
+  local heard, taken = pcall(uncaught, err)
+  if not (heard and taken) then
     io.stderr:write(trace, "\n")
     exit_code = 1
   end
