@@ -25,7 +25,7 @@ WARN = -Wall -Wextra -Wpedantic -Wshadow
 # Fortify needs an optimiser, and gets in the way of the sanitizers.
 FORTIFY = $(if $(findstring -fsanitize,$(CFLAGS)),,$(if $(filter -O1 -O2 -O3 -Os,$(CFLAGS)),\
 	-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
-BASE = -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -fstack-protector-strong -pthread
+BASE = -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -fno-plt -fstack-protector-strong -pthread
 ifeq ($(shell uname -s),Darwin)
   BREW := $(shell brew --prefix 2>/dev/null)
   export CPPFLAGS += -I$(BREW)/include

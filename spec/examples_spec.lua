@@ -59,6 +59,32 @@ local function exists(path)
   return os.execute("test -e " .. path) == true
 end
 
+--- Reads a whole file.
+local function read_file(path)
+  local file = assert(io.open(path))
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+describe("the README's first program", function()
+  after_each(function()
+    spawned[#spawned]:kill()
+  end)
+
+  it("runs as pasted, but for its port", function()
+    local text = read_file("README.md"):match("```lua\n(.-)```")
+    local file = os.tmpname()
+    local script = assert(io.open(file, "w"))
+    script:write((text:gsub("8124", "0")))
+    script:close()
+    local server = spawn(process.lua(file))
+    local port = server:expect("^listening on port (%d+)$")
+    os.remove(file)
+    assert.equal("what you type", talk(port, "what you type"))
+  end)
+end)
+
 describe("the example", function()
   before_each(function()
     scratch = run("mktemp -d"):gsub("\n", "")

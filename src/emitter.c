@@ -89,6 +89,14 @@ static int emitter_events(lua_State *L, int self, int create) {
   return 1;
 }
 
+/* The interned name of a known event, NULL for others: its address tells. */
+static const char *emission_interned(lua_State *L, const struct emission *e) {
+  if (e->event == NET_EVENTS)
+    return NULL;
+  const struct net_object *o = lua_touserdata(L, e->self);
+  return (o ? o->loop : net_loop_get(L))->names[e->event];
+}
+
 /* Is the name on the top that of 'e'? */
 static int emission_names(lua_State *L, const struct emission *e, const char *interned) {
   if (e->event == NET_EVENTS)
@@ -99,9 +107,7 @@ static int emission_names(lua_State *L, const struct emission *e, const char *in
 /* Slot of the event's name in the array on the top, or 0; if found, pushes the
  * listeners. [-0, +(1|0), -] */
 static lua_Integer emission_find(lua_State *L, const struct emission *e) {
-  const char *interned = NULL;
-  if (e->event != NET_EVENTS)
-    interned = net_loop_get(L)->names[e->event];
+  const char *interned = emission_interned(L, e);
   for (lua_Integer i = 1; lua_rawgeti(L, -1, i) != LUA_TNIL; i += 2) {
     int hit = emission_names(L, e, interned);
     lua_pop(L, 1);
@@ -413,8 +419,30 @@ static int emission_error(lua_State *L, const struct emission *e) {
   return emission_emit(L, e);
 }
 
+/* The case of every chunk: the first event of an object has one listener, a
+ * function. Calls it with the 'nargs' values on the top. [-nargs, +0, e] */
+static int emit_to_one(lua_State *L, int idx, const char *interned, int nargs) {
+  lua_getiuservalue(L, idx, UV_EVENTS);
+  lua_rawgeti(L, -1, 1);
+  if (lua_tostring(L, -1) != interned) {
+    lua_pop(L, 2);
+    return 0;
+  }
+  lua_pop(L, 1);
+  if (lua_rawgeti(L, -1, 2) != LUA_TFUNCTION) {
+    lua_pop(L, 2);
+    return 0;
+  }
+  lua_replace(L, -2);
+  lua_insert(L, -1 - nargs);
+  lua_call(L, nargs, 0);
+  return 1;
+}
+
 int net_emit(lua_State *L, int idx, enum net_event ev, int nargs) {
   const struct net_object *o = lua_touserdata(L, idx);
+  if (ev == ON_DATA && net_has(o, ev) && emit_to_one(L, idx, o->loop->names[ev], nargs))
+    return 1;
   struct emission e = {idx, (int)ev, 0, lua_gettop(L) - nargs + 1, nargs};
   if (ev == ON_ERROR)
     return emission_error(L, &e);

@@ -20,6 +20,8 @@
 #include "sys.h"
 #include "timer.h"
 
+#define READS_PER_TURN 8 /* full reads of one descriptor before others have a turn */
+
 static const char loop_key;       /* registry: the loop's userdata */
 static const char error_key;      /* registry: the uncaught error that waits */
 static const char uncaught_key;   /* registry: Lua's function that may take one */
@@ -306,6 +308,46 @@ void net_dispatch(struct net_loop *loop, lua_CFunction half, void *arg) {
   loop->depth--;
 }
 
+/* Runs what is ready, each half as if dispatched by itself: its ticks and its
+ * flush come before the next. An error ends the protected call, not the batch. */
+static int ready_batch(lua_State *L) {
+  struct net_loop *loop = lua_touserdata(L, 1);
+  for (int again = 0; !loop->halted && loop->ready_pos < loop->ready_len;) {
+    struct net_ready r = loop->ready[loop->ready_pos++];
+    lua_settop(L, 0);
+    lua_pushlightuserdata(L, r.arg);
+    loop->read_more = 0;
+    r.half(L);
+    lua_settop(L, 0);
+    loop_settle(L, loop);
+    again = loop->read_more ? again + 1 : 0;
+    if (again > 0 && again < READS_PER_TURN)
+      loop->ready_pos--;
+  }
+  return 0;
+}
+
+/* Where the loop was halted the rest is told again by the next poll. */
+static void run_ready(struct net_loop *loop) {
+  while (!loop->halted && loop->ready_pos < loop->ready_len)
+    net_dispatch(loop, ready_batch, loop);
+  loop->ready_pos = loop->ready_len = 0;
+}
+
+void net_ready(struct net_loop *loop, lua_CFunction half, void *arg) {
+  if (loop->ready_len == loop->ready_cap) {
+    size_t cap = loop->ready_cap ? loop->ready_cap * 2 : 64;
+    struct net_ready *grown = realloc(loop->ready, cap * sizeof *grown);
+    if (grown == NULL) {
+      net_dispatch(loop, half, arg);
+      return;
+    }
+    loop->ready = grown;
+    loop->ready_cap = cap;
+  }
+  loop->ready[loop->ready_len++] = (struct net_ready){half, arg};
+}
+
 int net_loop_dirty(struct net_loop *loop, struct net_flushable *f) {
   if (f->index)
     return 0;
@@ -459,6 +501,7 @@ static void on_polled(struct ev_loop *ev, ev_check *w, int revents) {
 static void on_check(struct ev_loop *ev, ev_check *w, int revents) {
   struct net_loop *loop = w->data;
   (void)ev, (void)revents;
+  run_ready(loop);
   run_pending(loop);
   run_queue(loop, &loop->immediates);
   run_closing(loop);
@@ -567,6 +610,7 @@ static int loop_gc(lua_State *L) {
     net_loop_unref(loop);
   free(loop->heap);
   free(loop->dirty);
+  free(loop->ready);
   loop->ev = NULL;
   return 0;
 }

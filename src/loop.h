@@ -33,6 +33,12 @@ struct net_flushable {
   uint32_t index; /* 1-based place among the loop's dirty ones, 0: clean */
 };
 
+/* What a poll found ready: a Lua half to run. */
+struct net_ready {
+  lua_CFunction half;
+  void *arg; /* its owner is anchored until the turn's close events */
+};
+
 struct net_loop {
   struct ev_loop *ev;    /* borrowed: libev's default loop; NULL after close */
   lua_State *main;       /* the main thread */
@@ -60,6 +66,8 @@ struct net_loop {
   uint64_t timer_seq;    /* timers of one due time run in the order made */
   uint64_t now;          /* ms, monotonic; 0: not read yet in this turn */
   uint64_t wake_at;      /* ms; what 'wake' is set to, 0: not active */
+  struct net_ready *ready; /* owned; [ready_pos, ready_len) are still to run */
+  size_t ready_pos, ready_len, ready_cap;
   struct net_flushable **dirty; /* owned */
   uint32_t dirty_len, dirty_cap;
   char rbuf[NET_READ_SIZE]; /* shared by all reads: a chunk is copied out at once */
@@ -76,6 +84,11 @@ static inline lua_State *net_loop_thread(const struct net_loop *loop) {
 /* Runs 'half' protected, with 'arg' as light userdata at index 1 in a frame of
  * its own, then ticks and flushes. Never raises. Nothing runs while halted. */
 void net_dispatch(struct net_loop *loop, lua_CFunction half, void *arg);
+
+/* The same, once the poll's results are all in and in the order in which they
+ * came: for what is ready by the dozen, as one protected call serves for all.
+ * A half that leaves loop->read_more set is run again, a few times. */
+void net_ready(struct net_loop *loop, lua_CFunction half, void *arg);
 
 /* Calls the function under its 'nargs' arguments; an error goes where an
  * uncaught one goes, and the caller carries on. For lists of callbacks of

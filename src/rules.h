@@ -37,8 +37,8 @@ struct net_address {
 };
 
 struct net_network {
-  uint8_t ip[16];  /* masked */
-  uint32_t prefix; /* 0 .. 128; that of an IPv4 network is 96 more than given */
+  struct net_point first; /* its first address */
+  uint64_t prefix;        /* 0 .. 128; that of an IPv4 network is 96 more than given */
 };
 
 struct net_range {

@@ -24,8 +24,6 @@
 #define ev_io_modify(w, events) ev_io_set(w, (w)->fd, events)
 #endif
 
-#define READS_PER_TURN 8 /* full reads of one descriptor before others have a turn */
-
 /* The idle timeout of a stream, in a userdata kept by RARE_IDLE. Activity only
  * moves 'active'; the timer finds out when it fires. */
 struct stream_idle {
@@ -114,6 +112,8 @@ static int stream_readable(lua_State *L) {
   struct net_stream *s = lua_touserdata(L, 1);
   struct net_loop *loop = s->o.loop;
   size_t n, size;
+  if (!(s->polled & EV_READ))
+    return 0;  /* a listener before it in this turn has paused or closed it */
   net_push(L, &s->o);
   size = read_size(L, 2);
   int err = net_sys_read(s->fd, (enum net_fd_kind)s->kind, loop->rbuf, size, &n);
@@ -140,23 +140,20 @@ static int stream_readable(lua_State *L) {
 
 static int stream_writable(lua_State *L) {
   struct net_stream *s = lua_touserdata(L, 1);
+  if (!(s->polled & EV_WRITE))
+    return 0;
   net_push(L, &s->o);
   net_writable_ready(L, 2);
   return 0;
 }
 
-/* Anchored until its close event, a destroyed stream is still there to look at. */
 static void on_io(struct ev_loop *ev, ev_io *w, int revents) {
   struct net_stream *s = w->data;
   (void)ev;
-  for (int i = 0; i < READS_PER_TURN && revents & s->polled & EV_READ; i++) {
-    s->o.loop->read_more = 0;
-    net_dispatch(s->o.loop, stream_readable, s);
-    if (!s->o.loop->read_more)
-      break;
-  }
-  if (revents & s->polled & EV_WRITE)
-    net_dispatch(s->o.loop, stream_writable, s);
+  if (revents & EV_READ)
+    net_ready(s->o.loop, stream_readable, s);
+  if (revents & EV_WRITE)
+    net_ready(s->o.loop, stream_writable, s);
 }
 
 struct net_stream *net_stream_new(lua_State *L) {

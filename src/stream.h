@@ -124,6 +124,7 @@ struct net_stream {
   uint32_t wq_head;         /* first piece not wholly sent */
   uint32_t wq_req;          /* end of the request with the kernel */
   uint32_t wq_tail;         /* next piece */
+  uint32_t wq_callbacks;    /* of pieces, not called yet */
   uint32_t deferred;        /* bytes that wait for the flush */
 
   uint64_t bytes_read, bytes_written; /* since the descriptor was opened */

@@ -46,7 +46,7 @@ int net_writable_open(const struct net_stream *s) {
 void net_writable_reset(struct net_stream *s) {
   s->write_len = s->req_bytes = s->wq_off = 0;
   s->wq_base = s->wq_done = s->wq_head = s->wq_req = s->wq_tail = 0;
-  s->deferred = s->corked = 0;
+  s->wq_callbacks = s->deferred = s->corked = 0;
 }
 
 /* --- the table of pieces ------------------------------------------------------ */
@@ -76,7 +76,8 @@ static void wq_append(lua_State *L, int idx) {
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
     lua_pushboolean(L, 0);
-  }
+  } else
+    s->wq_callbacks++;
   lua_rawseti(L, -3, slot + 1);
   lua_rawseti(L, -2, slot);
   lua_pop(L, 1);
@@ -169,6 +170,7 @@ static void call_back(lua_State *L, int idx, uint32_t end, int err) {
     lua_getiuservalue(L, idx, UV_WQ);
     lua_Integer slot = wq_slot(s, s->wq_done++) + 1;
     if (lua_rawgeti(L, -1, slot) == LUA_TFUNCTION) {
+      s->wq_callbacks--;
       lua_pushboolean(L, 0);
       lua_rawseti(L, -3, slot);
       if (err)
@@ -343,23 +345,15 @@ static int sent_tick(lua_State *L) {
   return 0;
 }
 
-/* Does anybody care when the pieces from 'from' on are sent? */
-static int is_awaited(lua_State *L, int idx, uint32_t from) {
-  struct net_stream *s = stream_at(L, idx);
-  int awaited = (s->flags & (S_NEED_DRAIN | S_ENDING)) != 0;
-  lua_getiuservalue(L, idx, UV_WQ);
-  for (uint32_t p = from; p != s->wq_tail && !awaited; p++) {
-    awaited = lua_rawgeti(L, -1, wq_slot(s, p) + 1) == LUA_TFUNCTION;
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
-  return awaited;
+/* Does anybody care when the pieces under way are sent? */
+static int is_awaited(const struct net_stream *s) {
+  return s->wq_callbacks > 0 || s->flags & (S_NEED_DRAIN | S_ENDING);
 }
 
 /* Nobody waits for the pieces that are sent: forget them at once. */
 static void settle_sent(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  if (is_awaited(L, idx, s->wq_done))
+  if (is_awaited(s))
     writable_tick(L, idx, sent_tick, s->wq_head);
   else
     s->wq_done = s->wq_head;
@@ -438,7 +432,7 @@ static void request_over(lua_State *L, int idx, int err, int async) {
   if (err == 0 && before(end, s->wq_head)) {  /* those behind it went along */
     s->write_len = 0;
     s->wq_req = s->wq_head;
-    if (is_awaited(L, idx, end))
+    if (is_awaited(s))
       writable_tick(L, idx, sent_tick, s->wq_head);
   } else if (before(end, s->wq_tail) && !s->corked) {
     request_begin(s, s->wq_tail, s->write_len);
@@ -497,7 +491,7 @@ static void flush_at(lua_State *L, int idx) {
   int err = wq_transmit(L, idx, s->wq_tail);
   s->wq_req = s->wq_tail;
   if (err == 0) {
-    if (!is_awaited(L, idx, s->wq_done))
+    if (!is_awaited(s))
       s->wq_done = s->wq_head;
     return;
   }
@@ -532,7 +526,6 @@ static int may_defer(const struct net_stream *s, size_t bytes) {
  * turn's others; they count as buffered only if it refuses. [-0, +0, m] */
 static void submit(lua_State *L, int idx, size_t bytes) {
   struct net_stream *s = stream_at(L, idx);
-  uint32_t from = s->wq_req;
   int defer = may_defer(s, bytes);
   net_stream_touch(s);
   s->write_len -= bytes;
@@ -543,7 +536,7 @@ static void submit(lua_State *L, int idx, size_t bytes) {
     net_loop_clean(s->o.loop, &s->flushable);
     flush_at(L, idx);
   }
-  if (!(s->flags & (S_WRITING | S_ERRORED)) && is_awaited(L, idx, from))
+  if (!(s->flags & (S_WRITING | S_ERRORED)) && is_awaited(s))
     writable_tick(L, idx, sent_tick, s->wq_tail);
 }
 

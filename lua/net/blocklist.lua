@@ -10,7 +10,6 @@
 local core = require("net.core")
 local errors = require("net.errors")
 local inspect = require("net.inspect")
-local json = require("net.json")
 local socketaddress = require("net.socketaddress")
 local validate = require("net.validate")
 
@@ -262,8 +261,7 @@ end
 
 --- Whether a value is a list of nothing but strings; the empty table is one.
 local function is_string_list(value)
-  if type(value) ~= "table" or value == json.null or value == json.object
-    or (next(value) ~= nil and not inspect.is_array(value)) then
+  if type(value) ~= "table" or (next(value) ~= nil and not inspect.is_array(value)) then
     return false
   end
   for i = 1, #value do
@@ -287,13 +285,15 @@ end
 --- raises; the rules before have been added then.
 ---@param data string|string[] such a list, or one as JSON
 function methods:fromJSON(data)
+  local is_null, is_object = false, false
   if type(data) == "string" then
+    local json = require("net.json") -- here, as hardly a program needs it
     data = json.read(data)
+    is_null, is_object = data == json.null, data == json.object
   end
-  if not is_string_list(data) then
-    local is_null = data == json.null
-    errors.raise("ERR_INVALID_ARG_TYPE", 2, "data", { "string", "string[]" },
-      not is_null and data or nil, is_null)
+  if is_null or is_object or not is_string_list(data) then
+    local shown = not is_null and data or nil
+    errors.raise("ERR_INVALID_ARG_TYPE", 2, "data", { "string", "string[]" }, shown, is_null)
   end
   for i = 1, #data do
     local text = data[i]

@@ -75,5 +75,7 @@ net.setDefaultAutoSelectFamilyAttemptTimeout = connect.setDefaultAutoSelectFamil
 net.isIP = core.isIP
 net.isIPv4 = core.isIPv4
 net.isIPv6 = core.isIPv6
+net.BlockList = require("net.blocklist").BlockList
+net.SocketAddress = require("net.socketaddress").SocketAddress
 
 return net

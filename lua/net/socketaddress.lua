@@ -7,7 +7,6 @@
 
 local core = require("net.core")
 local errors = require("net.errors")
-local url = require("net.url")
 local validate = require("net.validate")
 
 local USER = 2 -- where a stack starts: at the caller of the public function
@@ -91,6 +90,7 @@ end
 ---@return net.SocketAddress?
 local function parse(input)
   validate.string(input, "input")
+  local url = require("net.url") -- here, as hardly a program needs it
   local address, family, port = url.endpoint(input)
   return address and native.new(address, family, port) or nil
 end
