@@ -132,7 +132,7 @@ local function serve(path)
   servers[2] = net.createServer({ allowHalfOpen = true }, on_connection):listen(path)
   servers[3] = net.createServer({ allowHalfOpen = true }, on_connection)
   servers[3]:listen(0, "127.0.0.1", function()
-    io.stdout:write(servers[3]:address().port, "\n")
+    io.stdout:write("port ", servers[3]:address().port, "\n")
     io.stdout:flush()
   end)
   process:on("SIGINT", function() end) -- a Ctrl-C is the client's business
@@ -444,9 +444,10 @@ local function own_command()
   return table.concat(words, " ")
 end
 
+--- Starts the server process, whose output we read; the shell tells its exit code.
 local function start_server(path)
-  local child = assert(io.popen(("%s serve '%s'"):format(own_command(), path)))
-  local port = child:read("n", "l")
+  local child = assert(io.popen(("%s serve '%s'; echo exit $?"):format(own_command(), path)))
+  local port = (child:read("l") or ""):match("^port (%d+)$")
   if port then
     servers = { TCP = { port = port, host = "127.0.0.1" }, ["Unix socket"] = { path = path } }
   else
@@ -507,16 +508,18 @@ end
 
 --- Waits for the server process, and reads its last words.
 local function collect_server(child)
-  local most, waits, errors = child:read("n", "n", "n")
-  local ok = child:close()
+  local words = child:read("a")
+  child:close()
   if #problems > 0 then
     return
-  elseif not ok or not errors then
-    fail("the server process failed")
-  elseif errors > 0 then
-    fail("the server process had %d errors", errors)
-  elseif most < CROWD then
-    fail("only %d connections were open at once", most)
+  end
+  local most, waits, errors = words:match("^(%d+) (%d+) (%d+)\nexit 0\n$")
+  if not most then
+    fail("the server process failed: %s", words)
+  elseif errors ~= "0" then
+    fail("the server process had %s errors", errors)
+  elseif tonumber(most) < CROWD then
+    fail("only %s connections were open at once", most)
   end
   return most, waits
 end
@@ -540,7 +543,7 @@ local function print_table(most, server_waits, checksum)
 
 Both processes have the checksum %s, and every byte came back as it
 was sent, %d of them after the client had ended its side. To wait for a slow
-reader the client stopped %d times, and the server %d times. At most %d
+reader the client stopped %d times, and the server %s times. At most %s
 connections were open at once.]]):format(checksum, all.late, all.waits, server_waits, most))
 end
 

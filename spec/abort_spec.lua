@@ -210,12 +210,13 @@ describe("AbortSignal.any", function()
   it("is not collected by its sources, unless somebody listens", function()
     local source, calls = AbortController(), 0
     local kept = setmetatable({}, { __mode = "v" })
-    kept.silent = AbortSignal.any({ source.signal })
-    kept.heard = AbortSignal.any({ source.signal })
-    kept.heard:on("abort", function() calls = calls + 1 end)
-    kept.left = AbortSignal.any({ source.signal })
-    local function listener() end
-    kept.left:on("abort", listener):off("abort", listener)
+    local function listener() calls = calls + 1 end
+    do
+      local silent = AbortSignal.any({ source.signal })
+      local heard = AbortSignal.any({ source.signal }):on("abort", listener)
+      local left = AbortSignal.any({ source.signal }):on("abort", listener):off("abort", listener)
+      kept.silent, kept.heard, kept.left = silent, heard, left
+    end
     collectgarbage()
     collectgarbage()
     assert.is_nil(kept.silent)

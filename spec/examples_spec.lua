@@ -708,7 +708,7 @@ fully close(127.0.0.1:BOB)]], text)
 
     it("moves the bytes, compares them, and tells how it went", function()
       local output, code = demo("", 4)
-      assert.equal(0, code)
+      assert.equal(0, code, output)
       assert.matches("\nTCP +1 +4194304 +%d+ +0\n", output)
       assert.matches("\nUnix socket +1 +4194304 +%d+ +0\n", output)
       assert.matches("\n500 at once +500 +%d+ +%d+ +0\n", output)

@@ -80,10 +80,12 @@ describe("process.nextTick", function()
   end))
 
   it("keeps its arguments from the collector, and frees them afterwards", within(function(t)
-    local kept = setmetatable({ {} }, { __mode = "v" })
-    process.nextTick(function(value)
-      assert.equal("table", type(value))
-    end, kept[1])
+    local kept, value = setmetatable({}, { __mode = "v" }), {}
+    kept[1] = value
+    process.nextTick(function(got)
+      assert.is_table(got)
+    end, value)
+    value = nil
     collectgarbage()
     assert.is_table(kept[1])
     t.run()

@@ -583,6 +583,12 @@ static int loop_tick(lua_State *L) {
   return 0;
 }
 
+/* now() -> ms on the monotonic clock that timers go by, read anew */
+static int loop_now(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)net_sys_now_ms());
+  return 1;
+}
+
 /* alive() -> what holds the loop, objects the loop may call: two counts */
 static int loop_alive(lua_State *L) {
   struct net_loop *loop = net_loop_get(L);
@@ -682,6 +688,7 @@ void net_loop_open(lua_State *L) {
     {"rethrow", loop_rethrow},
     {"on_uncaught", loop_on_uncaught},
     {"alive", loop_alive},
+    {"now", loop_now},
     {NULL, NULL}
   };
   luaL_setfuncs(L, functions, 0);

@@ -120,7 +120,7 @@ int net_loop_dirty(struct net_loop *loop, struct net_flushable *f);
 void net_loop_clean(struct net_loop *loop, struct net_flushable *f);
 
 /* Makes the loop; must be opened before anything that uses it. Adds run, stop,
- * tick, traceback, flush, on_uncaught, alive to the core table on the top.
+ * tick, traceback, flush, on_uncaught, alive, now to the core table on the top.
  * [-0, +0, e] */
 void net_loop_open(lua_State *L);
 

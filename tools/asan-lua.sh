@@ -9,7 +9,7 @@
 # goes on as argv[0], so that arg[-1] leads a spec back to this command.
 
 set -eu
-lua=$1 dir=$2
+lua=$(command -v "$1") dir=$2  # a bare name would find the command made here
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 libasan=$(gcc -print-file-name=libasan.so)

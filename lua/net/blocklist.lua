@@ -285,13 +285,13 @@ end
 --- raises; the rules before have been added then.
 ---@param data string|string[] such a list, or one as JSON
 function methods:fromJSON(data)
-  local is_null, is_object = false, false
+  local is_null = false
   if type(data) == "string" then
     local json = require("net.json") -- here, as hardly a program needs it
     data = json.read(data)
-    is_null, is_object = data == json.null, data == json.object
+    is_null = data == json.null
   end
-  if is_null or is_object or not is_string_list(data) then
+  if not is_string_list(data) then
     local shown = not is_null and data or nil
     errors.raise("ERR_INVALID_ARG_TYPE", 2, "data", { "string", "string[]" }, shown, is_null)
   end

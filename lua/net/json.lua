@@ -17,9 +17,9 @@ local SPECIAL = { -- what JavaScript makes of a value that is no text
 
 local json = {}
 
-json.null = setmetatable({}, { __name = "null" })
---- Stands for an object, and for a list in a list, which were only read over.
-json.object = setmetatable({}, { __name = "Object" })
+--- Stand for values that have no other form here. No list looks like them.
+json.null = setmetatable({ is = "null" }, { __name = "null" })
+json.object = setmetatable({ is = "object" }, { __name = "Object" }) -- or a list in a list
 
 -- A reader is {text =, at =}: the text, and the byte that is due.
 

@@ -41,20 +41,22 @@ const apply = (list, word) => {
 };
 const story = () => {
   const list = new BlockList(), words = [], added = [];
-  for (let left = 5 + below(20); left--;) {
+  for (let todo = 5 + below(20); todo--;) {
     const again = added.length && !below(3), text = again ? pick(added) : whole(rule());
     added.push(text);
     words.push(apply(list, (again && below(3) ? '-' : '+') + text));
     if (!below(3))
-      words.push(...Array.from({ length: 3 }, any).map((a) => +list.check(address(a)) + a));
+      words.push(...Array.from({ length: 3 }, any).map((a) => 'ny'[+list.check(address(a))] + a));
   }
-  const rules = list.rules, single = (text) => text.startsWith('Address');
-  // Node keeps addresses in a hash table; their order means nothing.
-  return [words.join(' '), [...rules.filter(single).sort(), ...rules.filter((r) => !single(r))]
-    .join(', ')];
+  // The same words for the rules that are left: "Subnet: IPv4 10.0.0.0/8" is s10.0.0.0/8. Node keeps
+  // addresses in a hash table; their order means nothing.
+  const left = list.rules.map((r) => r.replace(/^(.).*: IPv. /, (_, c) => c.toLowerCase()));
+  const single = (word) => word[0] === 'a';
+  return [...words, '=', ...left.filter(single).sort(), ...left.filter((word) => !single(word))];
 };
-const rows = Array.from({ length: count }, story);
-console.log(`-- Made by blocklist_golden.js from Node ${process.version}: a rule is added by +, removed by -, with ! in
--- front if it was refused; an address is blocked (1) or not (0). Then the rules that are left.
+const rows = Array.from({ length: count }, () => story().join(' ').replace(/(.{1,105})( |$)/g, '    $1\n'));
+console.log(`-- Made by blocklist_golden.js from Node ${process.version}. Words: + adds a rule, - removes one,
+-- which is refused if ! stands before; y is an address that is blocked, n one that is not; behind = are
+-- the rules that are left. Of rules, a is an address, s a subnet, r a range.
 return {
-${rows.map(([words, rules]) => `  { "${words}",\n    "${rules}" },\n`).join('')}}`);
+${rows.map((row) => `  [[\n${row}  ]],\n`).join('')}}`);

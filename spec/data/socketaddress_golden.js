@@ -63,6 +63,7 @@ const lua = (text) => '"' + text.replace(/["\\]/g, '\\$&').replace(/[\0-\x1f\x7f
   (c) => `\\u{${c.codePointAt(0).toString(16)}}`) + '"';
 const rows = (make) => some(count, () => `    { ${make().map(lua).join(', ')} },\n`);
 console.log(`-- Made by socketaddress_golden.js from Node ${process.version}.
+-- luacheck: no max line length
 return {
   -- family, address, its normal form or the error's code
   given = {
