@@ -80,12 +80,14 @@ describe("process.nextTick", function()
   end))
 
   it("keeps its arguments from the collector, and frees them afterwards", within(function(t)
-    local kept, value = setmetatable({}, { __mode = "v" }), {}
-    kept[1] = value
-    process.nextTick(function(got)
-      assert.is_table(got)
-    end, value)
-    value = nil
+    local kept = setmetatable({}, { __mode = "v" })
+    do
+      local value = {}
+      kept[1] = value
+      process.nextTick(function(got)
+        assert.is_table(got)
+      end, value)
+    end
     collectgarbage()
     assert.is_table(kept[1])
     t.run()

@@ -119,7 +119,8 @@ static int core_listen_fd(lua_State *L) {
     lua_setiuservalue(L, 1, UV_PATH);
   }
   enum net_fd_kind kind = net_sys_kind(fd);
-  int err = kind == NET_FD_OTHER ? -EINVAL : net_sys_adopt(fd);
+  int err = kind == NET_FD_OTHER ? -EINVAL : net_stream_owns_fd(L, fd) ? -EEXIST
+                                                                      : net_sys_adopt(fd);
   if (err < 0)
     return listen_failed(L, s, err, "open");
   return listen_on(L, s, fd, backlog, flags | (kind == NET_FD_TCP ? 0 : SERVER_PIPE));

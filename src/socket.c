@@ -11,6 +11,8 @@
  * Fields are in fields.c. */
 #include "socket.h"
 
+#include <errno.h>
+
 #include "dial.h"
 #include "encoding.h"
 #include "error.h"
@@ -389,7 +391,7 @@ static int core_connected(lua_State *L) {
 static int core_adopt(lua_State *L) {
   socket_check(L);
   int fd = (int)luaL_checkinteger(L, 2);
-  int err = net_sys_adopt(fd);
+  int err = net_stream_owns_fd(L, fd) ? -EEXIST : net_sys_adopt(fd);
   if (err == 0)
     net_stream_open(L, 1, fd, net_sys_kind(fd));
   return answer(L, err);
@@ -463,18 +465,23 @@ static int core_keepalive(lua_State *L) {
                                      (int)luaL_optinteger(L, 5, 0)));
 }
 
+/* Is there a descriptor that knows of types of service? */
+static int has_tos(const struct net_stream *s) {
+  return s->fd >= 0 && s->kind == NET_FD_TCP;
+}
+
 /* set_tos(s, tos) -> true, or nil, errno */
 static int core_set_tos(lua_State *L) {
   struct net_stream *s = socket_check(L);
   s->tos = (int)luaL_checkinteger(L, 2);
-  return answer(L, s->fd >= 0 ? net_sys_set_tos(s->fd, s->tos) : 0);
+  return answer(L, has_tos(s) ? net_sys_set_tos(s->fd, s->tos) : 0);
 }
 
 /* get_tos(s) -> tos, or nil, errno; what was asked for without a descriptor */
 static int core_get_tos(lua_State *L) {
   struct net_stream *s = socket_check(L);
   int tos = s->tos < 0 ? 0 : s->tos;
-  int err = s->fd >= 0 ? net_sys_get_tos(s->fd, &tos) : 0;
+  int err = has_tos(s) ? net_sys_get_tos(s->fd, &tos) : 0;
   if (err < 0)
     return answer(L, err);
   lua_pushinteger(L, tos);

@@ -57,9 +57,11 @@ void net_rare_set(lua_State *L, int idx, int key) {
 /* --- the descriptor ---------------------------------------------------------- */
 
 /* As in libuv a stream holds the loop while it reads, waits to write, or has an
- * attempt to connect under way; not while it only exists. */
+ * attempt to connect under way; not while it only exists. What it has begun, a
+ * write or an attempt, holds the loop even if it is unref'd. */
 static void hold_loop(struct net_stream *s) {
-  int hold = (s->polled || s->dialing) && !(s->flags & S_UNREF);
+  int begun = s->polled & EV_WRITE || s->dialing;
+  int hold = begun || (s->polled && !(s->flags & S_UNREF));
   if (hold == s->holds_loop)
     return;
   s->holds_loop = (unsigned char)hold;
@@ -181,6 +183,19 @@ void net_stream_open(lua_State *L, int idx, int fd, enum net_fd_kind kind) {
   s->kind = (unsigned char)kind;
   ev_io_set(&s->io, fd, 0);
   stream_hold(L, idx);
+}
+
+int net_stream_owns_fd(lua_State *L, int fd) {
+  int owned = 0;
+  lua_Integer n = (lua_Integer)lua_rawlen(L, LUA_REGISTRYINDEX);
+  for (lua_Integer i = 1; i <= n && !owned; i++) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, i);
+    struct net_stream *s = net_object_test(L, -1, &net_socket_class);
+    struct net_server *server = net_object_test(L, -1, &net_server_class);
+    owned = (s && s->fd == fd) || (server && server->fd == fd);
+    lua_pop(L, 1);
+  }
+  return owned;
 }
 
 void net_stream_hold_loop(struct net_stream *s, int hold) {

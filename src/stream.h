@@ -141,6 +141,9 @@ struct net_stream *net_stream_new(lua_State *L);
 /* Gives the stream at absolute 'idx' a connected descriptor, which it owns from
  * now on even if this raises, and anchors it. Nothing is read yet. [-0, +0, m] */
 void net_stream_open(lua_State *L, int idx, int fd, enum net_fd_kind kind);
+/* Has a stream or server this descriptor already? libev bears no two watchers
+ * of which one closes it. Looks at all that is open. [-0, +0, -] */
+int net_stream_owns_fd(lua_State *L, int fd);
 /* Starts reading, unless it is paused or has no readable side. [-0, +0, e] */
 void net_stream_begin(lua_State *L, int idx);
 /* connect() was called: there is a handle now; a closed stream starts over. */
