@@ -406,6 +406,26 @@ describe("process.finish", function()
     process:on("exit", function(code) print("exit", code) end)
   ]]
 
+  it("leaves children to io.popen, and tells of them who listens to SIGCHLD", function()
+    assert.equal("nil\texit\t3\nchild\nnil\texit\t4\n", run(BOTH .. [[
+      local child = io.popen("exit 3")
+      timers.setTimeout(function() end, 50)
+      net.run()
+      print(child:close())
+      local guard = timers.setTimeout(function() end, 10000)
+      process:once("SIGCHLD", function()
+        print("child")
+        guard:close()
+      end)
+      io.popen("exit 0")
+      net.run()
+      child = io.popen("exit 4")
+      timers.setTimeout(function() end, 50)
+      net.run()
+      print(child:close())
+    ]]).stdout)
+  end)
+
   it("emits 'beforeExit' as long as that brings new work, then 'exit'", function()
     assert.equal("beforeExit\t2\nwork\nbeforeExit\t2\nexit\t2\ncode\t2\n", run(BOTH .. [[
       process.exitCode = 2

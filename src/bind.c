@@ -2,12 +2,15 @@
  *
  * bind.c - sockets that are bound to an address and can be told to listen.
  *
- * Used by server.c, which listens at once. Keeps no state and knows no Lua.
+ * Used by listen.c, which listens at once, and by bound.c, which leaves the choice
+ * to others. Keeps no state and knows no Lua.
  * Which errno a failure gives, and after which call, is libuv's choice, since
  * Node's users see it in messages. */
 #include "bind.h"
 
 #include <errno.h>
+#include <string.h>
+#include <sys/un.h>
 
 #include "addr.h"
 #include "sys.h"
@@ -42,9 +45,18 @@ int net_bind_tcp(const struct net_addr *a, int flags, int *fd) {
   return err == -EAFNOSUPPORT ? -EINVAL : err;
 }
 
+/* The address without a name: Linux binds to an abstract one that is free,
+ * unix(7). */
+static int any_unix(struct net_addr *out) {
+  memset(out, 0, sizeof *out);
+  out->sa.ss_family = AF_UNIX;
+  out->len = offsetof(struct sockaddr_un, sun_path);
+  return 0;
+}
+
 int net_bind_unix(const char *path, size_t len, int *fd) {
   struct net_addr a;
-  int err = net_addr_unix(path, len, &a);
+  int err = len == 0 ? any_unix(&a) : net_addr_unix(path, len, &a);
   if (err < 0)
     return err;
   err = net_sys_socket(AF_UNIX, fd);

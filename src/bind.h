@@ -19,8 +19,9 @@ enum {
 /* To an IP address, with SO_REUSEADDR. An IPv6 socket is dual-stack unless
  * NET_BIND_V6ONLY, which means nothing for IPv4. */
 int net_bind_tcp(const struct net_addr *a, int flags, int *fd);
-/* To a path, whose file is made, or to an abstract name (a leading NUL). An
- * existing file is left alone: -EADDRINUSE. A missing directory is -EACCES. */
+/* To a path, whose file is made, or to an abstract name (a leading NUL; empty for
+ * any). An existing file is left alone: -EADDRINUSE. A missing directory is
+ * -EACCES. */
 int net_bind_unix(const char *path, size_t len, int *fd);
 
 #endif

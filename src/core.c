@@ -11,6 +11,7 @@
 
 #include "addr.h"
 #include "blocklist.h"
+#include "bound.h"
 #include "dial.h"
 #include "emitter.h"
 #include "encoding.h"
@@ -43,6 +44,7 @@ int luaopen_net_core(lua_State *L) {
   net_emitter_open(L);
   net_timer_open(L);
   net_signal_open(L);
+  net_bound_open(L);
   net_dial_open(L);
   net_resolve_open(L);
   net_socket_open(L);

@@ -29,13 +29,26 @@
 
 enum { UV_CALLBACK = UV_OWN, DIAL_UVS = UV_CALLBACK };
 
-enum dial_state { DIAL_NEW, DIAL_OPEN, DIAL_CONNECTING, DIAL_CONNECTED, DIAL_FAILED, DIAL_CLOSED };
+/* In the order of state_names. */
+enum dial_state {
+  DIAL_NEW,
+  DIAL_OPEN,
+  DIAL_CONNECTING,
+  DIAL_CONNECTED,
+  DIAL_FAILED,
+  DIAL_CLOSED
+};
+
+static const char *const state_names[] = {
+  "new", "open", "connecting", "connected", "failed", "closed",
+};
 
 struct net_dial {
   struct net_object o; /* anchored while DIAL_CONNECTING */
   ev_io io;            /* active only while DIAL_CONNECTING */
   int fd;              /* owned; -1 when new and when closed */
   int family;          /* AF_INET, AF_INET6, AF_UNIX */
+  int adopted;         /* the descriptor came from a BoundSocket */
   int error;           /* -errno that connect(2) gave, to be told from the loop; or 0 */
   enum dial_state state;
 };
@@ -45,6 +58,13 @@ struct net_dial *net_dial_check(lua_State *L, int idx) {
 }
 
 int net_dial_fd(const struct net_dial *d) { return d->fd; }
+
+void net_dial_adopt(struct net_dial *d, int fd, int family) {
+  d->fd = fd;
+  d->family = family;
+  d->adopted = 1;
+  d->state = DIAL_OPEN;
+}
 
 /* Nothing of the loop's points here any more. */
 static void dial_unwatch(struct net_dial *d) {
@@ -90,10 +110,9 @@ static int dial_result(lua_State *L, int err) {
 
 /* The dial at 1, which must be in 'state'. [-0, +0, e] */
 static struct net_dial *dial_in(lua_State *L, enum dial_state state) {
-  static const char *const names[] = {"new", "open", "connecting", "connected", "failed", "closed"};
   struct net_dial *d = net_dial_check(L, 1);
   if (d->state != state)
-    luaL_error(L, "the dial is %s", names[d->state]);
+    luaL_error(L, "the dial is %s", state_names[d->state]);
   return d;
 }
 
@@ -119,15 +138,16 @@ static int dial_open(lua_State *L) {
   return dial_result(L, err);
 }
 
-/* An IP literal of the dial's family at 'idx', with the port behind it.
- * 0 or -EINVAL. [-0, +0, e] */
-static int check_ip(lua_State *L, int idx, const struct net_dial *d, struct net_addr *out) {
+/* An IP literal of the dial's family at 'idx', with the port behind it; of either
+ * family for an adopted descriptor. 0 or -EINVAL. [-0, +0, e] */
+static int check_ip(lua_State *L, int idx, const struct net_dial *d,
+                    struct net_addr *out) {
   size_t len;
   const char *text = luaL_checklstring(L, idx, &len);
   lua_Integer port = luaL_checkinteger(L, idx + 1);
   if (port < 0 || port > 65535 || net_addr_parse(text, len, (int)port, out) < 0)
     return -EINVAL;
-  return out->sa.ss_family == d->family ? 0 : -EINVAL;
+  return d->adopted || out->sa.ss_family == d->family ? 0 : -EINVAL;
 }
 
 /* bind(2) as libuv has it: one address for clients of many, and both families
@@ -276,13 +296,18 @@ static int dial_gc(lua_State *L) {
   return 0;
 }
 
-/* dial() -> a new Dial */
-static int core_dial(lua_State *L) {
+struct net_dial *net_dial_new(lua_State *L) {
   struct net_dial *d = net_object_new(L, &net_dial_class, sizeof *d, DIAL_UVS);
   d->fd = -1;
   ev_io_init(&d->io, on_connected, -1, EV_WRITE);
   ev_set_priority(&d->io, DIAL_PRIORITY);
   d->io.data = d;
+  return d;
+}
+
+/* dial() -> a new Dial */
+static int core_dial(lua_State *L) {
+  net_dial_new(L);
   return 1;
 }
 
@@ -293,15 +318,19 @@ static const luaL_Reg dial_methods[] = {
   {"sockname", dial_sockname},
   {"fd", dial_fd},
   {"close", dial_close},
-  {NULL, NULL}
+  {NULL, NULL},
 };
 
-static const luaL_Reg dial_meta[] = {{"__gc", dial_gc}, {"__close", dial_close}, {NULL, NULL}};
+static const luaL_Reg dial_meta[] = {
+  {"__gc", dial_gc},
+  {"__close", dial_close},
+  {NULL, NULL},
+};
 
 const struct net_class net_dial_class = {
   .name = "Dial",
   .methods = dial_methods,
-  .meta = dial_meta
+  .meta = dial_meta,
 };
 
 void net_dial_open(lua_State *L) {

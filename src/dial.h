@@ -5,8 +5,8 @@
  * Lua asks for it (lua/net/connect.lua), the stream takes the descriptor over:
  *
  *     new ─open─▶ open ─connect─▶ connecting ──▶ connected ─take─▶ closed
- *                  │ ▲               │    └────▶ failed ──────close──▶ ▲
- *                 bind               └──────────close──────────────────┘
+ *      └─adopt─▶ │ ▲               │    └────▶ failed ──────close──▶ ▲
+ *               bind               └──────────close──────────────────┘
  *
  * A dial serves one attempt; close() is silent, and fine in every state. It is
  * anchored exactly while it is connecting, and never holds the loop: who waits
@@ -25,6 +25,11 @@ extern const struct net_class net_dial_class;
 
 /* The dial at 'idx', or raises. [-0, +0, e] */
 struct net_dial *net_dial_check(lua_State *L, int idx);
+/* Pushes a new dial. [-0, +1, e] */
+struct net_dial *net_dial_new(lua_State *L);
+/* Gives a new dial the descriptor of a BoundSocket, which it owns from now on. To
+ * what such a one can connect is the kernel's to say. */
+void net_dial_adopt(struct net_dial *d, int fd, int family);
 /* Hands over the descriptor of a connected dial, which is closed from now on;
  * -1, and nothing done, in any other state. */
 int net_dial_take(struct net_dial *d, enum net_fd_kind *kind);

@@ -131,11 +131,26 @@ static int get_server(lua_State *L) {
 
 /* --- addresses -------------------------------------------------------------------- */
 
+/* Pushes {address = path} for a stream that a BoundSocket gave a path. As in Node
+ * it stays, even after the close. [-0, +(1|0), m] */
+static int push_local_path(lua_State *L) {
+  if (net_rare_get(L, 1, RARE_PATH) != LUA_TSTRING) {
+    lua_pop(L, 1);
+    return 0;
+  }
+  lua_createtable(L, 0, 1);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, "address");
+  return 1;
+}
+
 /* Pushes our own address as a table, or nil: the kernel's word each time, of
  * the attempt while connecting. */
 static void push_local(lua_State *L) {
   const struct net_stream *s = self(L);
   struct net_addr a = {.len = sizeof a.sa};
+  if (push_local_path(L))
+    return;
   if (s->fd >= 0 && s->kind == NET_FD_TCP && net_sys_sockname(s->fd, &a.sa, &a.len) == 0) {
     net_addr_push_table(L, &a);
   } else if (net_rare_get(L, 1, RARE_DIAL) != LUA_TNIL) {

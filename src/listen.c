@@ -12,6 +12,8 @@
 
 #include "addr.h"
 #include "bind.h"
+#include "bound.h"
+#include "dial.h"
 #include "error.h"
 #include "loop.h"
 #include "server.h"
@@ -126,10 +128,40 @@ static int core_listen_fd(lua_State *L) {
   return listen_on(L, s, fd, backlog, flags | (kind == NET_FD_TCP ? 0 : SERVER_PIPE));
 }
 
+/* listen_bound(server, bound, backlog) -> true | nil, errno, step
+ * Takes over what the BoundSocket has, which is lost if this fails. */
+static int core_listen_bound(lua_State *L) {
+  struct net_bound *b = net_bound_check(L, 2);
+  int backlog = (int)luaL_checkinteger(L, 3), family;
+  struct net_server *s = server_prepare(L);
+  net_bound_push_path(L, 2);
+  const char *path = lua_tostring(L, -1);
+  unsigned flags = path ? SERVER_PIPE | (*path ? SERVER_UNLINK : 0) : 0;
+  if (path) {
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, 1, UV_PATH);
+  }
+  int results = listen_on(L, s, net_bound_take(b, &family), backlog, flags);
+  if (s->fd < 0 && flags & SERVER_UNLINK)
+    net_sys_unlink(path);
+  return results;
+}
+
+/* The descriptor of the attempt of the socket at 'idx', or of the one to come;
+ * -1 where there is none. */
+static int dial_of(lua_State *L, int idx) {
+  net_rare_get(L, idx, RARE_DIAL);
+  const struct net_dial *d = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return d ? net_dial_fd(d) : -1;
+}
+
 /* The descriptor of the server or socket at 'idx'; -1 where there is none. */
 static int handle_of(lua_State *L, int idx) {
   struct net_server *server = net_object_test(L, idx, &net_server_class);
   struct net_stream *stream = net_object_test(L, idx, &net_socket_class);
+  if (stream && stream->fd < 0)
+    return dial_of(L, idx);
   return server ? server->fd : stream ? stream->fd : -1;
 }
 
@@ -162,6 +194,7 @@ static const luaL_Reg listen_functions[] = {
   {"listen_tcp", core_listen_tcp},
   {"listen_unix", core_listen_unix},
   {"listen_fd", core_listen_fd},
+  {"listen_bound", core_listen_bound},
   {"listen_shared", core_listen_shared},
   {"has_handle", core_has_handle},
   {NULL, NULL}

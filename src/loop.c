@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <lauxlib.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -658,6 +659,28 @@ static void traces_init(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &traces_key);
 }
 
+/* What SIGCHLD does by libev, and did before; set once we have made the loop. */
+static struct sigaction chld_libev, chld_before;
+static int chld_ours;
+
+/* libev's default loop takes SIGCHLD and reaps every child there is, so that
+ * io.popen's close() would find none. A loop that we make leaves the signal as
+ * it was; one that somebody had made before us is theirs to say. */
+static struct ev_loop *default_loop(void) {
+  if (ev_default_loop_uc_() != NULL)
+    return ev_default_loop(EVFLAG_AUTO);
+  sigaction(SIGCHLD, NULL, &chld_before);
+  struct ev_loop *ev = ev_default_loop(EVFLAG_AUTO);
+  sigaction(SIGCHLD, &chld_before, &chld_libev);
+  chld_ours = 1;
+  return ev;
+}
+
+void net_loop_sigchld(int wanted) {
+  if (chld_ours)
+    sigaction(SIGCHLD, wanted ? &chld_libev : &chld_before, NULL);
+}
+
 static void loop_new(lua_State *L) {
   struct net_loop *loop = lua_newuserdatauv(L, sizeof *loop, 0);
   memset(loop, 0, offsetof(struct net_loop, rbuf));
@@ -671,7 +694,7 @@ static void loop_new(lua_State *L) {
   net_queue_init(L, &loop->immediates);
   net_queue_init(L, &loop->closing);
   net_queue_init(L, &loop->closing_now);
-  loop->ev = ev_default_loop(EVFLAG_AUTO);
+  loop->ev = default_loop();
   if (loop->ev == NULL)
     luaL_error(L, "net: libev has no event loop for this system");
   loop_start(loop);

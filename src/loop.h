@@ -119,6 +119,9 @@ void net_io_stop(struct net_loop *loop, ev_io *w);
 int net_loop_dirty(struct net_loop *loop, struct net_flushable *f);
 void net_loop_clean(struct net_loop *loop, struct net_flushable *f);
 
+/* Somebody listens for SIGCHLD, or no longer: libev hears it, or nobody does. */
+void net_loop_sigchld(int wanted);
+
 /* Makes the loop; must be opened before anything that uses it. Adds run, stop,
  * tick, traceback, flush, on_uncaught, alive, now to the core table on the top.
  * [-0, +0, e] */

@@ -12,6 +12,7 @@
  *
  * Every function takes the stream's absolute stack index, since listeners need
  * the object, and re-reads the flags after each call into Lua. */
+#include <errno.h>
 #include <string.h>
 
 #include "encoding.h"
@@ -183,10 +184,33 @@ static void emit_readable(lua_State *L, int idx) {
 
 /* --- reading ---------------------------------------------------------------- */
 
-/* Has the descriptor read; before it is open, as soon as it is. */
-static void start_reading(struct net_stream *s) {
+/* Pending completion: reading a Unix socket that is bound, not connected. */
+static int unconnected_step(lua_State *L) {
+  if (net_stream_is_bound(stream_at(L, 1)))
+    net_stream_fail(L, 1, -EINVAL, "read");
+  return 0;
+}
+
+/* libuv refuses to read a TCP socket that is bound, not connected; a Unix one it
+ * polls, and the kernel refuses. [-0, +0, e] */
+static void read_unconnected(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  if (s->kind == NET_FD_TCP) {
+    net_stream_fail(L, idx, -ENOTCONN, "read");
+    return;
+  }
+  lua_pushcfunction(L, unconnected_step);
+  lua_pushvalue(L, idx);
+  net_pend(L, s->o.loop, 1);
+}
+
+/* Has the descriptor read; before it is open, as soon as it is. [-0, +0, e] */
+static void start_reading(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
   if (s->fd >= 0 && !(s->flags & S_CONNECTING))
     net_stream_poll(s, s->polled | EV_READ);
+  else if (net_stream_is_bound(s))
+    read_unconnected(L, idx);
   else
     s->flags |= S_READ_WANTED;
 }
@@ -224,14 +248,16 @@ static void raise_mark(lua_State *L, struct net_stream *s, lua_Integer n) {
   s->read_hwm = mark;
 }
 
-/* read(0) or read(n) while the buffer is short: the descriptor is to be read. */
-static void want_more(struct net_stream *s, size_t n) {
+/* read(0) or read(n) while the buffer is short: the descriptor is to be read.
+ * [-0, +0, e] */
+static void want_more(lua_State *L, int idx, size_t n) {
+  struct net_stream *s = stream_at(L, idx);
   int want = (s->flags & S_NEED_READABLE) || s->read_len == 0 || s->read_len - n < s->read_hwm;
   if (!want || s->flags & (S_EOF | S_DESTROYED | S_ERRORED | S_READ_OFF) || is_reading(s))
     return;
   if (s->read_len == 0)
     s->flags |= S_NEED_READABLE;
-  start_reading(s);
+  start_reading(L, idx);
 }
 
 /* Is this a read(0) that has only to announce what is buffered already? */
@@ -255,7 +281,7 @@ void net_readable_read(lua_State *L, int idx, lua_Integer n) {
     lua_pushnil(L);
     return;
   }
-  want_more(s, take);
+  want_more(L, idx, take);
   if (take > 0) {
     rbuf_push(L, idx);
     rbuf_take(L, s, take);

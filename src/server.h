@@ -91,8 +91,8 @@ void net_accept_open(lua_State *L);
 
 /* --- listen.c ---------------------------------------------------------------- */
 
-/* Adds listen_tcp, listen_unix, listen_fd, listen_shared, has_handle to the
- * table on the top. [-0, +0, m] */
+/* Adds listen_tcp, listen_unix, listen_fd, listen_bound, listen_shared, has_handle
+ * to the table on the top. [-0, +0, m] */
 void net_listen_open(lua_State *L);
 
 #endif

@@ -61,6 +61,8 @@ static void signal_stop(lua_State *L, struct process *p, ev_signal *w) {
     return;
   ev_ref(p->o.loop->ev);
   ev_signal_stop(p->o.loop->ev, w);
+  if (w->signum == SIGCHLD)
+    net_loop_sigchld(0);
   if (--p->active == 0)
     net_unanchor(L, &p->o);
 }
@@ -90,6 +92,8 @@ static int core_signal_start(lua_State *L) {
   w->data = p;
   ev_signal_start(p->o.loop->ev, w);
   ev_unref(p->o.loop->ev);
+  if (w->signum == SIGCHLD)
+    net_loop_sigchld(1);
   p->active++;
   return 0;
 }

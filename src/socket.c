@@ -13,6 +13,7 @@
 
 #include <errno.h>
 
+#include "bound.h"
 #include "dial.h"
 #include "encoding.h"
 #include "error.h"
@@ -397,6 +398,14 @@ static int core_adopt(lua_State *L) {
   return answer(L, err);
 }
 
+/* bind(s, bound) -> the dial with the descriptor of the BoundSocket, to connect by */
+static int core_bind(lua_State *L) {
+  socket_check(L);
+  net_bound_check(L, 2);
+  net_stream_bind(L, 1, 2);
+  return 1;
+}
+
 /* begin(s): starts reading, unless paused */
 static int core_begin(lua_State *L) {
   socket_check(L);
@@ -534,6 +543,7 @@ static const luaL_Reg stream_functions[] = {
   {"dial", core_dial},
   {"connected", core_connected},
   {"adopt", core_adopt},
+  {"bind", core_bind},
   {"begin", core_begin},
   {"touch", core_touch},
   {"timeout", core_timeout},

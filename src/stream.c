@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "addr.h"
+#include "bound.h"
 #include "dial.h"
 #include "error.h"
 #include "server.h"
@@ -198,6 +199,23 @@ int net_stream_owns_fd(lua_State *L, int fd) {
   return owned;
 }
 
+void net_stream_bind(lua_State *L, int idx, int from) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  struct net_dial *d = net_dial_new(L);
+  int dial = lua_gettop(L), family;
+  lua_pushvalue(L, dial);
+  net_rare_set(L, idx, RARE_DIAL);
+  net_bound_push_path(L, from);
+  const char *path = lua_tostring(L, -1);
+  s->unlinks = path != NULL && *path != '\0';
+  net_rare_set(L, idx, RARE_PATH);
+
+  int fd = net_bound_take(lua_touserdata(L, from), &family);
+  net_dial_adopt(d, fd, family);
+  s->kind = family == AF_UNIX ? NET_FD_UNIX : NET_FD_TCP;
+  s->flags |= S_HANDLE;
+}
+
 void net_stream_hold_loop(struct net_stream *s, int hold) {
   if (hold)
     s->flags &= ~(uint32_t)S_UNREF;
@@ -213,7 +231,7 @@ void net_stream_dialing(struct net_stream *s, int dialing) {
 
 /* Lets go of the stream when nothing can call it any more. */
 static void stream_release(lua_State *L, struct net_stream *s) {
-  if (s->flags & S_HANDLE || s->closing)
+  if ((s->flags & S_HANDLE && !net_stream_is_bound(s)) || s->closing)
     return;
   if (s->idle == NULL || s->idle->timer.place == 0)
     net_unanchor(L, &s->o);
@@ -293,6 +311,17 @@ void net_stream_hook(lua_State *L, int idx, const char *name) {
   lua_settop(L, top);
 }
 
+/* The file of a client that was bound to a path goes with its descriptor. */
+static void remove_file(lua_State *L, int idx) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  if (!s->unlinks)
+    return;
+  s->unlinks = 0;
+  net_rare_get(L, idx, RARE_PATH);
+  net_sys_unlink(lua_tostring(L, -1));
+  lua_pop(L, 1);
+}
+
 /* Gives the descriptor, or the attempt to get one, back. */
 static void close_handle(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);
@@ -303,6 +332,7 @@ static void close_handle(lua_State *L, int idx) {
     net_stream_dialing(s, 0);
   }
   lua_pop(L, 1);
+  remove_file(L, idx);
   if (s->fd < 0)
     return;
   net_stream_poll(s, 0);
@@ -310,9 +340,6 @@ static void close_handle(lua_State *L, int idx) {
     net_sys_linger_reset(s->fd);
   net_sys_close(s->fd);
   s->fd = -1;
-  if (net_rare_get(L, idx, RARE_PATH) == LUA_TSTRING)
-    net_sys_unlink(lua_tostring(L, -1));
-  lua_pop(L, 1);
 }
 
 static int error_tick(lua_State *L) {
@@ -452,7 +479,7 @@ static void stream_reset(lua_State *L, int idx) {
   s->rbuf_head = s->rbuf_tail = 1;
   net_writable_reset(s);
   static const int stale[] = {RARE_ERRORED, RARE_RBUF, RARE_ENDCBS, RARE_REMOTE, RARE_LOCAL,
-                              RARE_DIAL, RARE_PATH};
+                              RARE_DIAL};
   for (size_t i = 0; i < sizeof stale / sizeof *stale; i++) {
     lua_pushnil(L);
     net_rare_set(L, idx, stale[i]);
@@ -517,5 +544,6 @@ int net_stream_gc(lua_State *L) {
     s->fd = -1;
   }
   net_stream_dialing(s, 0);
+  remove_file(L, 1);
   return 0;
 }

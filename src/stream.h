@@ -14,7 +14,9 @@
  *      └──────────── connect again ◀── 'close' ◀── destroyed ◀────────────────┘
  *
  * The machine never sees two descriptors: racing addresses happens in dial.c
- * and lua/net/connect.lua, and the winner's descriptor is adopted. */
+ * and lua/net/connect.lua, and the winner's descriptor is adopted. A stream made
+ * from a BoundSocket has none either before it is connected: it is *bound*, with
+ * a handle, whose descriptor is that of the dial that connect() will use. */
 #ifndef NET_STREAM_H
 #define NET_STREAM_H
 
@@ -50,7 +52,7 @@ enum {
   RARE_LOCAL,       /* table: our own, once it was read */
   RARE_DIAL,        /* userdata: the attempt under way */
   RARE_IDLE,        /* userdata: struct stream_idle, the idle timeout */
-  RARE_PATH,        /* string: the path a bound client unlinks on close */
+  RARE_PATH,        /* string: the path that a BoundSocket gave it, shown for good */
   RARE_PRIVATE      /* table: what lua/net keeps with the socket; see socket.lua */
 };
 
@@ -107,6 +109,7 @@ struct net_stream {
   unsigned char had_error;  /* what 'close' will say */
   unsigned char decoding;   /* setEncoding: chunks pass RARE_DECODER */
   unsigned char onread;     /* option onread: chunks go to its callback */
+  unsigned char unlinks;    /* the close removes the file at RARE_PATH */
   int tos;                  /* type of service asked for; -1: none */
   uint32_t corked;          /* nesting depth */
 
@@ -144,6 +147,9 @@ void net_stream_open(lua_State *L, int idx, int fd, enum net_fd_kind kind);
 /* Has a stream or server this descriptor already? libev bears no two watchers
  * of which one closes it. Looks at all that is open. [-0, +0, -] */
 int net_stream_owns_fd(lua_State *L, int fd);
+/* Takes the BoundSocket at 'from', which has to be open: the stream is bound, and
+ * not anchored. Pushes its dial. [-0, +1, e] */
+void net_stream_bind(lua_State *L, int idx, int from);
 /* Starts reading, unless it is paused or has no readable side. [-0, +0, e] */
 void net_stream_begin(lua_State *L, int idx);
 /* connect() was called: there is a handle now; a closed stream starts over. */
@@ -171,6 +177,11 @@ int net_stream_gc(lua_State *L);
 /* The RARE table: pushes value [key] or nil; sets the value on the top. */
 int net_rare_get(lua_State *L, int idx, int key);  /* type; [-0, +1, -] */
 void net_rare_set(lua_State *L, int idx, int key); /* [-1, +0, m] */
+
+/* There is a handle, which is neither connected nor connecting. */
+static inline int net_stream_is_bound(const struct net_stream *s) {
+  return s->flags & S_HANDLE && s->fd < 0 && !(s->flags & S_CONNECTING);
+}
 
 /* --- readable.c ------------------------------------------------------------- */
 

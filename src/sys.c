@@ -3,8 +3,12 @@
  * sys.c - system calls as the rest of the core wants them.
  *
  * The one file that knows which Unix it is built on: whatever differs between
- * them is settled here by #ifdef, so that no other file has one. It owns
- * nothing and keeps no state; every function may be called from any thread.
+ * them is settled here by #ifdef, so that no other file has one. Every function
+ * may be called from any thread. The only state is a bit for each descriptor of
+ * ours, since every one is born, adopted and closed here: a number that a user
+ * hands in may be one that an object has already, and both would close it. Bits
+ * are of the process, as descriptors are; a set in each loop, as libuv's, would
+ * not see those of another Lua state.
  *
  * EINTR never leaves this file. Calls that may block are retried; connect and
  * close are not, as both have done their work when they say so. Refused: an
@@ -32,6 +36,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -62,6 +67,11 @@
 #define NET_REUSEPORT SO_REUSEPORT
 #endif
 
+/* Descriptors; whether one with a higher number is ours is not known. */
+enum { OWNED_MAX = 1 << 20, OWNED_BITS = CHAR_BIT * sizeof(unsigned) };
+
+static atomic_uint owned[OWNED_MAX / OWNED_BITS]; /* 128 KiB, touched as far as needed */
+
 /* Numbers of libuv's own, the same on every system. */
 enum { EAI_LAST_NUMBER = -3014, EAI_FIRST_NUMBER = -3000 };
 
@@ -91,7 +101,28 @@ static int family_of(int fd) {
   return getsockname(fd, (struct sockaddr *)&sa, &len) == 0 ? sa.ss_family : AF_UNSPEC;
 }
 
+/* 'fd', if it is one, is ours from now on. */
+static void own(int fd) {
+  if (fd >= 0 && fd < OWNED_MAX)
+    atomic_fetch_or_explicit(&owned[fd / OWNED_BITS], 1u << fd % OWNED_BITS,
+                             memory_order_relaxed);
+}
+
+static void disown(int fd) {
+  if (fd < OWNED_MAX)
+    atomic_fetch_and_explicit(&owned[fd / OWNED_BITS], ~(1u << fd % OWNED_BITS),
+                              memory_order_relaxed);
+}
+
+static int is_owned(int fd) {
+  return fd >= 0 && fd < OWNED_MAX &&
+         atomic_load_explicit(&owned[fd / OWNED_BITS], memory_order_relaxed) >>
+             fd % OWNED_BITS & 1;
+}
+
 int net_sys_adopt(int fd) {
+  if (is_owned(fd))
+    return -EEXIST;
   int flags = fcntl(fd, F_GETFL);
   if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
     return -errno;
@@ -101,6 +132,7 @@ int net_sys_adopt(int fd) {
 #ifdef SO_NOSIGPIPE
   (void)set_int(fd, SOL_SOCKET, SO_NOSIGPIPE, 1); /* fails on pipes: fine */
 #endif
+  own(fd);
   return 0;
 }
 
@@ -117,6 +149,7 @@ static int adopt_new(int fd) {
 int net_sys_socket(int family, int *fd) {
 #ifdef HAVE_SOCK_FLAGS
   *fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  own(*fd);
   return result(*fd);
 #else
   *fd = socket(family, SOCK_STREAM, 0);
@@ -124,13 +157,17 @@ int net_sys_socket(int family, int *fd) {
 #endif
 }
 
+/* The bit goes first: another thread may be given the number at once. */
 void net_sys_close(int fd) {
-  if (fd >= 0)
-    (void)close(fd);
+  if (fd < 0)
+    return;
+  disown(fd);
+  (void)close(fd);
 }
 
 int net_sys_dup(int fd, int *copy) {
   *copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  own(*copy);
   return result(*copy);
 }
 
@@ -182,6 +219,7 @@ int net_sys_accept(int fd, struct sockaddr_storage *peer, socklen_t *len, int *c
 #endif
   } while (*conn < 0 && errno == EINTR);
 #ifdef HAVE_SOCK_FLAGS
+  own(*conn);
   return result(*conn);
 #else
   return *conn < 0 ? -errno : adopt_new(*conn);

@@ -27,8 +27,10 @@ enum net_fd_kind {
 int net_sys_socket(int family, int *fd);
 /* Closes; never retried, as the descriptor is gone even on EINTR. */
 void net_sys_close(int fd);
-/* Sets O_NONBLOCK and FD_CLOEXEC on a descriptor that came from outside. A
- * failure leaves it open, and possibly with the first of the two set. */
+/* Takes over a descriptor that came from outside: sets O_NONBLOCK and FD_CLOEXEC.
+ * A failure leaves it open, and possibly with the first of the two set. -EEXIST:
+ * it is ours already, as all are from here, net_sys_socket, net_sys_accept or
+ * net_sys_dup to net_sys_close. */
 int net_sys_adopt(int fd);
 /* A duplicate, close-on-exec. */
 int net_sys_dup(int fd, int *copy);

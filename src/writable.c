@@ -572,7 +572,10 @@ static void submit_early(lua_State *L, int idx, size_t bytes) {
     net_emitter_internal(L, idx, ON_CLOSE, &close_step);
     return;
   }
-  net_error_push_code(L, "ERR_SOCKET_CLOSED", 0);
+  if (net_stream_is_bound(s))  /* what libuv says of TCP, and the kernel of the other */
+    net_error_push_sys(L, s->kind == NET_FD_TCP ? -EPIPE : -ENOTCONN, "write");
+  else
+    net_error_push_code(L, "ERR_SOCKET_CLOSED", 0);
   fail_later(L, idx);
 }
 

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * bound.h - net.BoundSocket: a descriptor that is bound, and nothing else yet.
+ *
+ *     open ─take─▶ gone      (a server or a socket has the descriptor, and the file)
+ *      └───close──▶ gone
+ *
+ * Nothing of the loop's points here, so that it is never anchored: one that is
+ * forgotten is closed when it is collected. */
+#ifndef NET_BOUND_H
+#define NET_BOUND_H
+
+#include <lua.h>
+
+struct net_bound;
+
+/* Raises ERR_INVALID_THIS unless there is a BoundSocket at 'idx', and
+ * ERR_SOCKET_HANDLE_ADOPTED if that is gone. [-0, +0, e] */
+struct net_bound *net_bound_check(lua_State *L, int idx);
+/* Pushes the path of the BoundSocket at 'idx', "" for one that the system chose,
+ * nil for TCP. [-0, +1, -] */
+void net_bound_push_path(lua_State *L, int idx);
+/* Hands over the descriptor of an open one, and the duty to remove its file;
+ * 'family' is AF_INET, AF_INET6 or AF_UNIX. */
+int net_bound_take(struct net_bound *b, int *family);
+
+/* Adds BoundSocket, the class, and boundsocket, what lua/net/boundsocket.lua is
+ * built on, to the core table on the top. [-0, +0, m] */
+void net_bound_open(lua_State *L);
+
+#endif
