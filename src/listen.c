@@ -137,7 +137,7 @@ static int core_listen_bound(lua_State *L) {
   net_bound_push_path(L, 2);
   const char *path = lua_tostring(L, -1);
   unsigned flags = path ? SERVER_PIPE | (*path ? SERVER_UNLINK : 0) : 0;
-  if (path) {
+  if (lua_rawlen(L, -1) > 0) {
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, 1, UV_PATH);
   }

@@ -16,12 +16,14 @@
 
 local core = require("net.core")
 local args = require("net.args")
+local boundsocket = require("net.boundsocket")
 local errors = require("net.errors")
 local timers = require("net.timers")
 
 local ANY = { [4] = "0.0.0.0", [6] = "::" }
 
 local stream = core.stream
+local own_address = core.Socket.methods.address
 
 -- Plans
 
@@ -30,6 +32,7 @@ local stream = core.stream
 ---@field round table identity of this try of the socket
 ---@field host? string
 ---@field port? integer nil for a path
+---@field bound? boolean the socket was made from a BoundSocket; nil for a path
 ---@field bind_address? string localAddress, if asked for
 ---@field bind_port? number localPort, if asked for
 ---@field attempt_timeout integer ms
@@ -107,8 +110,8 @@ end
 --- The error of an attempt that could not begin; it names the local end that
 --- the system had chosen by then.
 local function refusal_error(plan, errno, dial)
-  local name = dial:sockname()
-  local details = name and name.address .. ":" .. name.port or "undefined:undefined"
+  local name = dial:sockname() or own_address(plan.socket)
+  local details = ("%s:%s"):format(name.address or "undefined", name.port or "undefined")
   return errors.system(errno, "connect", plan.address, plan.port, details)
 end
 
@@ -149,12 +152,15 @@ local function bind(plan, dial)
 end
 
 --- Opens a descriptor for plan.address; `ok`, `errno` tell what socket(2) said.
---- The one place that would take a bound socket's descriptor instead.
+--- That of a BoundSocket, if the socket has one, is open already.
 local function open(plan)
-  local dial = core.dial()
+  local bound = boundsocket.dial_of(plan.socket)
+  local dial = bound or core.dial()
   stream.dial(plan.socket, dial)
   if plan.family and not plan.local_address and core.isIP(plan.address) ~= plan.family then
     return dial, nil, core.errnum("EINVAL") -- a look-up that mixed them up
+  elseif bound then
+    return dial, true
   end
   return dial, dial:open(plan.family or "unix")
 end
@@ -384,7 +390,11 @@ local function on_destroy(socket)
   local err = note(plan, attempt_error(plan, "ECANCELED"))
   local function tell()
     core.unlisten(socket, "close", tell)
-    socket:emit("connectionAttemptFailed", plan.address, plan.port, plan.family, err)
+    local ok, raised = pcall(socket.emit, socket, "connectionAttemptFailed", plan.address,
+      plan.port, plan.family, err)
+    if not ok then
+      core.tick(error, raised, 0) -- 'close' comes all the same
+    end
   end
   core.listen_hidden(socket, "close", tell, "first")
 end

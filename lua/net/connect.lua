@@ -4,11 +4,13 @@
 --
 -- Everything about a call that is wrong is found before the socket changes, in
 -- Node's order. An address is tried on the tick, a Unix path inside the call, a
--- name when the look-up has answered. The trying itself is net.attempt's.
+-- name when the look-up has answered; a socket made from a BoundSocket tries an
+-- address inside the call, too. The trying itself is net.attempt's.
 
 local core = require("net.core")
 local args = require("net.args")
 local attempt = require("net.attempt")
+local boundsocket = require("net.boundsocket")
 local dns = require("net.dns")
 local errors = require("net.errors")
 local net_socket = require("net.socket")
@@ -161,6 +163,10 @@ local function check_path(path)
 end
 
 local function check_local(plan, options)
+  if plan.bound and (options.localAddress ~= nil or options.localPort ~= nil) then
+    errors.raise("ERR_INVALID_ARG_VALUE", USER, "options", options,
+      "localAddress and localPort cannot be used with an adopted bound socket")
+  end
   if truthy(options.localAddress) then
     if not is_address(options.localAddress) then
       errors.raise("ERR_INVALID_IP_ADDRESS", USER, options.localAddress)
@@ -189,12 +195,13 @@ end
 
 --- Fills the plan with what a TCP connection needs, in Node's order of checks.
 local function check_tcp(plan, options)
+  plan.bound = boundsocket.is_bound(plan.socket)
   plan.host = validate.string_without_nul(truthy(options.host) and options.host or "localhost",
     "options.host")
   check_local(plan, options)
   plan.port = check_port(options.port)
-  plan.auto_select = default_auto_select
-  if options.autoSelectFamily ~= nil then
+  plan.auto_select = default_auto_select and not plan.bound
+  if options.autoSelectFamily ~= nil and not plan.bound then
     plan.auto_select = validate.boolean(options.autoSelectFamily, "options.autoSelectFamily")
   end
   plan.attempt_timeout = default_attempt_timeout
@@ -242,7 +249,11 @@ end
 local function connect_tcp(plan, options)
   if is_address(plan.host) then
     attempt.start_round(plan, false)
-    core.tick(try_literal, plan)
+    if plan.bound then
+      try_literal(plan)
+    else
+      core.tick(try_literal, plan)
+    end
     return
   end
   local lookup, lookup_options = check_lookup(plan, options)
@@ -266,7 +277,16 @@ local function refuse_open(plan, path)
 end
 
 local function is_open(socket)
-  return not socket.pending and not socket.destroyed
+  return not (socket.pending or socket.destroyed or boundsocket.dial_of(socket))
+end
+
+--- The path to connect to, nil for TCP. A descriptor that there is already settles
+--- which of them it is, whatever the options have besides.
+local function path_of(socket, options)
+  local bound, is_unix = boundsocket.dial_of(socket)
+  if bound and is_unix or not bound and truthy(options.path) then
+    return check_path(options.path)
+  end
 end
 
 --- Connects a socket as the options say.
@@ -278,7 +298,7 @@ local function connect(socket, options, callback)
     errors.raise("ERR_MISSING_ARGS", USER, { "options", "port", "path" })
   end
   local plan = attempt.new_plan(socket, options)
-  local path = truthy(options.path) and check_path(options.path) or nil
+  local path = path_of(socket, options)
   if not path then
     check_tcp(plan, options)
   end

@@ -76,6 +76,7 @@ net.isIP = core.isIP
 net.isIPv4 = core.isIPv4
 net.isIPv6 = core.isIPv6
 net.BlockList = require("net.blocklist").BlockList
+net.BoundSocket = require("net.boundsocket").BoundSocket
 net.SocketAddress = require("net.socketaddress").SocketAddress
 
 return net

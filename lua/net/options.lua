@@ -108,6 +108,26 @@ function options.backlog(value)
   return n >= INT32_MAX and INT32_MAX or n <= -INT32_MAX and -INT32_MAX or math.tointeger(n // 1)
 end
 
+--- A port as a number; 0 for any.
+local function port(value, name)
+  return value == nil and 0 or validate.port(value, name)
+end
+
+local function boolean(value, name)
+  return value ~= nil and validate.boolean(value, name)
+end
+
+--- The address of net.BoundSocket, which asks no resolver.
+local function numeric_host(value, name)
+  if value == nil then
+    return nil
+  elseif core.isIP(validate.string(value, name)) == 0 then
+    errors.raise("ERR_INVALID_ARG_VALUE", 2, name, value,
+      "must be a numeric IP address; net.BoundSocket does not perform DNS resolution")
+  end
+  return value
+end
+
 -- Sections
 
 --- `net.createServer(options)`. Each is also a field of the server, read again
@@ -141,6 +161,15 @@ options.listen = {
   { name = "fd", type = "integer", read = as_given },
   { name = "handle", type = "net.Server|net.Socket|net.BoundSocket|{fd: integer}",
     read = if_truthy },
+}
+
+--- `net.BoundSocket(options)`, without `path`, which stands alone.
+options.bound = {
+  { name = "port", type = "integer|string", default = 0, read = port },
+  { name = "ipv6Only", type = "boolean", default = false, read = boolean },
+  { name = "reusePort", type = "boolean", default = false, read = boolean },
+  { name = "host", type = "string", default = '"0.0.0.0", or "::" with ipv6Only',
+    read = numeric_host },
 }
 
 return options

@@ -65,9 +65,10 @@ local function index_of(list, value)
   end
 end
 
---- One write of the pipe; an exception out of a foreign destination destroys it.
+--- One write of the pipe; an exception out of a `write` that is not ours
+--- destroys the destination.
 local function write(dest, chunk)
-  if stream.is_socket(dest) then
+  if dest.write == methods.write then
     return dest:write(chunk)
   end
   local ok, result = pcall(dest.write, dest, chunk)

@@ -14,6 +14,7 @@
 
 local core = require("net.core")
 local args = require("net.args")
+local boundsocket = require("net.boundsocket")
 local dns = require("net.dns")
 local errors = require("net.errors")
 local options = require("net.options")
@@ -157,6 +158,13 @@ local function listen_shared(self, handle, backlog)
   return finish(self, ok, errno, nil, -1)
 end
 
+--- Takes the descriptor over; one that is gone raises, before anything changes.
+local function listen_bound(self, bound, backlog)
+  local ok, errno = native.listen_bound(self, bound, backlog or BACKLOG)
+  forget_lookup(self)
+  return finish(self, ok, errno, nil, -1)
+end
+
 --- What is no descriptor of a stream is told as EINVAL, whatever it is.
 local function listen_fd(self, fd, o)
   local ok, errno = native.listen_fd(self, math.tointeger(fd) or -1, o.backlog)
@@ -248,7 +256,8 @@ end
 ---     listen([port [, host [, backlog]]] [, onListening])
 ---     listen(path [, backlog] [, onListening])
 ---     listen(options [, onListening])
----     listen(handle [, backlog] [, onListening])   -- a server, a socket, {fd = n}
+---     listen(handle [, backlog] [, onListening])   -- a server, a socket, a
+---                                                  -- BoundSocket, {fd = n}
 ---
 --- Without a host it listens on all addresses, IPv6 and IPv4; without a port, or
 --- with 0, on a free one, see `address()`. A path is that of a Unix socket, whose
@@ -257,8 +266,8 @@ end
 --- 'listening' follows on a tick, or 'error' (EADDRINUSE, EACCES, …), after which
 --- `listen` may be called again. With a host it is looked up first.
 ---
---- Raises ERR_SERVER_ALREADY_LISTEN, ERR_SOCKET_BAD_PORT, ERR_INVALID_ARG_VALUE
---- and ERR_INVALID_ARG_TYPE.
+--- Raises ERR_SERVER_ALREADY_LISTEN, ERR_SOCKET_BAD_PORT, ERR_INVALID_ARG_VALUE,
+--- ERR_INVALID_ARG_TYPE and ERR_SOCKET_HANDLE_ADOPTED.
 ---@param ... any
 ---@return net.Server self
 function methods:listen(...)
@@ -270,8 +279,12 @@ function methods:listen(...)
   if callback then
     self:once("listening", callback)
   end
+  local bound, backlog = boundsocket.of(given), backlog_argument(...)
+  if bound then
+    return listen_bound(self, bound, options.backlog(backlog))
+  end
   forget_lookup(self)
-  local source, backlog = unwrap(given), backlog_argument(...)
+  local source = unwrap(given)
   if native.has_handle(source) then
     return listen_shared(self, source, options.backlog(backlog))
   elseif type(source) ~= "table" then

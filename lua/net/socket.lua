@@ -6,6 +6,7 @@
 --- that `tostring` shows. Connecting is net.connect's, piping net.pipe's.
 
 local core = require("net.core")
+local boundsocket = require("net.boundsocket")
 local errors = require("net.errors")
 local process = require("net.process")
 local truthy = require("net.options").truthy
@@ -61,16 +62,12 @@ local function check_marks(options)
   end
 end
 
---- All checks of the constructor, in Node's order.
+--- What Node checks before it looks at the descriptor.
 local function check_options(options)
   check_modes(options)
   if options.keepAliveInitialDelay ~= nil then
     validate.number(options.keepAliveInitialDelay, "options.keepAliveInitialDelay")
   end
-  if options.typeOfService ~= nil then
-    validate.int32(options.typeOfService, "options.typeOfService", 0, 255)
-  end
-  check_block_list(options.blockList)
   check_marks(options)
   if truthy(options.encoding) then
     check_encoding(options.encoding)
@@ -85,13 +82,27 @@ end
 
 local FD_TYPES = { tcp = "TCP", unix = "PIPE", pipe = "PIPE" }
 
---- The checks of an open descriptor; raises before anything is done.
+--- The checks of an open descriptor.
 local function check_fd(fd)
   validate.int32(fd, "fd", 0)
   local kind = core.stream.fd_type(math.tointeger(fd))
   if kind ~= FD_TYPES.tcp and kind ~= FD_TYPES.unix then
-    errors.raise("ERR_INVALID_FD_TYPE", 4, kind)
+    errors.raise("ERR_INVALID_FD_TYPE", 5, kind)
   end
+end
+
+--- All checks of the constructor, in Node's order; nothing is done before.
+local function check_all(options, bound)
+  check_options(options)
+  if bound then
+    bound:fd() -- raises if it is gone
+  elseif options.fd ~= nil then
+    check_fd(options.fd)
+  end
+  if options.typeOfService ~= nil then
+    validate.int32(options.typeOfService, "options.typeOfService", 0, 255)
+  end
+  check_block_list(options.blockList)
 end
 
 local function whole_seconds(ms)
@@ -166,6 +177,9 @@ end
 ---     net.Socket(options)
 ---     net.Socket(fd)        -- short for {fd = fd}
 ---
+--- With `fd` it is open at once; with a BoundSocket as `handle` it has its local end,
+--- and `connect` goes on from there.
+---
 ---@param options? net.SocketOptions|integer
 ---@return net.Socket
 function M.new(options)
@@ -175,13 +189,13 @@ function M.new(options)
     options = nil
   end
   options = options or {}
-  check_options(options)
-  if options.fd ~= nil then
-    check_fd(options.fd)
-  end
+  local bound = boundsocket.of(options)
+  check_all(options, bound)
   local socket = core.socket()
   apply_options(socket, options)
-  if options.fd ~= nil then
+  if bound then
+    boundsocket.attach(socket, bound)
+  elseif options.fd ~= nil then
     open_fd(socket, options.fd, options.readable)
   end
   if truthy(options.signal) then
@@ -374,7 +388,7 @@ core.Socket.metatable.__tostring = function(self)
     return "Socket"
   end
   local state = self.destroyed and "closed" or self.pending and not self.connecting and "new"
-    or self.readyState
+    or not self.connecting and boundsocket.dial_of(self) and "bound" or self.readyState
   return ("Socket%s (%s)"):format(describe(self), state)
 end
 

@@ -1,0 +1,131 @@
+-- SPDX-License-Identifier: MIT
+
+--- net.boundsocket - net.BoundSocket, and how a socket takes one over.
+--
+-- The object is src/bound.c's userdata. Here are the constructor, with its checks
+-- in Node's order and words, and what net.socket and net.attempt need to know: a
+-- socket made from a BoundSocket keeps a dial (src/dial.c), which has the
+-- descriptor until connect() uses it. That it was made so counts for good, as in
+-- Node: it never takes `localAddress`, and tries one address only. A server takes
+-- the descriptor in one call, core.server.listen_bound.
+
+local core = require("net.core")
+local errors = require("net.errors")
+local options_of = require("net.options")
+local validate = require("net.validate")
+
+local USER = 3 -- where a stack starts: who called the constructor
+local ANY4, ANY6 = "0.0.0.0", "::"
+
+local native = core.boundsocket
+local methods = core.BoundSocket.methods
+local stream = core.stream
+
+--- A descriptor that is bound to an address or a path, and neither listens nor is
+--- connected. One server (`listen`) or socket (option `handle`) takes it over, and
+--- closes it with itself; otherwise it is `close`'s to call, or a `<close>`
+--- variable's. Once taken over or closed, `address`, `fd` and `close` raise
+--- ERR_SOCKET_HANDLE_ADOPTED.
+---@class net.BoundSocket
+---@field isPipe boolean whether it is a Unix socket
+
+---@class net.BoundSocketOptions
+---@field port? integer|string 0..65535, default 0: any free one
+---@field host? string an IP address; default "0.0.0.0", or "::" with ipv6Only
+---@field ipv6Only? boolean no IPv4 through an IPv6 address; default false
+---@field reusePort? boolean SO_REUSEPORT; default false
+---@field path? string a Unix socket's, whose file is made; excludes all others
+
+-- Construction
+
+local function refuse(errno, host, port)
+  errors.throw(errors.system(errno, "bind", host, port), USER + 1)
+end
+
+local function bind_path(options)
+  if options.host ~= nil or options.port ~= nil or options.ipv6Only ~= nil
+    or options.reusePort ~= nil then
+    errors.raise("ERR_INVALID_ARG_VALUE", USER, "options", options,
+      "path is mutually exclusive with host, port, ipv6Only, and reusePort")
+  end
+  local self, errno = native.unix(validate.string(options.path, "options.path"))
+  return self or refuse(errno)
+end
+
+local function bind_address(options)
+  local o = options_of.read(options_of.bound, options)
+  local host = o.host or (o.ipv6Only and ANY6 or ANY4)
+  local self, errno = native.tcp(host, o.port, o.ipv6Only, o.reusePort)
+  return self or refuse(errno, host, o.port)
+end
+
+--- Binds, at once; no name is looked up.
+---
+---     BoundSocket([{port =, host =, ipv6Only =, reusePort =}])
+---     BoundSocket({path =})
+---
+--- Raises ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_SOCKET_BAD_PORT, and what
+--- bind(2) says: `bind EADDRINUSE 127.0.0.1:80`. That an address is taken shows
+--- here only if somebody listens on it; otherwise `listen` fails.
+---@param options? net.BoundSocketOptions
+---@return net.BoundSocket
+local function create(options)
+  options = options == nil and {} or validate.object(options, "options")
+  if options.path ~= nil then
+    return (bind_path(options))
+  end
+  return (bind_address(options))
+end
+
+-- Taking over
+
+--- The BoundSocket that a call is about: the value itself, or its `handle`.
+---@param value any
+---@return net.BoundSocket?
+local function of(value)
+  if type(value) == "table" then
+    value = value.handle
+  end
+  return native.is(value) and value or nil
+end
+
+--- The socket takes the descriptor over; it is not connected yet.
+---@param socket net.Socket new, without a descriptor
+---@param bound net.BoundSocket
+local function attach(socket, bound)
+  local is_unix = bound.isPipe
+  stream.private(socket).bound = { dial = stream.bind(socket, bound), is_unix = is_unix }
+end
+
+--- Whether the socket was made from a BoundSocket.
+---@param socket net.Socket
+---@return boolean
+local function is_bound(socket)
+  return stream.private(socket).bound ~= nil
+end
+
+--- The dial with the descriptor that connect() has not used up yet, if there is
+--- one, and whether it is a Unix socket's.
+---@param socket net.Socket
+---@return userdata? dial
+---@return boolean? is_unix
+local function dial_of(socket)
+  local bound = stream.private(socket).bound
+  if bound and bound.dial:fd() then
+    return bound.dial, bound.is_unix
+  end
+end
+
+return {
+  of = of,
+  attach = attach,
+  is_bound = is_bound,
+  dial_of = dial_of,
+  BoundSocket = setmetatable({}, {
+    __name = "class BoundSocket",
+    __index = methods,
+    __call = function(_, options)
+      return create(options)
+    end,
+  }),
+}
