@@ -95,8 +95,10 @@ docs: deps-build ## make docs/api.md from lua/net/meta.lua
 docs-check: deps-build ## check that all that is public is documented
 	@test ! -e tools/docs.lua || $(RUN_ENV) $(LUA) tools/docs.lua --check
 
-bench: all ## measure against others
+bench: all ## measure against others, side by side
 	@$(RUN_ENV) $(LUA) bin/luanet bench/run.lua
+bench-quick: all ## the same in two minutes
+	@$(RUN_ENV) $(LUA) bin/luanet bench/run.lua quick
 
 clean: ## remove what was built
 	rm -rf build net src/*.o
@@ -111,7 +113,8 @@ env: ## print the settings with which Lua finds this tree
 
 $(CORE): $(OBJ)
 	@mkdir -p $(@D)
-	$(SHOW)$(CC) $(CFLAGS) $(SHARED) -o $@ $^ $(LDFLAGS) -lev -pthread
+	$(SHOW)$(CC) $(CFLAGS) $(SHARED) -o $@.new $^ $(LDFLAGS) -lev -pthread
+	@mv $@.new $@ # in one step, as programs may be running with the old one
 
 $(BUILD)/obj/%.o: src/%.c Makefile | deps-build
 	@mkdir -p $(@D)
@@ -149,5 +152,5 @@ asan-run:
 list-checks:
 	@echo $(CHECKS)
 
-.PHONY: all help deps demo test check asan valgrind parity install docs docs-check bench clean format \
+.PHONY: all help deps demo test check asan valgrind parity install docs docs-check bench bench-quick clean format \
 	env deps-build deps-test deps-check $(CHECKS) asan-run list-checks

@@ -6,7 +6,7 @@
  *
  * Written as one would by hand for speed: level-triggered, non-blocking, one
  * read and one write per message, one shared buffer, no queue unless the kernel
- * refuses. SCENARIO: echo, sink, source. ADDRESS: 0 for TCP on 127.0.0.1, or a
+ * refuses. SCENARIO: echo, sink, source, connect (the same as echo). ADDRESS: 0 for TCP on 127.0.0.1, or a
  * Unix path. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -33,7 +33,7 @@ struct conn {
 static char buffer[BUFFER];
 static char pattern[PERIOD + BUFFER];
 static int ep, listener;
-static const char *scenario;
+static enum { ECHO, SINK, SOURCE } mode;
 
 static void drop(struct conn *c) {
   close(c->fd);
@@ -92,9 +92,9 @@ static void source(struct conn *c) {
 }
 
 static void serve(struct conn *c, uint32_t events) {
-  if (scenario[1] == 'o')
+  if (mode == SOURCE)
     source(c);
-  else if (scenario[1] == 'i')
+  else if (mode == SINK)
     sink(c);
   else if (events & EPOLLOUT)
     flush(c);
@@ -106,7 +106,7 @@ static void accept_all(void) {
   int fd;
   while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
     struct conn *c = calloc(1, sizeof *c);
-    struct epoll_event e = {.events = scenario[1] == 'o' ? EPOLLOUT : EPOLLIN, .data.ptr = c};
+    struct epoll_event e = {.events = mode == SOURCE ? EPOLLOUT : EPOLLIN, .data.ptr = c};
     c->fd = fd;
     epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e);
   }
@@ -133,7 +133,7 @@ int main(int argc, char **argv) {
   struct epoll_event events[64], e = {.events = EPOLLIN};
   if (argc != 3)
     return fprintf(stderr, "usage: bare SCENARIO ADDRESS\n"), 2;
-  scenario = argv[1];
+  mode = strcmp(argv[1], "sink") == 0 ? SINK : strcmp(argv[1], "source") == 0 ? SOURCE : ECHO;
   for (size_t i = 0; i < sizeof pattern; i++)
     pattern[i] = (char)((i % PERIOD) * 2654435761u >> 13);
   ep = epoll_create1(EPOLL_CLOEXEC);

@@ -81,7 +81,7 @@ static struct net_span *span_insert(struct net_span *n, struct net_span *added) 
     span_update(added);
     return added;
   }
-  int side = span_compare(added, n) >= 0;
+  int side = span_compare(added, n) > 0; /* before its equals, as split has it */
   n->kid[side] = span_insert(n->kid[side], added);
   span_update(n);
   return n;

@@ -69,12 +69,13 @@ end
 
 --- Takes CIDR notation apart.
 ---@param cidr any
+---@param name? string the argument, for messages, if it is not "cidr"
 ---@return string address
 ---@return integer prefix unchecked
 ---@return string family
-local function split_cidr(cidr)
+local function split_cidr(cidr, name)
   if type(cidr) ~= "string" then
-    errors.raise("ERR_INVALID_ARG_TYPE", USER, "cidr", "string", cidr)
+    errors.raise("ERR_INVALID_ARG_TYPE", USER, name or "cidr", "string", cidr)
   end
   local address, digits = cidr:match("^(.*)/([^/]*)$")
   if not address then
@@ -158,10 +159,10 @@ end
 --- if only its address or prefix is wrong, those before it are.
 ---@param cidrs string[] `BlockList.PRIVATE_RANGES`, for one
 function methods:addCIDRs(cidrs)
-  validate.string_array(cidrs, "cidrs")
+  validate.array(cidrs, "cidrs")
   local parsed = {}
   for i = 1, #cidrs do
-    parsed[i] = table.pack(split_cidr(cidrs[i]))
+    parsed[i] = table.pack(split_cidr(cidrs[i], ("cidrs[%d]"):format(i - 1)))
   end
   for i = 1, #parsed do
     self:addSubnet(table.unpack(parsed[i], 1, 3))

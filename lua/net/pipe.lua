@@ -6,6 +6,7 @@
 --- for all of them.
 
 local core = require("net.core")
+local errors = require("net.errors")
 
 local stream = core.stream
 local methods = core.Socket.methods
@@ -43,6 +44,14 @@ local function is_listened(emitter, event)
     end
   end
   return false
+end
+
+--- Raises unless `dest` can be listened to.
+local function check_dest(dest)
+  local kind = type(dest)
+  if not (kind == "table" or kind == "userdata") or dest.on == nil then
+    errors.raise("ERR_INVALID_ARG_TYPE", 3, "dest", "an instance of Stream", dest)
+  end
 end
 
 local function finish(dest)
@@ -86,6 +95,7 @@ end
 ---@return net.Socket|table dest
 function methods:pipe(dest, options)
   local src, pipes = self, pipes_of(self)
+  check_dest(dest)
   local ends = not (type(options) == "table" and options["end"] == false)
   local listeners, awaits_drain, is_clean = {}, false, false
 
