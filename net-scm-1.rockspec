@@ -39,6 +39,7 @@ build = {
     ["net.idna"] = "lua/net/idna.lua",
     ["net.inspect"] = "lua/net/inspect.lua",
     ["net.json"] = "lua/net/json.lua",
+    ["net.meta"] = "lua/net/meta.lua",
     ["net.options"] = "lua/net/options.lua",
     ["net.pipe"] = "lua/net/pipe.lua",
     ["net.process"] = "lua/net/process.lua",

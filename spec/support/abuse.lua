@@ -3,6 +3,7 @@
 --- makes specs of them; it also has them played in processes of their own, where a
 --- brutal collector has little to look at.
 
+local core = require("net.core")
 local net = require("net")
 local timers = require("net.timers")
 local sockets = require("spec.support.sockets")
@@ -638,8 +639,28 @@ function M.names(t)
   return names
 end
 
---- Plays each act in each scene under a brutal collector, and prints what went
---- wrong.
+--- Plays each act in the scene; returns a line for each that did harm.
+---@param scene fun(run: table)
+---@param event string
+---@param acts table
+---@param unix? boolean
+---@return string[] harm
+function M.play_each(event, scene, acts, unix)
+  local harm = {}
+  for _, name in ipairs(M.names(acts)) do
+    local refs, anchored = core.alive()
+    local ok, err = pcall(M.play, event, scene, acts[name], unix)
+    local refs_now, anchored_now = core.alive()
+    if not ok then
+      harm[#harm + 1] = ("%s in %s: %s"):format(name, event, tostring(err))
+    elseif refs_now ~= refs or anchored_now ~= anchored then
+      harm[#harm + 1] = ("%s in %s: something is left alive"):format(name, event)
+    end
+  end
+  return harm
+end
+
+--- Plays each act in each scene under a brutal collector, and prints the harm.
 ---@param scenes string the name of a table of scenes
 ---@param acts string the name of a table of acts
 ---@param manner string one of M.manners
@@ -647,11 +668,8 @@ end
 function M.play_all(scenes, acts, manner, transport)
   BRUTAL[manner]()
   for _, event in ipairs(M.names(M[scenes])) do
-    for _, name in ipairs(M.names(M[acts])) do
-      local ok, err = pcall(M.play, event, M[scenes][event], M[acts][name], transport == "unix")
-      if not ok then
-        print(("%s in %s: %s"):format(name, event, tostring(err)))
-      end
+    for _, line in ipairs(M.play_each(event, M[scenes][event], M[acts], transport == "unix")) do
+      print(line)
     end
   end
   net.run()
