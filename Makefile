@@ -89,14 +89,15 @@ install: all ## install below PREFIX (/usr/local), or LUADIR, LIBDIR, BINDIR
 	sed '1s|.*|#!$(LUA)|' bin/luanet >'$(DESTDIR)$(BINDIR)/luanet'
 	chmod 755 '$(DESTDIR)$(BINDIR)/luanet'
 
-docs: deps-build ## make docs/api.md from lua/net/meta.lua
-	@$(LUA) tools/docs.lua
+docs: all ## make docs/api.md from lua/net/meta.lua
+	@$(RUN_ENV) $(LUA) tools/docs.lua
 
-docs-check: deps-build ## check that all that is public is documented
-	@test ! -e tools/docs.lua || $(RUN_ENV) $(LUA) tools/docs.lua --check
+docs-check: all ## check that all that is public is documented
+	@$(RUN_ENV) $(LUA) tools/docs.lua --check
 
 bench: all ## measure against others, side by side
 	@$(RUN_ENV) $(LUA) bin/luanet bench/run.lua
+
 bench-quick: all ## the same in two minutes
 	@$(RUN_ENV) $(LUA) bin/luanet bench/run.lua quick
 
@@ -152,5 +153,5 @@ asan-run:
 list-checks:
 	@echo $(CHECKS)
 
-.PHONY: all help deps demo test check asan valgrind parity install docs docs-check bench bench-quick clean format \
-	env deps-build deps-test deps-check $(CHECKS) asan-run list-checks
+.PHONY: all help deps demo test check asan valgrind parity install docs docs-check bench \
+	bench-quick clean format env deps-build deps-test deps-check $(CHECKS) asan-run list-checks

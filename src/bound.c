@@ -122,7 +122,8 @@ static int bound_tostring(lua_State *L) {
   if (b->family == AF_UNIX)
     lua_pushfstring(L, *host ? "BoundSocket %s" : "BoundSocket @%s", host + !*host);
   else
-    lua_pushfstring(L, b->family == AF_INET6 ? "BoundSocket [%s]:%d" : "BoundSocket %s:%d",
+    lua_pushfstring(L,
+                    b->family == AF_INET6 ? "BoundSocket [%s]:%d" : "BoundSocket %s:%d",
                     host, net_addr_port(&a));
   return 1;
 }

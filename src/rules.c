@@ -33,7 +33,8 @@ void net_rules_init(struct net_rules *r, uint64_t seed) {
                 sizeof(struct net_endpoint));
   net_book_init(&r->networks, &r->secret, sizeof(struct net_network),
                 sizeof(struct net_network));
-  net_book_init(&r->ranges, &r->secret, sizeof(struct net_range), sizeof(struct net_range));
+  net_book_init(&r->ranges, &r->secret, sizeof(struct net_range),
+                sizeof(struct net_range));
   net_spans_init(&r->spans4, seed);
   net_spans_init(&r->spans6, seed);
 }

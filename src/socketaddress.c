@@ -35,7 +35,8 @@ static size_t address_length(const char *text, size_t len, int family) {
   return end != NULL ? (size_t)(end - text) : len;
 }
 
-int net_endpoint_parse(const char *text, size_t len, int family, struct net_endpoint *out) {
+int net_endpoint_parse(const char *text, size_t len, int family,
+                       struct net_endpoint *out) {
   char digits[INET6_ADDRSTRLEN]; /* inet_pton wants its NUL */
   size_t size = address_length(text, len, family);
   if (size >= sizeof digits)

@@ -115,9 +115,10 @@ static void disown(int fd) {
 }
 
 static int is_owned(int fd) {
-  return fd >= 0 && fd < OWNED_MAX &&
-         atomic_load_explicit(&owned[fd / OWNED_BITS], memory_order_relaxed) >>
-             fd % OWNED_BITS & 1;
+  if (fd < 0 || fd >= OWNED_MAX)
+    return 0;
+  unsigned bits = atomic_load_explicit(&owned[fd / OWNED_BITS], memory_order_relaxed);
+  return bits >> fd % OWNED_BITS & 1;
 }
 
 int net_sys_adopt(int fd) {

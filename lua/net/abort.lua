@@ -19,13 +19,9 @@ local ABORT_CODE, TIMEOUT_CODE = 20, 23 -- DOMException's
 local abort = {}
 
 ---@class net.AbortSignal
----@field aborted boolean
----@field reason any
----@field onabort? fun(event: table)
 local AbortSignal = events.EventEmitter.extend({ __name = "AbortSignal" })
 
 ---@class net.AbortController
----@field signal net.AbortSignal
 local AbortController = { __name = "AbortController" }
 AbortController.__index = AbortController
 
@@ -83,18 +79,18 @@ end
 --- The composites of a signal, oldest first.
 local function dependents_of(signal)
   local list = {}
-  for dependent in pairs(signal.dependents or {}) do
+  for dependent in pairs(signal._dependents or {}) do
     list[#list + 1] = dependent
   end
-  table.sort(list, function(a, b) return a.order < b.order end)
+  table.sort(list, function(a, b) return a._order < b._order end)
   return list
 end
 
 local function mark(signal, reason)
   signal.aborted, signal.reason = true, reason
-  for _, source in ipairs(signal.sources or {}) do
-    source.dependents[signal] = nil
-    source.held[signal] = nil
+  for _, source in ipairs(signal._sources or {}) do
+    source._dependents[signal] = nil
+    source._held[signal] = nil
   end
 end
 
@@ -230,16 +226,16 @@ local made = 0 -- composites so far, for their order
 --- the program does not collect one for each connection; but it holds those that
 --- somebody listens to.
 local function depend(signal, source)
-  source.dependents = source.dependents or setmetatable({}, WEAK_KEYS)
-  source.held = source.held or {}
-  source.dependents[signal] = true
-  table.insert(signal.sources, source)
+  source._dependents = source._dependents or setmetatable({}, WEAK_KEYS)
+  source._held = source._held or {}
+  source._dependents[signal] = true
+  table.insert(signal._sources, source)
 end
 
 local function hold_while_heard(signal)
   local function set(value)
-    for _, source in ipairs(signal.sources) do
-      source.held[signal] = value
+    for _, source in ipairs(signal._sources) do
+      source._held[signal] = value
     end
   end
   core.listen_hidden(signal, "newListener", function()
@@ -262,10 +258,10 @@ function class.any(signals)
   end
   local signal = new_signal()
   made = made + 1
-  signal.order, signal.sources = made, {}
+  signal._order, signal._sources = made, {}
   for _, source in ipairs(signals) do
     -- Of a composite its sources count, so that they all abort at once.
-    for _, origin in ipairs(source.sources or { source }) do
+    for _, origin in ipairs(source._sources or { source }) do
       depend(signal, origin)
     end
   end

@@ -203,18 +203,30 @@ end
 -- A single address
 
 local function on_single_answer(plan, failed)
-  if not failed then
+  local second = stream.private(plan.socket).second
+  if not failed and not second then
     return succeed(plan)
   end
-  local err = attempt_error(plan, failed)
   drop(plan, plan.dial)
+  plan = second or plan
+  local err = attempt_error(plan, failed or core.errnum("EISCONN"))
   if announce(plan, "connectionAttemptFailed", plan.address, plan.port, plan.family, err) then
     plan.socket:destroy(err)
   end
 end
 
---- A second connect() on a socket that is at it already.
-local function refuse_second(plan, dialing)
+--- A second connect() on a socket that is at it already, with what it may have
+--- opened for itself. A path is told when the first has its answer, as the kernel
+--- knows then that it is connected.
+local function refuse_second(plan, dialing, dial)
+  if dial and dial ~= dialing then
+    stream.dial(plan.socket, dialing)
+    dial:close()
+  end
+  if not plan.family then
+    stream.private(plan.socket).second = plan
+    return
+  end
   plan.socket:destroy(refusal_error(plan, core.errnum("EALREADY"), dialing))
 end
 
@@ -239,8 +251,10 @@ local function try_single(plan, address, family)
     return
   elseif is_blocked(plan) then
     return socket:destroy(errors.codes.ERR_IP_BLOCKED(address))
-  elseif dialing then
-    return refuse_second(plan, dialing)
+  end
+  dialing = stream.private(socket).dialing -- a listener may have called connect(), too
+  if dialing then
+    return refuse_second(plan, dialing, dial)
   end
   if ok then
     ok, errno = begin(plan, dial, on_single_answer)
@@ -410,7 +424,7 @@ local function start_round(plan, is_unix)
     return
   end
   stream.connecting(socket, is_unix)
-  private.round, private.plan, private.dialing = plan.round, plan, nil
+  private.round, private.plan, private.dialing, private.second = plan.round, plan, nil, nil
   private.on_destroy = on_destroy
 end
 

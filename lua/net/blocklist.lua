@@ -22,16 +22,6 @@ local new_address = core.socketaddress.new
 local is_address = core.socketaddress.is
 local methods = core.BlockList.methods
 
---- Rules about addresses. An option of servers and sockets: who is blocked is
---- closed right after it was accepted, or not connected to (ERR_IP_BLOCKED).
----
---- An IPv4 address and its IPv6 form `::ffff:1.2.3.4` are the same to every rule.
---- Asking takes equally long however many rules there are.
----@class net.BlockList
----@field rules string[] "Address: IPv4 1.1.1.1", then "Subnet: IPv4 10.0.0.0/8", then
---- "Range: IPv6 ::1-::9", of each kind the newest first; a new list each time
----@field size integer how many rules there are
-
 -- Arguments
 
 --- The SocketAddress that an argument is, or stands for.

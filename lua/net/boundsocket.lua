@@ -21,21 +21,6 @@ local native = core.boundsocket
 local methods = core.BoundSocket.methods
 local stream = core.stream
 
---- A descriptor that is bound to an address or a path, and neither listens nor is
---- connected. One server (`listen`) or socket (option `handle`) takes it over, and
---- closes it with itself; otherwise it is `close`'s to call, or a `<close>`
---- variable's. Once taken over or closed, `address`, `fd` and `close` raise
---- ERR_SOCKET_HANDLE_ADOPTED.
----@class net.BoundSocket
----@field isPipe boolean whether it is a Unix socket
-
----@class net.BoundSocketOptions
----@field port? integer|string 0..65535, default 0: any free one
----@field host? string an IP address; default "0.0.0.0", or "::" with ipv6Only
----@field ipv6Only? boolean no IPv4 through an IPv6 address; default false
----@field reusePort? boolean SO_REUSEPORT; default false
----@field path? string a Unix socket's, whose file is made; excludes all others
-
 -- Construction
 
 local function refuse(errno, host, port)

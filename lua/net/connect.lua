@@ -30,19 +30,6 @@ local default_attempt_timeout = 500 -- ms
 
 local M = {}
 
----@class net.ConnectOptions: net.SocketOptions
----@field port? integer|string 0..65535
----@field host? string default "localhost"
----@field path? string a Unix socket's; wins over port
----@field localAddress? string IP to connect from
----@field localPort? integer port to connect from
----@field family? 0|4|6|"IPv4"|"IPv6" default 0, both
----@field hints? integer see net.dns
----@field lookup? fun(host: string, options: table, callback: function) default net.dns.lookup
----@field autoSelectFamily? boolean default getDefaultAutoSelectFamily()
----@field autoSelectFamilyAttemptTimeout? integer ms, at least 10; default 500
----@field timeout? number ms of idleness until 'timeout'; net.connect only
-
 -- What a look-up answered
 
 local function is_address(ip)
@@ -228,7 +215,7 @@ local function check_lookup(plan, options)
     lookup_options.all = true
   end
   if lookup == dns.lookup then
-    dns.check(lookup_options) -- raises here, before the socket is connecting
+    dns._check(lookup_options) -- raises here, before the socket is connecting
   end
   return lookup, lookup_options
 end

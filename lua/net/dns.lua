@@ -20,17 +20,6 @@ local CALLER = 4 -- where the stack of an error starts: who called lookup
 
 local default_order = "verbatim"
 
----@class net.LookupOptions
----@field family? 0|4|6|"IPv4"|"IPv6" addresses of that family only; default 0, both
----@field hints? integer sum of ADDRCONFIG, V4MAPPED and ALL; default 0
----@field all? boolean a list of all addresses; default false, the first one
----@field order? "verbatim"|"ipv4first"|"ipv6first" default getDefaultResultOrder()
----@field verbatim? boolean deprecated: false is order "ipv4first"
-
----@class net.LookupAddress
----@field address string
----@field family 4|6
-
 local dns = {
   ADDRCONFIG = 32, -- only families of which this machine has an address
   V4MAPPED = 8, -- with family 6: IPv4 addresses as ::ffff:a.b.c.d, if there are no others
@@ -46,11 +35,13 @@ local Request = {}
 Request.__index = Request
 
 function Request:cancel()
-  self.cancelled = true
+  self._cancelled = true
 end
 
+Request.close = Request.cancel -- as everything else that is open has it
+
 local function answer(request, callback, ...)
-  if not request.cancelled then
+  if not request._cancelled then
     callback(...)
   end
 end
@@ -95,7 +86,7 @@ end
 ---@return integer hints
 ---@return boolean all
 ---@return string order
-function dns.check(options)
+function dns._check(options)
   local family, hints, all = 0, 0, false
   if options == nil then
     return family, hints, all, default_order
@@ -125,7 +116,7 @@ end
 local function fold(count, options, callback)
   local kind = type(options)
   if kind == "function" then
-    return options, dns.check(nil)
+    return options, dns._check(nil)
   elseif kind == "number" then
     validate.func(callback, "callback")
     local family = math.tointeger(validate.one_of(options, "family", FAMILIES))
@@ -134,7 +125,7 @@ local function fold(count, options, callback)
     refuse_options(count, options, callback)
   end
   validate.func(callback, "callback")
-  return callback, dns.check(options)
+  return callback, dns._check(options)
 end
 
 --- What is nil, false, 0 or "" counts as no name.
@@ -212,7 +203,7 @@ end
 --- Raises ERR_INVALID_ARG_TYPE and ERR_INVALID_ARG_VALUE.
 ---@param hostname string
 ---@param ... any
----@return { cancel: fun(self) } request `cancel()`: the callback is not called
+---@return net.LookupRequest request `cancel()`: the callback is not called
 function dns.lookup(hostname, ...)
   if not is_blank(hostname) then
     validate.string_without_nul(hostname, "hostname")

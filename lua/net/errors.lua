@@ -24,23 +24,6 @@ local RECEIVED_CUT = 25 -- units shown of a longer one
 local INSPECTED_MAX = 128 -- units of an inspected value
 local BIG_NUMBER = 4294967296 -- integers beyond it are grouped with "_"
 
----@class net.Error
----@field name string "Error", "TypeError", "RangeError", "AggregateError", "AbortError"
----@field message string
----@field code? string "ECONNREFUSED", "ERR_INVALID_ARG_TYPE", …
----@field errno? integer negative, of system errors
----@field syscall? string of system errors
----@field address? string
----@field port? integer
----@field localAddress? string
----@field localPort? integer
----@field hostname? string of failed look-ups
----@field host? string of ERR_INVALID_ADDRESS_FAMILY
----@field errors? net.Error[] of an AggregateError
----@field cause? any of an AbortError
----@field context? any of ERR_UNHANDLED_ERROR
----@field stack? string text and traceback, where the error was raised
-
 local errors = {}
 local codes = {}
 

@@ -192,7 +192,6 @@ end
 
 local prototype = core.EventEmitter.methods
 
----@class net.EventEmitterClass
 local EventEmitter = { prototype = prototype }
 
 --- Makes a class of emitters: a table to put methods into, and the metatable of
@@ -437,13 +436,6 @@ function Stream:__close()
   self.failure = nil
   self:finish()
 end
-
----@class net.EventsOnOptions
----@field signal? net.AbortSignal
----@field close? any[] events that end it
----@field highWaterMark? integer count of waiting events above which the emitter, if it can be, is
----   paused; default 2^53 - 1
----@field lowWaterMark? integer count below which it is resumed; default 1
 
 --- Iterates over the events of one name, in a coroutine:
 ---

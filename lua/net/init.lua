@@ -18,6 +18,7 @@ local server = require("net.server")
 local socket = require("net.socket")
 require("net.pipe")
 
+---@type net
 local net = {
   version = core.version,
   events = require("net.events"),

@@ -2,7 +2,8 @@
 
 --- net.options - the schema of the options: type, unit, default, check.
 --
--- A section is a list of rows, in the order in which Node checks them. A row
+-- A section is a list of rows, in the order in which Node checks them, and the
+-- `class` of lua/net/meta.lua that must say the same (make docs-check). A row
 -- has the option's `name`, its documented `type`, `unit` and `default`, and
 -- `read`, which takes what the user gave (maybe nil) and the name under which
 -- messages speak of it; it raises, or returns the value to use, nil for the
@@ -133,8 +134,9 @@ end
 --- `net.createServer(options)`. Each is also a field of the server, read again
 --- for every accepted connection.
 options.server = {
-  { name = "keepAliveInitialDelay", type = "number", unit = "ms, whole seconds are used",
-    default = 0, read = whole_seconds },
+  class = "net.ServerOptions",
+  { name = "keepAliveInitialDelay", type = "number", unit = "ms", default = 0,
+    read = whole_seconds },
   { name = "highWaterMark", type = "integer", unit = "bytes", default = HIGH_WATER_MARK,
     read = high_water_mark },
   { name = "allowHalfOpen", type = "boolean", default = false, read = if_truthy },
@@ -147,6 +149,7 @@ options.server = {
 --- `server:listen(options)`. Ports and paths are checked by listen itself, as
 --- which of them counts depends on the others.
 options.listen = {
+  class = "net.ListenOptions",
   { name = "port", type = "integer|string", default = "any free one", read = as_given },
   { name = "host", type = "string", default = "all addresses", read = if_truthy },
   { name = "path", type = "string", read = if_truthy },
@@ -159,12 +162,12 @@ options.listen = {
   { name = "writableAll", type = "boolean", default = false, read = if_truthy },
   { name = "signal", type = "net.AbortSignal", read = as_given },
   { name = "fd", type = "integer", read = as_given },
-  { name = "handle", type = "net.Server|net.Socket|net.BoundSocket|{fd: integer}",
-    read = if_truthy },
+  { name = "handle", type = "net.Handle", read = if_truthy },
 }
 
 --- `net.BoundSocket(options)`, without `path`, which stands alone.
 options.bound = {
+  class = "net.BoundSocketOptions",
   { name = "port", type = "integer|string", default = 0, read = port },
   { name = "ipv6Only", type = "boolean", default = false, read = boolean },
   { name = "reusePort", type = "boolean", default = false, read = boolean },

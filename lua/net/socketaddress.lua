@@ -16,20 +16,6 @@ local KEYS = { "address", "port", "family", "flowlabel" } -- as inspected, in No
 local native = core.socketaddress
 local methods = core.SocketAddress.methods
 
---- An IP address and a port. Two with the same contents are two objects: compare
---- their fields. All fields are read-only.
----@class net.SocketAddress
----@field address string normalised ("fe80::1" for "FE80:0::1"), without a zone
----@field port integer 0 .. 65535
----@field family "ipv4"|"ipv6"
----@field flowlabel integer 0 .. 0xFFFFF; 0 for IPv4
-
----@class net.SocketAddressOptions
----@field address? string default "127.0.0.1", or "::" with any other `family` than "ipv4"
----@field family? string "ipv4" (default) or "ipv6", in letters of either case
----@field port? integer|string 0 .. 65535, default 0
----@field flowlabel? integer 0 .. 0xFFFFF, default 0; nothing to IPv4
-
 --- What stands in the constructor's options if they leave it out.
 local function default(value, otherwise)
   if value == nil then

@@ -72,11 +72,16 @@ function Run:abuse(emitter)
   return emitter
 end
 
+--- Is it the error of the guard in `within`?
+local function is_guard(err)
+  return type(err) == "string" and err:find("^still running")
+end
+
 --- Runs the loop; what comes out of it is kept, but for the guard's error.
 function Run:turn(mode)
   local ok, err = pcall(net.run, mode)
   if not ok then
-    if type(err) == "string" and err:find("^still running") then
+    if is_guard(err) then
       error(err, 0)
     end
     table.insert(self.raised, err == nil and "nil" or err)
@@ -144,13 +149,18 @@ function M.play(event, scene, act, unix)
     run.raises, run.lax = act.raises, act.lax
   end
   scene(run)
+  run:turn("nowait")
   while run.fired == 0 do
     run:turn("once")
+    run:turn("nowait")
   end
   for _ = 1, 4 do
     run:turn("nowait")
   end
   run:destroy_all()
+  if run.keep then
+    run.keep:close()
+  end
   for _ = 1, 4 do
     run:turn()
   end
@@ -378,9 +388,7 @@ M.listening = {
   ["timeout"] = function(run)
     local s = run:abuse((run:pair()))
     s:setTimeout(1)
-    local keep = timers.setInterval(function() end, 1000)
-    s:on("timeout", function() keep:close() end)
-    s:on("close", function() keep:close() end)
+    run.keep = timers.setInterval(function() end, 1000) -- as an idle timer holds no loop
   end,
   ["close"] = function(run)
     local s = run:abuse((run:pair()))
@@ -651,7 +659,9 @@ function M.play_each(event, scene, acts, unix)
     local refs, anchored = core.alive()
     local ok, err = pcall(M.play, event, scene, acts[name], unix)
     local refs_now, anchored_now = core.alive()
-    if not ok then
+    if is_guard(err) then
+      error(name .. ": " .. err, 0)
+    elseif not ok then
       harm[#harm + 1] = ("%s in %s: %s"):format(name, event, tostring(err))
     elseif refs_now ~= refs or anchored_now ~= anchored then
       harm[#harm + 1] = ("%s in %s: something is left alive"):format(name, event)

@@ -1,0 +1,1448 @@
+---@meta net
+-- SPDX-License-Identifier: MIT
+--
+-- meta.lua - every public name, for editors and for readers.
+--
+-- The Lua language server reads the types here; `make docs` makes docs/api.md of
+-- the same text (tools/meta.lua tells how), and spec/api_spec.lua compares it with
+-- the module. A program never loads it: there is nothing in it to call.
+--
+-- In parentheses after a type stands what the type cannot say: the unit, the
+-- range, `default X`, `read-only`.
+
+--- # API
+---
+--- `local net = require("net")`. Everything is named as in Node 26's
+--- [`net`](https://nodejs.org/docs/latest-v26.x/api/net.html); where Lua makes a difference,
+--- [differences.md](differences.md) says so, and [a table](#nodes-names) has every name of Node's.
+---
+--- How to read this page: each name has a heading of its own, and below it how it is called, with
+--- types. `[x]` may be left out; `-> T` is what comes back; `self` is the object itself, so that
+--- calls can be chained. Functions of a module are called with a dot, methods of an object with a
+--- colon. Times are in milliseconds and sizes in bytes, unless it says otherwise. "Raises" is about
+--- the call itself, with an [error](#errors) value; what goes wrong later is an `"error"` event.
+---
+--- Editors that speak with the Lua language server know all this, too: it reads `net/meta.lua`,
+--- which is installed beside the library, and which this page is made from. It needs the folder
+--- that `net` was installed into in its `workspace.library`.
+---
+--- - [The loop](#the-loop): `run`, `stop`, `traceback`, `version`
+--- - [Module functions](#module-functions): `createServer`, `connect`, `isIP`, …
+--- - [Servers](#servers): methods, fields, events
+--- - [Sockets](#sockets): options, methods, fields, events
+--- - [Block lists](#block-lists), [socket addresses](#socket-addresses),
+---   [bound sockets](#bound-sockets)
+--- - [Emitters](#emitters): `on`, `once`, `off`, …, and `net.events`
+--- - [net.timers](#nettimers), [net.process](#netprocess), [net.dns](#netdns),
+---   [net.abort](#netabort)
+--- - [Errors](#errors), [Encodings](#encodings), [The launcher](#the-launcher)
+--- - [Node's names](#nodes-names), each with its name here
+
+---@class net
+local net = {}
+
+--- ## The loop
+---
+--- Nothing happens before the loop runs: a script creates servers and sockets, and ends with
+--- `net.run()`. One turn of the loop is: timers that are due, then I/O, then immediates, then
+--- `"close"` events. After each callback the ticks (`process.nextTick`) are run, all of them.
+
+--- Runs the loop: `"default"` until nothing holds it any more, or until `net.stop`; `"once"` until
+--- something has happened; `"nowait"` for one pass that does not wait. What holds the loop: a
+--- listening server, a socket from `connect()` to `"close"`, a timer, an immediate; each may be
+--- `unref`'d. Listeners of signals do not hold it. Returns whether something still does.
+---
+--- An error that no listener and no `"uncaughtException"` takes comes out here, as the value that
+--- was raised. The loop is left in order, and may be run again: it goes on where it stopped. May be
+--- called in a coroutine; not inside itself.
+---
+--- Raises `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`.
+---@param mode? "default"|"once"|"nowait" (default "default")
+---@return boolean
+function net.run(mode) end
+
+--- Has `net.run` return when the current turn is over. Outside of `net.run` it does nothing.
+function net.stop() end
+
+--- The traceback of an error that came out of `net.run`, taken where it was raised; nil for any
+--- other value.
+---@param err any
+---@return string?
+function net.traceback(err) end
+
+--- The version of this library, as in `"0.1.0"`.
+---@type string
+net.version = ""
+
+--- ## Module functions
+
+--- A new server, which does not listen yet; see `server:listen`. `onConnection` is added as a
+--- listener of [`"connection"`](#server-connection). Each option is also a field of the server,
+--- which may be changed at any time and counts for the connections accepted from then on.
+---
+--- Options: `net.ServerOptions`.
+---
+--- Raises `ERR_INVALID_ARG_TYPE`.
+---@param options? net.ServerOptions
+---@param onConnection? fun(socket: net.Socket)
+---@return net.Server
+---@overload fun(onConnection?: fun(socket: net.Socket)): net.Server
+function net.createServer(options, onConnection) end
+
+---@class net.ServerOptions
+--- accepted sockets stay writable when the peer has ended, until `finish()`
+---@field allowHalfOpen? boolean (default false)
+--- accepted sockets are paused: nothing is read before `resume()`
+---@field pauseOnConnect? boolean (default false)
+--- `TCP_NODELAY` on accepted sockets, tcp(7)
+---@field noDelay? boolean (default false)
+--- TCP keep-alive on accepted sockets, `SO_KEEPALIVE` of socket(7)
+---@field keepAlive? boolean (default false)
+--- idle time before the first probe, in whole seconds; 0: the system's. The field is in seconds
+---@field keepAliveInitialDelay? number (ms; default 0)
+--- both marks of accepted sockets
+---@field highWaterMark? integer (bytes; default 65536)
+--- TCP peers on it are closed at once, without an event
+---@field blockList? net.BlockList (default none)
+
+--- The class of servers. Called, it is `net.createServer`; its fields are the methods.
+---@class net.ServerClass: net.Server
+---@overload fun(options?: net.ServerOptions, onConnection?: fun(socket: net.Socket)): net.Server
+---@overload fun(onConnection?: fun(socket: net.Socket)): net.Server
+local Server = {}
+net.Server = Server
+
+--- Makes a socket and connects it: `net.Socket(options):connect(options, onConnect)`. The options
+--- are those of `net.Socket` and of `socket:connect`, and `timeout`: if it is not 0,
+--- `socket:setTimeout(timeout)` is called first.
+---
+--- Raises what those two raise.
+---@param options net.ConnectOptions
+---@param onConnect? fun()
+---@return net.Socket
+---@overload fun(path: string, onConnect?: fun()): net.Socket
+---@overload fun(port: integer|string, host?: string, onConnect?: fun()): net.Socket
+---@overload fun(port: integer|string, onConnect?: fun()): net.Socket
+function net.connect(options, onConnect) end
+
+--- The same function as `net.connect`.
+net.createConnection = net.connect
+
+--- 4 for an IPv4 address in dotted decimals without leading zeros, 6 for an IPv6 address (RFC 4291,
+--- with or without `%zone`), 0 for anything else.
+---@param value any
+---@return 0|4|6
+function net.isIP(value) end
+
+--- Whether `net.isIP` says 4.
+---@param value any
+---@return boolean
+function net.isIPv4(value) end
+
+--- Whether `net.isIP` says 6.
+---@param value any
+---@return boolean
+function net.isIPv6(value) end
+
+--- Whether a value is a server; Node has `instanceof` for it.
+---@param value any
+---@return boolean
+function net.isServer(value) end
+
+--- Whether a value is a socket.
+---@param value any
+---@return boolean
+function net.isSocket(value) end
+
+--- Whether `connect` tries several addresses of a name, one after the other, if it is not told;
+--- true unless it was set.
+---@return boolean
+function net.getDefaultAutoSelectFamily() end
+
+--- Sets that default. Raises `ERR_INVALID_ARG_TYPE`.
+---@param value boolean
+function net.setDefaultAutoSelectFamily(value) end
+
+--- How many milliseconds each address but the last is tried; 500 unless it was set.
+---@return integer
+function net.getDefaultAutoSelectFamilyAttemptTimeout() end
+
+--- Sets that default: milliseconds, at least 1; below 10 becomes 10. Raises `ERR_INVALID_ARG_TYPE`,
+--- `ERR_OUT_OF_RANGE`.
+---@param value integer
+function net.setDefaultAutoSelectFamilyAttemptTimeout(value) end
+
+--- ## Servers
+
+--- An [emitter](#emitters). `tostring(server)` names its address. A variable declared `<close>`
+--- closes its server at the end of the block.
+---@class net.Server: net.EventEmitter
+--- True from `listen` to `close`; where a host was given, from the answer of the look-up on.
+---@field listening boolean (read-only)
+--- As many connections are kept; one more is closed at once, and `"drop"` tells of it. nil: no
+--- limit. 0 drops all.
+---@field maxConnections? integer
+--- Is for Node's cluster, and means nothing here.
+---@field dropMaxConnection? boolean
+--- How many connections are open. Deprecated in Node; `server:getConnections` is its way.
+---@field connections integer (read-only)
+--- This and the next six are the options of `net.createServer`, for connections to come.
+---@field allowHalfOpen boolean
+---@field pauseOnConnect boolean
+---@field noDelay boolean
+---@field keepAlive boolean
+---@field keepAliveInitialDelay integer (seconds)
+---@field highWaterMark integer (bytes)
+---@field blockList? net.BlockList
+---@field on fun(self: net.Server, event: any, listener: function): net.Server
+--- The server listens. Not emitted if it was closed in the same tick.
+---@field on fun(self: net.Server, event: "listening", listener: fun()): net.Server
+--- A connection was accepted. Reading has started, unless `pauseOnConnect`: what arrives before
+--- there is a listener is kept, up to the high-water mark. `socket.server` is the server. Without a
+--- listener connections are accepted all the same.
+---@field on fun(self: net.Server, event: "connection", listener: fun(socket: net.Socket)): net.Server
+--- The server is closed and its last connection destroyed. It may `listen` again.
+---@field on fun(self: net.Server, event: "close", listener: fun()): net.Server
+--- `listen` failed, or a connection could not be accepted (`accept EMFILE`). The second is told
+--- once until accepting has caught up; accepting pauses, and goes on by itself, sooner when one of
+--- its connections closes. Where nobody listens, a failed `listen` comes out of `net.run`, and a
+--- shortage is a [warning](#process-warning).
+---@field on fun(self: net.Server, event: "error", listener: fun(err: net.Error)): net.Server
+--- A connection beyond `server.maxConnections` was closed. `data` has `localAddress`, `localPort`,
+--- `localFamily`, `remoteAddress`, `remotePort`, `remoteFamily`; for a Unix socket it is nil.
+---@field on fun(self: net.Server, event: "drop", listener: fun(data?: net.DropData)): net.Server
+local server = {}
+
+---@class net.DropData
+---@field localAddress string
+---@field localPort integer
+---@field localFamily "IPv4"|"IPv6"
+---@field remoteAddress string
+---@field remotePort integer
+---@field remoteFamily "IPv4"|"IPv6"
+
+--- Starts to listen. Without a port, or with 0, on a free one, which `server:address` tells;
+--- without a host, on all addresses, IPv6 and IPv4. A string that is no number is the path of a
+--- Unix socket, whose file must not exist yet; one that starts with `"\0"` is a Linux abstract
+--- name, without a file (unix(7)). A `handle` that is a server or a socket is shared: both servers
+--- accept from it. A [bound socket](#bound-sockets) is adopted: it listens when this returns, and
+--- what else the options say does not count.
+---
+--- `"listening"` follows on a tick, or `"error"`, after which `listen` may be called again.
+--- `onListening` is a listener of `"listening"`, called once; after a failed `listen` it waits for
+--- the next. A host name is looked up first; its first address that is not IPv6 link-local is
+--- taken.
+---
+--- Options: `net.ListenOptions`.
+---
+--- Raises `ERR_SERVER_ALREADY_LISTEN`, `ERR_SOCKET_BAD_PORT`, `ERR_INVALID_ARG_VALUE`,
+--- `ERR_INVALID_ARG_TYPE`, `ERR_SOCKET_HANDLE_ADOPTED`. Told by `"error"`: `EADDRINUSE`,
+--- `EADDRNOTAVAIL`, `EACCES` (also for a missing directory), `EINVAL` (path too long, descriptor of
+--- the wrong kind), `ENOTFOUND`; see listen(2), bind(2).
+---@param port? integer|string
+---@param host? string
+---@param backlog? integer
+---@param onListening? fun()
+---@return self
+---@overload fun(self: net.Server, port?: integer|string, host?: string, onListening?: fun()): net.Server
+---@overload fun(self: net.Server, port?: integer|string, onListening?: fun()): net.Server
+---@overload fun(self: net.Server, onListening?: fun()): net.Server
+---@overload fun(self: net.Server, path: string, backlog?: integer, onListening?: fun()): net.Server
+---@overload fun(self: net.Server, path: string, onListening?: fun()): net.Server
+---@overload fun(self: net.Server, options: net.ListenOptions, onListening?: fun()): net.Server
+---@overload fun(self: net.Server, handle: net.Handle, backlog?: integer, onListening?: fun()): net.Server
+---@overload fun(self: net.Server, handle: net.Handle, onListening?: fun()): net.Server
+function server:listen(port, host, backlog, onListening) end
+
+---@alias net.Handle net.Server|net.Socket|net.BoundSocket|{fd: integer}
+
+---@class net.ListenOptions
+--- wins over `path`
+---@field port? integer|string (0..65535; default any free one)
+--- a name or an IP address
+---@field host? string (default all addresses)
+--- of a Unix socket, at most 108 bytes
+---@field path? string
+--- how many may wait to be accepted
+---@field backlog? integer (connections; default 511)
+--- an IPv6 address takes no IPv4 connections; `IPV6_V6ONLY` of ipv6(7)
+---@field ipv6Only? boolean (default false)
+--- `SO_REUSEPORT` of socket(7): several processes may listen on the port
+---@field reusePort? boolean (default false)
+--- has no effect, as there is no cluster
+---@field exclusive? boolean (default false)
+--- everybody may read from the path's socket
+---@field readableAll? boolean (default false)
+--- everybody may write to the path's socket; with `readableAll`: mode 666
+---@field writableAll? boolean (default false)
+--- aborting it closes the server
+---@field signal? net.AbortSignal (default none)
+--- a listening, or bound, descriptor, which the server owns from now on
+---@field fd? integer
+--- as in the last form
+---@field handle? net.Handle
+
+--- Stops listening; the file of a Unix socket is removed before this returns. Connections go on.
+--- `"close"` follows on a tick when there is none left. The callback is called then; with
+--- `ERR_SERVER_NOT_RUNNING` if the server was not listening.
+---@param callback? fun(err?: net.Error)
+---@return self
+function server:close(callback) end
+
+--- Where it listens: a table, or the path of a Unix socket; nil if it does not listen. A path stays
+--- after `close`. Raises a system error with syscall `address` if the descriptor has gone bad.
+---@return net.Address|string|nil
+function server:address() end
+
+---@class net.Address
+---@field address string
+---@field family "IPv4"|"IPv6"
+---@field port integer
+
+--- Tells on a tick how many connections are open. Raises `ERR_INVALID_ARG_TYPE`.
+---@param callback fun(err: nil, count: integer)
+---@return self
+function server:getConnections(callback) end
+
+--- Has the listening server hold the loop; the default.
+---@return self
+function server:ref() end
+
+--- Has `net.run` return although the server listens. May be called before `listen`.
+---@return self
+function server:unref() end
+
+--- ## Sockets
+---
+--- One connection, TCP or Unix, as a duplex stream; an [emitter](#emitters). `tostring(socket)`
+--- names its peer and state. What it reads are strings of bytes, of at most 65536 each, wherever
+--- the network has cut them. A variable declared `<close>` destroys its socket at the end of the
+--- block.
+---
+--- A socket ends by itself when both sides have: [`"end"`](#socket-end) was emitted, that is, the
+--- peer has ended and all it sent was read, and [`"finish"`](#socket-finish) was, that is,
+--- `finish()` was called and all was sent. Unless `allowHalfOpen`, the peer's end leads to
+--- `finish()`.
+
+--- A socket that is not connected, or one around an open descriptor. `net.Stream` is the same
+--- class; its fields are the methods.
+---
+--- Options: `net.SocketOptions`.
+---
+--- Raises `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`,
+--- `ERR_UNKNOWN_ENCODING`, `ERR_INVALID_FD_TYPE` for a descriptor that is no stream,
+--- `ERR_SOCKET_HANDLE_ADOPTED`.
+---@class net.SocketClass: net.Socket
+---@overload fun(options?: net.SocketOptions): net.Socket
+---@overload fun(fd: integer): net.Socket
+local Socket = {}
+net.Socket = Socket
+
+---@class net.SocketOptions
+--- a connected stream socket or a pipe, which the socket owns from now on
+---@field fd? integer (default none)
+--- a [bound socket](#bound-sockets), from whose address it connects
+---@field handle? net.BoundSocket (default none)
+--- with `fd`; false: nothing is read
+---@field readable? boolean (default true)
+--- with `fd`; false: nothing may be written
+---@field writable? boolean (default true)
+--- stays writable when the peer has ended, until `finish()`
+---@field allowHalfOpen? boolean (default false)
+--- of both directions; wins over the next two
+---@field highWaterMark? integer (bytes; default 65536)
+--- reading stops while so much is buffered
+---@field readableHighWaterMark? integer (bytes; default 65536)
+--- `write` returns false from here on
+---@field writableHighWaterMark? integer (bytes; default 65536)
+--- as by `setEncoding`
+---@field encoding? string (default none)
+--- as by `setDefaultEncoding`
+---@field defaultEncoding? string (default "utf8")
+--- as by `setNoDelay`, when connected
+---@field noDelay? boolean (default false)
+--- as by `setKeepAlive`, when connected
+---@field keepAlive? boolean (default false)
+--- goes with it
+---@field keepAliveInitialDelay? number (ms; default 0)
+--- as by `setTypeOfService`, when connected
+---@field typeOfService? integer (0..255; default none)
+--- aborting it destroys the socket with an `AbortError`
+---@field signal? net.AbortSignal (default none)
+--- addresses that `connect` refuses: `ERR_IP_BLOCKED`
+---@field blockList? net.BlockList (default none)
+--- `{buffer = size or function() -> size, callback = function(nread, chunk)}`: the callback gets
+--- what is read, at most `buffer` bytes at a time, and there are no `"data"` events; if it returns
+--- false, reading pauses until `resume()`
+---@field onread? net.OnRead (default none)
+
+---@class net.OnRead
+---@field buffer integer|fun(): integer (bytes)
+---@field callback fun(nread: integer, chunk: string): boolean?
+
+--- The same as `net.Socket`.
+net.Stream = net.Socket
+
+---@class net.Socket: net.EventEmitter
+--- The peer's IP address. Nil for Unix sockets, while not connected, and after the end, unless it
+--- was read before. An IPv4 peer of a server on `::` shows as `::ffff:a.b.c.d`.
+---@field remoteAddress? string (read-only)
+---@field remotePort? integer (read-only)
+---@field remoteFamily? "IPv4"|"IPv6" (read-only)
+--- Our own address, getsockname(2). Of a socket made from a [bound socket](#bound-sockets) with a
+--- path it is that path.
+---@field localAddress? string (read-only)
+---@field localPort? integer (read-only)
+---@field localFamily? "IPv4"|"IPv6" (read-only)
+--- Bytes that have arrived. It keeps its value after the end.
+---@field bytesRead integer (read-only)
+--- Bytes that were written, those included that still wait.
+---@field bytesWritten integer (read-only)
+--- Deprecated: `writableLength` while there is a connection.
+---@field bufferSize? integer (bytes; read-only)
+--- From `connect()` until it has succeeded or failed.
+---@field connecting boolean
+--- Not connected: not yet, or no more.
+---@field pending boolean (read-only)
+---@field readyState "opening"|"open"|"readOnly"|"writeOnly"|"closed" (read-only)
+--- `destroy` was called, by you or by the end of both sides.
+---@field destroyed boolean
+--- The same as `socket.destroyed`.
+---@field closed boolean (read-only)
+--- What the socket was destroyed with, or nil.
+---@field errored any (read-only)
+--- What `setTimeout` was called with last.
+---@field timeout? number (ms)
+--- The server that accepted the connection.
+---@field server? net.Server
+--- May be changed.
+---@field allowHalfOpen boolean
+--- The addresses that were tried, as `"ip:port"`, where there were several.
+---@field autoSelectFamilyAttemptedAddresses? string[] (read-only)
+--- The option of that name. May be changed before `connect`.
+---@field blockList? net.BlockList
+--- Whether data may still come. Assigning to it, as to `writable`, `destroyed`, has no effect.
+---@field readable boolean
+--- Destroyed before `"end"`.
+---@field readableAborted boolean (read-only)
+--- Some data was handed out.
+---@field readableDidRead boolean (read-only)
+--- What `setEncoding` was called with, in its usual spelling.
+---@field readableEncoding? string (read-only)
+--- `"end"` was emitted.
+---@field readableEnded boolean (read-only)
+--- Nil while nobody has decided, by `on("data")`, `resume()`, `pause()` or `on("readable")`.
+---@field readableFlowing? boolean
+---@field readableHighWaterMark integer (bytes; read-only)
+--- Bytes that are buffered.
+---@field readableLength integer (bytes; read-only)
+---@field readableObjectMode false (read-only)
+--- Whether `write` would be taken.
+---@field writable boolean
+--- Destroyed before `"finish"`.
+---@field writableAborted boolean (read-only)
+--- How often `uncork` has to be called.
+---@field writableCorked integer (read-only)
+--- `finish()` was called.
+---@field writableEnded boolean (read-only)
+--- `"finish"` was emitted.
+---@field writableFinished boolean (read-only)
+---@field writableHighWaterMark integer (bytes; read-only)
+--- Bytes that were written and that the kernel has not taken.
+---@field writableLength integer (bytes; read-only)
+--- `write` has returned false, and `"drain"` is due.
+---@field writableNeedDrain boolean (read-only)
+---@field writableObjectMode false (read-only)
+---@field on fun(self: net.Socket, event: any, listener: function): net.Socket
+--- A name was looked up: once for each address, or once with the error.
+---@field on fun(self: net.Socket, event: "lookup", listener: fun(err?: net.Error, address?: string, family?: 4|6, host: string)): net.Socket
+--- An address is tried; for a Unix socket, the path alone, inside `connect()`.
+---@field on fun(self: net.Socket, event: "connectionAttempt", listener: fun(address: string, port: integer, family: 4|6)): net.Socket
+--- An address could not be connected to, because of `err`; the next is tried, if there is one.
+---@field on fun(self: net.Socket, event: "connectionAttemptFailed", listener: fun(address: string, port: integer, family: 4|6, err: net.Error)): net.Socket
+--- An address was given up after `autoSelectFamilyAttemptTimeout`, and the next is tried.
+---@field on fun(self: net.Socket, event: "connectionAttemptTimeout", listener: fun(address: string, port: integer, family: 4|6)): net.Socket
+--- The connection is made. Not emitted by accepted sockets.
+---@field on fun(self: net.Socket, event: "connect", listener: fun()): net.Socket
+--- Right after `"connect"`.
+---@field on fun(self: net.Socket, event: "ready", listener: fun()): net.Socket
+--- Bytes have arrived, or text after `setEncoding`. The first listener starts the flow.
+---@field on fun(self: net.Socket, event: "data", listener: fun(chunk: string)): net.Socket
+--- There is something to `read`, or the end. With a listener for it the data does not flow.
+---@field on fun(self: net.Socket, event: "readable", listener: fun()): net.Socket
+--- The peer has ended, and all that it sent was consumed. It comes also where nobody reads, if
+--- there is nothing to be read.
+---@field on fun(self: net.Socket, event: "end", listener: fun()): net.Socket
+--- After a `write` that returned false: all was handed to the kernel.
+---@field on fun(self: net.Socket, event: "drain", listener: fun()): net.Socket
+--- After `finish()`: all was handed to the kernel, and the FIN.
+---@field on fun(self: net.Socket, event: "finish", listener: fun()): net.Socket
+--- A tick before `"finish"`, and before the callbacks of `finish()`.
+---@field on fun(self: net.Socket, event: "prefinish", listener: fun()): net.Socket
+--- `pause()` was called, and data did flow or nobody had decided.
+---@field on fun(self: net.Socket, event: "pause", listener: fun()): net.Socket
+--- `resume()` was called; on a tick, before the data.
+---@field on fun(self: net.Socket, event: "resume", listener: fun()): net.Socket
+--- `source:pipe(socket)` was called.
+---@field on fun(self: net.Socket, event: "pipe", listener: fun(source: net.Socket)): net.Socket
+--- Such a pipe has ended.
+---@field on fun(self: net.Socket, event: "unpipe", listener: fun(source: net.Socket, info: table)): net.Socket
+--- See `socket:setTimeout`.
+---@field on fun(self: net.Socket, event: "timeout", listener: fun()): net.Socket
+--- The socket is destroyed because of this; `"close"` follows. At most once for a connection. Where
+--- nobody listens it comes out of `net.run`.
+---@field on fun(self: net.Socket, event: "error", listener: fun(err: any)): net.Socket
+--- The socket is closed; the last event. `hadError` tells whether it was destroyed with an error;
+--- it is nil where there never was a connection, nor an attempt.
+---@field on fun(self: net.Socket, event: "close", listener: fun(hadError?: boolean)): net.Socket
+local socket = {}
+
+--- Connects. `onConnect` is a listener of `"connect"`, called once. A socket that is destroyed
+--- starts over: its counters begin anew, listeners stay.
+---
+--- A name is looked up, off the loop. If it has several addresses, they are tried one after the
+--- other, one of each family in turn (as in RFC 8305), each but the last for
+--- `autoSelectFamilyAttemptTimeout`. Failure is `"error"` and then `"close"`:
+--- `connect ECONNREFUSED 127.0.0.1:80`, `getaddrinfo ENOTFOUND name`; where several addresses were
+--- tried, an `AggregateError` with one error for each in `errors`.
+---
+--- Options: `net.ConnectOptions`.
+---
+--- Raises `ERR_MISSING_ARGS`, `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`,
+--- `ERR_SOCKET_BAD_PORT`, `ERR_INVALID_IP_ADDRESS`, `ERR_OUT_OF_RANGE`. Told by `"error"`: what
+--- connect(2) and bind(2) say, `ERR_IP_BLOCKED`, and about the answer of a `lookup`
+--- `ERR_INVALID_IP_ADDRESS`, `ERR_INVALID_ADDRESS_FAMILY`.
+---@param options net.ConnectOptions
+---@param onConnect? fun()
+---@return self
+---@overload fun(self: net.Socket, path: string, onConnect?: fun()): net.Socket
+---@overload fun(self: net.Socket, port: integer|string, host?: string, onConnect?: fun()): net.Socket
+---@overload fun(self: net.Socket, port: integer|string, onConnect?: fun()): net.Socket
+function socket:connect(options, onConnect) end
+
+--- The options of `net.connect` are these, and those of a socket.
+---@class net.ConnectOptions: net.SocketOptions
+---@field port? integer|string (0..65535)
+--- a name or an IP address
+---@field host? string (default "localhost")
+--- of a Unix socket; wins over `port`
+---@field path? string
+--- IP address to connect from
+---@field localAddress? string (default the system's choice)
+--- port to connect from
+---@field localPort? integer (default any free one)
+--- addresses of that family only
+---@field family? 0|4|6|"IPv4"|"IPv6" (default 0)
+--- for the look-up
+---@field hints? integer (default dns.ADDRCONFIG)
+--- looks names up instead: `lookup(host, options, callback)`
+---@field lookup? fun(host: string, options: net.LookupOptions, callback: function) (default net.dns.lookup)
+--- false: only the first address is tried; see `net.setDefaultAutoSelectFamily`
+---@field autoSelectFamily? boolean (default true)
+--- at least 10; see `net.setDefaultAutoSelectFamilyAttemptTimeout`
+---@field autoSelectFamilyAttemptTimeout? integer (ms; default 500)
+--- `net.connect` only: as by `setTimeout`
+---@field timeout? number (ms; default none)
+
+--- Sends bytes. While connecting they wait. Returns false when as much is buffered as
+--- `writableHighWaterMark`: then wait for `"drain"`, or memory grows. The callback is called when
+--- the chunk was handed to the kernel, or with the reason why it was not. With an
+--- [encoding](#encodings) the chunk is text, which is turned into bytes.
+---
+--- Everything that is written in one callback of the loop leaves together, in one system call where
+--- it fits.
+---
+--- Raises `ERR_INVALID_ARG_TYPE`, `ERR_STREAM_NULL_VALUES` (for nil), `ERR_UNKNOWN_ENCODING`. Told
+--- by callback and `"error"`: `ERR_STREAM_WRITE_AFTER_END`, `ERR_SOCKET_CLOSED` (never connected),
+--- `EPIPE` and `ECONNRESET` (the peer is gone). After `destroy` the callback alone is told:
+--- `ERR_STREAM_DESTROYED`.
+---@param chunk string
+---@param encoding? string
+---@param callback? fun(err?: net.Error)
+---@return boolean
+---@overload fun(self: net.Socket, chunk: string, callback?: fun(err?: net.Error)): boolean
+function socket:write(chunk, encoding, callback) end
+
+--- Ends our side, after one last chunk: all that was written is sent, then a FIN (shutdown(2)). The
+--- peer can still send. The callback is called before `"finish"`. This is Node's `end`, which is a
+--- keyword of Lua; `socket["end"](socket)` is the same.
+---@param chunk? string
+---@param encoding? string
+---@param callback? fun(err?: net.Error)
+---@return self
+---@overload fun(self: net.Socket, chunk?: string, callback?: fun(err?: net.Error)): net.Socket
+---@overload fun(self: net.Socket, callback?: fun(err?: net.Error)): net.Socket
+function socket:finish(chunk, encoding, callback) end
+
+--- `socket:finish` under Node's name.
+socket["end"] = socket.finish
+
+--- Closes the connection now. What has not been handed to the kernel is lost, and its callbacks are
+--- told. `"error"` follows if there was an `err`, then `"close"`. The second time it does nothing.
+---@param err? any
+---@return self
+function socket:destroy(err) end
+
+--- Ends our side, and destroys the socket when all is sent, without waiting for the peer's end.
+function socket:destroySoon() end
+
+--- Closes a TCP connection with a RST: the peer gets `ECONNRESET`. While connecting it waits for
+--- the connection. Raises `ERR_INVALID_HANDLE_TYPE` for a Unix socket.
+---@return self
+function socket:resetAndDestroy() end
+
+--- No more `"data"` until `resume()`. What arrives is buffered up to `readableHighWaterMark`; then
+--- the descriptor is not read, and TCP has the peer wait.
+---@return self
+function socket:pause() end
+
+--- Has `"data"` flow. Without a listener for it the data is thrown away.
+---@return self
+function socket:resume() end
+
+--- Whether `pause()` was the last word, or somebody listens to `"readable"`.
+---@return boolean
+function socket:isPaused() end
+
+--- Takes data out of the buffer, for those who listen to `"readable"`: `n` bytes, or the oldest
+--- chunk if `n` is left out; nil if there is not as much, unless the peer has ended, when it gives
+--- the rest. Raises `ERR_OUT_OF_RANGE` beyond 1 GiB.
+---@param n? integer
+---@return string?
+function socket:read(n) end
+
+--- Puts data back to the front of the buffer. Returns whether less than `readableHighWaterMark` is
+--- buffered.
+---@param chunk string
+---@param encoding? string
+---@return boolean
+function socket:unshift(chunk, encoding) end
+
+--- Sends all that arrives to `dest`, as fast as it takes it, and ends it at `"end"` (unless
+--- `{["end"] = false}`). `dest` is a socket, or any emitter with `write` and `finish` or `["end"]`.
+--- As in Node, a socket that is destroyed without its `"end"` leaves `dest` open.
+---@generic T
+---@param dest T
+---@param options? { ["end"]: boolean }
+---@return T dest
+function socket:pipe(dest, options) end
+
+--- Ends the pipe to `dest`, or all. After the last one the socket is paused.
+---@param dest? table|userdata
+---@return self
+function socket:unpipe(dest) end
+
+--- Holds back what is written until `uncork`, called as often.
+function socket:cork() end
+
+--- Undoes one `cork`; the last of them sends what was held back.
+function socket:uncork() end
+
+--- Has `"data"` and `read` give text in that [encoding](#encodings). A character that was cut in
+--- two waits for its rest. Raises `ERR_UNKNOWN_ENCODING`.
+---@param encoding? string (default "utf8")
+---@return self
+function socket:setEncoding(encoding) end
+
+--- The encoding of `write` where it names none. Raises `ERR_UNKNOWN_ENCODING`.
+---@param encoding string
+---@return self
+function socket:setDefaultEncoding(encoding) end
+
+--- Emits `"timeout"` after `msecs` milliseconds in which nothing was read, nor handed to the
+--- kernel; nothing is closed. 0 turns it off. The callback is added as a listener, called once;
+--- with 0 it is removed. The timer does not hold the loop. Raises `ERR_INVALID_ARG_TYPE`,
+--- `ERR_OUT_OF_RANGE`.
+---@param msecs number
+---@param callback? fun()
+---@return self
+function socket:setTimeout(msecs, callback) end
+
+--- `TCP_NODELAY` (tcp(7)): small writes leave at once, and do not wait for the acknowledgement of
+--- those before. Before there is a connection the wish is kept.
+---@param noDelay? boolean (default true)
+---@return self
+function socket:setNoDelay(noDelay) end
+
+--- TCP keep-alive (`SO_KEEPALIVE`, `TCP_KEEPIDLE`, `TCP_KEEPINTVL`, `TCP_KEEPCNT`; tcp(7)): probes
+--- from `initialDelay` ms of idleness on, every `interval` ms, `count` of them until the connection
+--- counts as lost. Times are cut to whole seconds; below one second the system's are left as they
+--- are. Before there is a connection the wish is kept.
+---
+--- Options: `net.KeepAliveOptions`.
+---@param enable? boolean (default false)
+---@param initialDelay? number (default 0)
+---@param interval? number (default 1000)
+---@param count? integer (default 10)
+---@return self
+---@overload fun(self: net.Socket, options: net.KeepAliveOptions): net.Socket
+function socket:setKeepAlive(enable, initialDelay, interval, count) end
+
+---@class net.KeepAliveOptions
+---@field enable? boolean (default false)
+---@field initialDelay? number (ms; default 0)
+---@field interval? number (ms; default 1000)
+---@field count? integer (probes; default 10)
+
+--- The IP type of service, 0..255 (`IP_TOS`, ip(7); `IPV6_TCLASS`, ipv6(7)). Before there is a
+--- connection the wish is kept. Raises `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, and a system
+--- error.
+---@param tos integer
+---@return self
+function socket:setTypeOfService(tos) end
+
+--- The wish before there is a connection, what the kernel has after. Raises a system error.
+---@return integer
+function socket:getTypeOfService() end
+
+--- The local end of a TCP connection; an empty table if there is none.
+---@return net.Address|{}
+function socket:address() end
+
+--- Has the open socket hold the loop; the default.
+---@return self
+function socket:ref() end
+
+--- Has `net.run` return although the socket is open.
+---@return self
+function socket:unref() end
+
+--- ## Block lists
+---
+--- Rules about IP addresses, an option of servers and sockets: who is blocked is closed right after
+--- it was accepted, or not connected to (`ERR_IP_BLOCKED`). Where an `address` is a string, `family` is `"ipv4"` (the default) or
+--- `"ipv6"`, in letters of either case; it may be a [SocketAddress](#netsocketaddress) instead. An
+--- IPv4 rule holds the `::ffff:` form too (RFC 4291, 2.5.5.2), and the other way round. The methods
+--- that take an address raise `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` (the family), and
+--- `ERR_INVALID_ADDRESS` for what is no address of that family; where a prefix is taken,
+--- `ERR_OUT_OF_RANGE`. Asking takes equally long however many rules there are.
+
+--- A new list, without rules.
+---@class net.BlockListClass
+---@overload fun(): net.BlockList
+--- The ranges that are not of the public Internet (private, loopback, link-local, unique local;
+--- RFC 1918, RFC 4193), as CIDRs for `blockList:addCIDRs`.
+---@field PRIVATE_RANGES string[] (read-only)
+local BlockList = {}
+net.BlockList = BlockList
+
+--- Whether a value is a block list.
+---@param value any
+---@return boolean
+function BlockList.isBlockList(value) end
+
+---@class net.BlockList
+--- The rules as texts: `"Address: IPv4 1.1.1.1"`, `"Subnet: IPv4 10.0.0.0/8"`,
+--- `"Range: IPv6 ::1-::9"`; in this order, of each kind the newest first. A new list each time.
+---@field rules string[] (read-only)
+--- How many rules there are.
+---@field size integer (read-only)
+local blockList = {}
+
+--- Blocks one address. It is one rule however often it is added.
+---@param address string|net.SocketAddress
+---@param family? string
+function blockList:addAddress(address, family) end
+
+--- Adds none if one of them is wrong.
+---@param addresses (string|net.SocketAddress)[]
+---@param family? string
+function blockList:addAddresses(addresses, family) end
+
+--- Both ends included. Raises `ERR_INVALID_ARG_VALUE`, too, if the end comes before the start.
+---@param start string|net.SocketAddress
+---@param last string|net.SocketAddress called "end" in messages
+---@param family? string
+function blockList:addRange(start, last, family) end
+
+--- `network` may be any address in it.
+---@param network string|net.SocketAddress
+---@param prefix integer (bits) 0..32, or 0..128 for IPv6
+---@param family? string
+function blockList:addSubnet(network, prefix, family) end
+
+--- A subnet as in `"10.0.0.0/8"` (RFC 4632); what has a `:` is IPv6. Raises
+--- `ERR_INVALID_ARG_VALUE`, too, for what is no CIDR.
+---@param cidr string
+function blockList:addCIDR(cidr) end
+
+--- If one of them is no CIDR, none is added; if only its address or prefix is wrong, those before
+--- it are.
+---@param cidrs string[]
+function blockList:addCIDRs(cidrs) end
+
+--- Removing takes back the newest rule that was added just so; where there is none, nothing
+--- happens.
+---@param address string|net.SocketAddress
+---@param family? string
+function blockList:removeAddress(address, family) end
+
+--- As `blockList:removeAddress`, for a range.
+---@param start string|net.SocketAddress
+---@param last string|net.SocketAddress called "end" in messages
+---@param family? string
+function blockList:removeRange(start, last, family) end
+
+--- As `blockList:removeAddress`, for a subnet: `10.0.0.0/8` is not `10.0.0.1/8`.
+---@param network string|net.SocketAddress
+---@param prefix integer (bits)
+---@param family? string
+function blockList:removeSubnet(network, prefix, family) end
+
+--- As `blockList:removeSubnet`.
+---@param cidr string
+function blockList:removeCIDR(cidr) end
+
+--- Whether a rule holds the address; false for what is no address.
+---@param address string|net.SocketAddress
+---@param family? string
+---@return boolean
+function blockList:check(address, family) end
+
+--- Removes all rules.
+function blockList:clear() end
+
+--- The rules as texts, as in `blockList.rules`.
+---@return string[]
+function blockList:toJSON() end
+
+--- Adds rules from such a list, or from one written as JSON. Texts that are no rule are passed
+--- over. Raises `ERR_INVALID_ARG_TYPE`, and a `SyntaxError` for what is no JSON.
+---@param data string[]|string
+function blockList:fromJSON(data) end
+
+--- ## Socket addresses
+---
+--- An IP address and a port, as a value that does not change. Two with the same contents are two
+--- objects: compare their fields.
+
+--- A new address.
+---
+--- Options: `net.SocketAddressOptions`.
+---
+--- Raises `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_SOCKET_BAD_PORT`,
+--- `ERR_OUT_OF_RANGE`, `ERR_INVALID_ADDRESS`.
+---@class net.SocketAddressClass
+---@overload fun(options?: net.SocketAddressOptions): net.SocketAddress
+local SocketAddress = {}
+net.SocketAddress = SocketAddress
+
+---@class net.SocketAddressOptions
+--- `::` if another family is given
+---@field address? string (default 127.0.0.1)
+--- or `"ipv6"`, in letters of either case
+---@field family? string (default "ipv4")
+---@field port? integer|string (0..65535; default 0)
+--- of IPv6 alone; RFC 6437
+---@field flowlabel? integer (0..0xFFFFF; default 0)
+
+--- From `"1.2.3.4"`, `"1.2.3.4:80"`, `"[::1]"`, `"[::1]:443"`. Names are not looked up. Raises
+--- `ERR_INVALID_ARG_TYPE`.
+---
+--- The text is read as a URL behind `http://`, so that much else passes: `"0x7f.1"` is 127.0.0.1,
+--- and user, password and path are skipped.
+---@param input string
+---@return net.SocketAddress?
+function SocketAddress.parse(input) end
+
+--- Whether a value is a socket address.
+---@param value any
+---@return boolean
+function SocketAddress.isSocketAddress(value) end
+
+---@class net.SocketAddress
+--- Normalised: `fe80::1` for `FE80:0::1`. Without a zone.
+---@field address string (read-only)
+---@field family "ipv4"|"ipv6" (read-only)
+---@field port integer (read-only)
+--- 0 for IPv4.
+---@field flowlabel integer (read-only)
+local socketAddress = {}
+
+--- The fields as a plain table.
+---@return {address: string, port: integer, family: string, flowlabel: integer}
+function socketAddress:toJSON() end
+
+--- ## Bound sockets
+---
+--- A port, or the path of a Unix socket, that is taken already, and that nobody listens on yet: for
+--- a server that shall listen later, or a socket that shall connect from there. Adopted, it is the
+--- server's or the socket's, which closes it with itself, and can do nothing any more.
+---
+--- ```lua
+--- local bound = net.BoundSocket({ port = 80 })      -- while still root, say
+--- net.createServer(handler):listen(bound)           -- listens at once
+--- net.connect({ handle = net.BoundSocket({ host = "10.0.0.1" }), port = 80, host = "10.0.0.2" })
+--- ```
+
+--- Binds at once. A variable declared `<close>` closes it at the end of the block, unless it was
+--- adopted; so does the collector.
+---
+--- Options: `net.BoundSocketOptions`.
+---
+--- Raises `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_SOCKET_BAD_PORT`, and what bind(2)
+--- says: `bind EADDRINUSE 127.0.0.1:80`, `EACCES`, `EADDRNOTAVAIL`. That somebody listens on the
+--- port is found; that somebody else is bound to it, only when both listen.
+---@class net.BoundSocketClass
+---@overload fun(options?: net.BoundSocketOptions): net.BoundSocket
+local BoundSocket = {}
+net.BoundSocket = BoundSocket
+
+---@class net.BoundSocketOptions
+--- 0: any free one
+---@field port? integer|string (0..65535; default 0)
+--- an IP address, no name
+---@field host? string (default "0.0.0.0", or "::" with ipv6Only)
+--- an IPv6 address takes no IPv4 connections
+---@field ipv6Only? boolean (default false)
+--- `SO_REUSEPORT`: several may bind to the port
+---@field reusePort? boolean (default false)
+--- of a Unix socket, whose file is made; without any of the others
+---@field path? string
+
+---@class net.BoundSocket
+--- Whether it has a path. Answers also after it was adopted.
+---@field isPipe boolean (read-only)
+local boundSocket = {}
+
+--- Where it is bound: a table, or the path. Raises `ERR_SOCKET_HANDLE_ADOPTED` when it was adopted
+--- or closed, as do the others.
+---@return net.Address|string
+function boundSocket:address() end
+
+--- The descriptor, which stays its own.
+---@return integer
+function boundSocket:fd() end
+
+--- Gives port or path back; the file of a Unix socket is removed.
+function boundSocket:close() end
+--- ## Emitters
+---
+--- Servers, sockets, `net.process` and signals emit events; so can objects of your own. Listeners
+--- are called in the order in which they were added, with the event's arguments alone: the object
+--- itself is not passed. A listener that raises ends the emit, and its error comes out of
+--- `net.run`.
+
+---@class net.EventEmitter
+--- A listener is about to be added.
+---@field on fun(self: net.EventEmitter, event: "newListener", listener: fun(event: any, listener: function)): net.EventEmitter
+--- A listener was removed.
+---@field on fun(self: net.EventEmitter, event: "removeListener", listener: fun(event: any, listener: function)): net.EventEmitter
+local emitter = {}
+
+--- Adds a listener. Raises `ERR_INVALID_ARG_TYPE`.
+---@param event any
+---@param listener function
+---@return self
+function emitter:on(event, listener) end
+
+--- The same as `emitter:on`.
+emitter.addListener = emitter.on
+
+--- The listener is removed before it is called.
+---@param event any
+---@param listener function
+---@return self
+function emitter:once(event, listener) end
+
+--- Adds it before the others.
+---@param event any
+---@param listener function
+---@return self
+function emitter:prependListener(event, listener) end
+
+--- Adds it before the others; it is removed before it is called.
+---@param event any
+---@param listener function
+---@return self
+function emitter:prependOnceListener(event, listener) end
+
+--- Removes a listener; of several equal ones, the newest.
+---@param event any
+---@param listener function
+---@return self
+function emitter:off(event, listener) end
+
+--- The same as `emitter:off`.
+emitter.removeListener = emitter.off
+
+--- Removes the listeners of an event, or of all.
+---@param event? any
+---@return self
+function emitter:removeAllListeners(event) end
+
+--- Calls the listeners; returns whether there were any. `"error"` without a listener is raised: an
+--- error value as it is, anything else inside an `ERR_UNHANDLED_ERROR`.
+---@param event any
+---@param ... any
+---@return boolean
+function emitter:emit(event, ...) end
+
+--- The listeners of an event; a new list.
+---@param event any
+---@return function[]
+function emitter:listeners(event) end
+
+--- As `emitter:listeners`, but those added by `once` are callable tables with a field `listener`.
+---@param event any
+---@return (function|table)[]
+function emitter:rawListeners(event) end
+
+--- How many there are, or how often one of them is there.
+---@param event any
+---@param listener? function
+---@return integer
+function emitter:listenerCount(event, listener) end
+
+--- The events that have listeners.
+---@return any[]
+function emitter:eventNames() end
+
+--- From one listener more than that a `MaxListenersExceededWarning` is due, once for an event; 0:
+--- never. Raises `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
+---@param n number
+---@return self
+function emitter:setMaxListeners(n) end
+
+--- 10, unless it was set.
+---@return number
+function emitter:getMaxListeners() end
+
+---@class net.events
+--- Also `net.events.EventEmitter.defaultMaxListeners`; 10, and may be set.
+---@field defaultMaxListeners number
+local events = {}
+net.events = events
+
+--- A new emitter, which may have any fields. The option `captureRejections` is taken, and means
+--- nothing.
+---@class net.EventEmitterClass
+---@overload fun(options?: table): net.EventEmitter
+--- Also `net.events.defaultMaxListeners`; 10, and may be set.
+---@field defaultMaxListeners number
+--- The methods that every emitter has.
+---@field prototype table
+local EventEmitter = {}
+events.EventEmitter = EventEmitter
+
+--- Makes a class of emitters: a table to put methods into, which is the metatable of its objects.
+---
+--- ```lua
+--- local Door = net.events.EventEmitter.extend()
+--- function Door:open() self:emit("open") end
+--- local front = setmetatable({}, Door)
+--- ```
+---@param class? table
+---@return table class
+function EventEmitter.extend(class) end
+
+--- Listeners of this event are called before those of `"error"`, and do not count as handling it.
+---@type any
+events.errorMonitor = nil
+
+--- In a coroutine: waits for the event, and returns its arguments as a table with their number in
+--- `n`; or nil and the error, if `"error"` came first or the signal was aborted. Raises outside of
+--- a coroutine.
+---@param source net.EventEmitter
+---@param event any
+---@param options? {signal: net.AbortSignal}
+---@return table? args
+---@return any err
+function events.once(source, event, options) end
+
+--- In a coroutine: `for args in net.events.on(server, "connection") do … end`. An `"error"`, and
+--- the abort of the signal, is raised, after what came before.
+---
+--- Options: `net.EventsOnOptions`.
+---@param source net.EventEmitter
+---@param event any
+---@param options? net.EventsOnOptions
+---@return fun(): table? iterator
+---@return nil
+---@return nil
+---@return table closing
+function events.on(source, event, options) end
+
+---@class net.EventsOnOptions
+--- ends the loop
+---@field signal? net.AbortSignal (default none)
+--- events that end the loop
+---@field close? any[] (default none)
+--- beyond as many waiting events the emitter is paused
+---@field highWaterMark? integer (events; default 2^53 - 1)
+--- below as many it is resumed
+---@field lowWaterMark? integer (events; default 1)
+
+--- As the method of that name.
+---@param source net.EventEmitter
+---@param event any
+---@return integer
+function events.listenerCount(source, event) end
+
+--- As the method `listeners`.
+---@param source net.EventEmitter
+---@param event any
+---@return function[]
+function events.getEventListeners(source, event) end
+
+--- As the method of that name.
+---@param source net.EventEmitter
+---@return number
+function events.getMaxListeners(source) end
+
+--- Of each emitter, or the default if none is given.
+---@param n? number (default 10)
+---@param ... net.EventEmitter
+function events.setMaxListeners(n, ...) end
+
+--- ## net.timers
+---
+--- `require("net.timers")`, or `net.timers`.
+
+---@class net.timers
+local timers = {}
+net.timers = timers
+
+--- Calls `fn(...)` once, after `ms` milliseconds, at least 1; never early. Raises
+--- `ERR_INVALID_ARG_TYPE`.
+---@param fn function
+---@param ms? number (default 1)
+---@param ... any
+---@return net.Timeout
+function timers.setTimeout(fn, ms, ...) end
+
+--- Calls `fn(...)` every `ms` milliseconds.
+---@param fn function
+---@param ms? number (default 1)
+---@param ... any
+---@return net.Timeout
+function timers.setInterval(fn, ms, ...) end
+
+--- Calls `fn(...)` in this turn of the loop, after I/O.
+---@param fn function
+---@param ... any
+---@return net.Immediate
+function timers.setImmediate(fn, ...) end
+
+--- What is no timer is ignored, here and below.
+---@param timeout any
+function timers.clearTimeout(timeout) end
+
+--- The same function as `timers.clearTimeout`.
+---@param timeout any
+function timers.clearInterval(timeout) end
+
+--- An immediate that is cleared is not called.
+---@param immediate any
+function timers.clearImmediate(immediate) end
+
+---@class net.Timeout
+local timeout = {}
+
+--- Has the timer hold the loop; the default.
+---@return self
+function timeout:ref() end
+
+--- Has `net.run` return although the timer runs.
+---@return self
+function timeout:unref() end
+
+--- Whether it holds the loop.
+---@return boolean
+function timeout:hasRef() end
+
+--- Starts it anew.
+---@return self
+function timeout:refresh() end
+
+--- As `timers.clearTimeout`. `local t <close> = timers.setTimeout(…)` clears it at the end of the
+--- block.
+---@return self
+function timeout:close() end
+
+---@class net.Immediate
+local immediate = {}
+
+--- Has the immediate hold the loop; the default.
+---@return self
+function immediate:ref() end
+
+--- Has `net.run` return although the immediate is due.
+---@return self
+function immediate:unref() end
+
+--- Whether it holds the loop.
+---@return boolean
+function immediate:hasRef() end
+
+--- ## net.process
+---
+--- `require("net.process")`, or `net.process`: an [emitter](#emitters) with functions.
+
+---@class net.process: net.EventEmitter
+--- What `process.exit` and `luanet` exit with; 0 if nil.
+---@field exitCode? integer
+---@field pid integer (read-only)
+--- True: warnings are not printed. Set by the environment's `NET_NO_WARNINGS`.
+---@field noWarnings boolean
+---@field on fun(self: net.process, event: any, listener: function): net.process
+--- A signal, of whatever name (signal(7)). While it has listeners the default does not happen;
+--- after the last was removed it does again. Listeners do not hold the loop.
+---@field on fun(self: net.process, event: "SIGINT", listener: fun(name: string, number: integer)): net.process
+--- An error that nobody took; with a listener it does not come out of `net.run`.
+---@field on fun(self: net.process, event: "uncaughtException", listener: fun(err: any, origin: string)): net.process
+--- The same error before that; listening does not handle it.
+---@field on fun(self: net.process, event: "uncaughtExceptionMonitor", listener: fun(err: any, origin: string)): net.process
+--- See `process.emitWarning`.
+---@field on fun(self: net.process, event: "warning", listener: fun(warning: net.Error)): net.process
+--- Under `luanet`: nothing holds the loop any more.
+---@field on fun(self: net.process, event: "beforeExit", listener: fun(code: integer)): net.process
+--- From `process.exit`, and at the end of `luanet`.
+---@field on fun(self: net.process, event: "exit", listener: fun(code: integer)): net.process
+local process = {}
+net.process = process
+
+--- Calls `fn(...)` when the current callback is over, before anything else. Raises
+--- `ERR_INVALID_ARG_TYPE`.
+---@param fn function
+---@param ... any
+function process.nextTick(fn, ...) end
+
+--- Sends a signal, kill(2); 0 sends none, and only looks whether the process is there. Raises
+--- `ERR_UNKNOWN_SIGNAL`, `ERR_INVALID_ARG_TYPE`, and `kill ESRCH` and the like.
+---@param pid integer
+---@param signal? string|integer (default "SIGTERM")
+---@return true
+function process.kill(pid, signal) end
+
+--- Emits `"exit"`, flushes what was written to sockets as far as the kernel takes it, and ends the
+--- process. Nothing else is closed.
+---@param code? integer
+function process.exit(code) end
+
+--- For launchers, after `net.run` has returned: emits `"beforeExit"` as long as that finds new
+--- work, then `"exit"`; returns the exit code. With a code, as after an uncaught error, there is
+--- no `"beforeExit"`.
+---@param code? integer
+---@return integer
+function process.finish(code) end
+
+--- On a tick: a line on stderr, and `"warning"`. Raises `ERR_INVALID_ARG_TYPE`.
+---@param warning string|net.Error
+---@param type? string
+---@param code? string
+---@overload fun(warning: string, options: {type: string, code: string, detail: string})
+function process.emitWarning(warning, type, code) end
+
+--- ## net.dns
+---
+--- `require("net.dns")`, or `net.dns`.
+
+---@class net.dns
+local dns = {}
+net.dns = dns
+
+--- Looks a name up as the system does (getaddrinfo(3)), on a thread. The callback gets
+--- `(nil, address, family)`, with the option `all` `(nil, {{address =, family =}, …})`, or an
+--- error: `getaddrinfo ENOTFOUND name`, `getaddrinfo EAI_AGAIN name`. It is never called before
+--- this returns. `request:cancel()`: it is not called at all. An IP address is its own answer,
+--- whatever `family` says.
+---
+--- Options: `net.LookupOptions`.
+---
+--- Raises `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`.
+---@param hostname string
+---@param options net.LookupOptions
+---@param callback fun(err?: net.Error, address?: string|net.LookupAddress[], family?: 4|6)
+---@return net.LookupRequest request
+---@overload fun(hostname: string, family: 0|4|6, callback: fun(err?: net.Error, address?: string, family?: 4|6)): net.LookupRequest
+---@overload fun(hostname: string, callback: fun(err?: net.Error, address?: string, family?: 4|6)): net.LookupRequest
+function dns.lookup(hostname, options, callback) end
+
+---@class net.LookupOptions
+--- addresses of that family only
+---@field family? 0|4|6|"IPv4"|"IPv6" (default 0)
+--- sum of `dns.ADDRCONFIG`, `dns.V4MAPPED`, `dns.ALL`
+---@field hints? integer (default 0)
+--- a list of all addresses
+---@field all? boolean (default false)
+--- of the addresses; see `dns.setDefaultResultOrder`
+---@field order? "verbatim"|"ipv4first"|"ipv6first" (default "verbatim")
+--- deprecated: false is `"ipv4first"`
+---@field verbatim? boolean (default true)
+
+---@class net.LookupAddress
+---@field address string
+---@field family 4|6
+
+---@class net.LookupRequest
+local request = {}
+
+--- The callback is not called. Later than that it does nothing.
+function request:cancel() end
+
+--- The same as `request:cancel`.
+request.close = request.cancel
+
+--- The order of addresses where a look-up is not told; `"verbatim"`, as the system gave them,
+--- unless it was set.
+---@return "verbatim"|"ipv4first"|"ipv6first"
+function dns.getDefaultResultOrder() end
+
+--- Sets that order. Raises `ERR_INVALID_ARG_VALUE`.
+---@param order "verbatim"|"ipv4first"|"ipv6first"
+function dns.setDefaultResultOrder(order) end
+
+--- Hint: only families of which this machine has an address.
+---@type integer
+dns.ADDRCONFIG = 32
+
+--- Hint: with family 6, IPv4 addresses as `::ffff:a.b.c.d` if there are no others.
+---@type integer
+dns.V4MAPPED = 8
+
+--- Hint: with `V4MAPPED`, both.
+---@type integer
+dns.ALL = 16
+
+--- ## net.abort
+---
+--- `require("net.abort")`, or `net.abort`.
+
+---@class net.abort
+local abort = {}
+net.abort = abort
+
+--- A controller, which has a signal to be handed out, and which aborts it.
+---@class net.AbortControllerClass
+---@overload fun(): net.AbortController
+local AbortController = {}
+abort.AbortController = AbortController
+
+---@class net.AbortController
+---@field signal net.AbortSignal
+local controller = {}
+
+--- Aborts the signal, once; the reason is an `AbortError` if left out.
+---@param reason? any
+function controller:abort(reason) end
+
+--- What makes signals besides controllers. Called, it raises `ERR_ILLEGAL_CONSTRUCTOR`.
+---@class net.AbortSignalClass
+local AbortSignal = {}
+abort.AbortSignal = AbortSignal
+
+--- A signal that is aborted already.
+---@param reason? any
+---@return net.AbortSignal
+function AbortSignal.abort(reason) end
+
+--- Aborts after `ms` milliseconds, with a `TimeoutError`. Does not hold the loop.
+---@param ms integer
+---@return net.AbortSignal
+function AbortSignal.timeout(ms) end
+
+--- Aborts with the first of them, and with its reason.
+---@param signals net.AbortSignal[]
+---@return net.AbortSignal
+function AbortSignal.any(signals) end
+
+---@class net.AbortSignal: net.EventEmitter
+---@field aborted boolean
+---@field reason any
+--- Called as a listener of `"abort"` would be.
+---@field onabort? fun(event: net.AbortEvent)
+---@field on fun(self: net.AbortSignal, event: any, listener: function): net.AbortSignal
+--- Comes at most once, inside of `controller:abort()`.
+---@field on fun(self: net.AbortSignal, event: "abort", listener: fun(event: net.AbortEvent)): net.AbortSignal
+local signal = {}
+
+---@class net.AbortEvent
+---@field type "abort"
+---@field target net.AbortSignal
+
+--- A signal is an emitter, too: `signal:on("abort", …)`.
+---@param kind "abort"
+---@param listener fun(event: net.AbortEvent)
+---@param options? {once: boolean}
+function signal:addEventListener(kind, listener, options) end
+
+--- Removes what `signal:addEventListener` or `on` has added.
+---@param kind "abort"
+---@param listener function
+function signal:removeEventListener(kind, listener) end
+
+--- Raises the reason, if it is aborted.
+function signal:throwIfAborted() end
+
+--- ## Errors
+---
+--- An error is a table; `tostring(err)` reads as Node's:
+--- `Error: connect ECONNREFUSED 127.0.0.1:80`,
+--- `TypeError [ERR_INVALID_ARG_TYPE]: The "port" argument must be …`. Compare `err.code`, not
+--- texts.
+---
+--- Fields: `net.Error`.
+
+---@class net.Error
+--- all: `"Error"`, `"TypeError"`, `"RangeError"`, `"AbortError"`, `"AggregateError"`
+---@field name string
+--- all
+---@field message string
+--- nearly all: `"ECONNREFUSED"`, `"ERR_INVALID_ARG_TYPE"`, …; a number in the `reason` of a signal,
+--- as in Node
+---@field code? string|integer
+--- system errors; errno(3)
+---@field errno? integer (negative)
+--- system errors: `"connect"`, `"read"`, `"write"`, `"listen"`, `"bind"`, `"accept"`,
+--- `"shutdown"`, `"getaddrinfo"`, …
+---@field syscall? string
+--- failed `connect` and `listen`
+---@field address? string
+--- failed `connect` and `listen`; -1 for a path that could not be listened on
+---@field port? integer
+--- failed `connect` from a given address and port
+---@field localAddress? string
+--- the same
+---@field localPort? integer
+--- failed look-ups
+---@field hostname? string
+--- `ERR_INVALID_ADDRESS_FAMILY`
+---@field host? string
+--- `AggregateError`: one for each address that was tried
+---@field errors? net.Error[]
+--- `AbortError`: the signal's reason
+---@field cause? any
+--- `ERR_UNHANDLED_ERROR`: the value that was emitted
+---@field context? any
+--- those that were raised: the text and the traceback
+---@field stack? string
+--- warnings that were given one, see `process.emitWarning`
+---@field detail? string
+--- `MaxListenersExceededWarning`
+---@field emitter? table|userdata
+--- the same: the event
+---@field type? any
+--- the same: of listeners
+---@field count? integer
+
+--- ## Encodings
+---
+--- For `setEncoding`, `write`, `finish`, `unshift`: `utf8` (also `utf-8`), `utf16le` (`utf-16le`,
+--- `ucs2`, `ucs-2`), `latin1` (`binary`), `ascii`, `hex`, `base64`, `base64url` (RFC 4648); in
+--- letters of either case. Reading, bytes become UTF-8 text: the characters of `utf8`, `utf16le`,
+--- `latin1`, `ascii`, or the digits of `hex`, `base64`, `base64url`. Writing, it is the other way
+--- round. Bytes that are no UTF-8 become U+FFFD. Without `setEncoding`, and writing without an
+--- encoding, strings are bytes, and nothing is changed.
+
+--- ## The launcher
+---
+--- ```sh
+--- luanet script.lua [argument…]     # or: luanet -e CODE, luanet - (from standard input)
+--- ```
+---
+--- Runs a script and then the loop, so that the script needs no `net.run()`. Exits with 0, with
+--- `process.exitCode`, or, after an error that nobody took, with 1 and the traceback on stderr.
+
+do error('net.meta is for editors; require("net")') end
+return net
