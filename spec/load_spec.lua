@@ -64,7 +64,6 @@ end
 
 local function run(program, ...)
   local output, code = start(program, nil, ...):finish()
-  if os.getenv("SHOWME") then io.stderr:write(output) end
   assert.equal(0, code, output)
   return output
 end
@@ -164,7 +163,6 @@ describe("under load #slow", function()
     ]], prefix, port, wanted)
     client:expect("^open " .. wanted .. "$")
     local held = server:expect("^held " .. wanted .. ": .*")
-  if os.getenv("SHOWME") then io.stderr:write(held,"\n") end
     client:expect("^answered " .. wanted .. "$")
     server:expect("^closed " .. wanted .. "$")
     for _, child in ipairs({ client, server }) do
@@ -173,9 +171,9 @@ describe("under load #slow", function()
       assert.equal(0, code)
     end
     -- Two closures, their upvalue and the socket: what this program itself wants.
-    assert.is_true(number_in(held, "(%d+) bytes of Lua") < 2048, held)
+    assert.is_true(number_in(held, "(%d+) bytes of Lua") < 1024, held)
     if not SANITIZED then
-      assert.is_true(number_in(held, "(%d+) resident") < 4096, held)
+      assert.is_true(number_in(held, "(%d+) resident") < 2048, held)
     end
   end)
 

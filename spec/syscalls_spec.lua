@@ -1,0 +1,421 @@
+--- What the library asks of the system, as strace(1) sees it: one read and one
+--- write for a message and nothing besides, one sendmsg for all that a listener
+--- writes, and options that are set when they change.
+
+local process = require("spec.support.process")
+
+-- strace and LeakSanitizer cannot both trace a process.
+local ENV = "env ASAN_OPTIONS=detect_leaks=0 "
+
+local function can_trace()
+  local _, code = process.run("command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null")
+  return code == 0
+end
+
+local started = {}
+
+local function script_of(program)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "w"))
+  file:write('local net, timers = require("net"), require("net.timers")\n', program)
+  file:close()
+  return path
+end
+
+--- A traced program. What it prints is read as of any process; `calls` then has
+--- the system calls it made between its lines "begin" and "end".
+local Traced = {}
+Traced.__index = Traced
+
+local function trace(program, ...)
+  local self = setmetatable({ script = script_of(program), log = os.tmpname() }, Traced)
+  self.child = process.spawn(ENV .. ("strace -f -qq -s 64 -o %s %s"):format(self.log,
+    process.lua(self.script, ...)))
+  started[#started + 1] = self
+  return self
+end
+
+--- The calls as {name, arguments, result}, of the thread that runs Lua.
+function Traced:calls()
+  local rest, code = self.child:finish()
+  assert.equal(0, code, rest)
+  local calls, main, is_on = {}, nil, false
+  for line in io.lines(self.log) do
+    local pid, name, args, result = line:match("^(%d+)%s+([%w_]+)(%b())%s*=%s*(%-?%w+)")
+    main = main or pid
+    if name == "write" and args:find('"begin\\n"', 1, true) then
+      is_on, calls = true, {}
+    elseif name == "write" and args:find('"end\\n"', 1, true) then
+      is_on = false
+    elseif name and pid == main and is_on then
+      calls[#calls + 1] = { name = name, args = args, result = tonumber(result), line = line }
+    end
+  end
+  return calls
+end
+
+--- How many calls bear one of the names, and have the text in their arguments.
+local function count(calls, names, text)
+  local n = 0
+  for _, call in ipairs(calls) do
+    if names:find(" " .. call.name .. " ", 1, true)
+      and (not text or call.args:find(text, 1, true)) then
+      n = n + 1
+    end
+  end
+  return n
+end
+
+local READS = " read readv recv recvfrom recvmsg "
+local WRITES = " write writev send sendto sendmsg "
+
+local function lines(calls)
+  local list = {}
+  for i, call in ipairs(calls) do list[i] = call.line end
+  return table.concat(list, "\n")
+end
+
+--- A client in a process that nobody traces: `connections` of it say `messages`
+--- each, one after the answer to the other.
+local CLIENT = [[
+  local port, connections, messages = tonumber(arg[1]), tonumber(arg[2]), tonumber(arg[3])
+  for _ = 1, connections do
+    local socket, left = net.connect(port, "127.0.0.1"), messages
+    socket:on("data", function()
+      left = left - 1
+      if left == 0 then
+        socket:finish()
+      else
+        socket:write("message")
+      end
+    end)
+    socket:write("message")
+  end
+  net.run()
+]]
+
+local function run_client(...)
+  local path = script_of(CLIENT)
+  local output, code = process.run(process.lua(path, ...))
+  os.remove(path)
+  assert.equal(0, code, output)
+end
+
+-- Prints "port", then "begin" once all clients are connected and "end" when the
+-- last has gone.
+local SERVER = [[
+  local connections = tonumber(arg[1])
+  local function say(line) io.stdout:write(line, "\n") io.stdout:flush() end
+  local came, gone = 0, 0
+  local server
+  server = net.createServer(function(socket)
+    came = came + 1
+    serve(socket)
+    socket:on("end", function()
+      gone = gone + 1
+      if gone == connections then
+        server:close()
+      end
+    end)
+  end)
+  server:listen(0, "127.0.0.1", function()
+    say("port " .. server:address().port)
+    say("begin")
+  end)
+  net.run()
+  say("end")
+]]
+
+local function traced_server(serve, connections, messages)
+  local server = trace("function serve(socket)\n" .. serve .. "\nend\n" .. SERVER, connections)
+  local port = server.child:expect("^port (%d+)")
+  run_client(port, connections, messages)
+  server.child:expect("^end")
+  return server:calls()
+end
+
+local ECHO = 'socket:on("data", function(chunk) socket:write(chunk) end)'
+
+--- Runs a program that talks to itself between "begin" and "end".
+local function traced(program)
+  local self = trace([[
+    local function say(line) io.stdout:write(line, "\n") io.stdout:flush() end
+  ]] .. program .. "\nnet.run()")
+  return self:calls()
+end
+
+-- Two ends of one connection; `ready` then runs, and says "begin" and "end".
+local PAIR = [[
+  local server = net.createServer()
+  local peer
+  server:on("connection", function(s)
+    peer = s
+    peer:on("error", function() end)
+    server:close()
+  end)
+  local function pair(options, ready)
+    server:listen(0, "127.0.0.1", function()
+      options.port, options.host = server:address().port, "127.0.0.1"
+      local socket = net.connect(options)
+      socket:on("ready", function()
+        timers.setTimeout(ready, 20, socket)
+      end)
+    end)
+  end
+]]
+
+describe("strace sees of", function()
+  local traces = can_trace()
+
+  local function it_traces(name, fn)
+    it(name, function()
+      if not traces then
+        pending("strace(1) is not here, or may not trace")
+        return
+      end
+      fn()
+    end)
+  end
+
+  after_each(function()
+    for _, s in ipairs(started) do
+      s.child:kill()
+      os.remove(s.script)
+      os.remove(s.log)
+    end
+    started = {}
+  end)
+
+  it_traces("an echo server one read and one write for a message, and no epoll_ctl", function()
+    local connections, messages = 1, 1000
+    local calls = traced_server(ECHO, connections, messages)
+    local total = connections * messages
+    assert.equal(total + connections, count(calls, READS), "reads: one a message, one for the end")
+    assert.equal(total, count(calls, WRITES), "writes")
+    assert.is_true(count(calls, " epoll_ctl ") <= 4 * connections + 4, "epoll_ctl")
+    assert.is_true(count(calls, " epoll_wait epoll_pwait epoll_pwait2 ") <= total + 20, "waits")
+    local rest = #calls - 2 * total - count(calls, " epoll_wait epoll_pwait epoll_pwait2 ")
+    assert.is_true(rest < 60, "other calls: " .. rest)
+  end)
+
+  it_traces("an echo server under many connections the same, and fewer waits", function()
+    local connections, messages = 50, 100
+    local calls = traced_server(ECHO, connections, messages)
+    local total = connections * messages
+    assert.equal(total + connections, count(calls, READS))
+    assert.equal(total, count(calls, WRITES))
+    assert.is_true(count(calls, " epoll_ctl ") <= 4 * connections + 4)
+    assert.is_true(count(calls, " epoll_wait epoll_pwait epoll_pwait2 ") < total)
+    assert.is_true(count(calls, " brk mmap munmap ") < 200)
+  end)
+
+  it_traces("four small writes in a listener one sendmsg", function()
+    local messages = 100
+    local calls = traced_server([[
+      socket:on("data", function()
+        socket:write("HTTP/1.1 200 OK\r\n")
+        socket:write("Content-Length: 5\r\n")
+        socket:write("\r\n")
+        socket:write("hello")
+      end)
+    ]], 1, messages)
+    assert.equal(messages, count(calls, WRITES))
+    assert.is_true(count(calls, WRITES, "hello") == messages, lines(calls))
+  end)
+
+  it_traces("writes with callbacks one sendmsg as well", function()
+    local messages = 100
+    local calls = traced_server([[
+      socket:on("data", function()
+        for i = 1, 4 do
+          socket:write("piece " .. i, function() end)
+        end
+      end)
+    ]], 1, messages)
+    assert.equal(messages, count(calls, WRITES))
+  end)
+
+  it_traces("writes on a tick after those in a listener one sendmsg as well", function()
+    local messages = 100
+    local calls = traced_server([[
+      socket:on("data", function()
+        socket:write("now ")
+        require("net.process").nextTick(function() socket:write("and on a tick") end)
+      end)
+    ]], 1, messages)
+    assert.equal(messages, count(calls, WRITES))
+  end)
+
+  it_traces("corked writes one sendmsg", function()
+    local messages = 100
+    local calls = traced_server([[
+      socket:on("data", function()
+        socket:cork()
+        for i = 1, 10 do socket:write("piece " .. i) end
+        socket:uncork()
+      end)
+    ]], 1, messages)
+    assert.equal(messages, count(calls, WRITES))
+  end)
+
+  it_traces("finish(data) one write and one shutdown", function()
+    local calls = traced_server([[
+      socket:on("data", function(chunk) socket:write("head ") socket:finish(chunk) end)
+    ]], 1, 1)
+    assert.equal(1, count(calls, WRITES), lines(calls))
+    assert.equal(1, count(calls, " shutdown "))
+    assert.equal(1, count(calls, " close ") - 1, "closes: the connection and the server")
+  end)
+
+  it_traces("an accepted connection one accept, one epoll_ctl, and no fcntl", function()
+    local connections = 50
+    local calls = traced_server(ECHO, connections, 1)
+    assert.is_true(count(calls, " accept4 ") <= 2 * connections + 5)
+    assert.equal(0, count(calls, " fcntl ioctl setsockopt getsockname getpeername "), lines(calls))
+    assert.is_true(count(calls, " epoll_ctl ") <= 2 * connections + 4)
+  end)
+
+  it_traces("a write that the kernel refuses: it is polled only then", function()
+    local calls = traced(PAIR .. [[
+      pair({}, function(socket)
+        peer:pause()
+        say("begin")
+        socket:write("fits")
+        timers.setTimeout(function()
+          say("end")
+          os.exit(0)
+        end, 20)
+      end)
+    ]])
+    assert.equal(0, count(calls, " epoll_ctl ", "EPOLLOUT"), lines(calls))
+    calls = traced(PAIR .. [[
+      pair({}, function(socket)
+        say("begin")
+        socket:write(("x"):rep(32 << 20))
+        timers.setTimeout(function()
+          say("end")
+          os.exit(0)
+        end, 20)
+      end)
+    ]])
+    assert.equal(1, count(calls, " epoll_ctl ", "EPOLLOUT"), lines(calls))
+  end)
+
+  it_traces("a paused socket with a full buffer no reads", function()
+    local calls = traced(PAIR .. [[
+      pair({ highWaterMark = 1024 }, function(socket)
+        peer:write(("x"):rep(4096))
+        timers.setTimeout(function()
+          say("begin")
+          peer:write(("x"):rep(4096))
+          timers.setTimeout(function()
+            say("end")
+            assert(socket.readableLength >= 1024)
+            os.exit(0)
+          end, 20)
+        end, 20)
+      end)
+    ]])
+    assert.equal(0, count(calls, READS), lines(calls))
+  end)
+
+  it_traces("an idle timeout no call for each message", function()
+    local messages = 500
+    local calls = traced_server("socket:setTimeout(60000)\n" .. ECHO, 1, messages)
+    assert.is_true(#calls < 3 * messages + 100, "calls: " .. #calls)
+  end)
+
+  --- The setsockopt calls of a program that is about `socket`.
+  local function options_set(program, options)
+    local calls = traced(PAIR .. ([[
+      pair({ %s }, function(socket)
+        say("begin")
+        %s
+        say("end")
+        os.exit(0)
+      end)
+    ]]):format(options or "", program))
+    local list = {}
+    for _, call in ipairs(calls) do
+      if call.name == "setsockopt" then
+        list[#list + 1] = call.args:match("%d+, (.*), 4%)"):gsub("[%[%]]", "")
+      end
+    end
+    return list
+  end
+
+  it_traces("setNoDelay() a call only when the value changes", function()
+    assert.same({ "SOL_TCP, TCP_NODELAY, 1", "SOL_TCP, TCP_NODELAY, 0" }, options_set([[
+      socket:setNoDelay(true)
+      socket:setNoDelay(true)
+      socket:setNoDelay()
+      socket:setNoDelay(false)
+      socket:setNoDelay(0)
+      socket:setNoDelay("")
+    ]]))
+  end)
+
+  it_traces("setNoDelay() as an option nothing after the connection", function()
+    assert.same({}, options_set("socket:setNoDelay(true)", "noDelay = true"))
+    assert.same({ "SOL_TCP, TCP_NODELAY, 1" },
+      options_set("socket:setNoDelay(true)", "noDelay = 0"))
+  end)
+
+  it_traces("setKeepAlive(true) SO_KEEPALIVE alone", function()
+    assert.same({ "SOL_SOCKET, SO_KEEPALIVE, 1", "SOL_SOCKET, SO_KEEPALIVE, 0" }, options_set([[
+      socket:setKeepAlive(true)
+      socket:setKeepAlive(true)
+      socket:setKeepAlive(false)
+      socket:setKeepAlive()
+    ]]))
+  end)
+
+  it_traces("setKeepAlive(true) with less than a second nothing more", function()
+    assert.same({ "SOL_SOCKET, SO_KEEPALIVE, 1" },
+      options_set("socket:setKeepAlive(true, 999, 5000, 5)"))
+  end)
+
+  it_traces("setKeepAlive() with a delay whole seconds, and the defaults", function()
+    assert.same({ "SOL_SOCKET, SO_KEEPALIVE, 1", "SOL_TCP, TCP_KEEPIDLE, 5",
+      "SOL_TCP, TCP_KEEPINTVL, 1", "SOL_TCP, TCP_KEEPCNT, 10" },
+      options_set("socket:setKeepAlive(true, 5999)"))
+  end)
+
+  it_traces("setKeepAlive() all that it was told, in both forms", function()
+    local expected = { "SOL_SOCKET, SO_KEEPALIVE, 1", "SOL_TCP, TCP_KEEPIDLE, 5",
+      "SOL_TCP, TCP_KEEPINTVL, 2", "SOL_TCP, TCP_KEEPCNT, 3" }
+    assert.same(expected, options_set("socket:setKeepAlive(true, 5000, 2000, 3)"))
+    assert.same(expected, options_set(
+      "socket:setKeepAlive({ enable = true, initialDelay = 5000, interval = 2000, count = 3 })"))
+  end)
+
+  it_traces("setKeepAlive() nothing for 0", function()
+    assert.same({ "SOL_SOCKET, SO_KEEPALIVE, 1", "SOL_TCP, TCP_KEEPIDLE, 5",
+      "SOL_TCP, TCP_KEEPCNT, 3" }, options_set("socket:setKeepAlive(true, 5000, 0, 3)"))
+    assert.same({ "SOL_SOCKET, SO_KEEPALIVE, 1", "SOL_TCP, TCP_KEEPIDLE, 5",
+      "SOL_TCP, TCP_KEEPINTVL, 2" }, options_set("socket:setKeepAlive(true, 5000, 2000, 0)"))
+  end)
+
+  it_traces("setKeepAlive() no effect at all of a negative value", function()
+    assert.same({}, options_set("socket:setKeepAlive(true, 5000, -1)"))
+    assert.same({}, options_set("socket:setKeepAlive(true, 5000, 1000, -1)"))
+  end)
+
+  it_traces("setTypeOfService() the IP option", function()
+    assert.same({ "SOL_IP, IP_TOS, 16" }, options_set("socket:setTypeOfService(16)"))
+  end)
+
+  it_traces("resetAndDestroy() a linger of 0 and a close", function()
+    local calls = traced(PAIR .. [[
+      pair({}, function(socket)
+        say("begin")
+        socket:resetAndDestroy()
+        say("end")
+        os.exit(0)
+      end)
+    ]])
+    assert.equal(1, count(calls, " setsockopt ", "SO_LINGER, {l_onoff=1, l_linger=0}"), lines(calls))
+    assert.equal(1, count(calls, " close "))
+    assert.equal(0, count(calls, " shutdown "))
+  end)
+end)
