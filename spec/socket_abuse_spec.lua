@@ -57,6 +57,20 @@ specify("while a name is looked up,", "lookups", "socket_acts", { "tcp" })
 specify("in a server's listener", "server_listening", "server_acts", { "tcp", "unix" })
 specify("in a server's callback", "server_callbacks", "server_acts", { "tcp" })
 
+describe("in any listener", function()
+  it("what chance does, does no harm", within(function()
+    assert.same({}, abuse.play_randoms(1, 100))
+  end))
+
+  it("nor what it does a thousand times more #slow", function()
+    local result = lua.run({ script = [[
+      for _, line in ipairs(require("spec.support.abuse").play_randoms(101, 1100)) do print(line) end
+      print("played")
+    ]] })
+    assert.same({ code = 0, stdout = "played\n", stderr = "" }, result)
+  end)
+end)
+
 describe("in a socket's listener of 'connectionAttemptTimeout'", function()
   it("nothing does harm", within(function(t)
     local port = hole.open(t)

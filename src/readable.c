@@ -101,7 +101,7 @@ static size_t rbuf_copy(lua_State *L, int table, struct net_stream *s, luaL_Buff
   size_t left = len - s->rbuf_off, take = n < left ? n : left;
   lua_pop(L, 1);  /* the table still holds it */
   luaL_addlstring(b, chunk + s->rbuf_off, take);
-  s->rbuf_off += (uint32_t)take;
+  s->rbuf_off += take;
   if (take == left) {
     lua_pushvalue(L, table);
     rbuf_drop(L, s);
@@ -110,17 +110,24 @@ static size_t rbuf_copy(lua_State *L, int table, struct net_stream *s, luaL_Buff
   return take;
 }
 
+/* Bytes that are left of the first chunk of the table on the top. */
+static size_t rbuf_first_len(lua_State *L, const struct net_stream *s) {
+  lua_rawgeti(L, -1, rbuf_key(s->rbuf_head));
+  size_t len = lua_rawlen(L, -1) - s->rbuf_off;
+  lua_pop(L, 1);
+  return len;
+}
+
 /* Replaces the table on the top by the first 'n' bytes. [-1, +1, m] */
 static void rbuf_take(lua_State *L, struct net_stream *s, size_t n) {
   int table = lua_gettop(L);
-  rbuf_first(L, s);
-  if (lua_rawlen(L, -1) == n) {
+  if (rbuf_first_len(L, s) == n) {
+    rbuf_first(L, s);
     lua_insert(L, table);
     rbuf_drop(L, s);
     lua_pop(L, 1);
     return;
   }
-  lua_pop(L, 1);
   luaL_Buffer b;
   luaL_buffinitsize(L, &b, n);
   for (size_t left = n; left > 0;)
@@ -134,7 +141,8 @@ static void rbuf_take(lua_State *L, struct net_stream *s, size_t n) {
 /* The tick of 'end'. */
 static int end_tick(lua_State *L) {
   struct net_stream *s = stream_at(L, 1);
-  if (s->flags & (S_ERRORED | S_DESTROYED | S_END_EMITTED) || s->read_len > 0)
+  if (!(s->flags & S_EOF) || s->flags & (S_ERRORED | S_DESTROYED | S_END_EMITTED) ||
+      s->read_len > 0)
     return 0;
   s->flags |= S_END_EMITTED;
   if (!(s->flags & S_HALF_OPEN))
@@ -224,9 +232,8 @@ static size_t how_much(lua_State *L, int idx, lua_Integer n) {
     if (s->decoding && !(s->flags & S_FLOWING))
       return s->read_len;
     rbuf_push(L, idx);
-    lua_rawgeti(L, -1, rbuf_key(s->rbuf_head));
-    size_t first = lua_rawlen(L, -1) - s->rbuf_off;
-    lua_pop(L, 2);
+    size_t first = rbuf_first_len(L, s);
+    lua_pop(L, 1);
     return first;
   }
   if ((size_t)n <= s->read_len)

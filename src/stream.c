@@ -343,26 +343,27 @@ static void close_handle(lua_State *L, int idx) {
 }
 
 static int error_tick(lua_State *L) {
-  struct net_stream *s = lua_touserdata(L, 1);
-  if (s->flags & S_ERROR_EMITTED)
-    return 0;
-  s->flags |= S_ERROR_EMITTED;
   net_emit(L, 1, ON_ERROR, 1);
   return 0;
 }
 
+/* 'close' is told: of this connection, unless the next has begun. */
+static void mark_closed(struct net_stream *s) {
+  if (s->flags & S_DESTROYED)
+    s->flags |= S_CLOSE_EMITTED;
+}
+
 /* A stream that never had a handle closes on the tick, and says no more. */
 static int close_tick(lua_State *L) {
-  struct net_stream *s = lua_touserdata(L, 1);
-  s->flags |= S_CLOSE_EMITTED;
+  mark_closed(lua_touserdata(L, 1));
   net_emit(L, 1, ON_CLOSE, 0);
   return 0;
 }
 
-/* Close phase: what the kernel still had is lost. */
+/* Close phase: what the kernel still had is lost, unless it is connected anew. */
 static int cancel_step(lua_State *L) {
   struct net_stream *s = lua_touserdata(L, 1);
-  if (s->flags & S_WRITING) {
+  if (s->flags & S_WRITING && s->flags & S_DESTROYED) {
     net_error_push_sys(L, -ECANCELED, "write");
     net_writable_fail(L, 1);
   }
@@ -374,7 +375,7 @@ static int close_step(lua_State *L) {
   struct net_stream *s = lua_touserdata(L, 1);
   s->closing--;
   stream_release(L, s);
-  s->flags |= S_CLOSE_EMITTED;
+  mark_closed(s);
   lua_pushboolean(L, s->had_error);
   net_emit(L, 1, ON_CLOSE, 1);
   return 0;
@@ -473,11 +474,11 @@ void net_stream_fail(lua_State *L, int idx, int err, const char *syscall) {
  * flows, which is theirs. */
 static void stream_reset(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);
+  net_writable_reset(L, idx);
   s->flags &= S_HALF_OPEN | S_UNREF | S_NODELAY | S_READ_OFF | S_WRITE_OFF | S_FLOWING_SET |
               S_FLOWING | S_PAUSED | S_READABLE_LISTENS;
   s->read_len = s->rbuf_off = 0;
   s->rbuf_head = s->rbuf_tail = 1;
-  net_writable_reset(s);
   static const int stale[] = {RARE_ERRORED, RARE_RBUF, RARE_ENDCBS, RARE_REMOTE, RARE_LOCAL,
                               RARE_DIAL};
   for (size_t i = 0; i < sizeof stale / sizeof *stale; i++) {

@@ -83,8 +83,7 @@ enum {
   S_HANDLE           = 1 << 22, /* there is a descriptor, or an attempt to get one */
   S_DESTROYED        = 1 << 23,
   S_ERRORED          = 1 << 24,
-  S_ERROR_EMITTED    = 1 << 25,
-  S_CLOSE_EMITTED    = 1 << 26,
+  S_CLOSE_EMITTED    = 1 << 25,
   S_HALF_OPEN        = 1 << 27, /* allowHalfOpen */
   S_UNREF            = 1 << 28,
   S_RESET            = 1 << 29, /* the close is to send RST */
@@ -115,8 +114,8 @@ struct net_stream {
 
   size_t read_hwm;          /* bytes */
   size_t read_len;          /* bytes buffered */
+  size_t rbuf_off;          /* bytes of the first chunk already taken */
   uint32_t rbuf_head, rbuf_tail; /* chunks [head, tail) in RARE_RBUF */
-  uint32_t rbuf_off;        /* bytes of the first chunk already taken */
 
   size_t write_hwm;         /* bytes */
   size_t write_len;         /* writableLength, bytes: what counts as buffered */
@@ -217,8 +216,10 @@ void net_writable_ready(lua_State *L, int idx);
 void net_writable_flush(lua_State *L, struct net_flushable *f);
 /* The request under way has failed for good with the error on the top. [-1, +0, e] */
 void net_writable_fail(lua_State *L, int idx);
-/* Forgets all: the stream starts over. */
-void net_writable_reset(struct net_stream *s);
+/* Forgets all, as the stream starts over: callbacks not called yet are on the
+ * tick, and the pieces' numbers go on, so that whoever was amid the old ones sees
+ * that they are done with. [-0, +0, e] */
+void net_writable_reset(lua_State *L, int idx);
 /* For __gc: sends what was never tried, and ignores the outcome. [-0, +0, -] */
 void net_writable_salvage(lua_State *L, int idx);
 /* destroy() with something queued: the tick that tells its callbacks. [-0, +0, m] */

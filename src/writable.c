@@ -28,6 +28,12 @@
 #define DEFER_MAX 16384 /* bytes; from here on a write is tried at once */
 #define IOV_MAX_PIECES 64
 
+/* Steps of a write that was made before the connection stands. */
+static void write_on_connect(lua_State *L, int idx);
+static void write_on_close(lua_State *L, int idx);
+static const struct net_internal connect_step = {write_on_connect};
+static const struct net_internal close_step = {write_on_close};
+
 static struct net_stream *stream_at(lua_State *L, int idx) {
   return lua_touserdata(L, idx);
 }
@@ -41,12 +47,6 @@ int net_writable_done(const struct net_stream *s) {
 
 int net_writable_open(const struct net_stream *s) {
   return !(s->flags & (S_ENDING | S_DESTROYED | S_ERRORED | S_WRITE_OFF));
-}
-
-void net_writable_reset(struct net_stream *s) {
-  s->write_len = s->req_bytes = s->wq_off = 0;
-  s->wq_base = s->wq_done = s->wq_head = s->wq_req = s->wq_tail = 0;
-  s->wq_callbacks = s->deferred = s->corked = 0;
 }
 
 /* --- the table of pieces ------------------------------------------------------ */
@@ -68,19 +68,16 @@ static void wq_push(lua_State *L, int idx) {
 /* Appends the chunk and the callback (or nil) on the top. [-2, +0, m] */
 static void wq_append(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
+  wq_push(L, idx);  /* first, as the collector may run a finalizer that writes */
+  lua_insert(L, -3);
   if (s->wq_done == s->wq_tail)
     s->wq_base = s->wq_tail;
   lua_Integer slot = wq_slot(s, s->wq_tail);
-  wq_push(L, idx);
-  lua_insert(L, -3);
-  if (lua_isnil(L, -1)) {
-    lua_pop(L, 1);
-    lua_pushboolean(L, 0);
-  } else
-    s->wq_callbacks++;
+  int has_callback = !lua_isnil(L, -1);
   lua_rawseti(L, -3, slot + 1);
   lua_rawseti(L, -2, slot);
   lua_pop(L, 1);
+  s->wq_callbacks += (uint32_t)has_callback;
   s->wq_tail++;
 }
 
@@ -92,9 +89,10 @@ static size_t wq_size(lua_State *L, const struct net_stream *s, uint32_t piece) 
   return len;
 }
 
-/* Lets go of the string of a piece in the table on the top. */
+/* Lets go of the string of a piece in the table on the top. A queue that never
+ * runs empty goes on to ever higher slots, so what is done with becomes nil. */
 static void wq_release(lua_State *L, const struct net_stream *s, uint32_t piece) {
-  lua_pushboolean(L, 0);
+  lua_pushnil(L);
   lua_rawseti(L, -2, wq_slot(s, piece));
 }
 
@@ -171,7 +169,7 @@ static void call_back(lua_State *L, int idx, uint32_t end, int err) {
     lua_Integer slot = wq_slot(s, s->wq_done++) + 1;
     if (lua_rawgeti(L, -1, slot) == LUA_TFUNCTION) {
       s->wq_callbacks--;
-      lua_pushboolean(L, 0);
+      lua_pushnil(L);
       lua_rawseti(L, -3, slot);
       if (err)
         lua_pushvalue(L, err);
@@ -209,27 +207,39 @@ static void push_reason(lua_State *L, int idx, const char *what) {
   net_error_push_code(L, "ERR_STREAM_DESTROYED", 1);
 }
 
+/* A request is under way, or nothing has failed: so too if a callback has just
+ * connected a closed stream anew. */
+static int is_going(const struct net_stream *s) {
+  return s->flags & S_WRITING || !(s->flags & (S_DESTROYED | S_ERRORED));
+}
+
+/* Forgets the pieces from the head on. [-0, +0, -] */
+static void drop_unsent(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  lua_getiuservalue(L, idx, UV_WQ);
+  for (uint32_t p = s->wq_head; p != s->wq_tail; p++) {
+    s->bytes_written -= wq_size(L, s, p);
+    wq_release(L, s, p);
+  }
+  lua_pop(L, 1);
+  s->write_len = s->deferred = 0;
+  s->wq_head = s->wq_req = s->wq_tail;
+  s->wq_off = 0;
+}
+
 /* What is buffered will never be sent: tells its callbacks, then finish()'s. */
 static void abandon(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   int top = lua_gettop(L);
-  if (s->flags & S_WRITING)
-    return;
-  if (before(s->wq_head, s->wq_tail)) {
+  if (before(s->wq_head, s->wq_tail) && !is_going(s)) {
     call_back(L, idx, s->wq_head, 0);
+    if (is_going(s))
+      return;
     push_reason(L, idx, "write");
-    lua_getiuservalue(L, idx, UV_WQ);
-    for (uint32_t p = s->wq_head; p != s->wq_tail; p++) {
-      s->bytes_written -= wq_size(L, s, p);
-      wq_release(L, s, p);
-    }
-    lua_pop(L, 1);
-    s->write_len = s->deferred = 0;
-    s->wq_head = s->wq_req = s->wq_tail;
-    s->wq_off = 0;
+    drop_unsent(L, idx);
     call_back(L, idx, s->wq_tail, top + 1);
   }
-  if (net_rare_get(L, idx, RARE_ENDCBS) == LUA_TTABLE) {
+  if (!is_going(s) && net_rare_get(L, idx, RARE_ENDCBS) == LUA_TTABLE) {
     push_reason(L, idx, "end");
     call_end_callbacks(L, idx, lua_gettop(L));
   }
@@ -249,6 +259,53 @@ void net_writable_abandon(lua_State *L, int idx) {
     writable_tick(L, idx, abandon_tick, 0);
 }
 
+/* Has the callback on the top called on the tick, with the error at 'err' or
+ * nothing (0). [-1, +0, m] */
+static void call_later(lua_State *L, int idx, int err) {
+  if (err)
+    lua_pushvalue(L, err);
+  net_tick(L, stream_at(L, idx)->o.loop, err != 0);
+}
+
+/* Tells the callbacks of writes that have not been called. [-0, +0, e] */
+static void dismiss_writes(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  int top = lua_gettop(L), err = top + 1;
+  if (s->wq_callbacks == 0)
+    return;
+  push_reason(L, idx, "write");
+  lua_getiuservalue(L, idx, UV_WQ);
+  for (uint32_t p = s->wq_done; p != s->wq_tail; p++) {
+    if (lua_rawgeti(L, -1, wq_slot(s, p) + 1) == LUA_TFUNCTION)
+      call_later(L, idx, before(p, s->wq_head) ? 0 : err);
+    else
+      lua_pop(L, 1);
+  }
+  lua_settop(L, top);
+}
+
+/* The same for those of finish(). [-0, +0, e] */
+static void dismiss_ends(lua_State *L, int idx) {
+  int top = lua_gettop(L), list = top + 1, err = top + 2;
+  if (net_rare_get(L, idx, RARE_ENDCBS) == LUA_TTABLE) {
+    push_reason(L, idx, "end");
+    for (lua_Integer i = 1; lua_rawgeti(L, list, i) == LUA_TFUNCTION; i++)
+      call_later(L, idx, err);
+  }
+  lua_settop(L, top);
+}
+
+void net_writable_reset(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  dismiss_writes(L, idx);
+  dismiss_ends(L, idx);
+  net_emitter_internal_off(L, idx, ON_CONNECT, &connect_step);
+  net_emitter_internal_off(L, idx, ON_CLOSE, &close_step);
+  s->write_len = s->req_bytes = s->wq_off = 0;
+  s->wq_base = s->wq_done = s->wq_head = s->wq_req = s->wq_tail;
+  s->wq_callbacks = s->deferred = s->corked = 0;
+}
+
 /* --- finishing -------------------------------------------------------------------- */
 
 static int need_finish(const struct net_stream *s) {
@@ -258,7 +315,7 @@ static int need_finish(const struct net_stream *s) {
 
 static int finish_tick(lua_State *L) {
   struct net_stream *s = stream_at(L, 1);
-  if (s->flags & (S_DESTROYED | S_FINISHED))
+  if (!(s->flags & S_PREFINISHED) || s->flags & (S_DESTROYED | S_FINISHED))
     return 0;
   s->flags |= S_FINISHED;
   call_end_callbacks(L, 1, 0);
@@ -295,6 +352,8 @@ static int final_shutdown(lua_State *L) {
 
 static void final_start(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
+  if (!(s->flags & S_FINAL_CALLED))
+    return;  /* that was before it was connected anew */
   if (s->fd < 0) {
     final_done(L, idx);
     return;
@@ -340,8 +399,7 @@ static int sent_tick(lua_State *L) {
     net_loop_clean(s->o.loop, &s->flushable);
     net_writable_flush(L, &s->flushable);
   }
-  if (!before(s->wq_head, end))
-    after_write(L, 1, end);
+  after_write(L, 1, before(s->wq_head, end) ? s->wq_head : end);
   return 0;
 }
 
@@ -370,13 +428,16 @@ static void failed_now(lua_State *L, int idx, int err) {
   s->wq_head = end;
   s->wq_off = 0;
   call_back(L, idx, end, err);
+  if (is_going(s))
+    return;
   abandon(L, idx);
   lua_pushvalue(L, err);
   net_stream_destroy(L, idx);
 }
 
 static int failed_tick(lua_State *L) {
-  failed_now(L, 1, 2);
+  if (stream_at(L, 1)->flags & S_ERRORED)  /* not so if it is connected anew */
+    failed_now(L, 1, 2);
   return 0;
 }
 
@@ -451,7 +512,7 @@ static void request_send(lua_State *L, int idx, int async) {
     net_stream_poll(s, err ? s->polled | EV_WRITE : s->polled & ~EV_WRITE);
   if (!before(s->wq_head, s->wq_req))
     request_over(L, idx, err, async);
-  if (err == 0 || err == -EAGAIN || s->flags & S_DESTROYED)
+  if (err == 0 || err == -EAGAIN || s->fd < 0)
     return;
   net_stream_poll(s, s->polled & ~EV_WRITE);
   net_error_push_sys(L, err, "write");
@@ -471,9 +532,15 @@ void net_writable_ready(lua_State *L, int idx) {
   request_send(L, idx, 1);
 }
 
-/* The kernel refused a part of what counted as sent: it is buffered after all. */
-static void undefer(lua_State *L, int idx) {
+/* The kernel refused a part of what counted as sent: it is buffered after all.
+ * The pieces from 'run' on, 'bytes' in all, are one request. */
+static void undefer(lua_State *L, int idx, uint32_t run, size_t bytes) {
   struct net_stream *s = stream_at(L, idx);
+  if (!before(s->wq_head, run)) {
+    s->write_len = bytes;
+    request_begin(s, s->wq_tail, bytes);
+    return;
+  }
   lua_getiuservalue(L, idx, UV_WQ);
   size_t first = wq_size(L, s, s->wq_head), all = 0;
   for (uint32_t p = s->wq_head; p != s->wq_tail; p++)
@@ -483,8 +550,9 @@ static void undefer(lua_State *L, int idx) {
   request_begin(s, s->wq_head + 1, first);
 }
 
-/* Sends the deferred pieces of the stream at 'idx'. [-0, +0, m] */
-static void flush_at(lua_State *L, int idx) {
+/* Sends the deferred pieces of the stream at 'idx', each a request of its own but
+ * for those from 'run' on, see undefer. [-0, +0, m] */
+static void flush_run(lua_State *L, int idx, uint32_t run, size_t bytes) {
   struct net_stream *s = stream_at(L, idx);
   s->flags &= ~(uint32_t)S_DEFERRED;
   s->deferred = 0;
@@ -495,13 +563,17 @@ static void flush_at(lua_State *L, int idx) {
       s->wq_done = s->wq_head;
     return;
   }
-  undefer(L, idx);
+  undefer(L, idx, run, bytes);
   if (err == -EAGAIN) {
     net_stream_poll(s, s->polled | EV_WRITE);
     return;
   }
   net_error_push_sys(L, err, "write");
   fail_later(L, idx);
+}
+
+static void flush_at(lua_State *L, int idx) {
+  flush_run(L, idx, stream_at(L, idx)->wq_tail, 0);
 }
 
 void net_writable_flush(lua_State *L, struct net_flushable *f) {
@@ -527,6 +599,7 @@ static int may_defer(const struct net_stream *s, size_t bytes) {
 static void submit(lua_State *L, int idx, size_t bytes) {
   struct net_stream *s = stream_at(L, idx);
   int defer = may_defer(s, bytes);
+  uint32_t run = s->wq_req;
   net_stream_touch(s);
   s->write_len -= bytes;
   s->deferred += (uint32_t)bytes;
@@ -534,7 +607,7 @@ static void submit(lua_State *L, int idx, size_t bytes) {
   s->flags |= S_DEFERRED;
   if (!defer || net_loop_dirty(s->o.loop, &s->flushable) < 0) {
     net_loop_clean(s->o.loop, &s->flushable);
-    flush_at(L, idx);
+    flush_run(L, idx, run, bytes);
   }
   if (!(s->flags & (S_WRITING | S_ERRORED)) && is_awaited(s))
     writable_tick(L, idx, sent_tick, s->wq_tail);
@@ -542,22 +615,27 @@ static void submit(lua_State *L, int idx, size_t bytes) {
 
 /* --- before the connection ---------------------------------------------------------- */
 
-static void write_on_connect(lua_State *L, int idx);
-static void write_on_close(lua_State *L, int idx);
-static const struct net_internal connect_step = {write_on_connect};
-static const struct net_internal close_step = {write_on_close};
-
 static void write_on_connect(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  if (s->fd < 0 && !(s->flags & S_DESTROYED)) {  /* a listener before us connected it anew */
+    net_emitter_internal(L, idx, ON_CONNECT, &connect_step);
+    return;
+  }
   net_emitter_internal_off(L, idx, ON_CLOSE, &close_step);
-  if (stream_at(L, idx)->fd < 0) {  /* a listener before us destroyed it */
+  if (s->fd < 0) {  /* a listener before us destroyed it */
     write_on_close(L, idx);
     return;
   }
-  net_stream_touch(stream_at(L, idx));
+  net_stream_touch(s);
   request_send(L, idx, 1);
 }
 
+/* The 'close' of the connection before is not the end of this one. */
 static void write_on_close(lua_State *L, int idx) {
+  if (!(stream_at(L, idx)->flags & S_DESTROYED)) {
+    net_emitter_internal(L, idx, ON_CLOSE, &close_step);
+    return;
+  }
   net_emitter_internal_off(L, idx, ON_CONNECT, &connect_step);
   net_error_push_code(L, "ERR_SOCKET_CLOSED_BEFORE_CONNECTION", 0);
   net_writable_fail(L, idx);

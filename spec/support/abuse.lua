@@ -647,6 +647,95 @@ function M.names(t)
   return names
 end
 
+-- Anything anywhere: acts that chance picks, in events that come of it
+
+local EVENTS = {
+  "connect", "ready", "data", "readable", "end", "finish", "prefinish", "drain", "pause", "resume",
+  "pipe", "unpipe", "timeout", "error", "close",
+}
+
+--- Acts after which the rules hold that `check` looks at.
+local function lawful_acts()
+  local acts = {}
+  for _, name in ipairs(M.names(M.socket_acts)) do
+    local act = M.socket_acts[name]
+    if type(act) == "function" and name ~= "a hundred new listeners" then
+      acts[#acts + 1] = act
+    end
+  end
+  acts[#acts + 1] = M.socket_acts["raising"].act
+  return acts
+end
+
+--- Has each event of the sockets do something by chance, at most `most` times in all.
+local function let_chance_act(run, most)
+  local acts, done = lawful_acts(), 0
+  return function(socket)
+    for _, event in ipairs(EVENTS) do
+      if math.random(3) > 1 then
+        socket:on(event, function()
+          if done < most and math.random(2) == 1 then
+            done = done + 1
+            acts[math.random(#acts)](socket, run)
+          end
+        end)
+      end
+    end
+    return socket
+  end
+end
+
+--- Plays a scene of five connections in which chance acts; raises if it did harm.
+---@param seed integer
+---@param unix? boolean
+function M.play_random(seed, unix)
+  math.randomseed(seed)
+  local run = new_run(unix)
+  run.raises = true
+  local live, pairs_made = let_chance_act(run, 40), {}
+  for i = 1, 5 do
+    local options = { allowHalfOpen = math.random(2) == 1, highWaterMark = 1 << math.random(0, 17) }
+    pairs_made[i] = { run:pair(options, { allowHalfOpen = math.random(2) == 1 }) }
+  end
+  for _, pair in ipairs(pairs_made) do
+    local a, b = live(pair[1]), live(pair[2])
+    a:write(("x"):rep(math.random(0, 1 << 18)))
+    b:write("hello", function() end)
+    if math.random(2) == 1 then
+      b:finish()
+    end
+  end
+  for _ = 1, 20 do
+    run:turn("nowait")
+  end
+  run:destroy_all()
+  for _ = 1, 40 do -- what still raises
+    run:turn()
+  end
+  run:check()
+end
+
+--- Plays one random scene after the other; returns a line for each that did harm.
+---@param first integer seed
+---@param last integer seed
+---@return string[] harm
+function M.play_randoms(first, last)
+  local harm = {}
+  for seed = first, last do
+    local refs, anchored = core.alive()
+    local ok, err = pcall(M.play_random, seed, seed % 2 == 0)
+    local refs_now, anchored_now = core.alive()
+    if is_guard(err) then
+      error(seed .. ": " .. err, 0)
+    elseif not ok then
+      harm[#harm + 1] = ("seed %d: %s"):format(seed, tostring(err))
+    elseif refs_now ~= refs or anchored_now ~= anchored then
+      harm[#harm + 1] = ("seed %d: something is left alive"):format(seed)
+    end
+  end
+  return harm
+end
+
 --- Plays each act in the scene; returns a line for each that did harm.
 ---@param scene fun(run: table)
 ---@param event string
