@@ -761,9 +761,16 @@ describe("socket:connect of a BoundSocket's", function()
 
   it("tells of the second time on a path when the first is connected", within(function(t)
     local server, where = sockets.listen({ unix = true })
-    local from = t.tmpname()
+    local from, waiting = t.tmpname(), 2
     local socket = net.Socket({ handle = net.BoundSocket({ path = from }) })
     local plain = net.Socket()
+    server:on("connection", t.calls(2, function(peer)
+      peer:destroy()
+      waiting = waiting - 1
+      if waiting == 0 then
+        server:close()
+      end
+    end))
     for _, s in ipairs({ socket, plain }) do
       s:once("connectionAttempt", t.calls(1, function() s:connect(where) end))
       s:on("connect", t.never())
@@ -774,7 +781,6 @@ describe("socket:connect of a BoundSocket's", function()
       s:connect(where)
       assert.is_true(s.connecting)
     end
-    server:close()
     t.run()
     assert.is_nil(servers.mode(from))
   end))
