@@ -57,7 +57,7 @@ demo: all ## echo files, open 500 connections, and tell what happened
 	@$(RUN_ENV) $(LUA) examples/demo.lua
 
 test: deps-test all ## run the specs; SPEC=spec/x_spec.lua for one file
-	@$(RUN_ENV) $(LUA) $(BUSTED_RUN)
+	@NET_SPEC_GUARD=30 $(RUN_ENV) $(LUA) $(BUSTED_RUN)
 
 CHECKS = check-gcc check-clang check-lua check-tidy check-cppcheck check-exports docs-check asan
 check: $(CHECKS) ## warnings, linters, exports, docs, then asan
@@ -68,7 +68,7 @@ check: $(CHECKS) ## warnings, linters, exports, docs, then asan
 ASAN = build/asan
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 ASAN_ENV = PATH='$(CURDIR)/$(ASAN)/bin':"$$PATH" NET_SANITIZE='$(SANITIZE)' \
-	ASAN_OPTIONS=detect_leaks=1:exitcode=99 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	NET_SPEC_GUARD=60 ASAN_OPTIONS=detect_leaks=1:exitcode=99 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 	LSAN_OPTIONS=suppressions='$(CURDIR)/tools/lsan.supp':print_suppressions=0
 asan: deps-check ## run the specs under AddressSanitizer and UBSan, leaks included
 	@$(MAKE) --no-print-directory BUILD=$(ASAN) CC=gcc CFLAGS='-O1 -g $(SANITIZE)' all
@@ -76,7 +76,7 @@ asan: deps-check ## run the specs under AddressSanitizer and UBSan, leaks includ
 	@$(MAKE) --no-print-directory BUILD=$(ASAN) LUA='$(CURDIR)/$(ASAN)/bin/$(notdir $(LUA))' asan-run
 
 valgrind: deps-check all ## run the quick specs under valgrind
-	$(RUN_ENV) valgrind -q --leak-check=full --error-exitcode=1 \
+	NET_SPEC_GUARD=120 $(RUN_ENV) valgrind -q --leak-check=full --error-exitcode=1 \
 		--suppressions=tools/valgrind.supp $(LUA) tools/busted.lua --exclude-tags=slow $(BUSTED) $(SPEC)
 
 parity: deps-test all ## compare with Node 20 and 26 (fetched by npm into a scratch folder)
