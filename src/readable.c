@@ -166,7 +166,7 @@ static void readable_end(lua_State *L, int idx) {
 static void emit_readable_now(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   if (!(s->flags & (S_DESTROYED | S_ERRORED)) && (s->read_len > 0 || s->flags & S_EOF)) {
-    net_emit(L, idx, ON_READABLE, 0);
+    net_emit_guarded(L, idx, ON_READABLE, 0);
     s->flags &= ~(uint32_t)S_EMITTED_READABLE;
   }
   s->flags &= ~(uint32_t)S_NEED_READABLE;
@@ -273,7 +273,18 @@ static int is_nudge(const struct net_stream *s, lua_Integer n) {
   return n == 0 && s->flags & S_NEED_READABLE && (s->read_len >= mark || s->flags & S_EOF);
 }
 
-void net_readable_read(lua_State *L, int idx, lua_Integer n) {
+/* Tells 'data' of the chunk on the top, which stays. Guarded, an error goes where
+ * an uncaught one goes; returns 1 after it. [-0, +0, e] */
+static int tell_data(lua_State *L, int idx, int guarded) {
+  lua_pushvalue(L, -1);
+  if (guarded)
+    return net_emit_guarded(L, idx, ON_DATA, 1);
+  net_emit(L, idx, ON_DATA, 1);
+  return 0;
+}
+
+/* net_readable_read; returns what tell_data did. [-0, +1, e] */
+static int read_chunk(lua_State *L, int idx, lua_Integer n, int guarded) {
   struct net_stream *s = stream_at(L, idx);
   if (n > 0 && (size_t)n > s->read_hwm)
     raise_mark(L, s, n);
@@ -286,7 +297,7 @@ void net_readable_read(lua_State *L, int idx, lua_Integer n) {
     else if (is_nudge(s, n))
       emit_readable(L, idx);
     lua_pushnil(L);
-    return;
+    return 0;
   }
   want_more(L, idx, take);
   if (take > 0) {
@@ -308,17 +319,28 @@ void net_readable_read(lua_State *L, int idx, lua_Integer n) {
   }
   if (take > 0 && !(s->flags & (S_ERRORED | S_CLOSE_EMITTED))) {
     s->flags |= S_DATA_EMITTED;
-    lua_pushvalue(L, -1);
-    net_emit(L, idx, ON_DATA, 1);
+    return tell_data(L, idx, guarded);
   }
+  return 0;
 }
 
+void net_readable_read(lua_State *L, int idx, lua_Integer n) { read_chunk(L, idx, n, 0); }
+
+static int flow_tick(lua_State *L) {
+  readable_flow(L, 1);
+  return 0;
+}
+
+/* Reads until the buffer is empty, or somebody pauses it. After an error in a
+ * listener the rest comes on a tick: nothing else would set it going again. */
 static void readable_flow(lua_State *L, int idx) {
   int more = 1;
   while (more && stream_at(L, idx)->flags & S_FLOWING) {
-    net_readable_read(L, idx, -1);
-    more = !lua_isnil(L, -1);
+    int raised = read_chunk(L, idx, -1, 1);
+    more = !lua_isnil(L, -1) && !raised;
     lua_pop(L, 1);
+    if (raised)
+      readable_tick(L, idx, flow_tick);
   }
 }
 
@@ -456,7 +478,7 @@ static int resume_tick(lua_State *L) {
   if (!is_reading(s))
     nudge(L, 1);
   s->flags &= ~(uint32_t)S_RESUME_SCHEDULED;
-  net_emit(L, 1, ON_RESUME, 0);
+  net_emit_guarded(L, 1, ON_RESUME, 0);
   readable_flow(L, 1);
   if (s->flags & S_FLOWING && !is_reading(s))
     nudge(L, 1);
