@@ -1,5 +1,7 @@
+-- SPDX-License-Identifier: MIT
+
 --- What becomes of what is written: return values, callbacks, 'drain', cork,
---- accounting, and every way in which a write can fail (semantics 3.7, 4.5, 4.7).
+--- accounting, and every way in which a write can fail.
 
 local net = require("net")
 local process = require("net.process")
@@ -401,6 +403,24 @@ describe("the callback of a write", function()
     assert.same({ "a", "b" }, seen)
     assert.is_false(socket.destroyed)
     drop(t, socket, peer)
+  end))
+
+  it("is called, and its data sent, though a 'connect' listener before it raises", within(function(t)
+    local server, where = sockets.listen()
+    local peer
+    server:once("connection", function(socket)
+      peer = socket
+      server:close()
+    end)
+    local socket, seen = net.connect(where), {}
+    socket:on("connect", function() error("mine", 0) end)
+    socket:write("a", note(seen, "a"))
+    socket:finish("b", note(seen, "b"))
+    local ok, err = pcall(t.run)
+    assert.same({ false, "mine" }, { ok, err })
+    assert.equal("ab", received(peer))
+    t.run()
+    assert.same({ "a", "b" }, seen)
   end))
 
   it("that raises does not keep those of a failed write from being called", within(function(t)
@@ -943,7 +963,7 @@ describe("write to a peer that is gone", function()
   end))
 end)
 
--- The table of semantics 4.7, row by row.
+-- What every pending callback gets, row by row.
 describe("destroy()", function()
   it("with nothing pending: 'close'", within(function(t)
     local socket, peer = pair()

@@ -460,6 +460,25 @@ static int emit_thunk(lua_State *L) {
   return 0;
 }
 
+/* Runs the steps of ours that an error in a listener has kept from running; not
+ * those that they add. [-0, +0, e] */
+static void emit_internals(lua_State *L, int idx, enum net_event ev) {
+  struct emission e = {idx, (int)ev, 0, 0, 0};
+  int top = lua_gettop(L), list = top + 1;
+  if (!emission_listeners(L, &e))
+    return;
+  lua_Integer n = is_list(L, list) ? (lua_Integer)lua_rawlen(L, list) : 1;
+  for (lua_Integer i = 1; i <= n; i++) {
+    if (is_list(L, list))
+      lua_rawgeti(L, list, i);
+    else
+      lua_pushvalue(L, list);
+    if (lua_type(L, -1) == LUA_TLIGHTUSERDATA)
+      entry_call(L, &e);
+  }
+  lua_settop(L, top);
+}
+
 int net_emit_guarded(lua_State *L, int idx, enum net_event ev, int nargs) {
   const struct net_object *o = lua_touserdata(L, idx);
   if (!net_has(o, ev)) {
@@ -470,7 +489,10 @@ int net_emit_guarded(lua_State *L, int idx, enum net_event ev, int nargs) {
   lua_pushvalue(L, idx);
   lua_pushinteger(L, ev);
   lua_rotate(L, -3 - nargs, 3);
-  return net_call_guarded(L, o->loop, nargs + 2);
+  if (!net_call_guarded(L, o->loop, nargs + 2))
+    return 0;
+  emit_internals(L, idx, ev);
+  return 1;
 }
 
 void net_emitter_internal(lua_State *L, int idx, enum net_event ev,

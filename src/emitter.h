@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * emitter.h - listeners and emit (semantics 5), for our objects and for any
+ * emitter.h - listeners and emit, for our objects and for any
  * Lua table that wants them.
  *
  * A table's listeners live in its field '_events', an object's in a user
@@ -37,8 +37,8 @@ static inline int net_has(const struct net_object *o, enum net_event ev) {
  * without listeners the value is raised. [-nargs, +0, e] */
 int net_emit(lua_State *L, int idx, enum net_event ev, int nargs);
 /* The same where more has to happen after the listeners, whatever they do: an
- * error out of one goes where an uncaught one goes. Returns 1 after an error.
- * [-nargs, +0, m] */
+ * error out of one goes where an uncaught one goes, and the internal steps still
+ * run. Returns 1 after an error. [-nargs, +0, e] */
 int net_emit_guarded(lua_State *L, int idx, enum net_event ev, int nargs);
 /* Adds an internal step behind the listeners there are. [-0, +0, m] */
 void net_emitter_internal(lua_State *L, int idx, enum net_event ev,

@@ -356,7 +356,7 @@ static void mark_closed(struct net_stream *s) {
 /* A stream that never had a handle closes on the tick, and says no more. */
 static int close_tick(lua_State *L) {
   mark_closed(lua_touserdata(L, 1));
-  net_emit(L, 1, ON_CLOSE, 0);
+  net_emit_guarded(L, 1, ON_CLOSE, 0);
   return 0;
 }
 
@@ -377,7 +377,7 @@ static int close_step(lua_State *L) {
   stream_release(L, s);
   mark_closed(s);
   lua_pushboolean(L, s->had_error);
-  net_emit(L, 1, ON_CLOSE, 1);
+  net_emit_guarded(L, 1, ON_CLOSE, 1);
   return 0;
 }
 

@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 --- What the specs of net.Socket share: two connected sockets, waiting for what
 --- becomes of them, and a list of what they said.
 ---
@@ -10,9 +12,10 @@ local timers = require("net.timers")
 
 local M = {}
 
---- Runs the loop until `holds()` does. "once" waits for the system, hence the
---- look at what ticks have changed before.
+--- Runs the loop until `holds()` does. "once" waits for the system even when a
+--- tick or a timer has just changed what is waited for, hence the interval.
 function M.wait(holds)
+  local _ <close> = timers.setInterval(function() end, 1):unref()
   while not holds() do
     local alive = net.run("nowait")
     if holds() then
