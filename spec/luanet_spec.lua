@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 -- The launcher, as a person starts it: a process with arguments, two streams
 -- and an exit code.
 
@@ -96,6 +98,19 @@ describe("luanet", function()
 
   it("runs what comes on standard input with -", function()
     assert.same({ 0, "-\tx\n", "" }, { luanet_with("print(arg[0], ...)", "-", "x") })
+  end)
+
+  it("is ended by SIGINT as by any signal, unless somebody listens to it", function()
+    local interrupt = [[
+      local process = require("net.process")
+      local held = require("net").createServer():listen(0)
+      require("net.timers").setImmediate(process.kill, process.pid, "SIGINT")
+    ]]
+    -- A shell says 128 + the signal's number.
+    assert.same({ 130, "", "" }, { luanet("-e", interrupt) })
+    assert.same({ 0, "SIGINT\n", "" }, { luanet("-e", interrupt .. [[
+      process:on("SIGINT", function(name) print(name) held:close() end)
+    ]]) })
   end)
 
   it("exits with process.exitCode", function()
