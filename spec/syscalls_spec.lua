@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 --- What the library asks of the system, as strace(1) sees it: one read and one
 --- write for a message and nothing besides, one sendmsg for all that a listener
 --- writes, and options that are set when they change.
@@ -27,10 +29,14 @@ end
 local Traced = {}
 Traced.__index = Traced
 
-local function trace(program, ...)
+--- `limit` is how many descriptors it may have, or nil.
+local function trace(program, limit, ...)
   local self = setmetatable({ script = script_of(program), log = os.tmpname() }, Traced)
-  self.child = process.spawn(ENV .. ("strace -f -qq -s 64 -o %s %s"):format(self.log,
-    process.lua(self.script, ...)))
+  local command = process.lua(self.script, ...)
+  if limit then
+    command = "sh -c " .. process.quote(("ulimit -Sn %d; exec %s"):format(limit, command))
+  end
+  self.child = process.spawn(ENV .. ("strace -f -qq -s 64 -o %s %s"):format(self.log, command))
   started[#started + 1] = self
   return self
 end
@@ -127,7 +133,7 @@ local SERVER = [[
 ]]
 
 local function traced_server(serve, connections, messages)
-  local server = trace("function serve(socket)\n" .. serve .. "\nend\n" .. SERVER, connections)
+  local server = trace("function serve(socket)\n" .. serve .. "\nend\n" .. SERVER, nil, connections)
   local port = server.child:expect("^port (%d+)")
   run_client(port, connections, messages)
   server.child:expect("^end")
@@ -137,10 +143,10 @@ end
 local ECHO = 'socket:on("data", function(chunk) socket:write(chunk) end)'
 
 --- Runs a program that talks to itself between "begin" and "end".
-local function traced(program)
+local function traced(program, limit)
   local self = trace([[
     local function say(line) io.stdout:write(line, "\n") io.stdout:flush() end
-  ]] .. program .. "\nnet.run()")
+  ]] .. program .. "\nnet.run()", limit)
   return self:calls()
 end
 
@@ -417,5 +423,24 @@ describe("strace sees of", function()
     assert.equal(1, count(calls, " setsockopt ", "SO_LINGER, {l_onoff=1, l_linger=0}"), lines(calls))
     assert.equal(1, count(calls, " close "))
     assert.equal(0, count(calls, " shutdown "))
+  end)
+
+  it_traces("a server without descriptors left a few tries to accept, and no spinning", function()
+    local calls = traced([[
+      local path = os.tmpname()
+      os.remove(path)
+      local server, clients, hoard = net.createServer():listen(path), {}, {}
+      for i = 1, 5 do clients[i] = net.connect(path) end
+      repeat hoard[#hoard + 1] = io.open("/dev/null") or "no more" until hoard[#hoard] == "no more"
+      server:once("error", function()
+        say("begin")
+        timers.setTimeout(function()
+          say("end")
+          os.exit(0, true)
+        end, 300)
+      end)
+    ]], 64)
+    assert.is_true(count(calls, " accept accept4 ") <= 6, lines(calls))
+    assert.is_true(count(calls, " epoll_wait epoll_pwait epoll_pwait2 ") <= 20, lines(calls))
   end)
 end)
