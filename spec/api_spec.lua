@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 --- lua/net/meta.lua, docs/api.md and the table of Node's names in it, held against the module by
 --- reflection, and against what reflection found in Node 26 (spec/data/node_api.lua).
 

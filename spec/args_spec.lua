@@ -1,4 +1,6 @@
---- The argument forms of connect and listen (semantics 1.1), which one pure
+-- SPDX-License-Identifier: MIT
+
+--- The argument forms of connect and listen, which one pure
 --- function folds.
 
 local args = require("net.args")

@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 local core = require("net.core")
 local inspect = require("net.inspect")
 local lua = require("spec.support.lua")

@@ -1,5 +1,7 @@
+-- SPDX-License-Identifier: MIT
+
 --- net.connect and socket:connect: forms, checks, one address, several, and what
---- happens when somebody gets in the way (semantics 1.3, 1.5, 3.3, 3.4).
+--- happens when somebody gets in the way.
 
 local core = require("net.core")
 local dns = require("net.dns")

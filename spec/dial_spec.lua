@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 --- One attempt to connect: what it answers at once, what from the loop, and that
 --- nothing of it is left (src/dial.c).
 

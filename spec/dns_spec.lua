@@ -1,5 +1,7 @@
+-- SPDX-License-Identifier: MIT
+
 --- Names to addresses: the arguments of lookup, its answers, the threads behind
---- it (semantics 1.6).
+--- it.
 
 local core = require("net.core")
 local dns = require("net.dns")

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 
---- Text encodings: what setEncoding makes of bytes, and write of text (semantics 4.3 and 4.5).
+--- Text encodings: what setEncoding makes of bytes, and write of text.
 ---
 --- Expected values are Node's; spec/data/encoding_golden.lua holds those it gave in bulk.
 

@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 -- Every program in examples/ is run as a person runs it, in a process of its
 -- own, and spoken to by programs that are not ours: socat, curl, wrk, a Redis
 -- server. `make deps` installs them.

@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 --- Many connections, many bytes, much time: 10,000 connections held at once, a
 --- GiB through each kind of socket with every byte looked at, and memory that
 --- stays where it is while a peer does not read.

@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 --- Every scenario of spec/parity, against what Node 26 did (spec/parity/golden).
 
 local runner = require("spec.parity.runner")

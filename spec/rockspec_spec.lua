@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 -- The rock lists its files by hand; nothing else would tell that one is missing.
 
 local lfs = require("lfs")

@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 local net = require("net")
 local within = require("spec.support").within
 local servers = require("spec.support.servers")

@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 local errors = require("net.errors")
 local net = require("net")
 local core = require("net.core")

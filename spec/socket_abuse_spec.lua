@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 --- What a listener does that it should not: it destroys, closes, raises, collects
 --- garbage, calls back in. For every event of a socket and of a server, and for
 --- every callback, everything that could be done in it is done once; afterwards

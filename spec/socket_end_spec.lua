@@ -1,6 +1,7 @@
+-- SPDX-License-Identifier: MIT
+
 --- How a connection ends: half open or not, by whom, in which order; finish(),
---- destroySoon(), resetAndDestroy(), and life after the end (semantics 3.6, 4.6,
---- 4.8 and the traces of section 8).
+--- destroySoon(), resetAndDestroy(), and life after the end.
 
 local net = require("net")
 local process = require("net.process")
@@ -34,7 +35,7 @@ local function dial(serve, options)
   return client, where
 end
 
--- The table of semantics 4.8, row by row. F is 'finish', with 'prefinish' before.
+-- Every way to end, row by row. F is 'finish', with 'prefinish' before.
 
 describe("without allowHalfOpen, when the socket ends first", function()
   local function open()

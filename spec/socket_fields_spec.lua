@@ -1,5 +1,7 @@
---- The fields of a socket: what each says at every stage of its life (the table
---- of semantics 3.2), which may be written, and what the program keeps there.
+-- SPDX-License-Identifier: MIT
+
+--- The fields of a socket: what each says at every stage of its life,
+--- which may be written, and what the program keeps there.
 
 local net = require("net")
 local process = require("net.process")

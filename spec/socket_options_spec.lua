@@ -1,6 +1,7 @@
+-- SPDX-License-Identifier: MIT
+
 --- What a socket can be told: the constructor's options, idle timeouts, options of
---- the descriptor, ref and unref, signals, and descriptors from outside (semantics
---- 3.1, 3.8, 3.9).
+--- the descriptor, ref and unref, signals, and descriptors from outside.
 
 local net = require("net")
 local abort = require("net.abort")

@@ -1,5 +1,7 @@
+-- SPDX-License-Identifier: MIT
+
 --- pipe() and unpipe(): what is listened to, what is ended, who waits for whom,
---- and what an error on either side does (semantics 4.4).
+--- and what an error on either side does.
 
 local net = require("net")
 local events = require("net.events")

@@ -1,5 +1,7 @@
+-- SPDX-License-Identifier: MIT
+
 --- How what arrives reaches the program: chunks, flowing and paused, 'readable'
---- and read(), unshift(), text, onread (semantics 3.5, 3.9, 4.1 to 4.3).
+--- and read(), unshift(), text, onread.
 
 local net = require("net")
 local process = require("net.process")

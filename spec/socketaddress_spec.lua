@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 
 --- net.SocketAddress. All results and texts are those of Node 26, but for port 80 in `parse` and
---- for large flow labels (semantics 10), and for long addresses with a zone;
+--- for large flow labels, and for long addresses with a zone;
 --- spec/data/socketaddress_golden.lua holds those that it gave in bulk.
 
 local errors = require("net.errors")

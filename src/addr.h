@@ -2,7 +2,7 @@
  *
  * addr.h - socket addresses: text to bytes and back, and into Lua tables.
  *
- * The grammar is Node's isIP (semantics 1.4): strict IPv4, RFC 4291 IPv6, an
+ * The grammar is Node's isIP: strict IPv4, RFC 4291 IPv6, an
  * optional %zone. */
 #ifndef NET_ADDR_H
 #define NET_ADDR_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * fields.c - the fields of net.Socket, computed from the stream (semantics 3.2).
+ * fields.c - the fields of net.Socket, computed from the stream.
  *
  * Nothing is stored that the stream's flags and counters tell, but the peer's
  * address: it is kept once read, since Node still shows it after the close. */

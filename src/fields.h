@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * fields.h - the fields of net.Socket, computed from the stream (semantics 3.2). */
+ * fields.h - the fields of net.Socket, computed from the stream. */
 #ifndef NET_FIELDS_H
 #define NET_FIELDS_H
 

@@ -2,7 +2,7 @@
  *
  * loop.h - libev's default loop, and the one way from it into Lua.
  *
- * One turn of the loop (semantics 0.1):
+ * One turn of the loop:
  *
  *     prepare   due timers, then completions that are pending
  *     poll      descriptors, signals, resolver answers

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * readable.c - the readable half of a stream: what has arrived and when Lua
- * hears of it (semantics 3.5, 4.1, 4.2).
+ * hears of it.
  *
  * A chunk goes straight to 'data' when the stream flows, somebody listens and
  * nothing is buffered; else it joins the buffer, a FIFO of Lua strings, and

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * writable.c - the writable half of a stream: the queue, its callbacks, 'drain'
- * and 'finish' (semantics 4.5 to 4.7).
+ * and 'finish'.
  *
  * The queue is a table of pieces, numbered for the life of a connection, each a
  * string and a callback (or false). Five cursors cut it up:

@@ -1,4 +1,6 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
+#
 # Runs the scenarios of spec/parity under Node 26, Node 20 and our module, and
 # compares what they log with the golden files. Fails on any unlisted difference.
 #

@@ -1,4 +1,6 @@
---- net.pipe - pipe and unpipe (semantics 4.4).
+-- SPDX-License-Identifier: MIT
+
+--- net.pipe - pipe and unpipe.
 ---
 --- The destination is a socket or any emitter with `write` and `finish` (or
 --- `["end"]`). The listeners that hold a pipe together are hidden: nobody's

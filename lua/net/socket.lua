@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 --- net.Socket - construction, and the methods that are policy.
 ---
 --- The object is the core's userdata; this module adds methods to its class.

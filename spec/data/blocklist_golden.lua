@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 -- Made by blocklist_golden.js from Node v26.10.0. Words: + adds a rule, - removes one,
 -- which is refused if ! stands before; y is an address that is blocked, n one that is not; behind = are
 -- the rules that are left. Of rules, a is an address, s a subnet, r a range.

@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 -- Made by encoding_golden.js from Node v26.10.0; all in hex, "-" for nothing.
 return {
   -- encoding, chunks read, the text of each and of the end (utf16le: all in one)

@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 -- Made by node_api.js from Node v26.10.0; "()" marks functions.
 
 return {

@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 -- Made by socketaddress_golden.js from Node v26.10.0.
 -- luacheck: no max line length
 return {

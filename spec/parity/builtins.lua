@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 --- What scenarios may call besides the module itself, in Lua.
 --
 -- The names and what they do are those of builtinsOf() in runner.js.

@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 --- Compares logs with the golden ones, scenario by scenario.
 --
 --     lua5.4 compare.lua node26=DIR node20=DIR lua=DIR [THEME ...]

@@ -1,6 +1,8 @@
+-- SPDX-License-Identifier: MIT
+
 --- How values are written in the logs: the Lua half of what runner.js does.
 --
--- Both sides must write the same text for what contract.md calls the same
+-- Both sides must write the same text for what counts as the same
 -- value, and nothing that differs from run to run: ports and temporary paths
 -- become names. Functions take the world of the running scenario first.
 

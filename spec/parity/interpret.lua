@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 --- Walks the tree of one scenario: the Lua half of what runner.js does.
 --
 -- Keep the two alike, function by function. A world is one run of a scenario:
@@ -135,7 +137,7 @@ local function arguments(w, node, scope)
   return args
 end
 
---- Node's `end` is a keyword here; contract.md calls it `finish`.
+--- Node's `end` is a keyword here; the method is `finish`.
 local METHODS = { ["end"] = "finish" }
 
 local function call(w, node, scope)

@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 --- Reads scenario files: text in, a tree of plain tables out.
 --
 -- The only parser of the language that README.md beside this file describes.

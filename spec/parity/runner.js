@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 'use strict';
 // Runs the scenarios under Node: what interpret.lua and runner.lua do for our
 // module. README.md describes the language; parse.lua reads it and hands the
@@ -581,7 +583,7 @@ function builtinsOf(w) {
     background(ms, f) { setTimeout(f, ms).unref(); }, // fires only if something else holds the loop
     option: (name, v, others) => ({ ...others, [name]: v }),
     method: (object, name, ...args) => object[name](...args),
-    // contract.md: `buffer` is a size there, a Buffer here; both hand over (n, bytes).
+    // `buffer` is a size there, a Buffer here; both hand over (n, bytes).
     onread: (size, f) => ({
       buffer: Buffer.alloc(size),
       callback: (n, buffer) => f(n, Buffer.from(buffer.subarray(0, n))),

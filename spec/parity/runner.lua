@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 --- Runs the scenarios under this module: the Lua counterpart of runner.js.
 --
 --     lua5.4 runner.lua [--out DIR] [--only WORDS] [THEME ...]

@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 --- What a listener does that it should not, and where it does it: scenes in which
 --- an event comes to pass, and acts that are played in them. socket_abuse_spec.lua
 --- makes specs of them; it also has them played in processes of their own, where a

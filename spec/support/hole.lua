@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 --- An address that lets nobody in: a server in a process of its own, which
 --- listens, never accepts, and whose queue is full. A TCP connect to it hangs; a
 --- Unix one fails with EAGAIN.

@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 --- Programs that run beside a spec: living ones, which are read line by line and
 --- sent signals, and short ones, of which only the output and the exit code count.
 ---

@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+
 --- What the specs of net.Server share: files that servers leave and remove, and
 --- programs of a few lines that run in a process of their own.
 
