@@ -331,9 +331,12 @@ describe("strace sees of", function()
     assert.is_true(#calls < 3 * messages + 100, "calls: " .. #calls)
   end)
 
-  --- The setsockopt calls of a program that is about `socket`.
-  local function options_set(program, options)
-    local calls = traced(PAIR .. ([[
+  --- The setsockopt calls of a program that is about `socket`. `before` may make
+  --- another server.
+  local function options_set(program, options, before)
+    local calls = traced(PAIR:gsub("local peer", function(line)
+      return (before or "") .. line
+    end) .. ([[
       pair({ %s }, function(socket)
         say("begin")
         %s
@@ -395,16 +398,43 @@ describe("strace sees of", function()
       "socket:setKeepAlive({ enable = true, initialDelay = 5000, interval = 2000, count = 3 })"))
   end)
 
-  it_traces("setKeepAlive() nothing for 0", function()
-    assert.same({ "SOL_SOCKET, SO_KEEPALIVE, 1", "SOL_TCP, TCP_KEEPIDLE, 5",
-      "SOL_TCP, TCP_KEEPCNT, 3" }, options_set("socket:setKeepAlive(true, 5000, 0, 3)"))
-    assert.same({ "SOL_SOCKET, SO_KEEPALIVE, 1", "SOL_TCP, TCP_KEEPIDLE, 5",
-      "SOL_TCP, TCP_KEEPINTVL, 2" }, options_set("socket:setKeepAlive(true, 5000, 2000, 0)"))
+  it_traces("setKeepAlive() with a 0 among the times SO_KEEPALIVE alone", function()
+    for _, times in ipairs({ "0", "5000, 0", "5000, 999", "5000, -999", "5000, 1000, 0",
+                             "5000, 'x'", "0/0", "1/0" }) do
+      assert.same({ "SOL_SOCKET, SO_KEEPALIVE, 1" },
+        options_set(("socket:setKeepAlive(true, %s)"):format(times)), times)
+    end
   end)
 
-  it_traces("setKeepAlive() no effect at all of a negative value", function()
-    assert.same({}, options_set("socket:setKeepAlive(true, 5000, -1)"))
-    assert.same({}, options_set("socket:setKeepAlive(true, 5000, 1000, -1)"))
+  it_traces("setKeepAlive() a default for what is no interval and no count", function()
+    local expected = { "SOL_SOCKET, SO_KEEPALIVE, 1", "SOL_TCP, TCP_KEEPIDLE, 5",
+      "SOL_TCP, TCP_KEEPINTVL, 1", "SOL_TCP, TCP_KEEPCNT, 10" }
+    for _, times in ipairs({ "-1000", "nil, -1", "nil, 2.5", "nil, 'x'", "1000, 1e300" }) do
+      assert.same(expected, options_set(("socket:setKeepAlive(true, 5000, %s)"):format(times)), times)
+    end
+  end)
+
+  --- The same for a socket that a server with those options has accepted.
+  local function accepted_options_set(options, program)
+    return options_set(("local socket = peer\n%s"):format(program), nil,
+      "server = net.createServer({ " .. options .. " })\n")
+  end
+
+  it_traces("setKeepAlive() nothing of what the server had set already", function()
+    local options = "keepAlive = true, keepAliveInitialDelay = 5999"
+    assert.same({}, accepted_options_set(options, [[
+      socket:setKeepAlive(true, 5000)
+      socket:setKeepAlive({ enable = true, initialDelay = 5500 })
+    ]]))
+    assert.same({ "SOL_SOCKET, SO_KEEPALIVE, 0" }, accepted_options_set(options, [[
+      socket:setKeepAlive(false)
+      socket:setKeepAlive(false, 9000)
+    ]]))
+    assert.same({ "SOL_SOCKET, SO_KEEPALIVE, 1" }, accepted_options_set(options, [[
+      socket:setKeepAlive(true)
+      socket:setKeepAlive(true, 0)
+    ]]))
+    assert.same({}, accepted_options_set("keepAlive = false", "socket:setKeepAlive(false)"))
   end)
 
   it_traces("setTypeOfService() the IP option", function()

@@ -110,8 +110,11 @@ static void server_tune(const struct net_server *s, struct net_stream *c, int fd
     (void)net_sys_nodelay(fd, 1);
     c->flags |= S_NODELAY;
   }
-  if (s->flags & SERVER_KEEPALIVE)
+  if (s->flags & SERVER_KEEPALIVE) {
     (void)net_sys_keepalive(fd, 1, s->keepalive_delay, 1, 10);
+    c->keepalive = 1;
+    c->keepalive_delay = s->keepalive_delay;
+  }
 }
 
 /* Pushes the socket of the connection, opened and counted. [-0, +1, e] */

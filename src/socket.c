@@ -480,6 +480,16 @@ static int has_tos(const struct net_stream *s) {
 }
 
 /* set_tos(s, tos) -> true, or nil, errno */
+/* server_keepalive(s) -> the delay in seconds that its server gave it, or nil */
+static int core_server_keepalive(lua_State *L) {
+  const struct net_stream *s = socket_check(L);
+  if (s->keepalive)
+    lua_pushinteger(L, s->keepalive_delay);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
 static int core_set_tos(lua_State *L) {
   struct net_stream *s = socket_check(L);
   s->tos = (int)luaL_checkinteger(L, 2);
@@ -558,6 +568,7 @@ static const luaL_Reg stream_functions[] = {
   {NULL, NULL}
 };
 
+  {"server_keepalive", core_server_keepalive},
 const struct net_class net_socket_class = {
   .name = "Socket",
   .methods = socket_methods,

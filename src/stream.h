@@ -108,6 +108,10 @@ struct net_stream {
   unsigned char had_error;  /* what 'close' will say */
   unsigned char decoding;   /* setEncoding: chunks pass RARE_DECODER */
   unsigned char onread;     /* option onread: chunks go to its callback */
+  unsigned char failed;     /* the attempt has, and its dial is kept until destroy() */
+  unsigned char error_told; /* 'error' was emitted */
+  unsigned char keepalive;  /* its server had keepAlive set */
+  int keepalive_delay;      /* s; its server's keepAliveInitialDelay */
   unsigned char unlinks;    /* the close removes the file at RARE_PATH */
   int tos;                  /* type of service asked for; -1: none */
   uint32_t corked;          /* nesting depth */

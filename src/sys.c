@@ -372,7 +372,7 @@ static int keepalive_times(int fd, int idle, int interval, int count) {
 
 int net_sys_keepalive(int fd, int on, int idle, int interval, int count) {
   int err = set_int(fd, SOL_SOCKET, SO_KEEPALIVE, on != 0);
-  if (err < 0 || !on || idle == 0)
+  if (err < 0 || !on || idle == 0 || interval == 0 || count == 0)
     return err;
   return keepalive_times(fd, idle, interval, count);
 }

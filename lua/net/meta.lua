@@ -666,8 +666,10 @@ function socket:setNoDelay(noDelay) end
 
 --- TCP keep-alive (`SO_KEEPALIVE`, `TCP_KEEPIDLE`, `TCP_KEEPINTVL`, `TCP_KEEPCNT`; tcp(7)): probes
 --- from `initialDelay` ms of idleness on, every `interval` ms, `count` of them until the connection
---- counts as lost. Times are cut to whole seconds; below one second the system's are left as they
---- are. Before there is a connection the wish is kept.
+--- counts as lost. Times are cut to whole seconds. With `initialDelay`, `interval` or `count` at 0,
+--- the times below a second included, all three are left as the system has them; an interval or a
+--- count that makes no sense is the default. Before there is a connection the wish is kept; the system
+--- is asked only for what changes, of what the server's `keepAlive` had set, too.
 ---
 --- Options: `net.KeepAliveOptions`.
 ---@param enable? boolean (default false)

@@ -12,10 +12,14 @@ local boundsocket = require("net.boundsocket")
 local errors = require("net.errors")
 local process = require("net.process")
 local truthy = require("net.options").truthy
+local uint32 = require("net.args").uint32
 local validate = require("net.validate")
 
 local stream = core.stream
 local methods = core.Socket.methods
+
+local KEEP_ALIVE_INTERVAL = 1 -- s
+local KEEP_ALIVE_COUNT = 10 -- probes
 
 local M = {}
 
@@ -105,10 +109,13 @@ local function check_all(options, bound)
     validate.int32(options.typeOfService, "options.typeOfService", 0, 255)
   end
   check_block_list(options.blockList)
+--- Whole seconds of milliseconds, as JavaScript's `~~(ms / 1000)`; 0 for what is no
+--- number.
 end
 
 local function whole_seconds(ms)
-  return ms and ms == ms and math.abs(ms) < 2 ^ 31 * 1000 and math.tointeger(ms // 1000) or 0
+  local seconds = type(ms) == "number" and uint32(ms / 1000) or 0
+  return seconds < 0x80000000 and seconds or seconds - 0x100000000
 end
 
 local function apply_onread(socket, onread)
@@ -262,10 +269,20 @@ function methods:setNoDelay(no_delay)
   check_self(self)
   stream.nodelay(self, no_delay == nil or no_delay and no_delay ~= 0 and no_delay ~= "")
   return self
+--- What Node's binding makes of an interval and a count: a default for what is no
+--- unsigned integer. With a zero among them, none of the times is set.
 end
 
 local function apply_keep_alive(socket, wish)
-  stream.keepalive(socket, wish.enable, wish.delay, wish.interval, wish.count)
+  local interval, count = wish.interval, wish.count
+  if interval == nil or interval < 0 then
+    interval = KEEP_ALIVE_INTERVAL
+  end
+  count = type(count) == "number" and math.tointeger(count) or -1
+  if count < 0 or count > 0xFFFFFFFF then
+    count = KEEP_ALIVE_COUNT
+  end
+  stream.keepalive(socket, wish.enable, wish.delay, interval, count)
 end
 
 --- What is applied as soon as there is a descriptor, before 'connect'.
@@ -289,19 +306,27 @@ local function keep_alive_wish(enable, initial_delay, interval, count)
     enable, initial_delay, interval, count =
       enable.enable, enable.initialDelay, enable.interval, enable.count
   end
-  local function seconds(ms, default)
-    return type(ms) == "number" and whole_seconds(ms) or default
-  end
   return {
-    enable = not not enable and enable ~= 0 and enable ~= "",
-    delay = seconds(initial_delay, 0),
-    interval = seconds(interval, 1),
-    count = type(count) == "number" and math.tointeger(count // 1) or 10,
+    enable = truthy(enable),
+    delay = whole_seconds(initial_delay),
+    interval = interval ~= nil and whole_seconds(interval) or nil,
+    count = count,
   }
+--- What keep-alive is set to now: what was asked for last, by the server if the
+--- socket was accepted and nobody has asked since.
+local function keep_alive_now(socket)
+  local wish = stream.private(socket).keep_alive
+  if wish then
+    return wish
+  end
+  local delay = stream.server_keepalive(socket)
+  return { enable = delay ~= nil, delay = delay or 0 }
+end
+
 end
 
 local function same_wish(a, b)
-  return a and a.enable == b.enable and (not a.enable or a.delay == b.delay and
+  return a.enable == b.enable and (not a.enable or a.delay == b.delay and
     a.interval == b.interval and a.count == b.count)
 end
 
@@ -311,7 +336,9 @@ end
 ---     socket:setKeepAlive([enable [, initialDelay [, interval [, count]]]])
 ---     socket:setKeepAlive({enable =, initialDelay =, interval =, count =})
 ---
---- Before there is a descriptor the wish is remembered. Never raises.
+--- Before there is a descriptor the wish is remembered; afterwards the system is
+--- asked only if something changes. Never raises. An interval or a count of 0, an
+--- interval below a second too, leaves all three times as they are.
 ---@param enable? boolean|table default false
 ---@param initial_delay? number milliseconds, cut to whole seconds
 ---@param interval? number milliseconds, cut to whole seconds; default 1000
@@ -320,13 +347,9 @@ end
 function methods:setKeepAlive(enable, initial_delay, interval, count)
   check_self(self)
   local wish = keep_alive_wish(enable, initial_delay, interval, count)
-  if wish.interval < 0 or wish.count < 0 then
-    return self
-  end
-  local private = stream.private(self)
-  if not same_wish(private.keep_alive, wish) then
-    private.keep_alive = wish
-    private.on_connected = on_connected
+  if not same_wish(keep_alive_now(self), wish) then
+    local private = stream.private(self)
+    private.keep_alive, private.on_connected = wish, on_connected
     apply_keep_alive(self, wish)
   end
   return self
