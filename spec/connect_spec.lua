@@ -303,6 +303,17 @@ describe("connecting to an address", function()
     assert.same({ "connectionAttempt 127.0.0.1 1 4", "error ERR_IP_BLOCKED", "close true" }, seen)
   end))
 
+  it("asks a BlockList itself, whatever its 'check' was made", within(function(t)
+    local socket, seen = traced()
+    local list = net.BlockList()
+    list:addAddress(LOCAL)
+    list.check = t.never()
+    socket.blockList = list
+    socket:connect(1, LOCAL)
+    t.run()
+    assert.same({ "connectionAttempt 127.0.0.1 1 4", "error ERR_IP_BLOCKED", "close true" }, seen)
+  end))
+
   it("fails when there is no descriptor left", within(function(t)
     local script = t.tmpname(".lua")
     local f = assert(io.open(script, "w"))

@@ -86,6 +86,9 @@ describe("net.Socket()", function()
     ["a blockList that is a string"] = { { blockList = "x" },
       'TypeError [ERR_INVALID_ARG_TYPE]: The "options.blockList" property must be an ' ..
       "net.BlockList. Received type string ('x')" },
+    ["a blockList that only can check"] = { { blockList = { check = function() end } },
+      'TypeError [ERR_INVALID_ARG_TYPE]: The "options.blockList" property must be an ' ..
+      "net.BlockList. Received an instance of Object" },
     ["a blockList that is a plain table"] = { { blockList = {} },
       'TypeError [ERR_INVALID_ARG_TYPE]: The "options.blockList" property must be an ' ..
       "net.BlockList. Received an instance of Object" },

@@ -49,6 +49,7 @@ struct net_dial {
   int fd;              /* owned; -1 when new and when closed */
   int family;          /* AF_INET, AF_INET6, AF_UNIX */
   int adopted;         /* the descriptor came from a BoundSocket */
+  int shown;           /* libuv would have a descriptor by now: adopted, bound, connecting */
   int error;           /* -errno that connect(2) gave, to be told from the loop; or 0 */
   enum dial_state state;
 };
@@ -62,7 +63,7 @@ int net_dial_fd(const struct net_dial *d) { return d->fd; }
 void net_dial_adopt(struct net_dial *d, int fd, int family) {
   d->fd = fd;
   d->family = family;
-  d->adopted = 1;
+  d->adopted = d->shown = 1;
   d->state = DIAL_OPEN;
 }
 
@@ -175,6 +176,7 @@ static int dial_bind(lua_State *L) {
   } else {
     err = check_ip(L, 2, d, &a);
   }
+  d->shown = 1;
   return dial_result(L, err < 0 ? err : bind_to(d, &a));
 }
 
@@ -247,6 +249,7 @@ static int dial_connect(lua_State *L) {
   int err = check_target(L, d, &a);
   if (err < 0)
     return dial_result(L, err);
+  d->shown = 1;
   lua_pushvalue(L, 4);
   lua_setiuservalue(L, 1, UV_CALLBACK);
   net_anchor(L, 1, &d->o);
@@ -263,11 +266,11 @@ static int dial_connect(lua_State *L) {
   return dial_result(L, 0);
 }
 
-/* dial:sockname() -> {address =, family =, port =}, or nil */
+/* dial:sockname() -> {address =, family =, port =}, or nil before bind and connect */
 static int dial_sockname(lua_State *L) {
   struct net_dial *d = net_dial_check(L, 1);
   struct net_addr a;
-  if (d->fd < 0 || net_sys_sockname(d->fd, &a.sa, &a.len) < 0)
+  if (d->fd < 0 || !d->shown || net_sys_sockname(d->fd, &a.sa, &a.len) < 0)
     lua_pushnil(L);
   else
     net_addr_push_table(L, &a);

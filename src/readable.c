@@ -200,10 +200,13 @@ static int unconnected_step(lua_State *L) {
 }
 
 /* libuv refuses to read a TCP socket that is bound, not connected; a Unix one it
- * polls, and the kernel refuses. [-0, +0, e] */
+ * polls, and the kernel refuses. Where connect(2) has failed it is the other way
+ * round, but the end comes before a poll. [-0, +0, e] */
 static void read_unconnected(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  if (s->kind == NET_FD_TCP) {
+  if (s->failed && s->kind == NET_FD_TCP)
+    return;
+  if (s->failed || s->kind == NET_FD_TCP) {
     net_stream_fail(L, idx, -ENOTCONN, "read");
     return;
   }

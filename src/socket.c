@@ -376,6 +376,12 @@ static int core_dial(lua_State *L) {
   return 0;
 }
 
+/* failed(s): its only attempt has, and destroy() is to follow */
+static int core_failed(lua_State *L) {
+  net_stream_failed(socket_check(L));
+  return 0;
+}
+
 /* connected(s, dial): takes its descriptor; emits "connect" and "ready" */
 static int core_connected(lua_State *L) {
   enum net_fd_kind kind;
@@ -474,12 +480,6 @@ static int core_keepalive(lua_State *L) {
                                      (int)luaL_optinteger(L, 5, 0)));
 }
 
-/* Is there a descriptor that knows of types of service? */
-static int has_tos(const struct net_stream *s) {
-  return s->fd >= 0 && s->kind == NET_FD_TCP;
-}
-
-/* set_tos(s, tos) -> true, or nil, errno */
 /* server_keepalive(s) -> the delay in seconds that its server gave it, or nil */
 static int core_server_keepalive(lua_State *L) {
   const struct net_stream *s = socket_check(L);
@@ -490,6 +490,12 @@ static int core_server_keepalive(lua_State *L) {
   return 1;
 }
 
+/* Is there a descriptor that knows of types of service? */
+static int has_tos(const struct net_stream *s) {
+  return s->fd >= 0 && s->kind == NET_FD_TCP;
+}
+
+/* set_tos(s, tos) -> true, or nil, errno */
 static int core_set_tos(lua_State *L) {
   struct net_stream *s = socket_check(L);
   s->tos = (int)luaL_checkinteger(L, 2);
@@ -551,6 +557,7 @@ static const luaL_Reg stream_functions[] = {
   {"private", core_private},
   {"connecting", core_connecting},
   {"dial", core_dial},
+  {"failed", core_failed},
   {"connected", core_connected},
   {"adopt", core_adopt},
   {"bind", core_bind},
@@ -561,6 +568,7 @@ static const luaL_Reg stream_functions[] = {
   {"onread", core_onread},
   {"nodelay", core_nodelay},
   {"keepalive", core_keepalive},
+  {"server_keepalive", core_server_keepalive},
   {"set_tos", core_set_tos},
   {"get_tos", core_get_tos},
   {"fd_type", core_fd_type},
@@ -568,7 +576,6 @@ static const luaL_Reg stream_functions[] = {
   {NULL, NULL}
 };
 
-  {"server_keepalive", core_server_keepalive},
 const struct net_class net_socket_class = {
   .name = "Socket",
   .methods = socket_methods,

@@ -229,6 +229,11 @@ void net_stream_dialing(struct net_stream *s, int dialing) {
   hold_loop(s);
 }
 
+void net_stream_failed(struct net_stream *s) {
+  s->flags &= ~(uint32_t)S_CONNECTING;
+  s->failed = 1;
+}
+
 /* Lets go of the stream when nothing can call it any more. */
 static void stream_release(lua_State *L, struct net_stream *s) {
   if ((s->flags & S_HANDLE && !net_stream_is_bound(s)) || s->closing)
@@ -343,6 +348,7 @@ static void close_handle(lua_State *L, int idx) {
 }
 
 static int error_tick(lua_State *L) {
+  ((struct net_stream *)lua_touserdata(L, 1))->error_told = 1;
   net_emit(L, 1, ON_ERROR, 1);
   return 0;
 }
@@ -371,15 +377,19 @@ static int cancel_step(lua_State *L) {
 }
 
 /* Close phase: 'close', and the loop lets go. */
-static int close_step(lua_State *L) {
+static int close_handle_step(lua_State *L, int had_error) {
   struct net_stream *s = lua_touserdata(L, 1);
   s->closing--;
   stream_release(L, s);
   mark_closed(s);
-  lua_pushboolean(L, s->had_error);
+  lua_pushboolean(L, had_error);
   net_emit_guarded(L, 1, ON_CLOSE, 1);
   return 0;
 }
+
+/* A stream that was connected anew may have two of them in one turn. */
+static int close_step(lua_State *L) { return close_handle_step(L, 0); }
+static int close_failed_step(lua_State *L) { return close_handle_step(L, 1); }
 
 static void queue_closing(lua_State *L, int idx, lua_CFunction step) {
   struct net_stream *s = lua_touserdata(L, idx);
@@ -407,12 +417,12 @@ static void leave_server(lua_State *L, int idx) {
 }
 
 /* The handle goes now, its close event in the close phase. [-0, +0, m] */
-static void destroy_handle(lua_State *L, int idx, int was_connecting) {
+static void destroy_handle(lua_State *L, int idx, int was_connecting, int is_error) {
   struct net_stream *s = lua_touserdata(L, idx);
   close_handle(L, idx);
   s->flags &= ~(uint32_t)S_HANDLE;
   s->closing++;
-  queue_closing(L, idx, close_step);
+  queue_closing(L, idx, is_error ? close_failed_step : close_step);
   if (s->flags & S_WRITING && !was_connecting)
     queue_closing(L, idx, cancel_step);  /* queued last, runs first */
 }
@@ -428,14 +438,13 @@ static void flush_now(lua_State *L, struct net_stream *s) {
 void net_stream_destroy(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);
   int err = lua_gettop(L), is_error = lua_toboolean(L, err);
-  int was_connecting = (s->flags & S_CONNECTING) != 0;
+  int was_connecting = s->flags & S_CONNECTING || s->failed;
   if (s->flags & S_DESTROYED) {
     lua_pop(L, 1);
     return;
   }
   flush_now(L, s);
   s->flags |= S_DESTROYED;
-  s->had_error = (unsigned char)is_error;
   if (is_error && !(s->flags & S_ERRORED)) {
     s->flags |= S_ERRORED;
     lua_pushvalue(L, err);
@@ -448,7 +457,7 @@ void net_stream_destroy(lua_State *L, int idx) {
   if (was_connecting)
     net_stream_hook(L, idx, "on_destroy");
   if (s->flags & S_HANDLE) {
-    destroy_handle(L, idx, was_connecting);
+    destroy_handle(L, idx, was_connecting, is_error);
     if (is_error)
       queue_error(L, idx, err);
   } else {
@@ -479,6 +488,7 @@ static void stream_reset(lua_State *L, int idx) {
               S_FLOWING | S_PAUSED | S_READABLE_LISTENS;
   s->read_len = s->rbuf_off = 0;
   s->rbuf_head = s->rbuf_tail = 1;
+  s->error_told = 0;
   static const int stale[] = {RARE_ERRORED, RARE_RBUF, RARE_ENDCBS, RARE_REMOTE, RARE_LOCAL,
                               RARE_DIAL};
   for (size_t i = 0; i < sizeof stale / sizeof *stale; i++) {
@@ -495,6 +505,7 @@ void net_stream_connecting(lua_State *L, int idx, enum net_fd_kind kind) {
     stream_reset(L, idx);
   s->kind = (unsigned char)kind;
   s->bytes_read = s->bytes_written = 0;
+  s->failed = 0;
   stream_hold(L, idx);
   s->flags |= S_CONNECTING;
   net_stream_touch(s);

@@ -105,14 +105,13 @@ struct net_stream {
   unsigned char dialing;    /* an attempt to connect is under way */
   unsigned char holds_loop; /* counted by net_loop_ref */
   unsigned char closing;    /* close events under way */
-  unsigned char had_error;  /* what 'close' will say */
   unsigned char decoding;   /* setEncoding: chunks pass RARE_DECODER */
   unsigned char onread;     /* option onread: chunks go to its callback */
+  unsigned char unlinks;    /* the close removes the file at RARE_PATH */
   unsigned char failed;     /* the attempt has, and its dial is kept until destroy() */
   unsigned char error_told; /* 'error' was emitted */
   unsigned char keepalive;  /* its server had keepAlive set */
   int keepalive_delay;      /* s; its server's keepAliveInitialDelay */
-  unsigned char unlinks;    /* the close removes the file at RARE_PATH */
   int tos;                  /* type of service asked for; -1: none */
   uint32_t corked;          /* nesting depth */
 
@@ -165,6 +164,9 @@ void net_stream_poll(struct net_stream *s, int events);
 void net_stream_hold_loop(struct net_stream *s, int hold);
 /* An attempt to connect begins, or is over. */
 void net_stream_dialing(struct net_stream *s, int dialing);
+/* The only attempt has failed: not connecting any more, and about to be destroyed,
+ * with its handle until then. */
+void net_stream_failed(struct net_stream *s);
 /* destroy(err), err at the top or nil; no-op the second time. [-1, +0, e] */
 void net_stream_destroy(lua_State *L, int idx);
 /* The same with a system error. [-0, +0, e] */

@@ -355,7 +355,8 @@ static void final_start(lua_State *L, int idx) {
   if (!(s->flags & S_FINAL_CALLED))
     return;  /* that was before it was connected anew */
   if (s->fd < 0) {
-    final_done(L, idx);
+    if (!s->failed || s->kind != NET_FD_TCP)  /* there shutdown(2) begins, and is cut off */
+      final_done(L, idx);
     return;
   }
   lua_pushcfunction(L, final_shutdown);
@@ -623,7 +624,9 @@ static void write_on_connect(lua_State *L, int idx) {
   }
   net_emitter_internal_off(L, idx, ON_CLOSE, &close_step);
   if (s->fd < 0) {  /* a listener before us destroyed it */
-    write_on_close(L, idx);
+    s->bytes_written -= s->req_bytes;
+    net_error_push_code(L, "ERR_SOCKET_CLOSED", 0);
+    net_writable_fail(L, idx);
     return;
   }
   net_stream_touch(s);
@@ -651,7 +654,7 @@ static void submit_early(lua_State *L, int idx, size_t bytes) {
     return;
   }
   if (net_stream_is_bound(s))  /* what libuv says of TCP, and the kernel of the other */
-    net_error_push_sys(L, s->kind == NET_FD_TCP ? -EPIPE : -ENOTCONN, "write");
+    net_error_push_sys(L, s->kind == NET_FD_TCP || s->failed ? -EPIPE : -ENOTCONN, "write");
   else
     net_error_push_code(L, "ERR_SOCKET_CLOSED", 0);
   fail_later(L, idx);

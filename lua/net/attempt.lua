@@ -24,6 +24,7 @@ local ANY = { [4] = "0.0.0.0", [6] = "::" }
 
 local stream = core.stream
 local own_address = core.Socket.methods.address
+local is_block_list, check_address = core.blocklist.is, core.BlockList.methods.check
 
 -- Plans
 
@@ -64,7 +65,7 @@ end
 
 --- A user's code raised, and nobody would carry on.
 function Plan.__close(plan, err)
-  if err ~= nil and alive(plan) then
+  if err ~= nil and stream.private(plan.socket).round == plan.round then
     plan.socket:destroy()
   end
 end
@@ -165,11 +166,16 @@ local function open(plan)
   return dial, dial:open(plan.family or "unix")
 end
 
---- Whether the socket's block list has plan.address.
+--- Whether the socket's block list has plan.address. The field may hold anything
+--- that checks; a BlockList is asked by the core's own function, as a server's is.
 local function is_blocked(plan)
   local _ <close> = plan
   local list = plan.family and plan.socket.blockList
-  return list and list:check(plan.address, plan.family == 6 and "ipv6" or "ipv4")
+  if not list then
+    return false
+  end
+  local check = is_block_list(list) and check_address or list.check
+  return check(list, plan.address, plan.family == 6 and "ipv6" or "ipv4")
 end
 
 --- The connection is made.
@@ -202,17 +208,24 @@ end
 
 -- A single address
 
+--- The only attempt has failed: destroys the socket, whatever a listener has done
+--- with it, as Node does. The descriptor stays until then.
+local function fail_single(plan, err)
+  local _ <close> = plan
+  local private = stream.private(plan.socket)
+  private.dialing, plan.dial = nil, nil
+  stream.failed(plan.socket)
+  plan.socket:emit("connectionAttemptFailed", plan.address, plan.port, plan.family, err)
+  plan.socket:destroy(err)
+end
+
 local function on_single_answer(plan, failed)
   local second = stream.private(plan.socket).second
   if not failed and not second then
     return succeed(plan)
   end
-  drop(plan, plan.dial)
   plan = second or plan
-  local err = attempt_error(plan, failed or core.errnum("EISCONN"))
-  if announce(plan, "connectionAttemptFailed", plan.address, plan.port, plan.family, err) then
-    plan.socket:destroy(err)
-  end
+  fail_single(plan, attempt_error(plan, failed or core.errnum("EISCONN")))
 end
 
 --- A second connect() on a socket that is at it already, with what it may have
@@ -284,10 +297,12 @@ local function on_attempt_answer(plan, failed)
   if not failed then
     return succeed(plan)
   end
+  local dial = plan.dial
   stop_timer(plan)
-  local err = attempt_error(plan, failed)
-  drop(plan, plan.dial)
-  if tell_failed(plan, err) then
+  plan.dial, stream.private(plan.socket).dialing = nil, nil
+  local go_on = tell_failed(plan, attempt_error(plan, failed))
+  drop(plan, dial)
+  if go_on then
     try_addresses(plan)
   end
 end
@@ -306,8 +321,8 @@ end
 
 --- Tells what became of an address that could not be tried.
 local function give_up(plan, dial, err)
-  drop(plan, dial)
   tell_failed(plan, err)
+  drop(plan, dial)
 end
 
 --- Gets a descriptor for plan.address, bound if asked for. Returns nil, with the

@@ -43,10 +43,8 @@ local function check_encoding(name)
   end
 end
 
---- Raises unless `v` can answer whether an address is blocked.
 local function check_block_list(v)
-  if truthy(v) and not ((type(v) == "userdata" or type(v) == "table") and
-     type(v.check) == "function") then
+  if truthy(v) and not core.blocklist.is(v) then
     errors.raise("ERR_INVALID_ARG_TYPE", 4, "options.blockList", "an net.BlockList", v)
   end
 end
@@ -109,10 +107,10 @@ local function check_all(options, bound)
     validate.int32(options.typeOfService, "options.typeOfService", 0, 255)
   end
   check_block_list(options.blockList)
---- Whole seconds of milliseconds, as JavaScript's `~~(ms / 1000)`; 0 for what is no
---- number.
 end
 
+--- Whole seconds of milliseconds, as JavaScript's `~~(ms / 1000)`; 0 for what is no
+--- number.
 local function whole_seconds(ms)
   local seconds = type(ms) == "number" and uint32(ms / 1000) or 0
   return seconds < 0x80000000 and seconds or seconds - 0x100000000
@@ -269,10 +267,10 @@ function methods:setNoDelay(no_delay)
   check_self(self)
   stream.nodelay(self, no_delay == nil or no_delay and no_delay ~= 0 and no_delay ~= "")
   return self
---- What Node's binding makes of an interval and a count: a default for what is no
---- unsigned integer. With a zero among them, none of the times is set.
 end
 
+--- What Node's binding makes of an interval and a count: a default for what is no
+--- unsigned integer. With a zero among them, none of the times is set.
 local function apply_keep_alive(socket, wish)
   local interval, count = wish.interval, wish.count
   if interval == nil or interval < 0 then
@@ -312,6 +310,8 @@ local function keep_alive_wish(enable, initial_delay, interval, count)
     interval = interval ~= nil and whole_seconds(interval) or nil,
     count = count,
   }
+end
+
 --- What keep-alive is set to now: what was asked for last, by the server if the
 --- socket was accepted and nobody has asked since.
 local function keep_alive_now(socket)
@@ -321,8 +321,6 @@ local function keep_alive_now(socket)
   end
   local delay = stream.server_keepalive(socket)
   return { enable = delay ~= nil, delay = delay or 0 }
-end
-
 end
 
 local function same_wish(a, b)
