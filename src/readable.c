@@ -320,7 +320,7 @@ static int read_chunk(lua_State *L, int idx, lua_Integer n, int guarded) {
     else if (n != (lua_Integer)take)
       readable_end(L, idx);
   }
-  if (take > 0 && !(s->flags & (S_ERRORED | S_CLOSE_EMITTED))) {
+  if (take > 0 && !s->error_told && !(s->flags & S_CLOSE_EMITTED)) {
     s->flags |= S_DATA_EMITTED;
     return tell_data(L, idx, guarded);
   }
@@ -448,8 +448,12 @@ void net_readable_unshift(lua_State *L, int idx) {
     unshift_fail(L, idx, "ERR_STREAM_UNSHIFT_AFTER_END_EVENT", 0);
     return;
   }
-  if (lua_rawlen(L, -1) == 0 || s->flags & (S_DESTROYED | S_ERRORED)) {
+  if (lua_rawlen(L, -1) == 0) {
     lua_pop(L, 1);
+  } else if (s->flags & (S_DESTROYED | S_ERRORED)) {
+    lua_pop(L, 1);
+    lua_pushboolean(L, 0);
+    return;
   } else if (s->flags & S_FLOWING && s->read_len == 0 && net_has(&s->o, ON_DATA)) {
     s->flags |= S_DATA_EMITTED;
     net_emit(L, idx, ON_DATA, 1);

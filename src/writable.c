@@ -315,7 +315,7 @@ static int need_finish(const struct net_stream *s) {
 
 static int finish_tick(lua_State *L) {
   struct net_stream *s = stream_at(L, 1);
-  if (!(s->flags & S_PREFINISHED) || s->flags & (S_DESTROYED | S_FINISHED))
+  if (!(s->flags & S_PREFINISHED) || s->flags & S_FINISHED)
     return 0;
   s->flags |= S_FINISHED;
   call_end_callbacks(L, 1, 0);
