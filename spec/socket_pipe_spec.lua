@@ -492,7 +492,7 @@ describe("a slow reader", function()
     local src, feeder, dest, reader = two()
     local seen = follow(src, dest)
     src:pipe(dest)
-    fill(feeder)
+    feeder:write(BIG) -- more than all kernel buffers take
     wait(function() return dest.writableNeedDrain and src.readableLength >= 65536 end)
     settle()
     assert.same({ false, true }, { src.readableFlowing, src:isPaused() })

@@ -510,6 +510,17 @@ void net_emitter_internal_off(lua_State *L, int idx, enum net_event ev,
   lua_pop(L, 1);
 }
 
+void net_emitter_only(lua_State *L, int idx, enum net_event ev) {
+  const struct net_object *o = lua_touserdata(L, idx);
+  struct emission e = {idx, (int)ev, 0, 0, 0};
+  if (!net_has(o, ev) || !emission_listeners(L, &e)) {
+    lua_pushnil(L);
+  } else if (is_list(L, lua_gettop(L))) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+  }
+}
+
 /* --- methods ---------------------------------------------------------------- */
 
 /* Checks emitter, name and listener at 1 to 3 and describes the event. */
@@ -649,11 +660,12 @@ static int core_events(lua_State *L) {
   return 1;
 }
 
-/* listen_hidden(emitter, event, fn, kind): a listener that nobody counts; kind
- * "once", "keep", or "first" (kept, before all others) */
+/* listen_hidden(emitter, event, fn, kind [, pump]): a listener that nobody counts;
+ * kind "once", "keep", or "first" (kept, before all others). 'pump': see pump.h */
 static int core_listen_hidden(lua_State *L) {
   struct net_object *o = emitter_check(L, 1);
   const char *kind = luaL_checkstring(L, 4);
+  lua_settop(L, 5);
   struct emission e = {1, net_event_of(L, 2), 2, 0, 0};
   lua_createtable(L, 1, 2);
   lua_pushvalue(L, 3);
@@ -662,6 +674,8 @@ static int core_listen_hidden(lua_State *L) {
   lua_setfield(L, -2, "hidden");
   lua_pushboolean(L, strcmp(kind, "once") != 0);
   lua_setfield(L, -2, "keep");
+  lua_pushvalue(L, 5);
+  lua_setfield(L, -2, "pump");
   lua_rawgetp(L, LUA_REGISTRYINDEX, &once_key);
   lua_setmetatable(L, -2);
   emission_add(L, &e, strcmp(kind, "first") == 0);

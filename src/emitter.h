@@ -47,6 +47,11 @@ void net_emitter_internal(lua_State *L, int idx, enum net_event ev,
 void net_emitter_internal_off(lua_State *L, int idx, enum net_event ev,
                               const struct net_internal *step);
 
+/* Pushes the only listener of 'ev' as it is kept, hidden ones too; nil if there is
+ * none, or more. A hidden one is a table; its field 'pump' is what was given with
+ * it. [-0, +1, -] */
+void net_emitter_only(lua_State *L, int idx, enum net_event ev);
+
 /* Name of the event in 'idx' as enum net_event; NET_EVENTS for any other. */
 int net_event_of(lua_State *L, int idx);
 

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "pump.h"
 #include "sys.h"
 #include "timer.h"
 
@@ -618,6 +619,7 @@ static int loop_gc(lua_State *L) {
   free(loop->heap);
   free(loop->dirty);
   free(loop->ready);
+  net_pump_close(&loop->pipe);
   loop->ev = NULL;
   return 0;
 }
@@ -689,6 +691,7 @@ static void loop_new(lua_State *L) {
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   loop->main = main_thread(L);
+  loop->pipe.in = loop->pipe.out = -1;
   net_queue_init(L, &loop->ticks);
   net_queue_init(L, &loop->pending);
   net_queue_init(L, &loop->immediates);

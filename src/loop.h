@@ -39,6 +39,12 @@ struct net_ready {
   void *arg; /* its owner is anchored until the turn's close events */
 };
 
+/* A kernel pipe; see pump.h. */
+struct net_pipe {
+  int in, out; /* owned; -1: none */
+  size_t held; /* bytes in it */
+};
+
 struct net_loop {
   struct ev_loop *ev;    /* borrowed: libev's default loop; NULL after close */
   lua_State *main;       /* the main thread */
@@ -69,6 +75,8 @@ struct net_loop {
   struct net_ready *ready; /* owned; [ready_pos, ready_len) are still to run */
   size_t ready_pos, ready_len, ready_cap;
   struct net_flushable **dirty; /* owned */
+  struct net_pipe pipe;  /* the spare one of all pumps */
+  unsigned bulk;         /* how many streams are pumped in bulk */
   uint32_t dirty_len, dirty_cap;
   char rbuf[NET_READ_SIZE]; /* shared by all reads: a chunk is copied out at once */
 };

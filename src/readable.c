@@ -17,6 +17,7 @@
 
 #include "encoding.h"
 #include "error.h"
+#include "pump.h"
 #include "stream.h"
 
 #define MAX_READ (1 << 30) /* bytes; the most that one read(n) may ask for */
@@ -541,6 +542,7 @@ void net_readable_listened(lua_State *L, int idx, int event) {
   if (event == ON_READABLE) {
     readable_listened(L, idx);
   } else if (event == ON_DATA) {
+    net_pump_review(L, idx);
     if (net_has(&s->o, ON_READABLE))
       s->flags |= S_READABLE_LISTENS;
     if (s->flags & S_FLOWING || !(s->flags & S_FLOWING_SET))
@@ -567,4 +569,6 @@ static int unlistened_tick(lua_State *L) {
 void net_readable_unlistened(lua_State *L, int idx, int event) {
   if (event == ON_READABLE)
     readable_tick(L, idx, unlistened_tick);
+  else if (event == ON_DATA)
+    net_pump_review(L, idx);
 }

@@ -18,6 +18,7 @@
 #include "encoding.h"
 #include "error.h"
 #include "fields.h"
+#include "pump.h"
 #include "stream.h"
 
 static struct net_stream *socket_check(lua_State *L) {
@@ -593,5 +594,7 @@ void net_socket_open(lua_State *L) {
   lua_pushcfunction(L, core_socket);
   lua_setfield(L, -2, "socket");
   luaL_newlib(L, stream_functions);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&net_pump_written);
+  lua_setfield(L, -2, "written");
   lua_setfield(L, -2, "stream");
 }

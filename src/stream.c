@@ -18,6 +18,7 @@
 #include "bound.h"
 #include "dial.h"
 #include "error.h"
+#include "pump.h"
 #include "server.h"
 #include "timer.h"
 
@@ -119,7 +120,9 @@ static int stream_readable(lua_State *L) {
     return 0;  /* a listener before it in this turn has paused or closed it */
   net_push(L, &s->o);
   size = read_size(L, 2);
-  int err = net_sys_read(s->fd, (enum net_fd_kind)s->kind, loop->rbuf, size, &n);
+  int pumped = s->pump && net_pump_ready(L, s);
+  int err = pumped ? net_pump_read(s, &size, &n)
+                   : net_sys_read(s->fd, (enum net_fd_kind)s->kind, loop->rbuf, size, &n);
   if (err == -EAGAIN)
     return 0;
   net_stream_touch(s);
@@ -131,7 +134,9 @@ static int stream_readable(lua_State *L) {
   } else {
     s->bytes_read += n;
     loop->read_more = n == size;
-    if (s->onread) {
+    if (pumped) {
+      net_pump_pass(L, 2, n);
+    } else if (s->onread) {
       read_to_callback(L, 2, n);
     } else {
       lua_pushlstring(L, loop->rbuf, n);
@@ -341,6 +346,7 @@ static void close_handle(lua_State *L, int idx) {
   if (s->fd < 0)
     return;
   net_stream_poll(s, 0);
+  net_pump_leave(s);
   if (s->flags & S_RESET)
     net_sys_linger_reset(s->fd);
   net_sys_close(s->fd);
@@ -552,6 +558,7 @@ int net_stream_gc(lua_State *L) {
     net_writable_salvage(L, 1);
   if (s->fd >= 0) {
     net_stream_poll(s, 0);
+    net_pump_leave(s);
     net_sys_close(s->fd);
     s->fd = -1;
   }

@@ -53,6 +53,7 @@ enum {
   RARE_DIAL,        /* userdata: the attempt under way */
   RARE_IDLE,        /* userdata: struct stream_idle, the idle timeout */
   RARE_PATH,        /* string: the path that a BoundSocket gave it, shown for good */
+  RARE_PUMP,        /* the stream in 'pump' */
   RARE_PRIVATE      /* table: what lua/net keeps with the socket; see socket.lua */
 };
 
@@ -107,6 +108,8 @@ struct net_stream {
   unsigned char closing;    /* close events under way */
   unsigned char decoding;   /* setEncoding: chunks pass RARE_DECODER */
   unsigned char onread;     /* option onread: chunks go to its callback */
+  unsigned char pump_credit; /* large reads of the pump, less small ones; see pump.c */
+  unsigned char pump_bulk;  /* counted in the loop's 'bulk' */
   unsigned char unlinks;    /* the close removes the file at RARE_PATH */
   unsigned char failed;     /* the attempt has, and its dial is kept until destroy() */
   unsigned char error_told; /* 'error' was emitted */
@@ -130,10 +133,12 @@ struct net_stream {
   uint32_t wq_req;          /* end of the request with the kernel */
   uint32_t wq_tail;         /* next piece */
   uint32_t wq_callbacks;    /* of pieces, not called yet */
+  uint32_t wq_objects;      /* pieces that are no strings */
   uint32_t deferred;        /* bytes that wait for the flush */
 
   uint64_t bytes_read, bytes_written; /* since the descriptor was opened */
   struct net_server *server; /* counted there until destroy; NULL if not accepted */
+  struct net_stream *pump;  /* RARE_PUMP: all that flows goes there; NULL: to Lua */
   struct stream_idle *idle; /* borrowed from RARE_IDLE; NULL: no idle timeout */
 };
 
@@ -216,6 +221,12 @@ void net_writable_write(lua_State *L, int idx);
 /* finish(chunk or nil, callback or nil), both on the top. [-2, +0, e] */
 void net_writable_end(lua_State *L, int idx);
 void net_writable_uncork(lua_State *L, int idx);       /* [-0, +0, e] */
+/* Is there nothing between what is written now and the kernel? */
+int net_writable_idle(const struct net_stream *s);
+/* write() of the chunk on the top, on an idle stream, by somebody who tried it
+ * already: the kernel took 'put' of its bytes and then answered 'err', which is
+ * not 0. Pushes what write() would have. [-1, +1, e] */
+void net_writable_tried(lua_State *L, int idx, size_t put, int err);
 /* The descriptor takes bytes again. [-0, +0, e] */
 void net_writable_ready(lua_State *L, int idx);
 /* Sends what this turn has written. [-0, +0, m] */

@@ -14,8 +14,8 @@
  * close are not, as both have done their work when they say so. Refused: an
  * ignored SIGPIPE for the whole process, which would reach into the host
  * program and into the children it starts. MSG_NOSIGNAL covers the sockets,
- * and for pipes, which have no such flag, the signal is blocked in this thread
- * for the length of the call. */
+ * and for pipes and splice, which have no such flag, the signal is blocked in
+ * this thread for the length of the call. */
 
 /* accept4, SO_REUSEPORT, IOV_MAX and friends, which -std=c11 hides. */
 #if defined(__APPLE__)
@@ -56,6 +56,10 @@
 
 #if !defined(__APPLE__) && defined(SOCK_NONBLOCK) && defined(SOCK_CLOEXEC)
 #define HAVE_SOCK_FLAGS 1
+#endif
+
+#if defined(__linux__) && defined(SPLICE_F_MOVE) && defined(F_SETPIPE_SZ)
+#define HAVE_SPLICE 1
 #endif
 
 /* FreeBSD's plain SO_REUSEPORT does not spread connections, and on macOS,
@@ -277,25 +281,39 @@ static void swallow_sigpipe(const sigset_t *sigpipe) {
 #endif
 }
 
-/* writev(2) on a pipe, without a SIGPIPE for anybody. A signal that a host,
- * which blocks SIGPIPE itself, has waiting already is the host's and stays. */
-static ssize_t pipe_write(int fd, struct iovec *iov, int count) {
-  sigset_t sigpipe, before, pending;
-  int theirs, saved;
-  ssize_t put;
+/* What has to be undone after a call that may raise SIGPIPE. */
+struct sigpipe_guard {
+  sigset_t sigpipe, before;
+  int theirs; /* one was waiting before us: it is the host's and stays */
+};
 
-  sigemptyset(&sigpipe);
-  sigaddset(&sigpipe, SIGPIPE);
-  if ((errno = pthread_sigmask(SIG_BLOCK, &sigpipe, &before)) != 0)
-    return -1;
-  theirs = sigismember(&before, SIGPIPE) && sigpending(&pending) == 0 &&
-           sigismember(&pending, SIGPIPE);
-  put = writev(fd, iov, count);
-  saved = errno;
-  if (put < 0 && saved == EPIPE && !theirs)
-    swallow_sigpipe(&sigpipe);
-  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+/* Blocks the signal in this thread, as pipes and splice know no MSG_NOSIGNAL. */
+static int sigpipe_block(struct sigpipe_guard *g) {
+  sigset_t pending;
+  sigemptyset(&g->sigpipe);
+  sigaddset(&g->sigpipe, SIGPIPE);
+  int err = pthread_sigmask(SIG_BLOCK, &g->sigpipe, &g->before);
+  g->theirs = err == 0 && sigismember(&g->before, SIGPIPE) && sigpending(&pending) == 0 &&
+              sigismember(&pending, SIGPIPE);
+  return -err;
+}
+
+/* After the guarded call, whose return value is 'put'. Keeps errno. */
+static void sigpipe_restore(const struct sigpipe_guard *g, ssize_t put) {
+  int saved = errno;
+  if (put < 0 && saved == EPIPE && !g->theirs)
+    swallow_sigpipe(&g->sigpipe);
+  (void)pthread_sigmask(SIG_SETMASK, &g->before, NULL);
   errno = saved;
+}
+
+/* writev(2) on a pipe, without a SIGPIPE for anybody. */
+static ssize_t pipe_write(int fd, struct iovec *iov, int count) {
+  struct sigpipe_guard guard;
+  if ((errno = -sigpipe_block(&guard)) != 0)
+    return -1;
+  ssize_t put = writev(fd, iov, count);
+  sigpipe_restore(&guard, put);
   return put;
 }
 
@@ -311,6 +329,65 @@ int net_sys_writev(int fd, enum net_fd_kind kind, struct iovec *iov, int count,
   *n = put < 0 ? 0 : (size_t)put;
   return result(put < 0 ? -1 : 0);
 }
+
+#ifdef HAVE_SPLICE
+
+int net_sys_pipe(size_t size, int *in, int *out) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+    return -errno;
+  *out = ends[0];
+  *in = ends[1];
+  own(*out);
+  own(*in);
+  (void)fcntl(*in, F_SETPIPE_SZ, (int)size); /* refused past the user's share: fine */
+  return 0;
+}
+
+static ssize_t splice_some(int from, int to, size_t size) {
+  ssize_t n;
+  do
+    n = splice(from, NULL, to, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+  while (n < 0 && errno == EINTR);
+  return n;
+}
+
+int net_sys_splice_in(int fd, int pipe, size_t size, size_t *n) {
+  ssize_t got = splice_some(fd, pipe, size);
+  *n = got < 0 ? 0 : (size_t)got;
+  return result(got < 0 ? -1 : 0);
+}
+
+int net_sys_splice_out(int pipe, int fd, size_t size, size_t *n) {
+  struct sigpipe_guard guard;
+  int err = sigpipe_block(&guard);
+  *n = 0;
+  if (err < 0)
+    return err;
+  ssize_t put = splice_some(pipe, fd, size);
+  sigpipe_restore(&guard, put);
+  *n = put < 0 ? 0 : (size_t)put;
+  return result(put < 0 ? -1 : 0);
+}
+
+#else
+
+int net_sys_pipe(size_t size, int *in, int *out) {
+  (void)size, (void)in, (void)out;
+  return -ENOTSUP;
+}
+
+int net_sys_splice_in(int fd, int pipe, size_t size, size_t *n) {
+  (void)fd, (void)pipe, (void)size, (void)n;
+  return -ENOTSUP;
+}
+
+int net_sys_splice_out(int pipe, int fd, size_t size, size_t *n) {
+  (void)pipe, (void)fd, (void)size, (void)n;
+  return -ENOTSUP;
+}
+
+#endif
 
 int net_sys_shutdown(int fd, enum net_fd_kind kind) {
   if (kind != NET_FD_TCP && kind != NET_FD_UNIX)

@@ -55,6 +55,13 @@ int net_sys_read(int fd, enum net_fd_kind kind, void *buf, size_t size, size_t *
 /* One write of everything in 'iov' that the kernel takes now; *n may be short,
  * and is where 'count' exceeds IOV_MAX. -EAGAIN when full. */
 int net_sys_writev(int fd, enum net_fd_kind kind, struct iovec *iov, int count, size_t *n);
+/* A kernel pipe with room for 'size' bytes, if the system grants so much. -ENOTSUP
+ * where there is no splice(2). */
+int net_sys_pipe(size_t size, int *in, int *out);
+/* Moves up to 'size' bytes from 'fd' into the kernel pipe, or out of it into 'fd',
+ * without a copy; *n may be short. -EAGAIN when dry, or full. */
+int net_sys_splice_in(int fd, int pipe, size_t size, size_t *n);
+int net_sys_splice_out(int pipe, int fd, size_t size, size_t *n);
 /* shutdown(SHUT_WR); ENOTCONN counts as success. On a pipe there is nothing to do. */
 int net_sys_shutdown(int fd, enum net_fd_kind kind);
 /* SO_LINGER {on, 0 s}: the next close sends RST. */

@@ -4,7 +4,7 @@
  * and 'finish'.
  *
  * The queue is a table of pieces, numbered for the life of a connection, each a
- * string and a callback (or false). Five cursors cut it up:
+ * string, or an object (piece.h), and a callback (or false). Five cursors cut it up:
  *
  *     wq_done    wq_head          wq_req            wq_tail
  *        │ sent,    │ request with   │ buffered behind  │
@@ -23,6 +23,7 @@
 #include <errno.h>
 
 #include "error.h"
+#include "piece.h"
 #include "stream.h"
 
 #define DEFER_MAX 16384 /* bytes; from here on a write is tried at once */
@@ -74,6 +75,7 @@ static void wq_append(lua_State *L, int idx) {
     s->wq_base = s->wq_tail;
   lua_Integer slot = wq_slot(s, s->wq_tail);
   int has_callback = !lua_isnil(L, -1);
+  s->wq_objects += lua_type(L, -2) == LUA_TUSERDATA;
   lua_rawseti(L, -3, slot + 1);
   lua_rawseti(L, -2, slot);
   lua_pop(L, 1);
@@ -84,19 +86,27 @@ static void wq_append(lua_State *L, int idx) {
 /* Length of a piece in the table on the top. */
 static size_t wq_size(lua_State *L, const struct net_stream *s, uint32_t piece) {
   lua_rawgeti(L, -1, wq_slot(s, piece));
-  size_t len = lua_rawlen(L, -1);
+  size_t len = net_piece_size(L, -1);
   lua_pop(L, 1);
   return len;
 }
 
-/* Lets go of the string of a piece in the table on the top. A queue that never
- * runs empty goes on to ever higher slots, so what is done with becomes nil. */
-static void wq_release(lua_State *L, const struct net_stream *s, uint32_t piece) {
+/* Lets go of a piece in the table on the top. A queue that never runs empty goes
+ * on to ever higher slots, so what is done with becomes nil. */
+static void wq_release(lua_State *L, struct net_stream *s, uint32_t piece) {
+  if (s->wq_objects > 0) {
+    if (lua_rawgeti(L, -1, wq_slot(s, piece)) == LUA_TUSERDATA) {
+      net_piece_close(lua_touserdata(L, -1), s->o.loop);
+      s->wq_objects--;
+    }
+    lua_pop(L, 1);
+  }
   lua_pushnil(L);
   lua_rawseti(L, -2, wq_slot(s, piece));
 }
 
-/* Describes the pieces from the head on; returns how many. */
+/* Describes the strings from the head on; returns how many, 0 if another kind of
+ * piece is the first. */
 static int wq_gather(lua_State *L, const struct net_stream *s, uint32_t end, struct iovec *iov) {
   int count = 0;
   for (uint32_t p = s->wq_head; p != end && count < IOV_MAX_PIECES; p++) {
@@ -104,6 +114,8 @@ static int wq_gather(lua_State *L, const struct net_stream *s, uint32_t end, str
     lua_rawgeti(L, -1, wq_slot(s, p));
     const char *chunk = lua_tolstring(L, -1, &len);
     lua_pop(L, 1);  /* the table holds it */
+    if (chunk == NULL)
+      break;
     iov[count].iov_base = (void *)(uintptr_t)(chunk + off);
     iov[count++].iov_len = len - off;
   }
@@ -128,6 +140,22 @@ static size_t iov_total(const struct iovec *iov, int count) {
   return total;
 }
 
+/* Sends the head piece, which is no string, as far as it goes: 0 when all of it
+ * went. */
+static int wq_send_object(lua_State *L, struct net_stream *s) {
+  size_t n = 0;
+  lua_rawgeti(L, -1, wq_slot(s, s->wq_head));
+  struct net_piece *p = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  int err = p->cls->send(p, s, s->wq_off, &n);
+  s->wq_off += n;
+  if (err < 0)
+    return err;
+  wq_release(L, s, s->wq_head++);
+  s->wq_off = 0;
+  return 0;
+}
+
 /* Sends from the head up to 'end': 0 when all went, -EAGAIN when the kernel is
  * full, else the failure. [-0, +0, -] */
 static int wq_transmit(lua_State *L, int idx, uint32_t end) {
@@ -137,6 +165,10 @@ static int wq_transmit(lua_State *L, int idx, uint32_t end) {
   lua_getiuservalue(L, idx, UV_WQ);
   while (err == 0 && s->wq_head != end) {
     int count = wq_gather(L, s, end, iov);
+    if (count == 0) {
+      err = wq_send_object(L, s);
+      continue;
+    }
     size_t total = iov_total(iov, count), n = 0;
     if (total > 0)
       err = net_sys_writev(s->fd, (enum net_fd_kind)s->kind, iov, count, &n);
@@ -551,6 +583,17 @@ static void undefer(lua_State *L, int idx, uint32_t run, size_t bytes) {
   request_begin(s, s->wq_head + 1, first);
 }
 
+/* The kernel refused a part of the request, for now or for good. [-0, +0, m] */
+static void refused(lua_State *L, int idx, int err) {
+  struct net_stream *s = stream_at(L, idx);
+  if (err == -EAGAIN) {
+    net_stream_poll(s, s->polled | EV_WRITE);
+    return;
+  }
+  net_error_push_sys(L, err, "write");
+  fail_later(L, idx);
+}
+
 /* Sends the deferred pieces of the stream at 'idx', each a request of its own but
  * for those from 'run' on, see undefer. [-0, +0, m] */
 static void flush_run(lua_State *L, int idx, uint32_t run, size_t bytes) {
@@ -565,12 +608,7 @@ static void flush_run(lua_State *L, int idx, uint32_t run, size_t bytes) {
     return;
   }
   undefer(L, idx, run, bytes);
-  if (err == -EAGAIN) {
-    net_stream_poll(s, s->polled | EV_WRITE);
-    return;
-  }
-  net_error_push_sys(L, err, "write");
-  fail_later(L, idx);
+  refused(L, idx, err);
 }
 
 static void flush_at(lua_State *L, int idx) {
@@ -716,11 +754,19 @@ static int refuse_write(lua_State *L, int idx, int cb, int by_end) {
 /* Queues chunk and callback on the top, and sends what can go. [-2, +0, e] */
 static void write_chunk(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  size_t bytes = lua_rawlen(L, -2);
+  size_t bytes = net_piece_size(L, -2);
   wq_append(L, idx);
   s->write_len += bytes;
   s->bytes_written += bytes;
   send_buffered(L, idx);
+}
+
+/* Pushes what write() says: is there room for more? [-0, +1, -] */
+static void push_fits(lua_State *L, struct net_stream *s) {
+  int fits = s->write_len < s->write_hwm || s->write_len == 0;
+  if (!fits)
+    s->flags |= S_NEED_DRAIN;
+  lua_pushboolean(L, fits && !(s->flags & (S_ERRORED | S_DESTROYED)));
 }
 
 void net_writable_write(lua_State *L, int idx) {
@@ -731,10 +777,26 @@ void net_writable_write(lua_State *L, int idx) {
     return;
   }
   write_chunk(L, idx);
-  int fits = s->write_len < s->write_hwm || s->write_len == 0;
-  if (!fits)
-    s->flags |= S_NEED_DRAIN;
-  lua_pushboolean(L, fits && !(s->flags & (S_ERRORED | S_DESTROYED)));
+  push_fits(L, s);
+}
+
+int net_writable_idle(const struct net_stream *s) {
+  const uint32_t busy = S_WRITING | S_DEFERRED | S_NEED_DRAIN | S_ENDING | S_WRITE_OFF |
+                        S_CONNECTING | S_DESTROYED | S_ERRORED;
+  return !(s->flags & busy) && s->fd >= 0 && !s->corked && s->wq_head == s->wq_tail;
+}
+
+void net_writable_tried(lua_State *L, int idx, size_t put, int err) {
+  struct net_stream *s = stream_at(L, idx);
+  size_t bytes = net_piece_size(L, -1);
+  lua_pushnil(L);
+  wq_append(L, idx);
+  s->bytes_written += bytes;
+  s->write_len = bytes;
+  s->wq_off = put;
+  request_begin(s, s->wq_tail, bytes);
+  refused(L, idx, err);
+  push_fits(L, s);
 }
 
 void net_writable_uncork(lua_State *L, int idx) {

@@ -6,17 +6,22 @@
 --- `["end"]`). The listeners that hold a pipe together are hidden: nobody's
 --- listenerCount sees them. Where several destinations are slow the source waits
 --- for all of them.
+---
+--- Between two sockets the core moves the bytes itself (src/pump.c), as long as
+--- nobody else listens to 'data': then our listener hears only of chunks after
+--- which the destination is slow.
 
 local core = require("net.core")
 local errors = require("net.errors")
 
 local stream = core.stream
 local methods = core.Socket.methods
+local WRITTEN = stream.written
 
 --- Listens without being seen, if the emitter is one of ours.
-local function listen(emitter, event, fn, kind)
+local function listen(emitter, event, fn, kind, pump)
   if emitter.on == methods.on then
-    core.listen_hidden(emitter, event, fn, kind)
+    core.listen_hidden(emitter, event, fn, kind, pump)
   elseif kind == "once" then
     emitter:once(event, fn)
   elseif kind == "first" then
@@ -101,9 +106,9 @@ function methods:pipe(dest, options)
   local ends = not (type(options) == "table" and options["end"] == false)
   local listeners, awaits_drain, is_clean = {}, false, false
 
-  local function add(emitter, event, kind, fn)
+  local function add(emitter, event, kind, fn, pump)
     listeners[#listeners + 1] = { emitter, event, fn }
-    listen(emitter, event, fn, kind)
+    listen(emitter, event, fn, kind, pump)
   end
 
   local function unpipe()
@@ -159,10 +164,10 @@ function methods:pipe(dest, options)
     end
   end)
   add(src, "data", "keep", function(chunk)
-    if write(dest, chunk) == false then
+    if chunk == WRITTEN or write(dest, chunk) == false then
       wait_for_drain()
     end
-  end)
+  end, stream.is_socket(dest) and dest or nil)
   add(dest, "error", "first", function(err)
     unpipe()
     if not is_listened(dest, "error") then

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pump.c - a pipe() between two sockets, as long as nobody looks at the data.
+ *
+ * To whoever looks at the sockets it is as if the chunk had been emitted and
+ * written: the same counters, idle timeouts, queue and events. What a descriptor
+ * gave belongs to the destination from then on, so there is nothing to take back
+ * when somebody begins to listen, unpipes or pauses: the next chunk just goes
+ * another way.
+ *
+ * Two ways lead to the destination. Small chunks are copied through the loop's
+ * buffer: recv, send. Large ones are moved by splice(2), through a kernel pipe,
+ * which was measured to win from 8 to 16 KiB on and to lose below. So a stream is
+ * moved in bulk after a few full reads, and no longer after as many small ones.
+ *
+ * All streams share one kernel pipe, since it is empty again at the end of each
+ * chunk; it lives while any of them is in bulk. Where the destination's kernel
+ * buffer is full, the pipe with what is left in it becomes a piece of its write
+ * queue, and the next chunk gets a new one. The alternatives: a pipe for each
+ * direction of each pair costs two descriptors and up to 256 KiB of kernel memory
+ * for pairs that are idle; reading what is left back into a string costs the copy
+ * just where there is most to copy. */
+#include "pump.h"
+
+#include <errno.h>
+
+#include "encoding.h"
+#include "piece.h"
+#include "stream.h"
+
+const char net_pump_written = 0;
+
+enum {
+  BULK_FROM = 4,      /* large reads before splice is worth while */
+  BULK_MOST = 8,      /* of which so many are remembered */
+  SMALL = 16384,      /* bytes; less is quicker copied */
+  PIPE_SIZE = 1 << 18 /* bytes; in pages, of which each packet may take one */
+};
+
+/* Bytes in a kernel pipe that is waiting in a write queue. */
+struct pipe_piece {
+  struct net_piece piece;
+  struct net_pipe pipe; /* owned */
+};
+
+void net_pump_close(struct net_pipe *pipe) {
+  net_sys_close(pipe->in);
+  net_sys_close(pipe->out);
+  pipe->in = pipe->out = -1;
+  pipe->held = 0;
+}
+
+/* --- the piece ----------------------------------------------------------------- */
+
+static int piece_send(struct net_piece *p, struct net_stream *to, size_t off, size_t *n) {
+  struct pipe_piece *piece = (struct pipe_piece *)p;
+  int err = net_sys_splice_out(piece->pipe.out, to->fd, p->len - off, n);
+  piece->pipe.held -= *n;
+  return err == 0 && piece->pipe.held > 0 ? -EAGAIN : err;
+}
+
+/* An empty pipe serves the next chunk, if there is likely to be one. */
+static void piece_close(struct net_piece *p, struct net_loop *loop) {
+  struct pipe_piece *piece = (struct pipe_piece *)p;
+  if (loop == NULL || piece->pipe.held > 0 || loop->bulk == 0 || loop->pipe.in >= 0)
+    net_pump_close(&piece->pipe);
+  else
+    loop->pipe = piece->pipe;
+}
+
+static const struct net_piece_class pipe_piece_class = {piece_send, piece_close};
+
+/* Pushes the loop's pipe as a piece of 'len' bytes in all. [-0, +1, m] */
+static void push_pipe(lua_State *L, struct net_loop *loop, size_t len) {
+  struct pipe_piece *piece = net_piece_new(L, &pipe_piece_class, sizeof *piece);
+  piece->piece.len = len;
+  piece->pipe = loop->pipe;
+  loop->pipe.in = loop->pipe.out = -1;
+  loop->pipe.held = 0;
+}
+
+/* --- in bulk, or not -------------------------------------------------------------- */
+
+void net_pump_leave(struct net_stream *s) {
+  s->pump_credit = 0;
+  if (!s->pump_bulk)
+    return;
+  s->pump_bulk = 0;
+  if (--s->o.loop->bulk == 0)
+    net_pump_close(&s->o.loop->pipe);
+}
+
+/* Another chunk of 'n' bytes has passed. */
+static void note_size(struct net_stream *s, size_t n) {
+  if (n >= NET_READ_SIZE && s->pump_credit < BULK_MOST)
+    s->pump_credit++;
+  else if (n < SMALL && s->pump_credit > 0 && --s->pump_credit == 0)
+    net_pump_leave(s);
+  if (s->pump_credit >= BULK_FROM && !s->pump_bulk) {
+    s->pump_bulk = 1;
+    s->o.loop->bulk++;
+  }
+}
+
+/* Is there a kernel pipe, empty? Makes one if not. */
+static int has_pipe(struct net_loop *loop) {
+  if (loop->pipe.held > 0)
+    net_pump_close(&loop->pipe);  /* left by an error of memory */
+  return loop->pipe.in >= 0 || net_sys_pipe(PIPE_SIZE, &loop->pipe.in, &loop->pipe.out) == 0;
+}
+
+/* --- pumping ---------------------------------------------------------------------- */
+
+void net_pump_review(lua_State *L, int idx) {
+  struct net_stream *s = lua_touserdata(L, idx), *to = NULL;
+  int top = lua_gettop(L);
+  net_emitter_only(L, idx, ON_DATA);
+  if (lua_type(L, -1) == LUA_TTABLE) {
+    lua_getfield(L, -1, "pump");
+    to = net_object_test(L, -1, &net_socket_class);
+  }
+  if (to == NULL)
+    lua_pushnil(L);
+  if (to || s->pump)
+    net_rare_set(L, idx, RARE_PUMP);  /* so the pointer is good as long as it is there */
+  s->pump = to;
+  if (to == NULL)
+    net_pump_leave(s);
+  lua_settop(L, top);
+}
+
+/* Does write() of 'to' do what ours does: bytes as they are, by our method? */
+static int writes_plainly(lua_State *L, const struct net_stream *to) {
+  int top = lua_gettop(L), plainly = to->encoding == NET_ENC_UTF8;
+  net_push(L, &to->o);
+  if (plainly && lua_getiuservalue(L, -1, UV_FIELDS) == LUA_TTABLE) {
+    lua_pushliteral(L, "write");
+    plainly = lua_rawget(L, -2) == LUA_TNIL;
+  }
+  lua_settop(L, top);
+  return plainly;
+}
+
+int net_pump_ready(lua_State *L, const struct net_stream *s) {
+  return s->flags & S_FLOWING && s->read_len == 0 && !s->decoding && !s->onread &&
+         net_writable_idle(s->pump) && writes_plainly(L, s->pump);
+}
+
+int net_pump_read(struct net_stream *s, size_t *size, size_t *n) {
+  struct net_loop *loop = s->o.loop;
+  if (s->pump_bulk && has_pipe(loop)) {
+    *size = PIPE_SIZE;
+    int err = net_sys_splice_in(s->fd, loop->pipe.in, *size, n);
+    loop->pipe.held = *n;
+    if (err != -EINVAL && err != -ENOTSUP && err != -ENOSYS)
+      return err;
+    net_pump_leave(s);  /* not from such a descriptor */
+  }
+  *size = NET_READ_SIZE;
+  return net_sys_read(s->fd, (enum net_fd_kind)s->kind, loop->rbuf, *size, n);
+}
+
+/* The kernel took 'put' of 'n' bytes and then answered 'err': they join the queue.
+ * Returns what write() would. [-0, +0, m] */
+static int queue_rest(lua_State *L, struct net_stream *s, size_t put, size_t n, int err) {
+  struct net_stream *to = s->pump;
+  struct net_loop *loop = s->o.loop;
+  int top = lua_gettop(L);
+  net_push(L, &to->o);
+  if (loop->pipe.held > 0)
+    push_pipe(L, loop, n);
+  else
+    lua_pushlstring(L, loop->rbuf, n);
+  net_writable_tried(L, top + 1, put, err);
+  note_size(s, n);
+  int fits = lua_toboolean(L, -1);
+  lua_settop(L, top);
+  return fits;
+}
+
+void net_pump_pass(lua_State *L, int idx, size_t n) {
+  struct net_stream *s = lua_touserdata(L, idx), *to = s->pump;
+  struct net_loop *loop = s->o.loop;
+  struct iovec iov = {loop->rbuf, n};
+  size_t put = 0;
+  int err, moved = loop->pipe.held > 0;
+  if (moved)
+    err = net_sys_splice_out(loop->pipe.out, to->fd, n, &put);
+  else
+    err = net_sys_writev(to->fd, (enum net_fd_kind)to->kind, &iov, 1, &put);
+  loop->pipe.held -= moved ? put : 0;
+  s->flags |= S_DATA_EMITTED;
+  net_stream_touch(to);
+  if (put == n) {
+    to->bytes_written += n;
+    note_size(s, n);
+  } else if (!queue_rest(L, s, put, n, err < 0 ? err : -EAGAIN)) {
+    lua_pushlightuserdata(L, (void *)(uintptr_t)&net_pump_written);
+    net_emit(L, idx, ON_DATA, 1);
+  }
+}
