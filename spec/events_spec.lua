@@ -395,6 +395,16 @@ describe("the maximum of listeners", function()
     assert.equal(5, events.getMaxListeners(e))
   end)
 
+  it("is the module's and the class's, as all that the module has", function()
+    for _, name in ipairs({ "once", "on", "listenerCount", "getEventListeners", "getMaxListeners",
+                            "setMaxListeners", "errorMonitor", "EventEmitter" }) do
+      assert.is_not_nil(events[name])
+      assert.equal(events[name], EventEmitter[name])
+    end
+    assert.is_nil(EventEmitter.nothing)
+    assert.is_nil(EventEmitter.emit)
+  end)
+
   it("is a number that is not negative", function()
     local e = EventEmitter()
     assert.equal('RangeError [ERR_OUT_OF_RANGE]: The value of "setMaxListeners" is out of range. '

@@ -57,6 +57,7 @@ local sections = {
     { "event", "listening connection close error drop" },
     renamed = { ["[Symbol.asyncDispose]"] = "__close" },
     differs = { listen = OURS, dropMaxConnection = CLUSTER, ['"error"'] = OURS,
+      connections = "Node 26 has dropped it",
       ["[Symbol.asyncDispose]"] = NO_TICK },
     absent = { ["[Symbol.asyncIterator]"] = ITERATOR },
   },

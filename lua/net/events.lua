@@ -229,7 +229,10 @@ local default_max = {
 }
 
 setmetatable(EventEmitter, {
-  __index = default_max.__index,
+  --- In Node the class and the module are one.
+  __index = function(_, key)
+    return events[key]
+  end,
   __newindex = default_max.__newindex,
   --- `captureRejections` is taken and means nothing: Lua has no promises.
   __call = function(_, options)

@@ -184,7 +184,7 @@ function net.setDefaultAutoSelectFamilyAttemptTimeout(value) end
 ---@field maxConnections? integer
 --- Is for Node's cluster, and means nothing here.
 ---@field dropMaxConnection? boolean
---- How many connections are open. Deprecated in Node; `server:getConnections` is its way.
+--- How many connections are open. Node has dropped it; `server:getConnections` is its way.
 ---@field connections integer (read-only)
 --- This and the next six are the options of `net.createServer`, for connections to come.
 ---@field allowHalfOpen boolean
@@ -1017,7 +1017,7 @@ local events = {}
 net.events = events
 
 --- A new emitter, which may have any fields. The option `captureRejections` is taken, and means
---- nothing.
+--- nothing. What is in `net.events` is here, too: in Node the module is the class.
 ---@class net.EventEmitterClass
 ---@overload fun(options?: table): net.EventEmitter
 --- Also `net.events.defaultMaxListeners`; 10, and may be set.
