@@ -13,6 +13,7 @@
 
 #include <limits.h>
 #include <math.h>
+#include <string.h>
 
 #include "addr.h"
 #include "emitter.h"
@@ -213,11 +214,23 @@ static int set_hwm(lua_State *L) {
   return 0;
 }
 
-/* JavaScript compares with the limit as with a number, whatever it is. */
+/* JavaScript compares with the limit as with a number, whatever it is: a boolean is
+ * 0 or 1, blank text is 0, and what is no number sets no limit. */
+static lua_Number limit_of(lua_State *L, int idx) {
+  if (lua_isboolean(L, idx))
+    return lua_toboolean(L, idx);
+  if (lua_type(L, idx) == LUA_TSTRING) {
+    const char *text = lua_tostring(L, idx);
+    if (text[strspn(text, " \t\r\n\v\f")] == '\0')
+      return 0;
+  }
+  return lua_isnumber(L, idx) ? lua_tonumber(L, idx) : HUGE_VAL;
+}
+
 static int set_max_connections(lua_State *L) {
   struct net_server *s = net_server_check(L, 1);
   server_keep(L, "maxConnections");
-  s->max_connections = lua_isnumber(L, 2) ? lua_tonumber(L, 2) : HUGE_VAL;
+  s->max_connections = limit_of(L, 2);
   return 0;
 }
 
