@@ -389,6 +389,38 @@ describe("the callback of a write", function()
     t.run()
   end))
 
+  for _, more in ipairs { 0, 1 } do
+    it("hears of small writes, " .. 1 + more .. " a turn, that the kernel took late", within(function(t)
+      local socket, peer = pair()
+      socket:resume() -- a stream that is read sends at the end of the turn
+      wait(function() return socket.readableFlowing end)
+      local sent, number = {}, 0
+      local function write()
+        number = number + 1
+        sent[number] = ("%08d"):format(number):rep(1000)
+        return socket:write(sent[number])
+      end
+      local full
+      local function turn()
+        full = socket.writableLength > 0
+        if not full then
+          for _ = 0, more do write() end
+          timers.setImmediate(turn)
+        end
+      end
+      timers.setImmediate(turn)
+      wait(function() return full end)
+      local seen = {}
+      socket:write("last", note(seen, "last"))
+      socket:finish(note(seen, "end"))
+      sent[#sent + 1] = "last"
+      assert.equal(table.concat(sent), received(peer))
+      t.run()
+      assert.same({ "last", "end" }, seen)
+      assert.equal(8000 * number + 4, socket.bytesWritten)
+    end))
+  end
+
   it("that raises does not keep the others from being called", within(function(t)
     local socket, peer = pair()
     local seen = trace(socket)

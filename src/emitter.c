@@ -181,6 +181,19 @@ static void listeners_join(lua_State *L, int prepend) {
   lua_settop(L, old);
 }
 
+/* Finds anew where the sole plain listener for "data" is. [-0, +0, -] */
+static void note_data(lua_State *L, int self, struct net_object *o) {
+  struct emission data = {self, ON_DATA, 0, 0, 0};
+  int top = lua_gettop(L);
+  o->data_slot = 0;
+  if (net_has(o, ON_DATA) && emitter_events(L, self, 0)) {
+    lua_Integer slot = emission_find(L, &data);
+    if (slot && lua_type(L, -1) == LUA_TFUNCTION)
+      o->data_slot = (uint32_t)slot + 1;
+  }
+  lua_settop(L, top);
+}
+
 /* Adds the entry on the top to the event. [-1, +0, m] */
 static void emission_add(lua_State *L, const struct emission *e, int prepend) {
   int entry = lua_gettop(L), events = entry + 1;
@@ -201,8 +214,9 @@ static void emission_add(lua_State *L, const struct emission *e, int prepend) {
   struct net_object *o = lua_touserdata(L, e->self);
   if (o && e->event != NET_EVENTS)
     o->events |= UINT32_C(1) << e->event;
+  if (o && e->event == ON_DATA)
+    note_data(L, e->self, o);
 }
-
 
 /* Takes the pair at 'slot' out of the array of events on the top. [-0, +0, m] */
 static void events_drop(lua_State *L, lua_Integer slot) {
@@ -282,6 +296,9 @@ static int emission_remove(lua_State *L, const struct emission *e, int what) {
       o->events &= ~(UINT32_C(1) << e->event);
   }
   lua_settop(L, top);
+  struct net_object *o = lua_touserdata(L, e->self);
+  if (at && o)
+    note_data(L, e->self, o);
   return at != 0;
 }
 
@@ -419,30 +436,8 @@ static int emission_error(lua_State *L, const struct emission *e) {
   return emission_emit(L, e);
 }
 
-/* The case of every chunk: the first event of an object has one listener, a
- * function. Calls it with the 'nargs' values on the top. [-nargs, +0, e] */
-static int emit_to_one(lua_State *L, int idx, const char *interned, int nargs) {
-  lua_getiuservalue(L, idx, UV_EVENTS);
-  lua_rawgeti(L, -1, 1);
-  if (lua_tostring(L, -1) != interned) {
-    lua_pop(L, 2);
-    return 0;
-  }
-  lua_pop(L, 1);
-  if (lua_rawgeti(L, -1, 2) != LUA_TFUNCTION) {
-    lua_pop(L, 2);
-    return 0;
-  }
-  lua_replace(L, -2);
-  lua_insert(L, -1 - nargs);
-  lua_call(L, nargs, 0);
-  return 1;
-}
-
 int net_emit(lua_State *L, int idx, enum net_event ev, int nargs) {
   const struct net_object *o = lua_touserdata(L, idx);
-  if (ev == ON_DATA && net_has(o, ev) && emit_to_one(L, idx, o->loop->names[ev], nargs))
-    return 1;
   struct emission e = {idx, (int)ev, 0, lua_gettop(L) - nargs + 1, nargs};
   if (ev == ON_ERROR)
     return emission_error(L, &e);

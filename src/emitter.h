@@ -36,6 +36,15 @@ static inline int net_has(const struct net_object *o, enum net_event ev) {
  * 'nargs' values on the top. Returns whether there were any. For ON_ERROR
  * without listeners the value is raised. [-nargs, +0, e] */
 int net_emit(lua_State *L, int idx, enum net_event ev, int nargs);
+/* Pushes the listener for "data" of the object at 'idx' if there is one and it is
+ * a plain function. [-0, +(2|0), -] */
+static inline int net_emitter_push_data(lua_State *L, int idx, const struct net_object *o) {
+  if (o->data_slot == 0)
+    return 0;
+  lua_getiuservalue(L, idx, UV_EVENTS);
+  lua_rawgeti(L, -1, o->data_slot);
+  return 1;
+}
 /* The same where more has to happen after the listeners, whatever they do: an
  * error out of one goes where an uncaught one goes, and the internal steps still
  * run. Returns 1 after an error. [-nargs, +0, e] */

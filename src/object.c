@@ -2,9 +2,9 @@
  *
  * object.c - classes, fields and anchoring of our userdata.
  *
- * A metatable is found by the address of its class, not by a string, so that
- * an argument check is two raw look-ups. __index has to be a function, as
- * methods and computed fields share one name space with the user's own. */
+ * An object begins with the address of its class, so that an argument check is
+ * one comparison. __index has to be a function, as methods and computed fields
+ * share one name space with the user's own. */
 #include "object.h"
 
 #include <string.h>
@@ -140,17 +140,6 @@ void *net_object_new(lua_State *L, const struct net_class *cls, size_t size, int
   o->self = LUA_NOREF;
   lua_rawgetp(L, LUA_REGISTRYINDEX, cls);
   lua_setmetatable(L, -2);
-  return o;
-}
-
-void *net_object_test(lua_State *L, int idx, const struct net_class *cls) {
-  void *o = lua_touserdata(L, idx);
-  if (o == NULL || !lua_getmetatable(L, idx))
-    return NULL;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, cls);
-  if (!lua_rawequal(L, -1, -2))
-    o = NULL;
-  lua_pop(L, 2);
   return o;
 }
 

@@ -37,6 +37,8 @@ struct net_object {
   struct net_loop *loop;       /* borrowed; outlives every object */
   uint32_t events;             /* bit 1 << enum net_event: has a listener */
   int self;                    /* registry reference while anchored, else LUA_NOREF */
+  uint32_t data_slot;          /* where UV_EVENTS has the listener for "data", if that
+                                  is one plain function; else 0 */
 };
 
 /* Makes the class's metatable; pushes {methods =, getters =, setters =} for Lua
@@ -45,8 +47,12 @@ void net_class_open(lua_State *L, const struct net_class *cls);
 /* A new zeroed object of 'size' bytes with 'uservalues' user values (at least
  * UV_OWN - 1), its class set. [-0, +1, e] */
 void *net_object_new(lua_State *L, const struct net_class *cls, size_t size, int uservalues);
-/* The object at 'idx' if it is of that class, else NULL. [-0, +0, -] */
-void *net_object_test(lua_State *L, int idx, const struct net_class *cls);
+/* The object at 'idx' if it is of that class, else NULL. No userdata but ours
+ * begins with the address of a class of ours. [-0, +0, -] */
+static inline void *net_object_test(lua_State *L, int idx, const struct net_class *cls) {
+  struct net_object *o = lua_touserdata(L, idx);
+  return o && lua_rawlen(L, idx) >= sizeof *o && o->cls == cls ? o : NULL;
+}
 /* The same, raising ERR_INVALID_THIS. [-0, +0, e] */
 void *net_object_check(lua_State *L, int idx, const struct net_class *cls);
 

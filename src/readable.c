@@ -350,10 +350,15 @@ static void readable_flow(lua_State *L, int idx) {
 
 /* --- arriving --------------------------------------------------------------- */
 
+/* Do chunks go to 'data' listeners past the buffer? */
+static int hears_at_once(const struct net_stream *s) {
+  return s->flags & S_FLOWING && s->read_len == 0 && net_has(&s->o, ON_DATA);
+}
+
 /* Puts the chunk on the top where it belongs. [-1, +0, e] */
 static void add_chunk(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  if (s->flags & S_FLOWING && s->read_len == 0 && net_has(&s->o, ON_DATA)) {
+  if (hears_at_once(s)) {
     s->flags |= S_DATA_EMITTED;
     net_emit(L, idx, ON_DATA, 1);
     return;
@@ -379,8 +384,14 @@ static void decode(lua_State *L, int idx) {
   lua_pop(L, 1);
 }
 
-void net_readable_push(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+void net_readable_push(lua_State *L, int idx, struct net_stream *s, const char *bytes, size_t n) {
+  if (!s->decoding && hears_at_once(s) && net_emitter_push_data(L, idx, &s->o)) {
+    s->flags |= S_DATA_EMITTED;
+    lua_pushlstring(L, bytes, n);
+    lua_call(L, 1, 0);
+    return;
+  }
+  lua_pushlstring(L, bytes, n);
   if (s->decoding)
     decode(L, idx);
   if (lua_rawlen(L, -1) > 0)

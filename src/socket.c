@@ -77,9 +77,13 @@ static void fold_write(lua_State *L, const struct net_stream *s, int given) {
 static int socket_write(lua_State *L) {
   struct net_stream *s = socket_check(L);
   int given = lua_gettop(L);
-  if (given == 2 && lua_type(L, 2) == LUA_TSTRING && s->encoding == NET_ENC_UTF8)
-    lua_pushnil(L);  /* the usual call */
-  else
+  if (given == 2 && lua_type(L, 2) == LUA_TSTRING && s->encoding == NET_ENC_UTF8) {
+    if (net_writable_write_lone(L, 1, s)) {
+      lua_pushboolean(L, 1);
+      return 1;
+    }
+    lua_pushnil(L);
+  } else
     fold_write(L, s, given);
   net_writable_write(L, 1);
   return 1;

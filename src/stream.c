@@ -100,9 +100,6 @@ static void read_to_callback(lua_State *L, int idx, size_t n) {
 
 /* How many bytes one read may take: option onread names its own buffer. */
 static size_t read_size(lua_State *L, int idx) {
-  struct net_stream *s = lua_touserdata(L, idx);
-  if (!s->onread)
-    return NET_READ_SIZE;
   if (net_rare_get(L, idx, RARE_ONREAD_BUF) == LUA_TFUNCTION)
     lua_call(L, 0, 1);
   lua_Integer n = lua_tointeger(L, -1);
@@ -119,7 +116,7 @@ static int stream_readable(lua_State *L) {
   if (!(s->polled & EV_READ))
     return 0;  /* a listener before it in this turn has paused or closed it */
   net_push(L, &s->o);
-  size = read_size(L, 2);
+  size = s->onread ? read_size(L, 2) : NET_READ_SIZE;
   int pumped = s->pump && net_pump_ready(L, s);
   int err = pumped ? net_pump_read(s, &size, &n)
                    : net_sys_read(s->fd, (enum net_fd_kind)s->kind, loop->rbuf, size, &n);
@@ -134,14 +131,12 @@ static int stream_readable(lua_State *L) {
   } else {
     s->bytes_read += n;
     loop->read_more = n == size;
-    if (pumped) {
+    if (pumped)
       net_pump_pass(L, 2, n);
-    } else if (s->onread) {
+    else if (s->onread)
       read_to_callback(L, 2, n);
-    } else {
-      lua_pushlstring(L, loop->rbuf, n);
-      net_readable_push(L, 2);
-    }
+    else
+      net_readable_push(L, 2, s, loop->rbuf, n);
   }
   return 0;
 }
@@ -253,10 +248,8 @@ static void idle_start(struct stream_idle *idle) {
   net_timer_start(idle->stream->o.loop, &idle->timer, idle->active + idle->timeout);
 }
 
-void net_stream_touch(struct net_stream *s) {
+void net_stream_restart_idle(struct net_stream *s) {
   struct stream_idle *idle = s->idle;
-  if (idle == NULL)
-    return;
   idle->active = net_loop_now(s->o.loop);
   if (idle->timer.place == 0 && s->o.self != LUA_NOREF)
     idle_start(idle);
@@ -501,8 +494,6 @@ static void stream_reset(lua_State *L, int idx) {
     lua_pushnil(L);
     net_rare_set(L, idx, stale[i]);
   }
-  lua_pushnil(L);
-  lua_setiuservalue(L, idx, UV_WQ);
 }
 
 void net_stream_connecting(lua_State *L, int idx, enum net_fd_kind kind) {

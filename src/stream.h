@@ -35,6 +35,7 @@
 /* User values of a stream, behind the object's. */
 enum {
   UV_WQ = UV_OWN,   /* table: the write queue's pieces and callbacks */
+  UV_LONE,          /* string: the only piece of the queue, while 'lone' */
   UV_RARE,          /* table of RARE_*, made when first needed */
   UV_SERVER,        /* the server that accepted it */
   STREAM_UVS = UV_SERVER
@@ -114,6 +115,8 @@ struct net_stream {
   unsigned char failed;     /* the attempt has, and its dial is kept until destroy() */
   unsigned char error_told; /* 'error' was emitted */
   unsigned char keepalive;  /* its server had keepAlive set */
+  unsigned char wq_made;    /* UV_WQ is a table */
+  unsigned char lone;       /* the queue is one deferred piece, at UV_LONE */
   int keepalive_delay;      /* s; its server's keepAliveInitialDelay */
   int tos;                  /* type of service asked for; -1: none */
   uint32_t corked;          /* nesting depth */
@@ -176,8 +179,12 @@ void net_stream_failed(struct net_stream *s);
 void net_stream_destroy(lua_State *L, int idx);
 /* The same with a system error. [-0, +0, e] */
 void net_stream_fail(lua_State *L, int idx, int err, const char *syscall);
-/* Something happened on the stream: the idle timeout starts anew. */
-void net_stream_touch(struct net_stream *s);
+/* Something happened on the stream: the idle timeout, if any, starts anew. */
+void net_stream_restart_idle(struct net_stream *s);
+static inline void net_stream_touch(struct net_stream *s) {
+  if (s->idle)
+    net_stream_restart_idle(s);
+}
 /* Idle timeout in ms; 0: none. [-0, +0, m] */
 void net_stream_set_timeout(lua_State *L, int idx, uint64_t ms);
 /* Calls and clears the function private[name], if Lua left one. [-0, +0, e] */
@@ -195,8 +202,8 @@ static inline int net_stream_is_bound(const struct net_stream *s) {
 
 /* --- readable.c ------------------------------------------------------------- */
 
-/* The chunk on the top has arrived. [-1, +0, e] */
-void net_readable_push(lua_State *L, int idx);
+/* The 'n' bytes have arrived: a listener may hear of them at once. [-0, +?, e] */
+void net_readable_push(lua_State *L, int idx, struct net_stream *s, const char *bytes, size_t n);
 void net_readable_eof(lua_State *L, int idx);          /* [-0, +0, e] */
 /* read(n): n < 0 for none. Pushes a chunk or nil. [-0, +1, e] */
 void net_readable_read(lua_State *L, int idx, lua_Integer n);
@@ -218,6 +225,10 @@ int net_readable_done(const struct net_stream *s);
 
 /* write(chunk, callback or nil), both on the top; pushes the result. [-2, +1, e] */
 void net_writable_write(lua_State *L, int idx);
+/* The same for the usual case, a small chunk without a callback on an idle stream:
+ * queues the chunk on the top, or returns 0 where it has to go the long way.
+ * [-(1|0), +0, -] */
+int net_writable_write_lone(lua_State *L, int idx, struct net_stream *s);
 /* finish(chunk or nil, callback or nil), both on the top. [-2, +0, e] */
 void net_writable_end(lua_State *L, int idx);
 void net_writable_uncork(lua_State *L, int idx);       /* [-0, +0, e] */

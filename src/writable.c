@@ -19,7 +19,10 @@
  * been in Node: a request and a buffer behind it.
  *
  * Keeping the strings in a Lua table costs no copy and no allocation once the
- * table has grown; a C list of copies was measured slower from 1 KiB on. */
+ * table has grown; a C list of copies was measured slower from 1 KiB on. The
+ * most usual queue, one small piece without a callback until the end of the
+ * turn, is kept beside the table, 'lone', and moves there when it is joined or
+ * somebody needs to look. */
 #include <errno.h>
 
 #include "error.h"
@@ -56,14 +59,27 @@ static lua_Integer wq_slot(const struct net_stream *s, uint32_t piece) {
   return (lua_Integer)(piece - s->wq_base) * 2 + 1;
 }
 
-/* Pushes the table, made when missing. [-0, +1, m] */
+static void lone_forget(lua_State *L, int idx, struct net_stream *s) {
+  lua_pushnil(L);
+  lua_setiuservalue(L, idx, UV_LONE);
+  s->lone = 0;
+}
+
+/* Pushes the table, made when missing, with all pieces in it. [-0, +1, m] */
 static void wq_push(lua_State *L, int idx) {
-  if (lua_getiuservalue(L, idx, UV_WQ) == LUA_TTABLE)
-    return;
-  lua_pop(L, 1);
-  lua_createtable(L, 4, 0);
-  lua_pushvalue(L, -1);
-  lua_setiuservalue(L, idx, UV_WQ);
+  struct net_stream *s = stream_at(L, idx);
+  if (!s->wq_made) {
+    lua_createtable(L, 4, 0);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, idx, UV_WQ);
+    s->wq_made = 1;
+  } else
+    lua_getiuservalue(L, idx, UV_WQ);
+  if (s->lone) {
+    lua_getiuservalue(L, idx, UV_LONE);
+    lua_rawseti(L, -2, wq_slot(s, s->wq_head));
+    lone_forget(L, idx, s);
+  }
 }
 
 /* Appends the chunk and the callback (or nil) on the top. [-2, +0, m] */
@@ -156,13 +172,33 @@ static int wq_send_object(lua_State *L, struct net_stream *s) {
   return 0;
 }
 
+/* wq_transmit for the lone piece. [-0, +0, -] */
+static int lone_transmit(lua_State *L, int idx, struct net_stream *s) {
+  struct iovec iov;
+  size_t len, n;
+  lua_getiuservalue(L, idx, UV_LONE);
+  const char *chunk = lua_tolstring(L, -1, &len);
+  lua_pop(L, 1);  /* the stream holds it */
+  iov.iov_base = (void *)(uintptr_t)(chunk + s->wq_off);
+  iov.iov_len = len - s->wq_off;
+  int err = net_sys_writev(s->fd, (enum net_fd_kind)s->kind, &iov, 1, &n);
+  s->wq_off += n;
+  if (s->wq_off < len)
+    return err < 0 ? err : -EAGAIN;
+  lone_forget(L, idx, s);
+  s->wq_off = 0;
+  s->wq_head++;
+  return 0;
+}
+
 /* Sends from the head up to 'end': 0 when all went, -EAGAIN when the kernel is
- * full, else the failure. [-0, +0, -] */
-static int wq_transmit(lua_State *L, int idx, uint32_t end) {
-  struct net_stream *s = stream_at(L, idx);
+ * full, else the failure. [-0, +0, m] */
+static int wq_transmit(lua_State *L, int idx, struct net_stream *s, uint32_t end) {
   struct iovec iov[IOV_MAX_PIECES];
   int err = 0;
-  lua_getiuservalue(L, idx, UV_WQ);
+  if (s->lone)
+    return lone_transmit(L, idx, s);
+  wq_push(L, idx);
   while (err == 0 && s->wq_head != end) {
     int count = wq_gather(L, s, end, iov);
     if (count == 0) {
@@ -196,8 +232,8 @@ static void writable_tick(lua_State *L, int idx, lua_CFunction fn, uint32_t n) {
  * index 'err' or nothing (0). An error in one does not stop the rest. */
 static void call_back(lua_State *L, int idx, uint32_t end, int err) {
   struct net_stream *s = stream_at(L, idx);
-  while (before(s->wq_done, end)) {
-    lua_getiuservalue(L, idx, UV_WQ);
+  while (before(s->wq_done, end) && s->wq_callbacks > 0) {
+    wq_push(L, idx);
     lua_Integer slot = wq_slot(s, s->wq_done++) + 1;
     if (lua_rawgeti(L, -1, slot) == LUA_TFUNCTION) {
       s->wq_callbacks--;
@@ -210,6 +246,8 @@ static void call_back(lua_State *L, int idx, uint32_t end, int err) {
     } else
       lua_pop(L, 2);
   }
+  if (before(s->wq_done, end))
+    s->wq_done = end;
 }
 
 /* Calls and clears the callbacks of finish(), with the error at 'err' or none. */
@@ -245,10 +283,10 @@ static int is_going(const struct net_stream *s) {
   return s->flags & S_WRITING || !(s->flags & (S_DESTROYED | S_ERRORED));
 }
 
-/* Forgets the pieces from the head on. [-0, +0, -] */
+/* Forgets the pieces from the head on. [-0, +0, m] */
 static void drop_unsent(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  lua_getiuservalue(L, idx, UV_WQ);
+  wq_push(L, idx);
   for (uint32_t p = s->wq_head; p != s->wq_tail; p++) {
     s->bytes_written -= wq_size(L, s, p);
     wq_release(L, s, p);
@@ -306,7 +344,7 @@ static void dismiss_writes(lua_State *L, int idx) {
   if (s->wq_callbacks == 0)
     return;
   push_reason(L, idx, "write");
-  lua_getiuservalue(L, idx, UV_WQ);
+  wq_push(L, idx);
   for (uint32_t p = s->wq_done; p != s->wq_tail; p++) {
     if (lua_rawgeti(L, -1, wq_slot(s, p) + 1) == LUA_TFUNCTION)
       call_later(L, idx, before(p, s->wq_head) ? 0 : err);
@@ -336,6 +374,10 @@ void net_writable_reset(lua_State *L, int idx) {
   s->write_len = s->req_bytes = s->wq_off = 0;
   s->wq_base = s->wq_done = s->wq_head = s->wq_req = s->wq_tail;
   s->wq_callbacks = s->deferred = s->corked = 0;
+  lone_forget(L, idx, s);
+  lua_pushnil(L);
+  lua_setiuservalue(L, idx, UV_WQ);
+  s->wq_made = 0;
 }
 
 /* --- finishing -------------------------------------------------------------------- */
@@ -454,7 +496,7 @@ static void settle_sent(lua_State *L, int idx) {
 static void failed_now(lua_State *L, int idx, int err) {
   struct net_stream *s = stream_at(L, idx);
   uint32_t end = s->wq_req;
-  lua_getiuservalue(L, idx, UV_WQ);
+  wq_push(L, idx);
   for (uint32_t p = s->wq_head; before(p, end); p++)
     wq_release(L, s, p);
   lua_pop(L, 1);
@@ -540,7 +582,7 @@ static void request_over(lua_State *L, int idx, int err, int async) {
 /* Tries to send the request, and what is buffered behind it. [-0, +0, e] */
 static void request_send(lua_State *L, int idx, int async) {
   struct net_stream *s = stream_at(L, idx);
-  int err = wq_transmit(L, idx, s->corked ? s->wq_req : s->wq_tail);
+  int err = wq_transmit(L, idx, s, s->corked ? s->wq_req : s->wq_tail);
   if (err == 0 || err == -EAGAIN)
     net_stream_poll(s, err ? s->polled | EV_WRITE : s->polled & ~EV_WRITE);
   if (!before(s->wq_head, s->wq_req))
@@ -574,7 +616,7 @@ static void undefer(lua_State *L, int idx, uint32_t run, size_t bytes) {
     request_begin(s, s->wq_tail, bytes);
     return;
   }
-  lua_getiuservalue(L, idx, UV_WQ);
+  wq_push(L, idx);
   size_t first = wq_size(L, s, s->wq_head), all = 0;
   for (uint32_t p = s->wq_head; p != s->wq_tail; p++)
     all += wq_size(L, s, p);
@@ -596,11 +638,10 @@ static void refused(lua_State *L, int idx, int err) {
 
 /* Sends the deferred pieces of the stream at 'idx', each a request of its own but
  * for those from 'run' on, see undefer. [-0, +0, m] */
-static void flush_run(lua_State *L, int idx, uint32_t run, size_t bytes) {
-  struct net_stream *s = stream_at(L, idx);
+static void flush_run(lua_State *L, int idx, struct net_stream *s, uint32_t run, size_t bytes) {
   s->flags &= ~(uint32_t)S_DEFERRED;
   s->deferred = 0;
-  int err = wq_transmit(L, idx, s->wq_tail);
+  int err = wq_transmit(L, idx, s, s->wq_tail);
   s->wq_req = s->wq_tail;
   if (err == 0) {
     if (!is_awaited(s))
@@ -611,8 +652,8 @@ static void flush_run(lua_State *L, int idx, uint32_t run, size_t bytes) {
   refused(L, idx, err);
 }
 
-static void flush_at(lua_State *L, int idx) {
-  flush_run(L, idx, stream_at(L, idx)->wq_tail, 0);
+static void flush_at(lua_State *L, int idx, struct net_stream *s) {
+  flush_run(L, idx, s, s->wq_tail, 0);
 }
 
 void net_writable_flush(lua_State *L, struct net_flushable *f) {
@@ -620,12 +661,13 @@ void net_writable_flush(lua_State *L, struct net_flushable *f) {
   if (!(s->flags & S_DEFERRED))
     return;
   net_push(L, &s->o);
-  flush_at(L, lua_gettop(L));
+  flush_at(L, lua_gettop(L), s);
   lua_pop(L, 1);
 }
 
 void net_writable_salvage(lua_State *L, int idx) {
-  wq_transmit(L, idx, stream_at(L, idx)->wq_tail);
+  struct net_stream *s = stream_at(L, idx);
+  wq_transmit(L, idx, s, s->wq_tail);
 }
 
 /* May 'bytes' more wait for the end of the turn? */
@@ -646,7 +688,7 @@ static void submit(lua_State *L, int idx, size_t bytes) {
   s->flags |= S_DEFERRED;
   if (!defer || net_loop_dirty(s->o.loop, &s->flushable) < 0) {
     net_loop_clean(s->o.loop, &s->flushable);
-    flush_run(L, idx, run, bytes);
+    flush_run(L, idx, s, run, bytes);
   }
   if (!(s->flags & (S_WRITING | S_ERRORED)) && is_awaited(s))
     writable_tick(L, idx, sent_tick, s->wq_tail);
@@ -799,6 +841,24 @@ void net_writable_tried(lua_State *L, int idx, size_t put, int err) {
   push_fits(L, s);
 }
 
+int net_writable_write_lone(lua_State *L, int idx, struct net_stream *s) {
+  const uint32_t in_the_way = S_ENDING | S_DESTROYED | S_ERRORED | S_WRITE_OFF | S_WRITING |
+                              S_NEED_DRAIN | S_CONNECTING;
+  size_t bytes = lua_rawlen(L, -1);
+  if (bytes == 0 || s->wq_done != s->wq_tail || s->flags & in_the_way || s->corked || !s->wq_made ||
+      !may_defer(s, bytes) || net_loop_dirty(s->o.loop, &s->flushable) < 0)
+    return 0;
+  net_stream_touch(s);
+  lua_setiuservalue(L, idx, UV_LONE);
+  s->lone = 1;
+  s->wq_base = s->wq_done;
+  s->wq_req = ++s->wq_tail;
+  s->deferred = (uint32_t)bytes;
+  s->bytes_written += bytes;
+  s->flags |= S_DEFERRED;
+  return 1;
+}
+
 void net_writable_uncork(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   if (s->corked == 0)
@@ -867,7 +927,7 @@ void net_writable_end(lua_State *L, int idx) {
   }
   if (s->flags & S_DEFERRED) {
     net_loop_clean(s->o.loop, &s->flushable);
-    flush_at(L, idx);
+    flush_at(L, idx, s);
   }
   if (!(s->flags & (S_ERRORED | S_ENDING))) {
     s->flags |= S_ENDING;
