@@ -48,7 +48,7 @@ BUSTED_RUN = tools/busted.lua $(BUSTED) $(SPEC)
 all: $(CORE) ## build the library (in build/)
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-24s %s\n", $$1, $$2 }'
 
 deps: ## install what is missing to build, test and check
 	@tools/deps.sh build test check
@@ -95,11 +95,21 @@ docs: all ## make docs/api.md from lua/net/meta.lua
 docs-check: all ## check that all that is public is documented
 	@$(RUN_ENV) $(LUA) tools/docs.lua --check
 
-bench: all ## measure against others, side by side
-	@$(RUN_ENV) $(LUA) bin/luanet bench/run.lua
+# Folder of the bench's programs and results.
+BENCH = $(BUILD)/bench
+BENCH_C = $(addprefix $(BENCH)/,load starts bare bare-lua libev proxy)
+BENCH_RUN = $(RUN_ENV) BENCH_OUT=$(BENCH) $(LUA) bench/run.lua $(SCENARIO)
+bench: bench-ready ## measure against others (15 minutes); writes docs/bench
+	@$(BENCH_RUN) --keep docs/bench
 
-bench-quick: all ## the same in two minutes
-	@$(RUN_ENV) $(LUA) bin/luanet bench/run.lua quick
+bench-quick: bench-ready ## the same in three minutes; writes build/bench only
+	@$(BENCH_RUN) --quick
+
+bench-instructions: bench-ready ## count instructions; fails at 5 % over the kept ones
+	@$(RUN_ENV) BENCH_OUT=$(BENCH) $(LUA) bench/instructions.lua
+
+bench-instructions-keep: bench-ready ## keep those counts in docs/bench/instructions.txt
+	@$(RUN_ENV) BENCH_OUT=$(BENCH) $(LUA) bench/instructions.lua --keep
 
 clean: ## remove what was built
 	rm -rf build net src/*.o
@@ -122,6 +132,20 @@ $(BUILD)/obj/%.o: src/%.c Makefile | deps-build
 	$(SHOW)$(CC) $(BASE) $(WARN) $(WERROR) $(FORTIFY) $(LUA_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 -include $(OBJ:.o=.d)
+
+bench-ready: all $(BENCH_C)
+	@$(RUN_ENV) BENCH_OUT=$(BENCH) bench/peers.sh
+
+# bare-lua gets Lua as the interpreter has it: not as a shared library, if that can be.
+BENCH_CC = $(CC) -std=c11 -D_GNU_SOURCE $(WARN) $(WERROR) $(CPPFLAGS) -O2 -g
+LIBLUA = $(or $(firstword $(wildcard /usr/lib/*/liblua$(LUA_VERSION).a)),-llua$(LUA_VERSION))
+$(BENCH)/bare-lua: bench/bare.c $(wildcard bench/*.h)
+	@mkdir -p $(@D)
+	$(SHOW)$(BENCH_CC) -DWITH_LUA $(LUA_CFLAGS) -o $@ $< $(LDFLAGS) $(LIBLUA) -lm -ldl
+
+$(BENCH)/%: bench/%.c $(wildcard bench/*.h)
+	@mkdir -p $(@D)
+	$(SHOW)$(BENCH_CC) -o $@ $< $(LDFLAGS) $(if $(filter libev,$*),-lev)
 
 # One after the other, as two package managers at once would lock each other out.
 deps-build:
@@ -154,4 +178,5 @@ list-checks:
 	@echo $(CHECKS)
 
 .PHONY: all help deps demo test check asan valgrind parity install docs docs-check bench \
-	bench-quick clean format env deps-build deps-test deps-check $(CHECKS) asan-run list-checks
+	bench-quick bench-instructions bench-instructions-keep bench-ready \
+	clean format env deps-build deps-test deps-check $(CHECKS) asan-run list-checks

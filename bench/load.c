@@ -2,28 +2,35 @@
  *
  * load.c - the bench's load generator: drives a server and checks every byte.
  *
- *     load SCENARIO ADDRESS CONNECTIONS SIZE DEPTH SECONDS
+ *     load [OPTIONS] SCENARIO ADDRESS
  *
  * ADDRESS is a port on 127.0.0.1 or a Unix path. One epoll loop, all sockets
  * non-blocking. Scenarios:
  *
  *     echo     each connection keeps DEPTH messages of SIZE bytes in flight
+ *     four     the same, but each message of 64 bytes is answered by 64 others
  *     sink     each connection sends without end; the server reads
  *     source   the server sends without end; each connection reads
  *     connect  CONNECTIONS at a time: connect, send one byte, get it back, close
+ *     hold     CONNECTIONS are opened and held, and the server's memory is read
+ *
+ *     -c N  connections      -w S  seconds to warm up    -p PID  the server
+ *     -s N  bytes            -t S  seconds to measure    -i N    idle connections
+ *     -d N  depth            -n N  messages on each connection, in place of -t
+ *     -l S  seconds without a byte that are a failure (5)
  *
  * What is sent is a stream whose every byte is a function of its position, so
- * that a lost, doubled or swapped byte is seen wherever it happens. Prints one
- * line of JSON: units of work done, bytes, seconds, latency in us, own CPU in s. */
-#define _GNU_SOURCE
+ * that a lost, doubled or swapped byte is seen wherever it happens. At the end
+ * nothing new is sent, and what is in flight must come back: a server that kept
+ * a byte is found then. Exit code 3: the server answered wrongly, 2: it, or we,
+ * failed. Prints one line of JSON: units of work done, bytes, seconds, latency in
+ * us, and the CPU time of both sides in ns, all of the same window. */
+#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdint.h>
-#include <stdio.h>
+#include <stdarg.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -31,27 +38,43 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PERIOD 65521         /* bytes; prime, so that no buffer size divides it */
+#include "latency.h"
+#include "pattern.h"
+#include "proc.h"
+
 #define MAX_IO (256 * 1024)  /* bytes in one read or write */
-#define BUCKETS 4096         /* latency histogram: 1/32 octave each */
+#define PACE 128             /* connections that may wait to be accepted */
 
 struct conn {
-  int fd;
-  uint64_t sent, got; /* bytes */
-  uint64_t *started;  /* ns, by message number modulo depth */
-  uint32_t events;
+  int fd;                    /* -1: done with */
+  uint32_t events;           /* watched for */
+  uint64_t sent, got;        /* bytes */
+  uint64_t *started;         /* ns, by message number modulo depth */
 };
 
-static unsigned char pattern[PERIOD + MAX_IO];
+struct snapshot {
+  uint64_t at, done, bytes;  /* ns, units, bytes */
+  long long server, own;     /* CPU time, ns */
+  long long sleeps;
+};
+
+static struct {
+  const char *scenario;
+  int connections, depth, pid, idle;
+  size_t size;
+  uint64_t quota;            /* messages on each connection; 0: by time */
+  double warm, seconds, patience;
+} o = {.connections = 1, .depth = 1, .size = 64, .seconds = 1, .patience = 5};
+
+static unsigned char stream[PERIOD + MAX_IO]; /* what is sent */
+static unsigned char answer[PERIOD + MAX_IO]; /* what must come */
 static unsigned char inbuf[MAX_IO];
 static struct conn *conns;
-static int ep, n_conns, depth;
-static size_t size;
-static const char *scenario;
+static int ep, live, draining;
 static struct sockaddr_storage target;
 static socklen_t target_len;
-static uint64_t done, bytes, deadline;
-static uint64_t histogram[BUCKETS];
+static size_t answer_period = PERIOD;
+static uint64_t done, bytes;
 
 static uint64_t now_ns(void) {
   struct timespec t;
@@ -64,28 +87,18 @@ static void die(const char *what) {
   exit(2);
 }
 
-static void corrupt(const struct conn *c, size_t at) {
-  fprintf(stderr, "load: byte %llu is wrong\n", (unsigned long long)(c->got + at));
+/* The server is wrong. */
+static void wrong(const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  fputs("load: ", stderr);
+  vfprintf(stderr, format, args);
+  fputc('\n', stderr);
+  va_end(args);
   exit(3);
 }
 
-/* Index of a latency's bucket: octave and 32 steps within it. */
-static int bucket(uint64_t ns) {
-  int octave = 63 - __builtin_clzll(ns | 32);
-  return octave * 32 + (int)((ns >> (octave - 5)) & 31);
-}
-
-static double percentile(double p) {
-  uint64_t total = 0, seen = 0;
-  for (int i = 0; i < BUCKETS; i++)
-    total += histogram[i];
-  for (int i = 0; i < BUCKETS; i++) {
-    seen += histogram[i];
-    if (total && (double)seen >= p * (double)total)
-      return (double)((uint64_t)(32 + i % 32) << (i / 32 - 5)) / 1000.0;
-  }
-  return 0;
-}
+/* --- connections -------------------------------------------------------------- */
 
 static void watch(struct conn *c, uint32_t events, int op) {
   struct epoll_event e = {.events = events, .data.ptr = c};
@@ -108,26 +121,54 @@ static void spread(int fd) {
     die("bind");
 }
 
-static void dial(struct conn *c) {
-  int one = 1;
-  c->fd = socket(target.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (c->fd < 0)
+/* A socket that is connected, or about to be; 'flags' for socket(2). */
+static int dial(int flags) {
+  int one = 1, fd = socket(target.ss_family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+  if (fd < 0)
     die("socket");
   if (target.ss_family == AF_INET) {
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    spread(c->fd);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    spread(fd);
   }
-  if (connect(c->fd, (struct sockaddr *)&target, target_len) < 0 && errno != EINPROGRESS)
+  if (connect(fd, (struct sockaddr *)&target, target_len) < 0 && errno != EINPROGRESS)
     die("connect");
+  return fd;
+}
+
+static void start(struct conn *c) {
+  c->fd = dial(SOCK_NONBLOCK);
   c->sent = c->got = 0;
   watch(c, EPOLLIN | EPOLLOUT, EPOLL_CTL_ADD);
+  live++;
+}
+
+static void stop(struct conn *c) {
+  close(c->fd);
+  c->fd = -1;
+  live--;
+}
+
+/* Opens a connection that stays idle. It waits for the server now and then, as
+ * what overflows the backlog is only tried again after a second. */
+static void start_idle(int turn) {
+  static long before;
+  if (turn == 0)
+    before = proc_fds(o.pid);
+  dial(0);
+  uint64_t since = now_ns();
+  while (o.pid && (turn % PACE == 0 || turn + 1 == o.idle) &&
+         proc_fds(o.pid) < before + turn + 1) {
+    usleep(200);
+    if ((double)(now_ns() - since) > o.patience * 1e9)
+      wrong("the server has accepted %ld of %d", proc_fds(o.pid) - before, turn + 1);
+  }
 }
 
 /* Sends up to 'want' bytes of the stream; returns what the kernel took. */
 static size_t put(struct conn *c, size_t want) {
   if (want > MAX_IO)
     want = MAX_IO;
-  ssize_t n = send(c->fd, pattern + c->sent % PERIOD, want, MSG_NOSIGNAL);
+  ssize_t n = send(c->fd, stream + c->sent % PERIOD, want, MSG_NOSIGNAL);
   if (n < 0 && errno != EAGAIN)
     die("send");
   if (n < 0)
@@ -136,78 +177,181 @@ static size_t put(struct conn *c, size_t want) {
   return (size_t)n;
 }
 
-/* Reads and checks; returns the number of bytes, 0 when dry or ended. */
+/* Reads and checks; returns the number of bytes, 0 when dry. */
 static size_t get(struct conn *c) {
   ssize_t n = recv(c->fd, inbuf, sizeof inbuf, 0);
-  if (n < 0 && errno != EAGAIN)
-    die("recv");
-  if (n <= 0)
+  if (n < 0 && errno == EAGAIN)
     return 0;
-  if (memcmp(inbuf, pattern + c->got % PERIOD, (size_t)n) != 0)
-    corrupt(c, 0);
+  if (n < 0)
+    die("recv");
+  if (n == 0)
+    wrong("the server closed a connection after %llu bytes", (unsigned long long)c->got);
+  if (memcmp(inbuf, answer + c->got % answer_period, (size_t)n) != 0)
+    wrong("a byte after the %lluth is wrong", (unsigned long long)c->got);
   c->got += (size_t)n;
   bytes += (uint64_t)n;
   return (size_t)n;
 }
 
-/* Keeps 'depth' messages in flight. */
-static void echo_fill(struct conn *c) {
-  uint64_t limit = (c->got / size + (uint64_t)depth) * size;
-  while (c->sent < limit) {
-    if (c->sent % size == 0 && depth == 1)
-      c->started[0] = now_ns();
-    else if (c->sent % size == 0)
-      c->started[c->sent / size % (uint64_t)depth] = now_ns();
-    /* all that is due leaves in one call, as a pipelining client's would */
-    for (uint64_t at = c->sent / size + 1; at * size < limit; at++)
-      c->started[at % (uint64_t)depth] = c->started[c->sent / size % (uint64_t)depth];
-    if (put(c, (size_t)(limit - c->sent)) == 0)
-      break;
+/* --- scenarios ---------------------------------------------------------------- */
+
+/* How many bytes may have been sent by now: 'depth' messages in flight, whole
+ * ones at the end. */
+static uint64_t due(const struct conn *c) {
+  uint64_t n = c->got / o.size + (uint64_t)o.depth;
+  if (draining)
+    n = (c->sent + o.size - 1) / o.size;
+  if (o.quota && n > o.quota)
+    n = o.quota;
+  return n * o.size;
+}
+
+/* All that is due leaves in one call, as a pipelining client's would. */
+static void echo_fill(struct conn *c, uint64_t t) {
+  uint64_t limit = due(c);
+  if (c->sent < limit) {
+    for (uint64_t k = (c->sent + o.size - 1) / o.size; k * o.size < limit; k++)
+      c->started[k % (uint64_t)o.depth] = t;
+    while (c->sent < limit && put(c, (size_t)(limit - c->sent)) > 0) {}
   }
   watch(c, EPOLLIN | (c->sent < limit ? (uint32_t)EPOLLOUT : 0), EPOLL_CTL_MOD);
 }
 
-static void on_echo(struct conn *c) {
-  uint64_t before = c->got / size;
-  if (get(c)) {
-    uint64_t t = now_ns();
-    for (uint64_t i = before; i < c->got / size; i++)
-      histogram[bucket(t - c->started[i % (uint64_t)depth])]++;
-    done += c->got / size - before;
-  }
-  echo_fill(c);
+static void on_echo(struct conn *c, uint32_t events) {
+  uint64_t before = c->got / o.size, t;
+  size_t n = events & ~(uint32_t)EPOLLOUT ? get(c) : 0;
+  if (c->got > c->sent)
+    wrong("more came back than was sent");
+  t = now_ns();
+  for (uint64_t i = before; n && i < c->got / o.size; i++)
+    note_latency(t - c->started[i % (uint64_t)o.depth]);
+  done += c->got / o.size - before;
+  echo_fill(c, t);
+  if (c->got == c->sent && (draining || (o.quota && c->got == o.quota * o.size)))
+    stop(c);
 }
 
-static void on_sink(struct conn *c) {
-  size_t n = put(c, MAX_IO);
-  bytes += n;
-  done += n;
+/* At the end the server closes when it has read all: a reset means it had not. */
+static void on_sink(struct conn *c, uint32_t events) {
+  if (events & ~(uint32_t)EPOLLOUT) {
+    ssize_t n = recv(c->fd, inbuf, 1, 0);
+    if (n != 0 || !draining)
+      wrong(n > 0 ? "a byte came" : n < 0 ? "reset: not all was read" : "closed too early");
+    stop(c);
+  } else if (draining) {
+    shutdown(c->fd, SHUT_WR);
+    watch(c, EPOLLIN, EPOLL_CTL_MOD);
+  } else {
+    size_t n = put(c, MAX_IO);
+    bytes += n;
+    done += n;
+  }
 }
 
 static void on_source(struct conn *c) {
   watch(c, EPOLLIN, EPOLL_CTL_MOD);
   done += get(c);
+  if (draining)
+    stop(c);
 }
 
 static void on_connect(struct conn *c, uint32_t events) {
-  if (c->sent == 0 && events & EPOLLOUT) {
+  if (c->sent == 0 && events == EPOLLOUT) {
     c->started[0] = now_ns();
     put(c, 1);
     watch(c, EPOLLIN, EPOLL_CTL_MOD);
   } else if (get(c)) {
-    histogram[bucket(now_ns() - c->started[0])]++;
+    note_latency(now_ns() - c->started[0]);
     done++;
-    close(c->fd);
-    dial(c);
+    stop(c);
+    if (!draining && (o.quota == 0 || done < o.quota))
+      start(c);
   }
 }
 
 static void dispatch(struct conn *c, uint32_t events) {
-  switch (*scenario) {
-    case 'e': on_echo(c); break;
+  switch (*o.scenario) {
     case 'c': on_connect(c, events); break;
-    default: scenario[1] == 'i' ? on_sink(c) : on_source(c);
+    case 's': o.scenario[1] == 'i' ? on_sink(c, events) : on_source(c); break;
+    default: on_echo(c, events);
   }
+}
+
+/* --- the run ------------------------------------------------------------------ */
+
+/* One poll; returns when something was done last, in ns. */
+static void turn(void) {
+  static uint64_t progress;
+  struct epoll_event events[256];
+  int n = epoll_wait(ep, events, 256, 100);
+  uint64_t t = now_ns();
+  if (n > 0 || progress == 0)
+    progress = t;
+  if ((double)(t - progress) > o.patience * 1e9)
+    wrong("nothing has come for %g s, bytes must be lost", o.patience);
+  for (int i = 0; i < n; i++)
+    dispatch(events[i].data.ptr, events[i].events);
+}
+
+static void run_until(uint64_t t) {
+  while (live > 0 && now_ns() < t)
+    turn();
+}
+
+/* Has what is in flight come back. Connections that wait for nothing hear of the
+ * end here, the others in their callbacks. */
+static void drain(void) {
+  draining = 1;
+  for (int i = 0; i < o.connections; i++)
+    if (conns[i].fd >= 0)
+      switch (*o.scenario) {
+        case 'c': break;
+        case 's': watch(&conns[i], EPOLLIN | EPOLLOUT, EPOLL_CTL_MOD); break;
+        default: on_echo(&conns[i], EPOLLOUT);
+      }
+  while (live > 0)
+    turn();
+}
+
+static struct snapshot look(void) {
+  struct rusage ru;
+  getrusage(RUSAGE_SELF, &ru);
+  return (struct snapshot){
+      .at = now_ns(), .done = done, .bytes = bytes,
+      .server = o.pid ? proc_cpu(o.pid) : 0,
+      .sleeps = o.pid ? proc_sleeps(o.pid) : 0,
+      .own = (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000000000LL +
+             (ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) * 1000LL};
+}
+
+static void measure(void) {
+  for (int i = 0; i < o.connections; i++)
+    start(&conns[i]);
+  run_until(now_ns() + (uint64_t)(o.warm * 1e9));
+  forget_latencies();
+  struct snapshot a = look();
+  run_until(o.quota ? UINT64_MAX : now_ns() + (uint64_t)(o.seconds * 1e9));
+  struct snapshot b = look();
+  drain();
+  printf("{\"done\":%llu,\"bytes\":%llu,\"seconds\":%.6f,\"p50\":%.1f,\"p99\":%.1f,"
+         "\"p999\":%.1f,\"load_cpu\":%lld,\"server_cpu\":%lld,\"sleeps\":%lld,\"rss\":%lld}\n",
+         (unsigned long long)(b.done - a.done), (unsigned long long)(b.bytes - a.bytes),
+         (double)(b.at - a.at) / 1e9, percentile(0.5), percentile(0.99), percentile(0.999),
+         b.own - a.own, b.server - a.server, b.sleeps - a.sleeps,
+         o.pid ? proc_rss(o.pid) : 0);
+}
+
+/* Memory, when the server had time to settle. */
+static long long settled_rss(void) {
+  usleep(300000);
+  return proc_rss(o.pid);
+}
+
+static void hold(void) {
+  long long before = settled_rss();
+  for (int i = 0; i < o.idle; i++)
+    start_idle(i);
+  printf("{\"done\":%d,\"before\":%lld,\"rss\":%lld}\n", o.idle, before, settled_rss());
 }
 
 static void parse_target(const char *text) {
@@ -225,41 +369,46 @@ static void parse_target(const char *text) {
   }
 }
 
-static void run(void) {
-  struct epoll_event events[256];
-  while (now_ns() < deadline) {
-    int n = epoll_wait(ep, events, 256, 100);
-    for (int i = 0; i < n; i++)
-      dispatch(events[i].data.ptr, events[i].events);
-  }
+static int parse(int argc, char **argv) {
+  for (int opt; (opt = getopt(argc, argv, "c:s:d:w:t:n:p:i:l:")) != -1;)
+    switch (opt) {
+      case 'c': o.connections = atoi(optarg); break;
+      case 's': o.size = (size_t)atol(optarg); break;
+      case 'd': o.depth = atoi(optarg); break;
+      case 'w': o.warm = atof(optarg); break;
+      case 't': o.seconds = atof(optarg); break;
+      case 'n': o.quota = strtoull(optarg, NULL, 10); break;
+      case 'p': o.pid = atoi(optarg); break;
+      case 'l': o.patience = atof(optarg); break;
+      case 'i': o.idle = atoi(optarg); break;
+      default: return 0;
+    }
+  if (argc - optind != 2 || o.size == 0 || o.depth < 1)
+    return 0;
+  o.scenario = argv[optind];
+  parse_target(argv[optind + 1]);
+  return 1;
 }
 
 int main(int argc, char **argv) {
-  if (argc != 7)
-    return fprintf(stderr, "usage: load SCENARIO ADDRESS CONNECTIONS SIZE DEPTH SECONDS\n"), 2;
-  scenario = argv[1];
-  parse_target(argv[2]);
-  n_conns = atoi(argv[3]);
-  size = (size_t)atol(argv[4]);
-  depth = atoi(argv[5]);
-  for (size_t i = 0; i < sizeof pattern; i++)
-    pattern[i] = (unsigned char)((i % PERIOD) * 2654435761u >> 13);
+  struct rlimit files;
+  if (!parse(argc, argv))
+    return fprintf(stderr, "usage: load [-cN -sN -dN -wS -tS -nN -pPID -iN -lS] SCENARIO ADDRESS\n"), 2;
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+  fill_pattern(stream, sizeof stream);
+  fill_pattern(answer, sizeof answer);
+  if (*o.scenario == 'f')
+    fill_four(answer, sizeof answer), answer_period = 64;
+  if (*o.scenario == 'h')
+    return hold(), 0;
   ep = epoll_create1(EPOLL_CLOEXEC);
-  conns = calloc((size_t)n_conns, sizeof *conns);
-  for (int i = 0; i < n_conns; i++) {
-    conns[i].started = calloc((size_t)depth, sizeof(uint64_t));
-    dial(&conns[i]);
-  }
-  uint64_t start = now_ns();
-  deadline = start + (uint64_t)(atof(argv[6]) * 1e9);
-  run();
-  struct rusage ru;
-  getrusage(RUSAGE_SELF, &ru);
-  printf("{\"done\":%llu,\"bytes\":%llu,\"seconds\":%.6f,\"p50\":%.1f,\"p99\":%.1f,\"p999\":%.1f,"
-         "\"cpu\":%.6f}\n",
-         (unsigned long long)done, (unsigned long long)bytes, (double)(now_ns() - start) / 1e9,
-         percentile(0.5), percentile(0.99), percentile(0.999),
-         (double)ru.ru_utime.tv_sec + (double)ru.ru_stime.tv_sec +
-             (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6);
+  for (int i = 0; i < o.idle; i++)
+    start_idle(i);
+  conns = calloc((size_t)o.connections, sizeof *conns);
+  for (int i = 0; i < o.connections; i++)
+    conns[i].started = calloc((size_t)o.depth, sizeof(uint64_t));
+  measure();
   return 0;
 }

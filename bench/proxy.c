@@ -13,7 +13,9 @@
  * port. As one would write it by hand: level-triggered, nothing queued unless the
  * kernel refuses, and then the sender is not read until that is gone. To measure it
  * let `bare echo` be the backend and `load echo` the client. */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>

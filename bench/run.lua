@@ -2,133 +2,154 @@
 
 --- make bench: servers on this module and on others, side by side.
 --
---     luanet bench/run.lua [quick]
+--     lua bench/run.lua [--quick] [--rounds N] [--keep DIR] [SCENARIO...]
 --
 -- For each scenario the servers are run one after the other, in rounds (A B C A
 -- B C …), each driven by load.c, which checks every byte; server and load have a
 -- core each. The figure is the server's CPU time per unit of work, by the
--- kernel's own accounting (/proc/PID/schedstat, ns), as a ratio to bare.c in the
--- same round: 1.00 is as cheap as C on raw epoll, 0.50 costs twice as much.
+-- kernel's own accounting, as a ratio to C in the same round. Writes
+-- results.json, results.md and a chart for each scenario into build/bench, and
+-- with --keep into DIR. A server that answers wrongly, or dies, makes it fail.
+-- How to read it all: README.md.
 
-local quick = arg[1] == "quick"
-local ROUNDS, SECONDS, WARM_UP = quick and 3 or 7, quick and 0.5 or 1, 0.3
+local here = arg[0]:match("^(.*)/") or "."
+package.path = here .. "/lib/?.lua;" .. package.path
 
-local HERE = arg[0]:match("^(.*)/") or "."
-local OUT = os.getenv("BENCH_OUT") or "build/bench"
+local contestants = require("contestants")
+local growth = require("growth")
+local json = require("json")
+local measure = require("measure")
+local report = require("report")
+local scenarios = require("scenarios")
+local tool = require("tool")
 
---- name, scenario of the programs, connections, bytes, depth, what is counted, Unix path
-local SCENARIOS = {
-  { "echo, 64 connections x 64 B", "echo", 64, 64, 1, "message" },
-  { "echo, 16 in flight on each", "echo", 64, 64, 16, "message" },
-  { "echo on a Unix socket", "echo", 64, 64, 1, "message", true },
-  { "echo in bulk, 64 KiB, 4 deep", "echo", 1, 65536, 4, "message" },
-  { "stream in, discarded", "sink", 1, 0, 1, "byte" },
-  { "stream out, with drain", "source", 1, 0, 1, "byte" },
-  { "connect, one byte, close", "connect", 32, 1, 1, "connection" },
+local FULL = { rounds = 7, seconds = 0.4, warm = 0.2, starts = 21, name = "full" }
+local QUICK = { rounds = 3, seconds = 0.15, warm = 0.1, starts = 7, name = "quick" }
+
+--- What the command line asks for: times, folder to keep results in, scenarios.
+local function parse(args)
+  local times, rounds, keep, only, i = FULL, nil, nil, {}, 1
+  while args[i] do
+    if args[i] == "--quick" then
+      times = QUICK
+    elseif args[i] == "--rounds" then
+      i = i + 1
+      rounds = assert(math.tointeger(tonumber(args[i])), "--rounds: a number")
+    elseif args[i] == "--keep" then
+      i = i + 1
+      keep = assert(args[i], "--keep: a folder")
+    else
+      only[args[i]] = true
+    end
+    i = i + 1
+  end
+  times.rounds = rounds or times.rounds
+  return times, keep, next(only) and only
+end
+
+--- The figure of a scenario's kind, from those of a measurement and of its base's.
+local figure = {
+  ratio = function(f, base) return base.cost / f.cost end,
+  over = function(f) return f.over end,
+  memory = function(f) return f.kib end,
+  start = function(f) return f.ms end,
 }
 
-local function shell(command)
-  local pipe = assert(io.popen(command))
-  local text = pipe:read("a")
-  assert(pipe:close(), command)
-  return text
-end
+local SHOWN = { "cost", "p50", "p99", "p999", "rss", "server_busy", "load_busy" }
 
-local function has(command)
-  return (os.execute("command -v " .. command .. " >/dev/null 2>&1"))
-end
-
---- The servers there are: name and command.
-local function contestants()
-  local list = {
-    { "bare C", OUT .. "/bare" },
-    { "net", ("'%s' '%s/servers/net.lua'"):format(arg[-1] or "lua5.4", HERE) },
+--- A row of results, of the figures of all rounds.
+local function summary(contestant, s, rounds, bases)
+  local row = {
+    who = contestant.key, name = contestant.name, known = s.known[contestant.key],
+    target = contestant.key == "net" and s.target or nil, absent = contestant.absent,
   }
-  if has("node") then
-    list[#list + 1] = { "Node " .. shell("node --version"):gsub("%s", ""),
-      ("node '%s/servers/node.js'"):format(HERE) }
+  if #rounds == 0 then
+    return row
   end
-  return list
-end
-
-local function pin(cpu)
-  return has("taskset") and ("taskset -c %d "):format(cpu) or ""
-end
-
---- CPU time of a process so far, in nanoseconds.
-local function cpu_of(pid)
-  local file = assert(io.open("/proc/" .. pid .. "/schedstat"))
-  local ns = file:read("n")
-  file:close()
-  return ns
-end
-
---- Starts a server; returns its pid and address, and a function that ends it.
-local function start(command, scenario, path)
-  local address = path and OUT .. "/bench.sock" or "0"
-  if path then
-    os.remove(address)
+  local values, rates = {}, {}
+  for i, f in ipairs(rounds) do
+    values[i] = figure[s.kind](f, bases[i])
+    rates[i] = f.seconds and f.done / f.seconds
   end
-  local pipe = assert(io.popen(("echo $$; exec %s%s %s '%s'"):format(
-    pin(0), command, scenario, address)))
-  local pid = pipe:read("n", "l")
-  local port = pipe:read("n")
-  assert(port, "the server did not start: " .. command)
-  return pid, path and address or port, function()
-    os.execute("kill " .. pid)
-    pipe:close()
+  row.value = tool.spread(values)
+  row.rate = #rates > 0 and tool.spread(rates).median or nil
+  for _, key in ipairs(SHOWN) do
+    local list = {}
+    for i, f in ipairs(rounds) do
+      list[i] = f[key]
+    end
+    row[key] = #list > 0 and tool.spread(list).median or nil
   end
+  return row
 end
 
---- One run: nanoseconds of the server's CPU time per unit of work.
-local function measure(command, s)
-  local pid, address, stop = start(command, s[2], s[7])
-  local function load(seconds)
-    return shell(("%s%s/load %s '%s' %d %d %d %g"):format(
-      pin(1), OUT, s[2], address, s[3], s[4], s[5], seconds))
+local watched = os.execute("test -t 2")
+
+--- Tells a person what is going on, in a line that is written over.
+local function progress(text)
+  if not watched then
+    return
   end
-  load(WARM_UP)
-  local before = cpu_of(pid)
-  local line = load(SECONDS)
-  local spent = cpu_of(pid) - before
-  stop()
-  return spent / assert(tonumber(line:match('"done":(%d+)')))
+  io.stderr:write(("\r\27[K%s"):format(text))
+  io.stderr:flush()
 end
 
-local function median(list)
-  table.sort(list)
-  return list[(#list + 1) // 2]
-end
-
---- The ratios to bare C of each contestant, by round.
-local function run_scenario(servers, s)
-  local ratios = {}
-  for _ = 1, ROUNDS do
-    local bare
-    for i, server in ipairs(servers) do
-      local cost = measure(server[2], s)
-      bare = bare or cost
-      ratios[i] = ratios[i] or {}
-      table.insert(ratios[i], bare / cost)
+local function run_scenario(s, times)
+  local figures, rows = {}, {}
+  for _, who in ipairs(s.who) do
+    figures[who] = {}
+  end
+  for round = 1, s.kind == "memory" and math.min(3, times.rounds) or times.rounds do
+    for _, who in ipairs(s.who) do
+      if not contestants[who].absent then
+        progress(("%s: round %d, %s"):format(s.name, round, who))
+        figures[who][round] = measure[s.kind](contestants[who], s, times)
+      end
     end
   end
-  return ratios
+  progress("")
+  for i, who in ipairs(s.who) do
+    rows[i] = summary(contestants[who], s, figures[who], figures[s.base or who])
+  end
+  return rows
 end
 
-shell("mkdir -p " .. OUT)
-for _, name in ipairs { "load", "bare" } do
-  local cc = os.getenv("CC") or "cc"
-  shell(("%s -O2 -std=c11 -o %s/%s %s/%s.c"):format(cc, OUT, name, HERE, name))
+local function about(times)
+  local versions = {}
+  for _, c in ipairs(contestants) do
+    versions[c.key] = c.version or "- (" .. c.absent .. ")"
+  end
+  return {
+    date = os.date("!%Y-%m-%d"), rounds = times.rounds, seconds = times.seconds,
+    run = times.name, kernel = tool.line("uname -sr"), cores = tool.line("nproc"),
+    cpu = tool.line("sed -n 's/^model name[^:]*: //p' /proc/cpuinfo"),
+    load_before = tool.line("cut -d' ' -f1 /proc/loadavg"), versions = versions,
+  }
 end
 
-local servers = contestants()
-print("CPU time of the server per unit of work; 1.00 = bare C.")
-print(("Median (least, most) of %d rounds."):format(ROUNDS))
-for _, s in ipairs(SCENARIOS) do
-  print("\n" .. s[1])
-  local ratios = run_scenario(servers, s)
-  for i = 2, #servers do
-    local m = median(ratios[i])
-    print(("  %-14s %.2f  (%.2f, %.2f)"):format(servers[i][1], m, ratios[i][1], ratios[i][ROUNDS]))
+local function main()
+  local times, keep, only = parse(arg)
+  contestants.find()
+  local results = { about = about(times), scenarios = {} }
+  report.head(results.about)
+  for _, s in ipairs(scenarios) do
+    if not only or only[s.key] then
+      local result = { key = s.key, name = s.name, kind = s.kind, per = s.per, base = s.base,
+        target = s.target, rows = run_scenario(s, times) }
+      table.insert(results.scenarios, result)
+      report.print(result)
+    end
+  end
+  if not only or only.growth then
+    results.growth = growth.run(times, progress)
+    report.print_growth(results.growth)
+  end
+  for _, folder in ipairs { tool.out, keep } do
+    report.write(folder, results, json.encode(results))
+  end
+  if tool.folder then
+    os.execute("rm -rf '" .. tool.folder .. "'")
   end
 end
+
+main()

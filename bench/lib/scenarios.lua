@@ -1,0 +1,72 @@
+-- SPDX-License-Identifier: MIT
+
+--- What is measured, and the targets.
+--
+-- Kinds of figures:
+--   ratio    CPU time of the base per unit of work, over that of the contestant,
+--            in the same round: 1.00 is as cheap, .50 costs twice as much
+--   over     CPU time of one server with something, over that without, in %
+--   memory   KiB of resident memory for each connection that is held
+--   start    ms from the start of the process until it listens
+-- `target` is ours. `known` are the figures that the targets were set by: older
+-- peers on another machine, for comparison only.
+
+local ALL = { "bare", "libev", "bare-lua", "net", "node", "luv", "cqueues", "copas" }
+
+local function ratio(key, name, load, per, target, known, more)
+  local s = {
+    kind = "ratio", key = key, name = name, load = load, per = per, target = target,
+    program = key, base = "bare", who = ALL,
+    known = known and {
+      node = known[1], luv = known[2], cqueues = known[3], copas = known[4],
+      ["bare-lua"] = known[5],
+    } or {},
+  }
+  for k, v in pairs(more or {}) do
+    s[k] = v
+  end
+  return s
+end
+
+return {
+  ratio("echo", "echo, 64 connections x 64 B", "-c64 -s64", "message", .91,
+    { .69, .78, .66, .61, .93 }),
+  ratio("pipelined", "echo, 16 requests in flight on each", "-c64 -s64 -d16", "message", .91,
+    { .70, .78, .67, .61, .92 }, { program = "echo" }),
+  ratio("unix", "echo on a Unix socket", "-c64 -s64", "message", .86,
+    { .49, .62, .46, .42, .88 }, { program = "echo", unix = true }),
+  ratio("bulk", "echo in bulk, 1 connection, 64 KiB, 4 deep", "-c1 -s65536 -d4", "message", .88,
+    { .33, .48, .49, .40, .89 }, { program = "echo" }),
+  ratio("sink", "stream in, discarded", "-c1", "KiB", .85, { .22, .82, .46, .31, .78 }),
+  ratio("source", "stream out, with drain", "-c1", "KiB", .95, { .71, .69, .56, .62, .98 }),
+  ratio("connect", "connect, one byte, close, 32 at a time", "-c32 -s1", "connection", .96,
+    { .76, .95, .89, .93, .97 }),
+  ratio("four", "four small writes in answer to one message", "-c64 -s64", "message", .90),
+  ratio("proxy", "proxy, small messages", "-c64 -s64", "message", .95, { .63, .69 },
+    { base = "copy", who = { "copy", "splice", "haproxy", "net", "node", "luv" },
+      load_as = "echo" }),
+  ratio("proxy-bulk", "proxy in bulk, 64 KiB, 4 deep", "-c1 -s65536 -d4", "message", .90,
+    { .36, .46 },
+    { program = "proxy", base = "splice", load_as = "echo",
+      who = { "splice", "copy", "haproxy", "net", "node", "luv" } }),
+  {
+    kind = "over", key = "timeout", name = "setTimeout on each of 1,000 sockets",
+    who = { "net", "node", "luv" }, target = 2, known = {}, per = "message",
+    without = { "echo", "-c1000 -s64" }, with = { "timeout", "-c1000 -s64" },
+  },
+  {
+    kind = "over", key = "idle", name = "10,000 connections of which 100 are busy",
+    who = { "bare", "net", "node", "luv", "cqueues" }, target = 5, known = {}, per = "message",
+    without = { "echo", "-c100 -s64" }, with = { "echo", "-c100 -s64 -i9900" },
+  },
+  {
+    kind = "memory", key = "memory", name = "memory for an idle accepted connection",
+    who = ALL, target = .60, count = 9900, limits = { copas = 900 },
+    known = { node = 4.35, luv = .56, cqueues = 11.8, copas = 14.4, bare = .34 },
+  },
+  {
+    kind = "start", key = "start", name = "from the start of the process to listening",
+    who = ALL, target = 1.5,
+    known = { node = 54, luv = 1.5, cqueues = 3.6, copas = 1.6, bare = .9 },
+  },
+}
