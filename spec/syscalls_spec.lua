@@ -215,6 +215,28 @@ describe("strace sees of", function()
     assert.is_true(count(calls, " brk mmap munmap ") < 200)
   end)
 
+  it_traces("a socket piped to itself the same as of an echo server", function()
+    local connections, messages = 50, 100
+    local calls = traced_server("socket:pipe(socket)", connections, messages)
+    local total = connections * messages
+    assert.equal(total + connections, count(calls, READS))
+    assert.equal(total, count(calls, WRITES))
+    assert.equal(0, count(calls, " splice pipe2 "), "splice, of small messages")
+  end)
+
+  it_traces("a head and a file one send that waits for more, and one sendfile", function()
+    local messages = 100
+    local calls = traced_server([[
+      local path = arg[0]
+      socket:on("data", function()
+        socket:write("the head")
+        socket:sendFile(path, 0, 7)
+      end)
+    ]], 1, messages)
+    assert.equal(messages, count(calls, WRITES))
+    assert.equal(count(calls, " sendfile ") > 0 and messages or 0, count(calls, WRITES, "MSG_MORE"))
+  end)
+
   it_traces("four small writes in a listener one sendmsg", function()
     local messages = 100
     local calls = traced_server([[

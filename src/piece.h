@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * piece.h - what a write queue holds besides strings: bytes that are in a kernel
- * pipe (pump.c).
+ * pipe (pump.c) or in a file (sendfile.c).
  *
  * Such a piece is a userdata, whose struct begins with a net_piece. The queue sends
  * it in its turn, counts all of its bytes as buffered until it is gone, as those of
@@ -9,8 +9,11 @@
 #ifndef NET_PIECE_H
 #define NET_PIECE_H
 
+#include <errno.h>
 #include <lua.h>
 #include <stddef.h>
+
+#define NET_SHORT_FILE (-ENODATA) /* of send: no socket says that */
 
 struct net_loop;
 struct net_piece;

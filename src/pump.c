@@ -187,7 +187,7 @@ void net_pump_pass(lua_State *L, int idx, size_t n) {
   if (moved)
     err = net_sys_splice_out(loop->pipe.out, to->fd, n, &put);
   else
-    err = net_sys_writev(to->fd, (enum net_fd_kind)to->kind, &iov, 1, &put);
+    err = net_sys_writev(to->fd, (enum net_fd_kind)to->kind, &iov, 1, 0, &put);
   loop->pipe.held -= moved ? put : 0;
   s->flags |= S_DATA_EMITTED;
   net_stream_touch(to);

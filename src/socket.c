@@ -19,6 +19,7 @@
 #include "error.h"
 #include "fields.h"
 #include "pump.h"
+#include "sendfile.h"
 #include "stream.h"
 
 static struct net_stream *socket_check(lua_State *L) {
@@ -518,6 +519,27 @@ static int core_get_tos(lua_State *L) {
   return 1;
 }
 
+/* sendfile(s, path or fd, offset, length or nil, callback or nil) -> as write(), or
+ * nil, negative errno, what failed */
+static int core_sendfile(lua_State *L) {
+  struct net_stream *s = socket_check(L);
+  const char *syscall = NULL;
+  lua_settop(L, 5);
+  lua_pushliteral(L, "");  /* what a refused write has in its place */
+  if (net_writable_open(s)) {
+    lua_pop(L, 1);
+    int err = net_sendfile_push(L, 2, &syscall);
+    if (err < 0) {
+      answer(L, err);
+      lua_pushstring(L, syscall);
+      return 3;
+    }
+  }
+  lua_pushvalue(L, 5);
+  net_writable_write(L, 1);
+  return 1;
+}
+
 /* fd_type(fd) -> "TCP", "PIPE", "FILE", "TTY", "UDP" or "UNKNOWN" */
 static int core_fd_type(lua_State *L) {
   lua_pushstring(L, net_sys_fd_type((int)luaL_checkinteger(L, 1)));
@@ -576,6 +598,7 @@ static const luaL_Reg stream_functions[] = {
   {"server_keepalive", core_server_keepalive},
   {"set_tos", core_set_tos},
   {"get_tos", core_get_tos},
+  {"sendfile", core_sendfile},
   {"fd_type", core_fd_type},
   {"is_socket", core_is_socket},
   {NULL, NULL}

@@ -46,6 +46,10 @@
 #define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE is set at birth instead */
 #endif
 
+#ifndef MSG_MORE
+#define MSG_MORE 0
+#endif
+
 #ifndef IOV_MAX
 #define IOV_MAX 16 /* what POSIX grants */
 #endif
@@ -58,8 +62,13 @@
 #define HAVE_SOCK_FLAGS 1
 #endif
 
-#if defined(__linux__) && defined(SPLICE_F_MOVE) && defined(F_SETPIPE_SZ)
+/* -DNET_PORTABLE leaves out what only Linux has, to try the ways around it. */
+#if defined(__linux__) && !defined(NET_PORTABLE)
+#include <sys/sendfile.h>
+#define HAVE_SENDFILE 1 /* others have one too, each with arguments of its own */
+#if defined(SPLICE_F_MOVE) && defined(F_SETPIPE_SZ)
 #define HAVE_SPLICE 1
+#endif
 #endif
 
 /* FreeBSD's plain SO_REUSEPORT does not spread connections, and on macOS,
@@ -257,14 +266,15 @@ int net_sys_read(int fd, enum net_fd_kind kind, void *buf, size_t size, size_t *
 
 /* One send(2) or sendmsg(2); the former spares the kernel a copy of the
  * vector. */
-static ssize_t socket_write(int fd, struct iovec *iov, int count) {
+static ssize_t socket_write(int fd, struct iovec *iov, int count, int more) {
   struct msghdr msg;
+  int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
   if (count == 1)
-    return send(fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL);
+    return send(fd, iov->iov_base, iov->iov_len, flags);
   memset(&msg, 0, sizeof msg);
   msg.msg_iov = iov;
   msg.msg_iovlen = count;
-  return sendmsg(fd, &msg, MSG_NOSIGNAL);
+  return sendmsg(fd, &msg, flags);
 }
 
 /* Takes one pending SIGPIPE, if there is one, away from this thread. */
@@ -317,14 +327,14 @@ static ssize_t pipe_write(int fd, struct iovec *iov, int count) {
   return put;
 }
 
-int net_sys_writev(int fd, enum net_fd_kind kind, struct iovec *iov, int count,
+int net_sys_writev(int fd, enum net_fd_kind kind, struct iovec *iov, int count, int more,
                    size_t *n) {
   int socket_call = kind == NET_FD_TCP || kind == NET_FD_UNIX;
   ssize_t put;
   if (count > IOV_MAX)
     count = IOV_MAX; /* past it both calls fail; a short write is allowed */
   do
-    put = socket_call ? socket_write(fd, iov, count) : pipe_write(fd, iov, count);
+    put = socket_call ? socket_write(fd, iov, count, more) : pipe_write(fd, iov, count);
   while (put < 0 && errno == EINTR);
   *n = put < 0 ? 0 : (size_t)put;
   return result(put < 0 ? -1 : 0);
@@ -384,6 +394,62 @@ int net_sys_splice_in(int fd, int pipe, size_t size, size_t *n) {
 
 int net_sys_splice_out(int pipe, int fd, size_t size, size_t *n) {
   (void)pipe, (void)fd, (void)size, (void)n;
+  return -ENOTSUP;
+}
+
+#endif
+
+int net_sys_open(const char *path, int *fd) {
+  do
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  while (*fd < 0 && errno == EINTR);
+  own(*fd);
+  return result(*fd);
+}
+
+int net_sys_file_size(int fd, uint64_t *size) {
+  struct stat st;
+  if (fstat(fd, &st) < 0)
+    return -errno;
+  *size = (uint64_t)st.st_size;
+  if (S_ISREG(st.st_mode))
+    return 0;
+  return S_ISDIR(st.st_mode) ? -EISDIR : -ESPIPE;
+}
+
+int net_sys_pread(int fd, void *buf, size_t size, uint64_t offset, size_t *n) {
+  ssize_t got;
+  do
+    got = pread(fd, buf, size, (off_t)offset);
+  while (got < 0 && errno == EINTR);
+  *n = got < 0 ? 0 : (size_t)got;
+  return result(got < 0 ? -1 : 0);
+}
+
+#ifdef HAVE_SENDFILE
+
+int net_sys_sendfile(int fd, int file, uint64_t offset, size_t size, size_t *n) {
+  struct sigpipe_guard guard;
+  off_t from = (off_t)offset;
+  ssize_t put;
+  int err = sigpipe_block(&guard);
+  *n = 0;
+  if (err < 0)
+    return err;
+  do
+    put = sendfile(fd, file, &from, size);
+  while (put < 0 && errno == EINTR);
+  sigpipe_restore(&guard, put);
+  if (put < 0)
+    return errno == EINVAL || errno == ENOSYS ? -ENOTSUP : -errno;
+  *n = (size_t)put;
+  return 0;
+}
+
+#else
+
+int net_sys_sendfile(int fd, int file, uint64_t offset, size_t size, size_t *n) {
+  (void)fd, (void)file, (void)offset, (void)size, (void)n;
   return -ENOTSUP;
 }
 

@@ -53,8 +53,10 @@ int net_sys_error(int fd);
 /* One read of at most 'size' bytes (bytes); *n = 0 at end of stream. -EAGAIN when dry. */
 int net_sys_read(int fd, enum net_fd_kind kind, void *buf, size_t size, size_t *n);
 /* One write of everything in 'iov' that the kernel takes now; *n may be short,
- * and is where 'count' exceeds IOV_MAX. -EAGAIN when full. */
-int net_sys_writev(int fd, enum net_fd_kind kind, struct iovec *iov, int count, size_t *n);
+ * and is where 'count' exceeds IOV_MAX. -EAGAIN when full. 'more' is to follow at
+ * once: no packet for what does not fill one. */
+int net_sys_writev(int fd, enum net_fd_kind kind, struct iovec *iov, int count, int more,
+                   size_t *n);
 /* A kernel pipe with room for 'size' bytes, if the system grants so much. -ENOTSUP
  * where there is no splice(2). */
 int net_sys_pipe(size_t size, int *in, int *out);
@@ -62,6 +64,16 @@ int net_sys_pipe(size_t size, int *in, int *out);
  * without a copy; *n may be short. -EAGAIN when dry, or full. */
 int net_sys_splice_in(int fd, int pipe, size_t size, size_t *n);
 int net_sys_splice_out(int pipe, int fd, size_t size, size_t *n);
+/* Opens a file to be read; never waits, not even for the other end of a FIFO. */
+int net_sys_open(const char *path, int *fd);
+/* How long the regular file is; -EISDIR, or -ESPIPE for what is no file. */
+int net_sys_file_size(int fd, uint64_t *size);
+/* One read at 'offset'; *n = 0 at the end of the file. */
+int net_sys_pread(int fd, void *buf, size_t size, uint64_t offset, size_t *n);
+/* Sends up to 'size' bytes of a file from 'offset' on; *n may be short, and is 0 at
+ * the end of the file. -EAGAIN when full; -ENOTSUP where the system has no call for
+ * it, or not for such a file. */
+int net_sys_sendfile(int fd, int file, uint64_t offset, size_t size, size_t *n);
 /* shutdown(SHUT_WR); ENOTCONN counts as success. On a pipe there is nothing to do. */
 int net_sys_shutdown(int fd, enum net_fd_kind kind);
 /* SO_LINGER {on, 0 s}: the next close sends RST. */

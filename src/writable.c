@@ -181,7 +181,7 @@ static int lone_transmit(lua_State *L, int idx, struct net_stream *s) {
   lua_pop(L, 1);  /* the stream holds it */
   iov.iov_base = (void *)(uintptr_t)(chunk + s->wq_off);
   iov.iov_len = len - s->wq_off;
-  int err = net_sys_writev(s->fd, (enum net_fd_kind)s->kind, &iov, 1, &n);
+  int err = net_sys_writev(s->fd, (enum net_fd_kind)s->kind, &iov, 1, 0, &n);
   s->wq_off += n;
   if (s->wq_off < len)
     return err < 0 ? err : -EAGAIN;
@@ -189,6 +189,13 @@ static int lone_transmit(lua_State *L, int idx, struct net_stream *s) {
   s->wq_off = 0;
   s->wq_head++;
   return 0;
+}
+
+/* Is there another kind of piece behind the 'count' strings at the head? Its bytes
+ * and theirs may share packets; a head sent by itself would have the last packet of
+ * a small file wait for the peer's delayed acknowledgement. */
+static int is_followed(const struct net_stream *s, uint32_t end, int count) {
+  return s->wq_objects > 0 && count < IOV_MAX_PIECES && s->wq_head + (uint32_t)count != end;
 }
 
 /* Sends from the head up to 'end': 0 when all went, -EAGAIN when the kernel is
@@ -207,7 +214,8 @@ static int wq_transmit(lua_State *L, int idx, struct net_stream *s, uint32_t end
     }
     size_t total = iov_total(iov, count), n = 0;
     if (total > 0)
-      err = net_sys_writev(s->fd, (enum net_fd_kind)s->kind, iov, count, &n);
+      err = net_sys_writev(s->fd, (enum net_fd_kind)s->kind, iov, count,
+                           is_followed(s, end, count), &n);
     if (err == 0) {
       wq_advance(L, s, iov, count, n);
       if (n < total)
@@ -371,6 +379,8 @@ void net_writable_reset(lua_State *L, int idx) {
   dismiss_ends(L, idx);
   net_emitter_internal_off(L, idx, ON_CONNECT, &connect_step);
   net_emitter_internal_off(L, idx, ON_CLOSE, &close_step);
+  if (s->wq_objects > 0)
+    drop_unsent(L, idx);
   s->write_len = s->req_bytes = s->wq_off = 0;
   s->wq_base = s->wq_done = s->wq_head = s->wq_req = s->wq_tail;
   s->wq_callbacks = s->deferred = s->corked = 0;
@@ -557,6 +567,14 @@ static void request_begin(struct net_stream *s, uint32_t end, size_t bytes) {
   s->req_bytes = bytes;
 }
 
+/* Pushes the error of an attempt to send. [-0, +1, e] */
+static void push_failure(lua_State *L, int err) {
+  if (err == NET_SHORT_FILE)
+    net_error_push_code(L, "ERR_FILE_TOO_SHORT", 0);
+  else
+    net_error_push_sys(L, err, "write");
+}
+
 /* After an attempt to send: the request with the kernel may be over, and what
  * was buffered behind it sent as well. 'async': outside a write call. */
 static void request_over(lua_State *L, int idx, int err, int async) {
@@ -590,7 +608,7 @@ static void request_send(lua_State *L, int idx, int async) {
   if (err == 0 || err == -EAGAIN || s->fd < 0)
     return;
   net_stream_poll(s, s->polled & ~EV_WRITE);
-  net_error_push_sys(L, err, "write");
+  push_failure(L, err);
   if (async)
     net_writable_fail(L, idx);
   else
@@ -632,7 +650,7 @@ static void refused(lua_State *L, int idx, int err) {
     net_stream_poll(s, s->polled | EV_WRITE);
     return;
   }
-  net_error_push_sys(L, err, "write");
+  push_failure(L, err);
   fail_later(L, idx);
 }
 
@@ -670,9 +688,11 @@ void net_writable_salvage(lua_State *L, int idx) {
   wq_transmit(L, idx, s, s->wq_tail);
 }
 
-/* May 'bytes' more wait for the end of the turn? */
+/* May 'bytes' more wait for the end of the turn? What is no string may not: a file
+ * may change meanwhile, and nothing can send it any more when Lua closes. */
 static int may_defer(const struct net_stream *s, size_t bytes) {
-  return s->o.loop->depth > 0 && s->polled & EV_READ && s->deferred + bytes < DEFER_MAX;
+  return s->wq_objects == 0 && s->o.loop->depth > 0 && s->polled & EV_READ &&
+         s->deferred + bytes < DEFER_MAX;
 }
 
 /* The pieces from wq_req on, 'bytes' in all, go to the kernel now or with the

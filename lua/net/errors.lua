@@ -311,6 +311,7 @@ end
 
 local SIMPLE = {
   EPIPE = { "Error", "This socket has been ended by the other party" },
+  ERR_FILE_TOO_SHORT = { "Error", "The file ends before all that was to be sent of it" },
   ERR_ILLEGAL_CONSTRUCTOR = { "TypeError", "Illegal constructor" },
   ERR_INVALID_ADDRESS = { "Error", "Invalid socket address" },
   ERR_INVALID_FD = { "RangeError", '"fd" must be a positive integer: %s' },

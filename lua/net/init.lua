@@ -17,6 +17,7 @@ local connect = require("net.connect")
 local server = require("net.server")
 local socket = require("net.socket")
 require("net.pipe")
+require("net.sendfile")
 
 ---@type net
 local net = {

@@ -563,6 +563,31 @@ function socket:connect(options, onConnect) end
 ---@overload fun(self: net.Socket, chunk: string, callback?: fun(err?: net.Error)): boolean
 function socket:write(chunk, encoding, callback) end
 
+--- Sends a file, or a part of it, in its turn among the writes: from `offset` on, `length` bytes of
+--- it or all that there are now. The file is named by its path, or by a descriptor, which stays
+--- yours, may be closed at once, and is not moved. Only a regular file will do. The system sends it
+--- (sendfile(2)), so that Lua's memory never holds it; a slow disk blocks the loop.
+---
+--- All else is as with `write`: the result, `"drain"`, `bytesWritten`, `writableLength`, which has
+--- the whole part until all of it is sent, and the callback.
+---
+--- A file that cannot be opened or has not as much is told to the callback, and the socket is left as
+--- it is, so that there may be another answer; without a callback the socket is destroyed with the
+--- error. One that gets shorter while it is sent always destroys the socket:
+--- `ERR_FILE_TOO_SHORT`. What is added to it meanwhile is not sent.
+---
+--- Raises `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`. Told by callback or
+--- `"error"`: `open ENOENT` and what else open(2) says, `dup EBADF`, `sendfile EISDIR`,
+--- `sendfile ESPIPE` (no file), with the field `path`; `ERR_FILE_TOO_SHORT`; and what `write` tells.
+---@param file string|integer a path or a descriptor
+---@param offset? integer (bytes; default 0)
+---@param length? integer (bytes; default what is behind `offset`)
+---@param callback? fun(err?: net.Error)
+---@return boolean
+---@overload fun(self: net.Socket, file: string|integer, callback?: fun(err?: net.Error)): boolean
+---@overload fun(self: net.Socket, file: string|integer, offset: integer, callback?: fun(err?: net.Error)): boolean
+function socket:sendFile(file, offset, length, callback) end
+
 --- Ends our side, after one last chunk: all that was written is sent, then a FIN (shutdown(2)). The
 --- peer can still send. The callback is called before `"finish"`. This is Node's `end`, which is a
 --- keyword of Lua; `socket["end"](socket)` is the same.
