@@ -36,21 +36,22 @@ static const char hook_key;     /* registry: Lua's function for a listener too m
 struct emission {
   int self;   /* absolute index of the emitter */
   int event;  /* enum net_event, or NET_EVENTS: then by name */
-  int name;   /* absolute index of the name; used when event is NET_EVENTS */
+  int name;   /* absolute index of the name, or 0: that of the event */
   int first;  /* absolute index of the first argument */
   int nargs;
 };
 
-int net_event_of(lua_State *L, int idx) {
+static int event_of(lua_State *L, int idx, const struct net_loop *loop) {
   if (lua_type(L, idx) != LUA_TSTRING)
     return NET_EVENTS;
   const char *name = lua_tostring(L, idx);
-  struct net_loop *loop = net_loop_get(L);
   int ev = 0;
   while (ev < NET_EVENTS && loop->names[ev] != name)  /* interned: the address tells */
     ev++;
   return ev;
 }
+
+int net_event_of(lua_State *L, int idx) { return event_of(L, idx, net_loop_get(L)); }
 
 /* The object at 'idx', NULL for a table; raises for anything else. */
 static struct net_object *emitter_check(lua_State *L, int idx) {
@@ -78,7 +79,7 @@ static int emitter_events(lua_State *L, int self, int create) {
   if (lua_type(L, -1) == LUA_TTABLE || !create)
     return lua_type(L, -1) == LUA_TTABLE;
   lua_pop(L, 1);
-  lua_createtable(L, 2, 0);
+  lua_createtable(L, 4, 0);  /* two events: a rehash costs more than the room */
   if (!object)
     lua_pushliteral(L, "_events");
   lua_pushvalue(L, object ? -1 : -2);
@@ -142,7 +143,7 @@ static int is_list(lua_State *L, int idx) {
 
 /* Pushes the event's name. [-0, +1, m] */
 static void emission_push_name(lua_State *L, const struct emission *e) {
-  if (e->event == NET_EVENTS)
+  if (e->name)
     lua_pushvalue(L, e->name);
   else
     lua_pushstring(L, event_names[e->event]);
@@ -194,12 +195,14 @@ static void note_data(lua_State *L, int self, struct net_object *o) {
   lua_settop(L, top);
 }
 
-/* Adds the entry on the top to the event. [-1, +0, m] */
-static void emission_add(lua_State *L, const struct emission *e, int prepend) {
+/* Adds the entry on the top to the event; returns whether it is one of several.
+ * [-1, +0, m] */
+static int emission_add(lua_State *L, const struct emission *e, int prepend) {
   int entry = lua_gettop(L), events = entry + 1;
   emitter_events(L, e->self, 1);
   lua_Integer slot = emission_find(L, e);
-  if (slot) {
+  int joined = slot != 0;
+  if (joined) {
     lua_pushvalue(L, entry);
     listeners_join(L, prepend);
     lua_rawseti(L, events, slot + 1);
@@ -216,6 +219,7 @@ static void emission_add(lua_State *L, const struct emission *e, int prepend) {
     o->events |= UINT32_C(1) << e->event;
   if (o && e->event == ON_DATA)
     note_data(L, e->self, o);
+  return joined;
 }
 
 /* Takes the pair at 'slot' out of the array of events on the top. [-0, +0, m] */
@@ -520,13 +524,13 @@ void net_emitter_only(lua_State *L, int idx, enum net_event ev) {
 
 /* Checks emitter, name and listener at 1 to 3 and describes the event. */
 static struct emission method_event(lua_State *L) {
-  emitter_check(L, 1);
+  const struct net_object *o = emitter_check(L, 1);
   if (lua_isnoneornil(L, 2))
     net_error_arg_type(L, "eventName", "of type string", 2);
   if (lua_type(L, 3) != LUA_TFUNCTION)
     net_error_arg_type(L, "listener", "of type function", 3);
   lua_settop(L, 3);
-  struct emission e = {1, net_event_of(L, 2), 2, 0, 0};
+  struct emission e = {1, event_of(L, 2, o ? o->loop : net_loop_get(L)), 2, 0, 0};
   return e;
 }
 
@@ -593,8 +597,8 @@ static int method_add(lua_State *L, int once, int prepend) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &once_key);
     lua_setmetatable(L, -2);
   }
-  emission_add(L, &e, prepend);
-  check_max(L, &e);
+  if (emission_add(L, &e, prepend))
+    check_max(L, &e);
   struct net_object *o = lua_touserdata(L, 1);
   if (o && o->cls->listened && e.event != NET_EVENTS)
     o->cls->listened(L, 1, e.event);

@@ -10,6 +10,8 @@
 
 #include <lauxlib.h>
 
+#define FEW_ARGUMENTS 4 /* for which there is always room on the stack */
+
 void net_queue_init(lua_State *L, struct net_queue *q) {
   lua_createtable(L, 16, 0);
   q->ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -19,7 +21,8 @@ void net_queue_init(lua_State *L, struct net_queue *q) {
 
 void net_queue_push(lua_State *L, struct net_queue *q, int nargs) {
   int table = lua_gettop(L) - nargs;
-  luaL_checkstack(L, 2, "too many arguments");
+  if (nargs > FEW_ARGUMENTS)
+    luaL_checkstack(L, 2, "too many arguments");
   lua_rawgeti(L, LUA_REGISTRYINDEX, q->ref);
   lua_insert(L, table);
   for (int i = nargs + 1; i >= 1; i--)
@@ -52,7 +55,8 @@ int net_queue_pop(lua_State *L, struct net_queue *q) {
   lua_rawgeti(L, table, q->head);
   int nargs = (int)lua_tointeger(L, -1);
   lua_pop(L, 1);
-  luaL_checkstack(L, nargs + 4, "too many arguments");
+  if (nargs > FEW_ARGUMENTS)
+    luaL_checkstack(L, nargs + 4, "too many arguments");
   for (int i = 1; i <= nargs + 1; i++)
     queue_take(L, table, q->head + i);
   lua_remove(L, table);
