@@ -133,7 +133,9 @@ $(BUILD)/obj/%.o: src/%.c Makefile | deps-build
 
 -include $(OBJ:.o=.d)
 
-bench-ready: all $(BENCH_C)
+bench-programs: $(BENCH_C)
+bench-ready: all bench-programs
+	@tools/deps.sh bench
 	@$(RUN_ENV) BENCH_OUT=$(BENCH) bench/peers.sh
 
 # bare-lua gets Lua as the interpreter has it: not as a shared library, if that can be.
@@ -156,7 +158,7 @@ deps-check: deps-test
 	@tools/deps.sh check
 
 check-gcc check-clang: check-%: deps-check
-	@$(MAKE) --no-print-directory BUILD=build/$@ CC=$* WERROR=-Werror all
+	@$(MAKE) --no-print-directory BUILD=build/$@ CC=$* WERROR=-Werror all bench-programs
 
 check-lua: deps-check
 	luacheck -q $(wildcard lua spec examples bench tools) bin/luanet
@@ -178,5 +180,5 @@ list-checks:
 	@echo $(CHECKS)
 
 .PHONY: all help deps demo test check asan valgrind parity install docs docs-check bench \
-	bench-quick bench-instructions bench-instructions-keep bench-ready \
+	bench-quick bench-instructions bench-instructions-keep bench-programs bench-ready \
 	clean format env deps-build deps-test deps-check $(CHECKS) asan-run list-checks

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# deps.sh GROUP... - installs what is missing to build, test or check.
+# deps.sh GROUP... - installs what is missing to build, test, check or bench.
 #
 # Looks first, so it is instant and needs no rights where all is there. What is
 # missing is installed with the system's package manager, as root or through
@@ -34,6 +34,7 @@ check needed cppcheck     cppcheck      cppcheck          cppcheck          cppc
 check needed libasan.so   gcc           libasan,libubsan  -                 gcc         -
 check wanted clang-format clang-format  clang-tools-extra clang-extra-tools clang       clang-format
 check wanted valgrind     valgrind      valgrind          valgrind          valgrind    -
+bench wanted valgrind     valgrind      valgrind          valgrind          valgrind    -
 '
 
 say() { echo "deps: $*"; }

@@ -149,9 +149,13 @@ end
 
 -- What is around them
 
+local QUIET = 0.5 -- load average; from here on others are at work
+
 local function conditions(about)
-  return ("%s, %d rounds of %g s (%s), %s, %s, %s cores"):format(about.date, about.rounds,
-    about.seconds, about.run, about.cpu or "unknown CPU", about.kernel or "", about.cores or "?")
+  local busy = (tonumber(about.load_before) or 0) > QUIET
+  return ("%s, %d rounds of %g s (%s), %s, %s, %s cores%s"):format(about.date, about.rounds,
+    about.seconds, about.run, about.cpu or "unknown CPU", about.kernel or "", about.cores or "?",
+    busy and (", busy with other things (load %s)"):format(about.load_before) or "")
 end
 
 local function versions(about, keys)
@@ -169,9 +173,6 @@ local EVERYONE = { "net", "node", "luv", "cqueues", "copas", "haproxy", "libev",
 function report.head(about)
   print(conditions(about))
   print(versions(about, EVERYONE))
-  if (tonumber(about.load_before) or 0) > 0.5 then
-    print("This machine is busy (load " .. about.load_before .. "): the figures will be noisy.")
-  end
 end
 
 local function title(result)

@@ -1,0 +1,71 @@
+-- SPDX-License-Identifier: MIT
+
+--- Programs whose instructions are counted: counted.lua WHAT N [PORT]
+--
+-- Does an operation N times and ends. instructions.lua runs it under valgrind.
+
+local net = require("net")
+local events = require("net.events")
+local timers = require("net.timers")
+
+local what, N, port = arg[1], math.tointeger(tonumber(arg[2])), tonumber(arg[3])
+local WRITES = 10 -- in a turn
+
+local function nothing() end
+
+local run = {}
+
+--- An event with one listener.
+function run.emit()
+  local emitter = events.EventEmitter()
+  emitter:on("event", nothing)
+  for i = 1, N do
+    emitter:emit("event", i)
+  end
+end
+
+--- A small write; ten of them leave in each turn, to somebody who discards them.
+function run.write()
+  local socket
+  local left = N
+  local function turn()
+    for _ = 1, WRITES do
+      socket:write("a small message, of which there are many: sixty-four bytes of it")
+    end
+    left = left - WRITES
+    if left > 0 then
+      timers.setImmediate(turn)
+    else
+      socket:destroy()
+    end
+  end
+  socket = net.connect(port, "127.0.0.1", turn)
+  net.run()
+end
+
+--- Has a timer start anew, while a thousand run.
+function run.refresh()
+  local running = {}
+  for i = 1, 1000 do
+    running[i] = timers.setTimeout(nothing, 60000 + i)
+  end
+  for i = 1, N do
+    running[i % 1000 + 1]:refresh()
+  end
+end
+
+--- Ends a timer and starts another, while a thousand run.
+function run.rearm()
+  local running = {}
+  for i = 1, 1000 do
+    running[i] = timers.setTimeout(nothing, 60000 + i)
+  end
+  for i = 1, N do
+    local at = i % 1000 + 1
+    timers.clearTimeout(running[at])
+    running[at] = timers.setTimeout(nothing, 60000 + i % 1000)
+  end
+end
+
+run[what]()
+os.exit(0)
