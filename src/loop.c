@@ -113,7 +113,8 @@ static void trace_store(lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* Pushes the traceback stored for the error value at 1, or nil. [-0, +1, -] */
+/* Pushes the traceback stored for the error value at 1, or nil, on top of what it
+ * looked at; returns whether there is one. [-0, +(2|3), -] */
 static int trace_find(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &traces_key);
   if (lua_type(L, 1) == LUA_TTABLE) {
@@ -206,8 +207,23 @@ static int loop_raise_again(lua_State *L) {
   return lua_error(L);
 }
 
+static void loop_halt(struct net_loop *loop) {
+  loop->halted = 1;
+  ev_break(loop->ev, EVBREAK_ALL);
+}
+
+/* Has the error at 1 raised by the next run(). */
+static int loop_postpone(lua_State *L) {
+  lua_pushcfunction(L, loop_raise_again);
+  lua_insert(L, 1);
+  net_tick(L, net_loop_get(L), 1);
+  return 0;
+}
+
 /* Offers the error value on the top to process 'uncaughtException'; keeps it
- * for run() to raise, and halts the loop, if nobody takes it. [-1, +0, m] */
+ * for run() to raise, and halts the loop, if nobody takes it. Whoever dispatches
+ * is not protected: without the memory to keep a second error, that one is lost.
+ * [-1, +0, -] */
 static void loop_uncaught(lua_State *L, struct net_loop *loop) {
   int err = lua_gettop(L);
   lua_pushcfunction(L, on_error);
@@ -224,14 +240,14 @@ static void loop_uncaught(lua_State *L, struct net_loop *loop) {
   }
   lua_settop(L, err);
   if (loop->halted || loop->depth == 0) {  /* this one is for the next run() */
-    lua_pushcfunction(L, loop_raise_again);
+    lua_pushcfunction(L, loop_postpone);
     lua_insert(L, err);
-    net_tick(L, loop, 1);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+      lua_pop(L, 1);
     return;
   }
   lua_rawsetp(L, LUA_REGISTRYINDEX, &error_key);
-  loop->halted = 1;
-  ev_break(loop->ev, EVBREAK_ALL);
+  loop_halt(loop);
   if (loop->L == NULL)
     loop_report(L);
 }
@@ -302,8 +318,12 @@ static int dispatch_once(lua_State *L, struct dispatch *d) {
 void net_dispatch(struct net_loop *loop, lua_CFunction half, void *arg) {
   lua_State *L = net_loop_thread(loop);
   struct dispatch d = {loop, half, arg};
-  if (loop->halted || !lua_checkstack(L, LUA_MINSTACK))
+  if (loop->halted)
     return;
+  if (!lua_checkstack(L, LUA_MINSTACK)) {
+    loop_halt(loop);  /* or whoever empties a queue would try for ever */
+    return;
+  }
   loop->depth++;
   while (dispatch_once(L, &d))
     d.half = NULL;  /* what is left of the turn still runs, or is flushed */
@@ -437,24 +457,9 @@ static void wake_set(struct net_loop *loop) {
   ev_unref(loop->ev);
 }
 
-/* Close events and completions that wait hold the loop, whatever their handles
- * say; immediates hold it one by one. */
-static void work_set(struct net_loop *loop) {
-  int waits = !net_queue_empty(&loop->closing) || !net_queue_empty(&loop->closing_now) ||
-              !net_queue_empty(&loop->pending);
-  if (waits == loop->work_waits)
-    return;
-  loop->work_waits = waits;
-  if (waits)
-    net_loop_ref(loop);
-  else
-    net_loop_unref(loop);
-}
-
 /* An idle watcher keeps the poll from waiting while there is work to do. */
 static void idle_set(struct net_loop *loop) {
-  work_set(loop);
-  int busy = loop->work_waits || !net_queue_empty(&loop->immediates);
+  int busy = loop->holding || !net_queue_empty(&loop->immediates);
   if (busy == ev_is_active(&loop->idle))
     return;
   if (busy) {
@@ -507,7 +512,6 @@ static void on_check(struct ev_loop *ev, ev_check *w, int revents) {
   run_pending(loop);
   run_queue(loop, &loop->immediates);
   run_closing(loop);
-  work_set(loop);
 }
 
 /* --- Lua functions ----------------------------------------------------------- */
@@ -534,17 +538,16 @@ static int loop_run(lua_State *L) {
   struct net_loop *loop = net_loop_get(L);
   if (loop->L || loop->depth > 0)
     return luaL_error(L, "net.run() is running already");
+  luaL_checkstack(L, 2 * LUA_MINSTACK, NULL);  /* no dispatch will be short of it */
   loop->L = L;
   loop->stopped = loop->halted = 0;
   net_dispatch(loop, NULL, NULL);
-  work_set(loop);
   if (!loop->halted && !loop->stopped && (loop->refs > 0 || flags == EVRUN_NOWAIT))
     ev_run(loop->ev, flags);
   if (flags == EVRUN_ONCE) {  /* what it waited for may have been a timer */
     loop->now = 0;
     net_timers_run(loop);
   }
-  work_set(loop);
   loop->L = NULL;
   if (loop->halted) {
     loop->halted = 0;

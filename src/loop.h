@@ -55,7 +55,6 @@ struct net_loop {
   int stopped;           /* stop() was called in this run() */
   int traced;            /* the error being raised has its traceback already */
   int holding;           /* has a reference for what is pending or closing */
-  int work_waits;        /* pending completions or close events hold the loop */
   unsigned refs;         /* what keeps the loop alive: a count */
   unsigned anchored;     /* objects in the registry: a count (object.c) */
   lua_Number max_listeners; /* of an event before a warning; 0: any number */
