@@ -156,6 +156,38 @@ static int socket_read(lua_State *L) {
   return 1;
 }
 
+/* The encoding of a text to unshift: named at 'idx', or option defaultEncoding's,
+ * which setDefaultEncoding does not change. What is no text counts for "utf8". */
+static enum net_encoding unshift_encoding(lua_State *L, int idx, const struct net_stream *s) {
+  if (lua_isnil(L, idx) || (lua_type(L, idx) == LUA_TSTRING && lua_rawlen(L, idx) == 0))
+    return (enum net_encoding)s->read_encoding;
+  return lua_type(L, idx) == LUA_TSTRING ? write_encoding(L, idx, s) : NET_ENC_UTF8;
+}
+
+/* Makes of the text at 2, in encoding 'e', what reading is to give: its bytes, or
+ * after setEncoding the text that stands for them. [-0, +0, m] */
+static void unshift_recode(lua_State *L, const struct net_stream *s, enum net_encoding e) {
+  struct net_decoder whole;
+  size_t len;
+  lua_settop(L, 2);
+  if (s->decoding) {
+    net_rare_get(L, 1, RARE_DECODER);
+    net_decoder_init(&whole, ((struct net_decoder *)lua_touserdata(L, -1))->encoding);
+    lua_pop(L, 1);
+    if (whole.encoding == e)
+      return;
+  }
+  net_encoding_encode(L, 2, e);
+  lua_replace(L, 2);
+  if (s->decoding) {
+    const char *bytes = lua_tolstring(L, 2, &len);
+    net_decoder_write(L, &whole, bytes, len);
+    net_decoder_end(L, &whole);
+    lua_concat(L, 2);
+    lua_replace(L, 2);
+  }
+}
+
 /* socket:unshift(chunk [, encoding]) -> boolean: whether more is wanted */
 static int socket_unshift(lua_State *L) {
   struct net_stream *s = socket_check(L);
@@ -167,10 +199,7 @@ static int socket_unshift(lua_State *L) {
     lua_pushboolean(L, 0);
     return 1;
   }
-  enum net_encoding e = write_encoding(L, 3, s);
-  lua_settop(L, 2);
-  if (e != NET_ENC_UTF8)
-    net_encoding_encode(L, 2, e);
+  unshift_recode(L, s, unshift_encoding(L, 3, s));
   net_readable_unshift(L, 1);
   return 1;
 }
@@ -438,7 +467,8 @@ static int core_timeout(lua_State *L) {
   return 0;
 }
 
-/* options(s, {read_hwm, write_hwm, half_open, no_read, no_write}): at creation */
+/* options(s, {read_hwm, write_hwm, half_open, no_read, no_write, encoding}): at
+ * creation; 'encoding' is the default of both sides */
 static int core_options(lua_State *L) {
   static const struct { const char *name; uint32_t flag; } flags[] = {
     {"half_open", S_HALF_OPEN}, {"no_read", S_READ_OFF}, {"no_write", S_WRITE_OFF}
@@ -448,6 +478,8 @@ static int core_options(lua_State *L) {
     s->read_hwm = (size_t)lua_tointeger(L, -1);
   if (lua_getfield(L, 2, "write_hwm") == LUA_TNUMBER)
     s->write_hwm = (size_t)lua_tointeger(L, -1);
+  if (lua_getfield(L, 2, "encoding") == LUA_TSTRING)
+    s->encoding = s->read_encoding = (unsigned char)write_encoding(L, -1, s);
   for (int i = 0; i < 3; i++) {
     lua_getfield(L, 2, flags[i].name);
     if (lua_toboolean(L, -1))

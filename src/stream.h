@@ -103,6 +103,7 @@ struct net_stream {
   uint32_t flags;           /* S_* */
   unsigned char kind;       /* enum net_fd_kind */
   unsigned char encoding;   /* default encoding of writes, enum net_encoding */
+  unsigned char read_encoding; /* the same of unshift; option defaultEncoding alone sets it */
   unsigned char polled;     /* EV_READ | EV_WRITE as wanted from 'io' */
   unsigned char dialing;    /* an attempt to connect is under way */
   unsigned char holds_loop; /* counted by net_loop_ref */

@@ -637,7 +637,8 @@ function socket:isPaused() end
 function socket:read(n) end
 
 --- Puts data back to the front of the buffer. Returns whether less than `readableHighWaterMark` is
---- buffered.
+--- buffered; false after `destroy`. After `setEncoding` the chunk is text in `encoding`, by default
+--- the option `defaultEncoding`, and comes back in the encoding that was set.
 ---@param chunk string
 ---@param encoding? string
 ---@return boolean

@@ -149,12 +149,10 @@ local function apply_options(socket, options)
     half_open = truthy(options.allowHalfOpen),
     no_read = options.readable == false,
     no_write = options.writable == false,
+    encoding = options.defaultEncoding,
   })
   if truthy(options.encoding) then
     socket:setEncoding(options.encoding)
-  end
-  if options.defaultEncoding then
-    socket:setDefaultEncoding(options.defaultEncoding)
   end
   if truthy(options.noDelay) then
     socket:setNoDelay(true)
