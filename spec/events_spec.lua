@@ -77,6 +77,35 @@ for kind, new in pairs(kinds) do
       assert.same({ "first", "removed", "first", "added" }, seen)
     end)
 
+    -- With two or more listeners, they stand in a list, which grows in place.
+    it("does not call what is added behind many, by them or by an emit within", function()
+      local e, seen, note = new(), notes()
+      e:on("x", note("A", function()
+        if #seen == 1 then
+          e:on("x", note("C"))
+          e:emit("x")
+          e:on("x", note("D"))
+        end
+      end))
+      e:on("x", note("B"))
+      e:emit("x")
+      assert.same({ "A", "A", "B", "C", "B" }, seen)
+      e:emit("x")
+      assert.equal("ABCD", table.concat(seen, "", 6))
+    end)
+
+    -- Each was once a copy of all that were there: this took minutes.
+    it("calls a hundred thousand listeners", function()
+      local e, count = new(), 0
+      local function listener() count = count + 1 end
+      e:setMaxListeners(0)
+      for _ = 1, 100000 do
+        e:on("x", listener)
+      end
+      e:emit("x")
+      assert.equal(100000, count)
+    end)
+
     it("stops with the first error, which comes out of it", function()
       local e, seen, note = new(), notes()
       e:on("x", note("first"))

@@ -5,8 +5,10 @@
  * An entry is what one on() added: the listener itself (a function); a once
  * entry, a table {listener, [hidden = true]} with its own metatable; or a
  * light userdata, an internal step. One entry is kept bare, several in a list,
- * a plain table that is never changed after it was made: so an emit needs no
- * copy, and a listener may add and remove what it likes. Per object a mask
+ * a plain table, of which no entry is ever moved or taken out: so an emit needs
+ * no copy, and a listener may add and remove what it likes. What is added last
+ * is put behind the others in place, as whoever walks a list takes its length
+ * first; all other changes make a new list. Per object a mask
  * tells which of the events that C emits have a listener at all, so that an
  * event nobody wants costs one bit test.
  *
@@ -159,16 +161,19 @@ static void list_inherit(lua_State *L, int old) {
 }
 
 /* Puts the entry on the top behind (or before) the listeners under it, and
- * leaves the new listeners. [-2, +1, m] */
+ * leaves the listeners there are then. [-2, +1, m] */
 static void listeners_join(lua_State *L, int prepend) {
   int old = lua_gettop(L) - 1, entry = old + 1;
   int n = is_list(L, old) ? (int)lua_rawlen(L, old) : 0;
+  if (n > 0 && !prepend) {
+    lua_rawseti(L, old, n + 1);
+    return;
+  }
   lua_createtable(L, n ? n + 1 : 2, 0);
   int at = prepend ? 2 : 1;
   if (n == 0) {
     lua_pushvalue(L, old);
     lua_rawseti(L, -2, at);
-    n = 1;
   } else {
     for (int i = 1; i <= n; i++) {
       lua_rawgeti(L, old, i);
@@ -177,7 +182,7 @@ static void listeners_join(lua_State *L, int prepend) {
     list_inherit(L, old);
   }
   lua_pushvalue(L, entry);
-  lua_rawseti(L, -2, prepend ? 1 : n + 1);
+  lua_rawseti(L, -2, prepend ? 1 : 2);
   lua_replace(L, old);
   lua_settop(L, old);
 }

@@ -5,8 +5,9 @@
  *
  * A table's listeners live in its field '_events', an object's in a user
  * value: an array of event, listeners, event, listeners, ... in order of first
- * use. Listeners of one event are a single entry or an immutable list of
- * entries: on and off make a new list, emit walks the one it took. */
+ * use. Listeners of one event are a single entry or a list of entries that only
+ * grows at its end: off makes a new list, emit walks as far as the one it took
+ * went then. */
 #ifndef NET_EMITTER_H
 #define NET_EMITTER_H
 
