@@ -14,24 +14,6 @@ local timers = require("net.timers")
 local host -- the program
 local scratch
 
-local function shell(command)
-  local pipe = assert(io.popen(command .. " 2>&1"))
-  local output = pipe:read("a")
-  return pipe:close(), output
-end
-
---- Compiles the host, with the sanitizers that the core was compiled with.
-local function compile()
-  local version = _VERSION:match("%d+%.%d+")
-  local includes = select(2, shell("tools/find-lua.sh cflags")):gsub("\n", " ")
-  for _, library in ipairs({ "lua" .. version, "lua-" .. version, "lua" .. version:gsub("%.", ""), "lua" }) do
-    if shell(("%s -std=c11 -O1 -g -Wall -Wextra -Werror %s %s -o %s spec/support/host.c -l%s -lev -lm -ldl"):format(
-      os.getenv("CC") or "cc", os.getenv("NET_SANITIZE") or "", includes, lua.quote(scratch), library)) then
-      return scratch
-    end
-  end
-end
-
 local function write(text)
   local path = os.tmpname()
   local file = assert(io.open(path, "w"))
@@ -57,7 +39,7 @@ end
 describe("a C host that runs the loop", function()
   setup(function()
     scratch = os.tmpname()
-    host = compile()
+    host = lua.compile("spec/support/host.c", scratch)
   end)
 
   teardown(function()

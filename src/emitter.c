@@ -123,6 +123,18 @@ static lua_Integer emission_find(lua_State *L, const struct emission *e) {
   return 0;
 }
 
+/* The slot behind the last name and its listeners in the array on the top. What
+ * has no name in front of it is left of an add that ran out of memory. */
+static lua_Integer events_end(lua_State *L) {
+  lua_Integer end = 1;
+  while (lua_rawgeti(L, -1, end) != LUA_TNIL) {
+    lua_pop(L, 1);
+    end += 2;
+  }
+  lua_pop(L, 1);
+  return end;
+}
+
 /* Pushes the listeners of the event, or nothing. [-0, +(1|0), -] */
 static int emission_listeners(lua_State *L, const struct emission *e) {
   if (!emitter_events(L, e->self, 0) || !emission_find(L, e)) {
@@ -200,7 +212,8 @@ static void note_data(lua_State *L, int self, struct net_object *o) {
   lua_settop(L, top);
 }
 
-/* Adds the entry on the top to the event; returns whether it is one of several.
+/* Adds the entry on the top to the event; of a new one the name goes in last, as
+ * the array may have to grow for each. Returns whether it is one of several.
  * [-1, +0, m] */
 static int emission_add(lua_State *L, const struct emission *e, int prepend) {
   int entry = lua_gettop(L), events = entry + 1;
@@ -212,11 +225,11 @@ static int emission_add(lua_State *L, const struct emission *e, int prepend) {
     listeners_join(L, prepend);
     lua_rawseti(L, events, slot + 1);
   } else {
-    slot = (lua_Integer)lua_rawlen(L, events) + 1;
-    emission_push_name(L, e);
-    lua_rawseti(L, events, slot);
+    slot = events_end(L);
     lua_pushvalue(L, entry);
     lua_rawseti(L, events, slot + 1);
+    emission_push_name(L, e);
+    lua_rawseti(L, events, slot);
   }
   lua_settop(L, entry - 1);
   struct net_object *o = lua_touserdata(L, e->self);
@@ -229,14 +242,14 @@ static int emission_add(lua_State *L, const struct emission *e, int prepend) {
 
 /* Takes the pair at 'slot' out of the array of events on the top. [-0, +0, m] */
 static void events_drop(lua_State *L, lua_Integer slot) {
-  lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
-  for (; slot + 2 <= n; slot++) {
+  lua_Integer end = events_end(L);
+  for (; slot + 2 < end; slot++) {
     lua_rawgeti(L, -1, slot + 2);
     lua_rawseti(L, -2, slot);
   }
-  for (lua_Integer i = n; i > n - 2; i--) {
+  for (; slot < end; slot++) {
     lua_pushnil(L);
-    lua_rawseti(L, -2, i);
+    lua_rawseti(L, -2, slot);
   }
 }
 

@@ -194,7 +194,12 @@ void net_pump_pass(lua_State *L, int idx, size_t n) {
   if (put == n) {
     to->bytes_written += n;
     note_size(s, n);
-  } else if (!queue_rest(L, s, put, n, err < 0 ? err : -EAGAIN)) {
+    s->gap = 0;
+    return;
+  }
+  int fits = queue_rest(L, s, put, n, err < 0 ? err : -EAGAIN);
+  s->gap = 0;
+  if (!fits) {
     lua_pushlightuserdata(L, (void *)(uintptr_t)&net_pump_written);
     net_emit(L, idx, ON_DATA, 1);
   }

@@ -34,6 +34,16 @@ void net_queue_push(lua_State *L, struct net_queue *q, int nargs) {
   q->count++;
 }
 
+/* A slot that holds something takes another value without an allocation. */
+void net_queue_reserve(lua_State *L, struct net_queue *q, int slots) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, q->ref);
+  for (int i = 0; i < slots; i++) {
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, -2, q->tail + i);
+  }
+  lua_pop(L, 1);
+}
+
 /* Moves slot 'i' of the table at 'table' to the stack. [-0, +1, m] */
 static void queue_take(lua_State *L, int table, lua_Integer i) {
   lua_rawgeti(L, table, i);

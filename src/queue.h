@@ -21,6 +21,9 @@ struct net_queue {
 void net_queue_init(lua_State *L, struct net_queue *q);
 /* Queues the function and its 'nargs' arguments on the top. [-(nargs+1), +0, m] */
 void net_queue_push(lua_State *L, struct net_queue *q, int nargs);
+/* Makes room for entries of 'slots' in all, each nargs + 2: pushing that many next
+ * cannot raise. [-0, +0, m] */
+void net_queue_reserve(lua_State *L, struct net_queue *q, int slots);
 /* Takes the newest entry, which has one argument; as net_queue_pop. */
 int net_queue_pop_newest(lua_State *L, struct net_queue *q);
 /* Takes the oldest entry: pushes function and arguments and returns the number

@@ -66,10 +66,12 @@ static void rbuf_push(lua_State *L, int idx) {
 /* Appends the chunk on the top. [-1, +0, m] */
 static void rbuf_append(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  s->read_len += lua_rawlen(L, -1);
+  size_t len = lua_rawlen(L, -1);
   rbuf_push(L, idx);
   lua_insert(L, -2);
-  lua_rawseti(L, -2, rbuf_key(s->rbuf_tail++));
+  lua_rawseti(L, -2, rbuf_key(s->rbuf_tail));
+  s->rbuf_tail++;
+  s->read_len += len;
   lua_pop(L, 1);
 }
 
@@ -93,24 +95,6 @@ static void rbuf_drop(lua_State *L, struct net_stream *s) {
     s->rbuf_head = s->rbuf_tail = 1;
 }
 
-/* Adds up to 'n' bytes of the first chunk of the table at 'table' to 'b' and
- * returns how many they were. */
-static size_t rbuf_copy(lua_State *L, int table, struct net_stream *s, luaL_Buffer *b, size_t n) {
-  size_t len;
-  lua_rawgeti(L, table, rbuf_key(s->rbuf_head));
-  const char *chunk = lua_tolstring(L, -1, &len);
-  size_t left = len - s->rbuf_off, take = n < left ? n : left;
-  lua_pop(L, 1);  /* the table still holds it */
-  luaL_addlstring(b, chunk + s->rbuf_off, take);
-  s->rbuf_off += take;
-  if (take == left) {
-    lua_pushvalue(L, table);
-    rbuf_drop(L, s);
-    lua_pop(L, 1);
-  }
-  return take;
-}
-
 /* Bytes that are left of the first chunk of the table on the top. */
 static size_t rbuf_first_len(lua_State *L, const struct net_stream *s) {
   lua_rawgeti(L, -1, rbuf_key(s->rbuf_head));
@@ -119,22 +103,54 @@ static size_t rbuf_first_len(lua_State *L, const struct net_stream *s) {
   return len;
 }
 
-/* Replaces the table on the top by the first 'n' bytes. [-1, +1, m] */
-static void rbuf_take(lua_State *L, struct net_stream *s, size_t n) {
+/* Pushes the first 'n' bytes of what is in the table on the top, or less if a
+ * finalizer has read meanwhile. [-0, +1, m] */
+static void rbuf_peek(lua_State *L, const struct net_stream *s, size_t n) {
   int table = lua_gettop(L);
   if (rbuf_first_len(L, s) == n) {
     rbuf_first(L, s);
-    lua_insert(L, table);
-    rbuf_drop(L, s);
-    lua_pop(L, 1);
     return;
   }
   luaL_Buffer b;
-  luaL_buffinitsize(L, &b, n);
-  for (size_t left = n; left > 0;)
-    left -= rbuf_copy(L, table, s, &b, left);
+  char *to = luaL_buffinitsize(L, &b, n);
+  size_t len, off = s->rbuf_off;
+  for (uint32_t i = s->rbuf_head; n > 0 && i != s->rbuf_tail; i++, off = 0) {
+    lua_rawgeti(L, table, rbuf_key(i));
+    const char *chunk = lua_tolstring(L, -1, &len);
+    size_t part = n < len - off ? n : len - off;
+    lua_pop(L, 1);  /* the table still holds it */
+    memcpy(to, chunk + off, part);
+    to += part;
+    n -= part;
+    luaL_addsize(&b, part);
+  }
   luaL_pushresult(&b);
-  lua_remove(L, table);
+}
+
+/* Drops the first 'n' bytes of what is in the table on the top. [-0, +0, -] */
+static void rbuf_skip(lua_State *L, struct net_stream *s, size_t n) {
+  if (n > s->read_len)
+    n = s->read_len;
+  s->read_len -= n;
+  while (n > 0) {
+    size_t len = rbuf_first_len(L, s);
+    if (n < len) {
+      s->rbuf_off += n;
+      return;
+    }
+    n -= len;
+    rbuf_drop(L, s);
+  }
+}
+
+/* Pushes the first 'n' bytes of the buffer, and takes them out of it. [-0, +1, m] */
+static void rbuf_take(lua_State *L, int idx, size_t n) {
+  struct net_stream *s = stream_at(L, idx);
+  rbuf_push(L, idx);
+  rbuf_peek(L, s, n);
+  lua_insert(L, -2);
+  rbuf_skip(L, s, n);
+  lua_pop(L, 1);
 }
 
 /* --- events ------------------------------------------------------------------ */
@@ -305,9 +321,7 @@ static int read_chunk(lua_State *L, int idx, lua_Integer n, int guarded) {
   }
   want_more(L, idx, take);
   if (take > 0) {
-    rbuf_push(L, idx);
-    rbuf_take(L, s, take);
-    s->read_len -= take;
+    rbuf_take(L, idx, take);
   } else {
     lua_pushnil(L);
     if (s->read_len <= s->read_hwm)
@@ -359,11 +373,13 @@ static int hears_at_once(const struct net_stream *s) {
 static void add_chunk(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   if (hears_at_once(s)) {
+    s->gap = 0;
     s->flags |= S_DATA_EMITTED;
     net_emit(L, idx, ON_DATA, 1);
     return;
   }
   rbuf_append(L, idx);
+  s->gap = 0;
   if (s->flags & S_NEED_READABLE)
     emit_readable(L, idx);
   if (s->read_len >= s->read_hwm && s->read_len > 0)
@@ -388,31 +404,39 @@ void net_readable_push(lua_State *L, int idx, struct net_stream *s, const char *
   if (!s->decoding && hears_at_once(s) && net_emitter_push_data(L, idx, &s->o)) {
     s->flags |= S_DATA_EMITTED;
     lua_pushlstring(L, bytes, n);
+    s->gap = 0;
     lua_call(L, 1, 0);
     return;
   }
   lua_pushlstring(L, bytes, n);
   if (s->decoding)
     decode(L, idx);
-  if (lua_rawlen(L, -1) > 0)
+  if (lua_rawlen(L, -1) > 0) {
     add_chunk(L, idx);
+  } else {
+    s->gap = 0;
+    lua_pop(L, 1);
+  }
+}
+
+/* Appends what the decoder has kept back. [-0, +0, m] */
+static void append_rest(lua_State *L, int idx) {
+  net_rare_get(L, idx, RARE_DECODER);
+  net_decoder_end(L, lua_touserdata(L, -1));
+  lua_remove(L, -2);
+  if (lua_rawlen(L, -1) > 0)
+    rbuf_append(L, idx);
   else
     lua_pop(L, 1);
 }
 
 void net_readable_eof(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
+  if (s->decoding)
+    append_rest(L, idx);
+  net_stream_poll(s, s->polled & ~EV_READ);
   if (s->flags & S_EOF)
     return;
-  if (s->decoding) {
-    net_rare_get(L, idx, RARE_DECODER);
-    net_decoder_end(L, lua_touserdata(L, -1));
-    lua_remove(L, -2);
-    if (lua_rawlen(L, -1) > 0)
-      rbuf_append(L, idx);
-    else
-      lua_pop(L, 1);
-  }
   s->flags |= S_EOF | S_EMITTED_READABLE;
   s->flags &= ~(uint32_t)S_NEED_READABLE;
   emit_readable_now(L, idx);
@@ -420,21 +444,38 @@ void net_readable_eof(lua_State *L, int idx) {
   lua_pop(L, 1);
 }
 
-void net_readable_take_all(lua_State *L, int idx) {
+void net_readable_peek(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   rbuf_push(L, idx);
-  rbuf_take(L, s, s->read_len);
-  s->read_len = 0;
+  rbuf_peek(L, s, s->read_len);
+  lua_remove(L, -2);
 }
 
-void net_readable_keep(lua_State *L, int idx) { rbuf_append(L, idx); }
+/* In the first chunk's slot, which is there, so that no memory is needed. */
+void net_readable_replace(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  size_t len = lua_rawlen(L, -1);
+  rbuf_push(L, idx);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, rbuf_key(s->rbuf_head));
+  for (uint32_t i = s->rbuf_head + 1; i != s->rbuf_tail; i++) {
+    lua_pushnil(L);
+    lua_rawseti(L, -2, rbuf_key(i));
+  }
+  s->rbuf_tail = s->rbuf_head + 1;
+  s->rbuf_off = 0;
+  s->read_len = len;
+  if (len == 0)
+    rbuf_drop(L, s);
+  lua_pop(L, 1);
+}
 
 /* --- unshift ---------------------------------------------------------------- */
 
 /* Puts the chunk on the top before all others of the buffer. [-1, +0, m] */
 static void rbuf_prepend(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  s->read_len += lua_rawlen(L, -1);
+  size_t len = lua_rawlen(L, -1);
   rbuf_push(L, idx);
   if (s->rbuf_off > 0) {
     rbuf_first(L, s);
@@ -442,7 +483,9 @@ static void rbuf_prepend(lua_State *L, int idx) {
     s->rbuf_off = 0;
   }
   lua_insert(L, -2);
-  lua_rawseti(L, -2, rbuf_key(--s->rbuf_head));
+  lua_rawseti(L, -2, rbuf_key(s->rbuf_head - 1));
+  s->rbuf_head--;
+  s->read_len += len;
   lua_pop(L, 1);
 }
 

@@ -230,19 +230,13 @@ static int socket_is_paused(lua_State *L) {
   return 1;
 }
 
-/* Decodes what is buffered already, into one chunk. [-0, +0, e] */
-static void recode(lua_State *L, struct net_stream *s, struct net_decoder *d) {
+/* Pushes the text of what is buffered already, as one chunk. [-0, +1, m] */
+static void decode_buffered(lua_State *L, struct net_decoder *d) {
   size_t len;
-  if (s->read_len == 0)
-    return;
-  net_readable_take_all(L, 1);
+  net_readable_peek(L, 1);
   const char *bytes = lua_tolstring(L, -1, &len);
   net_decoder_write(L, d, bytes, len);
   lua_remove(L, -2);
-  if (lua_rawlen(L, -1) > 0)
-    net_readable_keep(L, 1);
-  else
-    lua_pop(L, 1);
 }
 
 /* socket:setEncoding([encoding]) -> socket; nil and "" are "utf8" */
@@ -260,10 +254,15 @@ static int socket_set_encoding(lua_State *L) {
     return net_error_raise(L, "ERR_UNKNOWN_ENCODING", 1);
   struct net_decoder *d = lua_newuserdatauv(L, sizeof *d, 0);
   net_decoder_init(d, e);
-  lua_pushvalue(L, -1);
+  int buffered = s->read_len > 0;
+  if (buffered) {
+    decode_buffered(L, d);
+    lua_insert(L, -2);
+  }
   net_rare_set(L, 1, RARE_DECODER);
   s->decoding = 1;
-  recode(L, s, d);
+  if (buffered)
+    net_readable_replace(L, 1);
   lua_settop(L, 1);
   return 1;
 }

@@ -22,6 +22,11 @@
 #include "server.h"
 #include "timer.h"
 
+/* Slots of the queues that one destroy() may take: for the ticks that tell the
+ * callbacks of writes, 'error', and 'close' of the stream or its server; for the
+ * close event, and a write that is cut off. */
+enum { DESTROY_TICKS = 4 + 4 + 3, DESTROY_CLOSINGS = 3 + 3 };
+
 #ifndef ev_io_modify /* libev before 4.32 */
 #define ev_io_modify(w, events) ev_io_set(w, (w)->fd, events)
 #endif
@@ -92,6 +97,7 @@ static void read_to_callback(lua_State *L, int idx, size_t n) {
   net_rare_get(L, idx, RARE_ONREAD);
   lua_pushinteger(L, (lua_Integer)n);
   lua_pushlstring(L, s->o.loop->rbuf, n);
+  s->gap = 0;
   lua_call(L, 2, 1);
   if (lua_isboolean(L, -1) && !lua_toboolean(L, -1))
     net_stream_poll(s, s->polled & ~EV_READ);
@@ -117,6 +123,12 @@ static int stream_readable(lua_State *L) {
     return 0;  /* a listener before it in this turn has paused or closed it */
   net_push(L, &s->o);
   size = s->onread ? read_size(L, 2) : NET_READ_SIZE;
+  if (!(s->polled & EV_READ))
+    return 0;  /* the function of option onread's buffer has */
+  if (s->gap) {
+    net_stream_fail(L, 2, -ENOMEM, "read");
+    return 0;
+  }
   int pumped = s->pump && net_pump_ready(L, s);
   int err = pumped ? net_pump_read(s, &size, &n)
                    : net_sys_read(s->fd, (enum net_fd_kind)s->kind, loop->rbuf, size, &n);
@@ -126,11 +138,11 @@ static int stream_readable(lua_State *L) {
   if (err < 0) {
     net_stream_fail(L, 2, err, "read");
   } else if (n == 0) {
-    net_stream_poll(s, s->polled & ~EV_READ);
     net_readable_eof(L, 2);
   } else {
     s->bytes_read += n;
     loop->read_more = n == size;
+    s->gap = 1;  /* until somebody has them */
     if (pumped)
       net_pump_pass(L, 2, n);
     else if (s->onread)
@@ -434,27 +446,40 @@ static void flush_now(lua_State *L, struct net_stream *s) {
   net_writable_flush(L, &s->flushable);
 }
 
+/* All of destroy(err at 'err') that may raise, so that a stream is not left half
+ * destroyed: the last writes, the hook, the error, and room for what will be queued.
+ * Returns whether it is still to be done, as a finalizer may have been faster.
+ * [-0, +0, e] */
+static int destroy_prepare(lua_State *L, int idx, int err) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  net_stream_dialing(s, 0);  /* even then its attempt holds the loop no more */
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  flush_now(L, s);
+  if (s->flags & S_CONNECTING || s->failed)
+    net_stream_hook(L, idx, "on_destroy");
+  if (lua_toboolean(L, err) && !(s->flags & S_ERRORED)) {
+    lua_pushvalue(L, err);
+    net_rare_set(L, idx, RARE_ERRORED);
+    s->flags |= S_ERRORED;
+  }
+  net_queue_reserve(L, &s->o.loop->ticks, DESTROY_TICKS);
+  net_queue_reserve(L, &s->o.loop->closing, DESTROY_CLOSINGS);
+  return !(s->flags & S_DESTROYED);
+}
+
 void net_stream_destroy(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);
   int err = lua_gettop(L), is_error = lua_toboolean(L, err);
   int was_connecting = s->flags & S_CONNECTING || s->failed;
-  if (s->flags & S_DESTROYED) {
-    lua_pop(L, 1);
+  if (s->flags & S_DESTROYED || !destroy_prepare(L, idx, err)) {
+    lua_settop(L, err - 1);
     return;
   }
-  flush_now(L, s);
   s->flags |= S_DESTROYED;
-  if (is_error && !(s->flags & S_ERRORED)) {
-    s->flags |= S_ERRORED;
-    lua_pushvalue(L, err);
-    net_rare_set(L, idx, RARE_ERRORED);
-  }
   net_writable_abandon(L, idx);
   s->flags &= ~(uint32_t)(S_CONNECTING | S_READ_WANTED);
   if (s->idle)
     net_timer_stop(s->o.loop, &s->idle->timer);
-  if (was_connecting)
-    net_stream_hook(L, idx, "on_destroy");
   if (s->flags & S_HANDLE) {
     destroy_handle(L, idx, was_connecting, is_error);
     if (is_error)
@@ -485,7 +510,7 @@ static void stream_reset(lua_State *L, int idx) {
   net_writable_reset(L, idx);
   s->flags &= S_HALF_OPEN | S_UNREF | S_NODELAY | S_READ_OFF | S_WRITE_OFF | S_FLOWING_SET |
               S_FLOWING | S_PAUSED | S_READABLE_LISTENS;
-  s->read_len = s->rbuf_off = 0;
+  s->read_len = s->rbuf_off = s->gap = 0;
   s->rbuf_head = s->rbuf_tail = 1;
   s->error_told = 0;
   static const int stale[] = {RARE_ERRORED, RARE_RBUF, RARE_ENDCBS, RARE_REMOTE, RARE_LOCAL,

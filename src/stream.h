@@ -119,6 +119,7 @@ struct net_stream {
   unsigned char wq_made;    /* UV_WQ is a table */
   unsigned char lone;       /* the queue is one deferred piece, at UV_LONE */
   int keepalive_delay;      /* s; its server's keepAliveInitialDelay */
+  unsigned char gap;        /* bytes were read and lost, for want of memory */
   int tos;                  /* type of service asked for; -1: none */
   uint32_t corked;          /* nesting depth */
 
@@ -210,9 +211,10 @@ void net_readable_eof(lua_State *L, int idx);          /* [-0, +0, e] */
 void net_readable_read(lua_State *L, int idx, lua_Integer n);
 void net_readable_resume(lua_State *L, int idx);       /* [-0, +0, e] */
 void net_readable_pause(lua_State *L, int idx);        /* [-0, +0, e] */
-/* Replace the buffer: pushes all of it, leaving none; keeps the chunk on the top. */
-void net_readable_take_all(lua_State *L, int idx);     /* [-0, +1, m] */
-void net_readable_keep(lua_State *L, int idx);         /* [-1, +0, m] */
+/* Pushes all that is buffered, if anything is, as one chunk; it stays. [-0, +1, m] */
+void net_readable_peek(lua_State *L, int idx);
+/* Replaces it by the chunk on the top. [-1, +0, -] */
+void net_readable_replace(lua_State *L, int idx);
 /* unshift of the chunk on the top; pushes whether more is wanted. [-1, +1, e] */
 void net_readable_unshift(lua_State *L, int idx);
 void net_readable_listened(lua_State *L, int idx, int event);

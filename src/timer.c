@@ -87,14 +87,21 @@ uint64_t net_timers_next(const struct net_loop *loop) {
   return loop->heap_len ? loop->heap[0]->due : 0;
 }
 
+/* Lua half of them all. The timer is stopped here and not before, so that it is
+ * still due should memory run out on the way. */
+static int timer_fire(lua_State *L) {
+  struct net_timer *t = lua_touserdata(L, 1);
+  net_timer_stop(net_loop_get(L), t);
+  return t->fire(L);
+}
+
 void net_timers_run(struct net_loop *loop) {
   uint64_t seq = loop->timer_seq;  /* what a timer starts waits for the next turn */
   while (!loop->halted && loop->heap_len && loop->heap[0]->due <= net_loop_now(loop)) {
     struct net_timer *t = loop->heap[0];
     if (t->seq > seq)
       break;
-    net_timer_stop(loop, t);
-    net_dispatch(loop, t->fire, t);
+    net_dispatch(loop, timer_fire, t);
   }
 }
 
@@ -187,6 +194,10 @@ static int timeout_fire(lua_State *L) {
   char *timer = lua_touserdata(L, 1);
   struct timeout *t = (struct timeout *)(void *)(timer - offsetof(struct timeout, timer));
   uint64_t from = net_sys_now_ms();
+  if (!lua_checkstack(L, t->nargs + LUA_MINSTACK)) {
+    net_timer_start(t->o.loop, &t->timer, from + 1);  /* it had its place in the heap */
+    return luaL_error(L, "not enough memory");
+  }
   net_push(L, &t->o);  /* on the stack, the userdata keeps 't' alive */
   callback_push(L, 2, t->nargs);
   net_call_guarded(L, t->o.loop, t->nargs);

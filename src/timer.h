@@ -15,7 +15,7 @@
 struct net_loop;
 
 struct net_timer {
-  lua_CFunction fire; /* the Lua half, handed to net_dispatch with the timer */
+  lua_CFunction fire; /* the Lua half, called with the timer, which has stopped */
   uint64_t due;       /* ms, net_loop_now's clock */
   uint64_t seq;       /* order of starting */
   size_t place;       /* 1-based place in the heap; 0: not running */

@@ -32,6 +32,9 @@
 #define DEFER_MAX 16384 /* bytes; from here on a write is tried at once */
 #define IOV_MAX_PIECES 64
 
+/* Slots of a queue for one entry of final_shutdown, and of failed_tick. */
+enum { FINAL_SLOTS = 3, FAILED_SLOTS = 4 };
+
 /* Steps of a write that was made before the connection stands. */
 static void write_on_connect(lua_State *L, int idx);
 static void write_on_close(lua_State *L, int idx);
@@ -454,11 +457,14 @@ static void finish_maybe(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   if (!need_finish(s) || s->flags & S_FINAL_CALLED)
     return;
-  s->flags |= S_FINAL_CALLED;
-  if (s->flags & S_CONNECTING)
+  if (s->flags & S_CONNECTING) {
     net_emitter_internal(L, idx, ON_CONNECT, &final_on_connect);
-  else
-    final_start(L, idx);
+    s->flags |= S_FINAL_CALLED;
+    return;
+  }
+  net_queue_reserve(L, &s->o.loop->pending, FINAL_SLOTS);
+  s->flags |= S_FINAL_CALLED;
+  final_start(L, idx);
 }
 
 /* --- completing -------------------------------------------------------------------- */
@@ -526,17 +532,19 @@ static int failed_tick(lua_State *L) {
   return 0;
 }
 
-/* Marks the stream as failed with the error on the top. [-0, +0, m] */
+/* Marks the stream as failed with the error on the top, if it has not failed
+ * already. [-0, +0, m] */
 static void mark_failed(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
+  if (!(s->flags & S_ERRORED)) {
+    lua_pushvalue(L, -1);
+    net_rare_set(L, idx, RARE_ERRORED);
+  }
   s->write_len -= s->req_bytes;
   s->req_bytes = 0;
   s->flags &= ~(uint32_t)(S_WRITING | S_DEFERRED);
-  if (s->flags & S_ERRORED)
-    return;
   s->flags |= S_ERRORED;
-  lua_pushvalue(L, -1);
-  net_rare_set(L, idx, RARE_ERRORED);
+  net_stream_poll(s, s->polled & ~EV_WRITE);
 }
 
 void net_writable_fail(lua_State *L, int idx) {
@@ -548,8 +556,10 @@ void net_writable_fail(lua_State *L, int idx) {
 /* The same from within a call of the user's: told on the tick. [-1, +0, m] */
 static void fail_later(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  s->bytes_written -= s->req_bytes;  /* as the kernel never had them */
+  size_t unsent = s->req_bytes;
+  net_queue_reserve(L, &s->o.loop->ticks, FAILED_SLOTS);
   mark_failed(L, idx);
+  s->bytes_written -= unsent;  /* as the kernel never had them */
   lua_pushcfunction(L, failed_tick);
   lua_insert(L, -2);
   lua_pushvalue(L, idx);
@@ -607,7 +617,7 @@ static void request_send(lua_State *L, int idx, int async) {
     request_over(L, idx, err, async);
   if (err == 0 || err == -EAGAIN || s->fd < 0)
     return;
-  net_stream_poll(s, s->polled & ~EV_WRITE);
+  net_stream_poll(s, s->polled | EV_WRITE);  /* tried again if there is no memory */
   push_failure(L, err);
   if (async)
     net_writable_fail(L, idx);
@@ -646,10 +656,9 @@ static void undefer(lua_State *L, int idx, uint32_t run, size_t bytes) {
 /* The kernel refused a part of the request, for now or for good. [-0, +0, m] */
 static void refused(lua_State *L, int idx, int err) {
   struct net_stream *s = stream_at(L, idx);
-  if (err == -EAGAIN) {
-    net_stream_poll(s, s->polled | EV_WRITE);
+  net_stream_poll(s, s->polled | EV_WRITE);
+  if (err == -EAGAIN)
     return;
-  }
   push_failure(L, err);
   fail_later(L, idx);
 }

@@ -10,9 +10,9 @@
 --
 -- What one connect() is about is a plan. Any listener may destroy the socket, or
 -- connect it anew, so each step asks first whether the plan still counts. A plan
--- is also to-be-closed around whatever runs a user's code: if that raises, nobody
--- would carry on, so the socket is destroyed rather than left connecting for ever
--- (Node leaves it).
+-- is also to-be-closed in whatever the user or the loop calls: if a listener raises
+-- there, or memory runs out, nobody would carry on, so the socket is destroyed
+-- rather than left connecting for ever (Node leaves it).
 
 local core = require("net.core")
 local args = require("net.args")
@@ -63,7 +63,7 @@ local function alive(plan)
   return plan.socket.connecting and stream.private(plan.socket).round == plan.round
 end
 
---- A user's code raised, and nobody would carry on.
+--- Something raised, and nobody would carry on.
 function Plan.__close(plan, err)
   if err ~= nil and stream.private(plan.socket).round == plan.round then
     plan.socket:destroy()
@@ -72,7 +72,6 @@ end
 
 --- Emits an event of the socket; returns whether the plan still counts.
 local function announce(plan, event, ...)
-  local _ <close> = plan
   plan.socket:emit(event, ...)
   return alive(plan)
 end
@@ -169,7 +168,6 @@ end
 --- Whether the socket's block list has plan.address. The field may hold anything
 --- that checks; a BlockList is asked by the core's own function, as a server's is.
 local function is_blocked(plan)
-  local _ <close> = plan
   local list = plan.family and plan.socket.blockList
   if not list then
     return false
@@ -190,12 +188,15 @@ end
 --- Issues connect(2); `on_answer(plan, errno or nil)` is called from the loop,
 --- unless this returns nil and an errno.
 local function begin(plan, dial, on_answer)
+  plan.dial = dial
   local ok, errno = dial:connect(plan.address, plan.port, function(failed)
+    local _ <close> = plan
     on_answer(plan, failed)
   end)
   if ok then
-    plan.dial = dial
     stream.private(plan.socket).dialing = dial
+  else
+    plan.dial = nil
   end
   return ok, errno
 end
@@ -308,6 +309,7 @@ local function on_attempt_answer(plan, failed)
 end
 
 local function on_attempt_timeout(plan)
+  local _ <close> = plan
   plan.timer = nil
   local dial = plan.dial
   plan.dial = nil -- from here on destroy() has no attempt to tell about
@@ -438,9 +440,9 @@ local function start_round(plan, is_unix)
     stream.touch(socket)
     return
   end
-  stream.connecting(socket, is_unix)
   private.round, private.plan, private.dialing, private.second = plan.round, plan, nil, nil
   private.on_destroy = on_destroy
+  stream.connecting(socket, is_unix)
 end
 
 return {

@@ -127,9 +127,9 @@ end
 
 --- Calls the look-up; it may answer inside the call.
 local function look_up(plan, lookup, lookup_options)
-  local _ <close> = plan
   local on_answer = lookup_options.all and on_addresses or on_address
   local request = lookup(plan.host, lookup_options, function(...)
+    local _ <close> = plan
     on_answer(plan, ...)
   end)
   if lookup == dns.lookup and lookup_options.all then
@@ -223,17 +223,20 @@ end
 -- Connecting
 
 local function connect_unix(plan, path)
+  local _ <close> = plan
   attempt.start_round(plan, true)
   attempt.try_single(plan, path, nil)
 end
 
 local function try_literal(plan)
+  local _ <close> = plan
   if alive(plan) then
     attempt.try_single(plan, plan.host, core.isIP(plan.host))
   end
 end
 
 local function connect_tcp(plan, options)
+  local _ <close> = plan
   if is_address(plan.host) then
     attempt.start_round(plan, false)
     if plan.bound then

@@ -104,6 +104,28 @@ local function result_of(files, stdout)
   }
 end
 
+local function shell(command)
+  local pipe = assert(io.popen(command .. " 2>&1"))
+  local output = pipe:read("a")
+  return pipe:close(), output
+end
+
+--- Compiles a C program with Lua in it, with the sanitizers that the core was
+--- compiled with; nil where there is no Lua library to link with.
+---@param source string path
+---@param program string path
+---@return string? program
+function M.compile(source, program)
+  local version = _VERSION:match("%d+%.%d+")
+  local includes = select(2, shell("tools/find-lua.sh cflags")):gsub("\n", " ")
+  for _, library in ipairs({ "lua" .. version, "lua-" .. version, "lua" .. version:gsub("%.", ""), "lua" }) do
+    if shell(("%s -std=c11 -D_DEFAULT_SOURCE -O1 -g -Wall -Wextra -Werror %s %s -o %s %s -l%s -lev -lm -ldl"):format(
+      os.getenv("CC") or "cc", os.getenv("NET_SANITIZE") or "", includes, quote(program), source, library)) then
+      return program
+    end
+  end
+end
+
 --- Runs a script to its end.
 ---@param options table script (text) or file (path), or program (a command); args, env, stdin,
 ---   options (of the interpreter)

@@ -1,0 +1,204 @@
+-- SPDX-License-Identifier: MIT
+
+--- Lua runs out of memory: at each of the places where it may, for a moment or for
+--- long. See support/starve.c, which runs these scripts. Skipped where there is no
+--- Lua library to link with.
+
+local lua = require("spec.support.lua")
+
+--- What the scripts share: `own` for what is to be closed at the end, and `play`,
+--- which runs a function and then the loop, in want of memory, and afterwards, with
+--- memory again, closes everything and runs the loop to its end. What is needed for
+--- that is there before.
+local HEAD = [[
+local net, core = require("net"), require("net.core")
+local timers, process = require("net.timers"), require("net.process")
+local things, count, problem, errors = table.pack(table.unpack({}, 1, 64)), 0, nil, 0
+
+local function own(thing)
+  count = count + 1
+  things[count] = thing
+  if not net.BlockList.isBlockList(thing) and thing.on then
+    thing:on("error", function() end)
+  end
+  return thing
+end
+
+local function turn()
+  local ok, alive = pcall(net.run, "nowait")
+  if not ok then
+    errors = errors + 1
+    if alive ~= "not enough memory" then
+      problem = tostring(alive)
+    end
+    alive = true
+  end
+  return alive
+end
+
+local function close(thing)
+  return (net.isSocket(thing) and thing.destroy or thing.close)(thing)
+end
+
+local function play(fn)
+  collectgarbage()
+  starve(true)
+  if not pcall(fn) then
+    errors = errors + 1
+  end
+  for _ = 1, 15 do
+    if not turn() then
+      break
+    end
+    nap()
+  end
+  local refused = starve(false)
+  for i = 1, count do
+    pcall(close, things[i])
+  end
+  local alive = true
+  for _ = 1, 200 do
+    alive = turn()
+    if not alive then
+      break
+    end
+    nap()
+  end
+  if alive then
+    problem = ("the loop is held: %d references"):format((core.alive()))
+  end
+  return refused, errors
+end
+]]
+
+local ECHO = HEAD .. [[
+play(function()
+  local list = net.BlockList()
+  list:addSubnet("10.0.0.0", 8)
+  list:addRange("1.1.1.1", "1.1.1.9")
+  local server = own(net.createServer({ noDelay = true, blockList = list }))
+  server:on("connection", function(peer) own(peer):pipe(peer) end)
+  server:listen(0, "127.0.0.1", function()
+    local socket = own(net.Socket())
+    socket:setEncoding("utf8"):setTimeout(1000)
+    local got = 0
+    socket:on("data", function(chunk)
+      got = got + #chunk
+      if got == 200010 then
+        socket:finish()
+      end
+    end)
+    socket:on("close", function() server:close() end)
+    socket:connect(server:address().port, "127.0.0.1")
+    socket:write("hello", function() end)
+    socket:write("world")
+    socket:write(("x"):rep(200000), function() end)
+    process.nextTick(function() end)
+    timers.setImmediate(function() end)
+  end)
+  own(timers.setTimeout(function() end, 1))
+  own(net.BoundSocket({ port = 0 }))
+end)
+return problem
+]]
+
+local FAILURES = HEAD .. [[
+play(function()
+  local server = own(net.createServer({ allowHalfOpen = true }))
+  server:on("connection", function(peer) own(peer):resume() end)
+  server:listen(0)
+  local port = server:address().port
+  local gone = own(net.createServer())
+  gone:listen(0)
+  local nowhere = gone:address().port
+  gone:close()
+  local several = own(net.Socket({ allowHalfOpen = true }))
+  several:on("readable", function() several:read(1) end)
+  several:connect({ host = "some.name", port = port, lookup = function(_, _, done)
+    done(nil, { { address = "::2", family = 6 }, { address = "127.0.0.1", family = 4 } })
+  end })
+  several:cork()
+  several:write("x", function() end)
+  several:write("y", function() several:resetAndDestroy() end)
+  several:uncork()
+  local refused, rounds = own(net.Socket()), 0
+  refused:on("close", function()
+    rounds = rounds + 1
+    if rounds < 3 then
+      refused:connect(nowhere, "127.0.0.1")
+    end
+  end)
+  refused:connect(nowhere, "127.0.0.1")
+  refused:write("x", function() end)
+  refused:finish(function() end)
+  local cut = own(net.Socket())
+  cut:connect(port, "127.0.0.1", function()
+    cut:write(("x"):rep(1 << 20), function() end)
+    cut:write("x", function() end)
+    cut:finish(function() end)
+    cut:destroy("mine")
+  end)
+end)
+return problem
+]]
+
+--- What was read is told in its order and whole, or the socket tells of an error.
+local HOLES = HEAD .. [[
+local text = ("abcdefghijklmnopqrstuvwxyz"):rep(8000)
+local at, told, ended = 0, false, false -- and nothing below asks for memory
+local server = own(net.createServer(function(peer) own(peer):finish(text) end)):listen(0)
+local socket = own(net.connect(server:address().port))
+socket:once("error", function() told = true end)
+socket:once("end", function() ended = true end)
+if ... then
+  socket:setEncoding(...)
+end
+socket:on("data", function(chunk)
+  if chunk:byte() ~= 97 + at % 26 then
+    problem = "bytes are missing"
+  end
+  at = at + #chunk
+end)
+play(function() end)
+if ended and not told and at < socket.bytesRead then
+  problem = "bytes are missing at the end"
+end
+return problem
+]]
+
+describe("without memory", function()
+  local program = os.tmpname()
+  local host
+
+  setup(function()
+    host = lua.compile("spec/support/starve.c", program)
+  end)
+
+  teardown(function()
+    os.remove(program)
+  end)
+
+  --- A spec for each length of the shortage: two requests, as Lua collects its
+  --- garbage and asks again before it gives up.
+  local function promise(name, script)
+    for _, length in ipairs({ 2, 30 }) do
+      it(("%s (%d requests refused) #slow"):format(name, length), function()
+        if not host then
+          return pending("no Lua library to link with")
+        end
+        local path = os.tmpname()
+        local file = assert(io.open(path, "w"))
+        file:write(script)
+        file:close()
+        local result = lua.run({ program = host, args = { path, length } })
+        os.remove(path)
+        assert.same({ code = 0, stdout = "the end\n", stderr = "" }, result)
+      end)
+    end
+  end
+
+  promise("an echo fails as a whole, and leaves nothing", ECHO)
+  promise("what fails anyway fails once, and leaves nothing", FAILURES)
+  promise("no byte is missing amid those that arrive", HOLES)
+  promise("nor amid decoded ones", (HOLES:gsub("%.%.%.", '"latin1"')))
+end)
