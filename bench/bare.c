@@ -4,8 +4,8 @@
  *
  *     bare SCENARIO ADDRESS          prints the port, then serves for ever
  *
- * SCENARIO: echo, four, sink, source, connect (the same as echo). ADDRESS: 0 for
- * TCP on 127.0.0.1, or a Unix path. Compiled with -DWITH_LUA it is the second
+ * SCENARIO: echo, four, sink, source; connect and hold are the same as echo.
+ * ADDRESS: 0 for TCP on 127.0.0.1, or a Unix path. Compiled with -DWITH_LUA it is the second
  * yardstick, bare-lua. What it does with a descriptor that is ready: serve.h. */
 #include <stdint.h>
 #include <sys/epoll.h>

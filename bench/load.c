@@ -334,9 +334,9 @@ static void measure(void) {
   struct snapshot b = look();
   drain();
   printf("{\"done\":%llu,\"bytes\":%llu,\"seconds\":%.6f,\"p50\":%.1f,\"p99\":%.1f,"
-         "\"p999\":%.1f,\"load_cpu\":%lld,\"server_cpu\":%lld,\"sleeps\":%lld,\"rss\":%lld}\n",
+         "\"p999\":%.1f,\"max\":%.1f,\"load_cpu\":%lld,\"server_cpu\":%lld,\"sleeps\":%lld,\"rss\":%lld}\n",
          (unsigned long long)(b.done - a.done), (unsigned long long)(b.bytes - a.bytes),
-         (double)(b.at - a.at) / 1e9, percentile(0.5), percentile(0.99), percentile(0.999),
+         (double)(b.at - a.at) / 1e9, percentile(0.5), percentile(0.99), percentile(0.999), percentile(1),
          b.own - a.own, b.server - a.server, b.sleeps - a.sleeps,
          o.pid ? proc_rss(o.pid) : 0);
 }

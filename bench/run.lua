@@ -55,7 +55,7 @@ local figure = {
   start = function(f) return f.ms end,
 }
 
-local SHOWN = { "cost", "p50", "p99", "p999", "rss", "server_busy", "load_busy" }
+local SHOWN = { "cost", "p50", "p99", "p999", "max", "rss", "server_busy", "load_busy" }
 
 --- A row of results, of the figures of all rounds.
 local function summary(contestant, s, rounds, bases)

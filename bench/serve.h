@@ -161,7 +161,7 @@ static int listen_on(const char *address) {
 static int start_serving(int argc, char **argv) {
   struct rlimit files;
   if (argc != 3) {
-    fprintf(stderr, "usage: %s echo|four|sink|source|connect ADDRESS\n", *argv);
+    fprintf(stderr, "usage: %s echo|four|sink|source|connect|hold ADDRESS\n", *argv);
     exit(2);
   }
   mode = strcmp(argv[1], "sink") == 0     ? SINK

@@ -31,30 +31,34 @@ local function step_of(most)
   return step
 end
 
---- The furthest that anything reaches; a far outlier is cut off, not all squeezed.
+--- How far it all reaches: the least, 0 or below it, and the most.
 local function extent(c)
-  local most = c.reference or 0
+  local least, most = 0, c.reference or 0
   for _, row in ipairs(c.rows) do
-    most = math.max(most, row.value and row.value.most or 0, row.target or 0)
+    local v = row.value or { least = 0, most = 0 }
+    least = math.min(least, v.least)
+    most = math.max(most, v.most, row.target or 0)
   end
-  return most > 0 and most or 1
+  return least, most > least and most or 1
 end
 
-local function axis(out, c, scale, most, bottom)
-  local step = step_of(most)
-  for i = 0, math.floor(most / step + 1e-9) do
-    local x = LEFT + i * step * scale
+--- 'at' is where a value is drawn.
+local function axis(out, c, at, bottom)
+  local least, most = extent(c)
+  local step = step_of(most - least)
+  for i = math.ceil(least / step - 1e-9), math.floor(most / step + 1e-9) do
+    local x = at(i * step)
     out[#out + 1] = line(x, TOP, x, bottom, 'stroke="#e4e4e4"')
     out[#out + 1] = text(x, bottom + 14, "middle", 11, ("%.6g"):format(i * step))
   end
   if c.reference then
-    local x = LEFT + c.reference * scale
+    local x = at(c.reference)
     out[#out + 1] = line(x, TOP - 4, x, bottom, 'stroke="#444" stroke-dasharray="4 3"')
   end
   out[#out + 1] = text(LEFT, bottom + 32, "start", 11, c.axis)
 end
 
-local function bar(out, c, row, y, scale)
+local function bar(out, c, row, y, at)
   local middle = y + BAR / 2
   out[#out + 1] = text(LEFT - 8, middle + 4, "end", 13, row.name,
     row.who == "net" and ' font-weight="bold"' or nil)
@@ -63,17 +67,17 @@ local function bar(out, c, row, y, scale)
     return
   end
   local v = row.value
-  local x1, x2 = LEFT + math.max(0, v.least) * scale, LEFT + math.max(0, v.most) * scale
-  out[#out + 1] = ('<rect x="%d" y="%.1f" width="%.1f" height="%d" fill="%s"/>'):format(
-    LEFT, y, math.max(0, v.median) * scale, BAR,
+  local x1, x2 = at(v.least), at(v.most)
+  out[#out + 1] = ('<rect x="%.1f" y="%.1f" width="%.1f" height="%d" fill="%s"/>'):format(
+    at(math.min(0, v.median)), y, math.abs(at(v.median) - at(0)), BAR,
     COLOURS[row.who] or row.who == c.base and COLOURS.base or COLOURS.other)
   out[#out + 1] = line(x1, middle, x2, middle, 'stroke="#111"')
   for _, x in ipairs { x1, x2 } do
     out[#out + 1] = line(x, middle - 4, x, middle + 4, 'stroke="#111"')
   end
-  out[#out + 1] = text(math.max(x2, LEFT) + 6, middle + 4, "start", 12, c.format:format(v.median))
+  out[#out + 1] = text(x2 + 6, middle + 4, "start", 12, c.format:format(v.median))
   if row.target then
-    local x = LEFT + row.target * scale
+    local x = at(row.target)
     out[#out + 1] = line(x, y - 4, x, y + BAR + 4, 'stroke="#c0392b" stroke-width="2"')
   end
 end
@@ -82,8 +86,10 @@ end
 ---@param c table {title, note, axis, format, reference, base, rows}
 function chart.bars(c)
   local bottom = TOP + #c.rows * ROW
-  local most = extent(c)
-  local scale = (WIDTH - LEFT - RIGHT) / most
+  local least, most = extent(c)
+  local function at(value)
+    return LEFT + (value - least) * (WIDTH - LEFT - RIGHT) / (most - least)
+  end
   local out = {
     ('<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" '
       .. 'font-family="sans-serif" fill="#222">'):format(WIDTH, bottom + 64, WIDTH, bottom + 64),
@@ -91,9 +97,9 @@ function chart.bars(c)
     text(16, 24, "start", 16, c.title, ' font-weight="bold"'),
     text(16, 44, "start", 12, c.subtitle),
   }
-  axis(out, c, scale, most, bottom)
+  axis(out, c, at, bottom)
   for i, row in ipairs(c.rows) do
-    bar(out, c, row, TOP + (i - 1) * ROW + (ROW - BAR) / 2, scale)
+    bar(out, c, row, TOP + (i - 1) * ROW + (ROW - BAR) / 2, at)
   end
   out[#out + 1] = text(16, bottom + 54, "start", 10, c.note, ' fill="#777"')
   out[#out + 1] = "</svg>"

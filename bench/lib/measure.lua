@@ -63,8 +63,8 @@ end
 --- A hundred connections come and go first, so that code and buffers are there.
 function measure.memory(contestant, s)
   local count = s.limits[contestant.key] or s.count
-  return with_server(contestant, "connect", false, function(server)
-    tool.load(server, "connect", "-c20 -s1 -n100")
+  return with_server(contestant, "hold", false, function(server)
+    tool.load(server, "hold", "-i100")
     local f = tool.load(server, "hold", "-i" .. count)
     f.kib = (f.rss - f.before) / f.done
     return f

@@ -66,7 +66,7 @@ local function row_cells(row, kind, per)
     row.name, v.median and f:format(v.median) or "-", number(f, v.least), number(f, v.most),
     verdict(row, kind), number(f, row.known), cost(row.cost, per), rate(row.rate, per),
     number("%.0f", latency.p50), number("%.0f", latency.p99), number("%.0f", latency.p999),
-    number("%.1f", row.rss and row.rss / 1024),
+    number("%.0f", latency.max), number("%.1f", row.rss and row.rss / 1024),
     number("%.0f %%", row.server_busy and row.server_busy * 100),
     number("%.0f %%", row.load_busy and row.load_busy * 100), row.absent or "",
   }
@@ -94,8 +94,8 @@ end
 local function cells(result)
   local kind = KINDS[result.kind]
   local rows = { { "", kind.head, "least", "most", "target", "known",
-    "CPU/" .. (result.per or "-"), "rate", "p50 us", "p99", "p999", "MiB", "busy", "load busy",
-    "why" } }
+    "CPU/" .. (result.per or "-"), "rate", "p50 us", "p99", "p999", "max", "MiB", "busy",
+    "load busy", "why" } }
   for _, row in ipairs(result.rows) do
     rows[#rows + 1] = row_cells(row, kind, result.per)
   end

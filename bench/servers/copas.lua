@@ -50,6 +50,8 @@ function serve.sink(client)
   while receive(client) do end
 end
 
+serve.hold = serve.sink
+
 local period = scenario == "source" and stream.period()
 
 function serve.source(client)

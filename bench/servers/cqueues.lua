@@ -41,6 +41,8 @@ function serve.sink(client)
   while client:read(CHUNK) do end
 end
 
+serve.hold = serve.sink
+
 local period = scenario == "source" and stream.period()
 
 function serve.source(client)
@@ -57,7 +59,7 @@ queue:wrap(function()
     queue:wrap(function()
       client:onerror(function(_, _, code) return code end) -- told, not raised
       client:setmode("b", "bn")
-      if scenario ~= "connect" then
+      if scenario ~= "hold" then
         client:setbufsiz(65536, 65536)
       end
       serve[scenario](client)

@@ -47,6 +47,15 @@ function serve.sink(socket)
   read(socket, function() end)
 end
 
+--- With no more than one closure for each.
+function serve.hold(socket)
+  socket:read_start(function(_, chunk)
+    if not chunk then
+      socket:close()
+    end
+  end)
+end
+
 local period = scenario == "source" and stream.period()
 
 function serve.source(socket)

@@ -35,9 +35,13 @@ function serve.four(socket)
   end)
 end
 
+local function ignore() end
+
 function serve.sink(socket)
-  socket:on("data", function() end)
+  socket:on("data", ignore)
 end
+
+serve.hold = serve.sink
 
 local period = scenario == "source" and stream.period()
 
@@ -65,7 +69,9 @@ end
 -- Four small writes need no noDelay here: they leave together.
 local no_delay = scenario ~= "four" and scenario ~= "connect"
 local server = net.createServer({ noDelay = no_delay }, function(socket)
-  socket:on("error", function() end) -- the load's sockets just go away
+  if scenario ~= "hold" then
+    socket:on("error", ignore) -- the load's sockets just go away
+  end
   serve[scenario](socket)
 end)
 

@@ -17,6 +17,8 @@ const period = scenario === 'source' && makePeriod();
 const bytes = Buffer.from(Array.from({ length: 64 }, (_, i) => 32 + i));
 const [head, name, value, tail] = [0, 16, 32, 48].map((at) => bytes.subarray(at, at + 16));
 
+const ignore = () => {};
+
 const serve = {
   echo(socket) { socket.on('data', (chunk) => socket.write(chunk)); },
   // Corked, or each piece would be a system call of its own.
@@ -30,7 +32,7 @@ const serve = {
       socket.uncork();
     });
   },
-  sink(socket) { socket.on('data', () => {}); },
+  sink(socket) { socket.on('data', ignore); },
   source(socket) {
     const fill = () => { while (socket.write(period)); };
     socket.on('drain', fill);
@@ -49,9 +51,10 @@ const serve = {
   },
 };
 serve.connect = serve.echo;
+serve.hold = serve.sink;
 
 const server = net.createServer({ noDelay: scenario !== 'connect' }, (socket) => {
-  socket.on('error', () => {});
+  if (scenario !== 'hold') socket.on('error', ignore);
   serve[scenario](socket);
 });
 const isPath = address.includes('/');
