@@ -360,6 +360,58 @@ describe("the example", function()
     end)
   end)
 
+  describe("static.lua", function()
+    local port, server
+
+    before_each(function()
+      assert.equal(0, (select(2, run(([[cd %s && mkdir -p site/sub && printf hello >site/index.html &&
+        head -c 5000000 /dev/urandom >site/sub/big.bin && : >site/empty.txt]]):format(scratch)))))
+      server, port = start_server("static", scratch .. "/site", 0, "127.0.0.1")
+    end)
+
+    --- What curl says of a path: all that it prints, with these words before the URL.
+    local function curl(words, path)
+      return (run(("curl -sS --path-as-is %s 'http://127.0.0.1:%d%s'"):format(words, port, path)))
+    end
+
+    local STATUS = "-o /dev/null -w '%{http_code}'"
+
+    it("sends a file byte for byte", function()
+      curl("-o " .. scratch .. "/back", "/sub/big.bin")
+      assert.equal("same\n", (run(("cd %s && cmp site/sub/big.bin back && echo same"):format(scratch))))
+    end)
+
+    it("sends a part of one", function()
+      assert.equal("ell", curl("-r 1-3", "/index.html"))
+      assert.equal("lo", curl("-r -2", "/index.html"))
+      assert.matches("\r\nContent%-Range: bytes 3%-4/5\r\n\r\nlo$", curl("-i -r 3-", "/index.html"))
+      assert.equal("416", curl(STATUS .. " -r 5-", "/index.html"))
+    end)
+
+    it("answers for a directory with its index, and HEAD without a body", function()
+      assert.equal("hello", curl("", "/"))
+      assert.matches("\r\nContent%-Length: 5\r\n.*\r\n\r\n$", curl("-I", "/index.html"))
+    end)
+
+    it("sends an empty file at once", function()
+      assert.matches("^HTTP/1%.1 200 OK\r\n.*\r\nContent%-Length: 0\r\n.*\r\n\r\n$",
+        curl("-i", "/empty.txt"))
+    end)
+
+    it("has nothing else to show", function()
+      for path, status in pairs({ ["/none"] = "404", ["/sub"] = "404", ["/sub/"] = "404",
+                                  ["/../sent"] = "404", ["/%2e%2e/x"] = "404", ["/a%00b"] = "404" }) do
+        assert.equal(status, curl(STATUS, path), path)
+      end
+      assert.equal("405", curl(STATUS .. " -d x", "/index.html"))
+      assert.matches("^HTTP/1%.1 400 ", talk(port, "nonsense\\r\\n\\r\\n"))
+    end)
+
+    it("ends by ^C", function()
+      assert.equal("closing", interrupt(server):match("closing"))
+    end)
+  end)
+
   describe("http_hello.lua", function()
     local port, server
 
