@@ -152,7 +152,7 @@ int net_pump_read(struct net_stream *s, size_t *size, size_t *n) {
     *size = PIPE_SIZE;
     int err = net_sys_splice_in(s->fd, loop->pipe.in, *size, n);
     loop->pipe.held = *n;
-    if (err != -EINVAL && err != -ENOTSUP && err != -ENOSYS)
+    if (err != -ENOTSUP)
       return err;
     net_pump_leave(s);  /* not from such a descriptor */
   }

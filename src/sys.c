@@ -340,6 +340,16 @@ int net_sys_writev(int fd, enum net_fd_kind kind, struct iovec *iov, int count, 
   return result(put < 0 ? -1 : 0);
 }
 
+#ifdef HAVE_SENDFILE
+
+/* -ENOTSUP for all ways to say: not here, not with such a descriptor, or (EPERM)
+ * not in this sandbox. */
+static int refusal(int err) {
+  return err == EINVAL || err == ENOSYS || err == EPERM ? -ENOTSUP : -err;
+}
+
+#endif
+
 #ifdef HAVE_SPLICE
 
 int net_sys_pipe(size_t size, int *in, int *out) {
@@ -365,7 +375,7 @@ static ssize_t splice_some(int from, int to, size_t size) {
 int net_sys_splice_in(int fd, int pipe, size_t size, size_t *n) {
   ssize_t got = splice_some(fd, pipe, size);
   *n = got < 0 ? 0 : (size_t)got;
-  return result(got < 0 ? -1 : 0);
+  return got < 0 ? refusal(errno) : 0;
 }
 
 int net_sys_splice_out(int pipe, int fd, size_t size, size_t *n) {
@@ -440,10 +450,8 @@ int net_sys_sendfile(int fd, int file, uint64_t offset, size_t size, size_t *n) 
     put = sendfile(fd, file, &from, size);
   while (put < 0 && errno == EINTR);
   sigpipe_restore(&guard, put);
-  if (put < 0)
-    return errno == EINVAL || errno == ENOSYS ? -ENOTSUP : -errno;
-  *n = (size_t)put;
-  return 0;
+  *n = put < 0 ? 0 : (size_t)put;
+  return put < 0 ? refusal(errno) : 0;
 }
 
 #else

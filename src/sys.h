@@ -61,7 +61,8 @@ int net_sys_writev(int fd, enum net_fd_kind kind, struct iovec *iov, int count, 
  * where there is no splice(2). */
 int net_sys_pipe(size_t size, int *in, int *out);
 /* Moves up to 'size' bytes from 'fd' into the kernel pipe, or out of it into 'fd',
- * without a copy; *n may be short. -EAGAIN when dry, or full. */
+ * without a copy; *n may be short. -EAGAIN when dry, or full; -ENOTSUP, of the former,
+ * where the system has no such call, or not for such a descriptor. */
 int net_sys_splice_in(int fd, int pipe, size_t size, size_t *n);
 int net_sys_splice_out(int pipe, int fd, size_t size, size_t *n);
 /* Opens a file to be read; never waits, not even for the other end of a FIFO. */
