@@ -143,10 +143,32 @@ describe("a finaliser of the user's", function()
         pcall(process.on, process, "SIGUSR2", print)
         pcall(EMITTER.on, EMITTER, "data", print)
         pcall(EMITTER.emit, EMITTER, "data")
+        pcall(IMMEDIATE.unref, IMMEDIATE)
+        pcall(IMMEDIATE.ref, IMMEDIATE)
+        for _, socket in ipairs({ OPEN, CONNECTING, NEW }) do
+          for _, method in ipairs({ "write", "finish", "pause", "resume", "read", "setTimeout", "ref",
+                                    "unref", "cork", "uncork", "destroy", "destroySoon", "resetAndDestroy" }) do
+            pcall(socket[method], socket, method == "setTimeout" and 10 or nil)
+            pcall(socket[method], socket, "x")
+          end
+          pcall(socket.connect, socket, 1, "127.0.0.1")
+          pcall(socket.connect, socket, "/nowhere")
+        end
+        for _, method in ipairs({ "ref", "unref", "address", "close", "listen", "getConnections" }) do
+          pcall(SERVER[method], SERVER)
+          pcall(SERVER[method], SERVER, "/nowhere")
+        end
+        pcall(BOUND.close, BOUND)
       end })
-      require("net")
+      local net = require("net")
       TIMEOUT = require("net.timers").setTimeout(print, 100000)
       EMITTER = require("net.events").EventEmitter()
+      SERVER = net.createServer():listen(0)
+      NEW, BOUND = net.Socket(), net.BoundSocket()
+      OPEN = net.connect(SERVER:address().port, "127.0.0.1", net.stop)
+      net.run()
+      CONNECTING = net.connect(SERVER:address().port, "127.0.0.1")
+      IMMEDIATE = require("net.timers").setImmediate(print)
     ]] })
     assert.equal("", result.stderr)
     assert.equal(0, result.code)

@@ -46,16 +46,18 @@ uint64_t net_loop_now(struct net_loop *loop) {
 
 void net_loop_ref(struct net_loop *loop) {
   loop->refs++;
-  ev_ref(loop->ev);
+  if (loop->ev)
+    ev_ref(loop->ev);
 }
 
 void net_loop_unref(struct net_loop *loop) {
   loop->refs--;
-  ev_unref(loop->ev);
+  if (loop->ev)
+    ev_unref(loop->ev);
 }
 
 void net_io_start(struct net_loop *loop, ev_io *w) {
-  if (ev_is_active(w))
+  if (ev_is_active(w) || loop->ev == NULL)
     return;
   ev_io_start(loop->ev, w);
   ev_unref(loop->ev);

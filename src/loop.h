@@ -113,7 +113,8 @@ void net_closing(lua_State *L, struct net_loop *loop, int nargs);
 /* Milliseconds on the monotonic clock, read once a turn. */
 uint64_t net_loop_now(struct net_loop *loop);
 
-/* Keep the loop alive, or no longer. */
+/* Keep the loop alive, or no longer. Like net_io_start, nothing happens once
+ * lua_close has ended the loop: a finalizer may still use what is left. */
 void net_loop_ref(struct net_loop *loop);
 void net_loop_unref(struct net_loop *loop);
 

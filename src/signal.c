@@ -87,6 +87,7 @@ static int core_signal_start(lua_State *L) {
   }
   if (ev_is_active(w))
     return 0;
+  (void)net_loop_get(L);  /* raises if there is none any more */
   net_anchor(L, 1, &p->o);
   ev_signal_init(w, on_signal, (int)lua_tointeger(L, 2));
   w->data = p;

@@ -61,7 +61,7 @@ static int heap_grow(struct net_loop *loop) {
 
 int net_timer_start(struct net_loop *loop, struct net_timer *t, uint64_t due) {
   net_timer_stop(loop, t);
-  if (heap_grow(loop) < 0)
+  if (loop->ev == NULL || heap_grow(loop) < 0)
     return -ENOMEM;
   t->due = due;
   t->seq = ++loop->timer_seq;

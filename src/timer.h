@@ -21,7 +21,8 @@ struct net_timer {
   size_t place;       /* 1-based place in the heap; 0: not running */
 };
 
-/* (Re)starts the timer to fire at 'due'; 0 or -ENOMEM. It does not hold the
+/* (Re)starts the timer to fire at 'due'; 0, or -ENOMEM, also after lua_close has
+ * ended the loop. It does not hold the
  * loop, and its owner must stay alive while it runs. */
 int net_timer_start(struct net_loop *loop, struct net_timer *t, uint64_t due);
 void net_timer_stop(struct net_loop *loop, struct net_timer *t);
