@@ -76,6 +76,7 @@ struct net_loop {
   struct net_flushable **dirty; /* owned */
   struct net_pipe pipe;  /* the spare one of all pumps */
   unsigned bulk;         /* how many streams are pumped in bulk */
+  int spare;             /* pump.c has a piece ready for what is refused */
   uint32_t dirty_len, dirty_cap;
   char rbuf[NET_READ_SIZE]; /* shared by all reads: a chunk is copied out at once */
 };

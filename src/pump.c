@@ -15,14 +15,16 @@
  *
  * All streams share one kernel pipe, since it is empty again at the end of each
  * chunk; it lives while any of them is in bulk. Where the destination's kernel
- * buffer is full, the pipe with what is left in it becomes a piece of its write
- * queue, and the next chunk gets a new one. The alternatives: a pipe for each
+ * buffer is full, the pipe with what is left in it joins its write queue, and the
+ * next chunk gets a new one. The alternatives: a pipe for each
  * direction of each pair costs two descriptors and up to 256 KiB of kernel memory
  * for pairs that are idle; reading what is left back into a string costs the copy
  * just where there is most to copy. */
 #include "pump.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "encoding.h"
 #include "piece.h"
@@ -37,11 +39,17 @@ enum {
   PIPE_SIZE = 1 << 18 /* bytes; in pages, of which each packet may take one */
 };
 
-/* Bytes in a kernel pipe that is waiting in a write queue. */
-struct pipe_piece {
+/* What a destination refused of a chunk, waiting in its write queue. Between the
+ * attempt to send and the queue nothing may be allocated of Lua: the collector would
+ * run finalizers, and one might write amid the chunk. So one is always ready, in the
+ * registry, and bytes that were copied are in memory of C's. */
+struct rest {
   struct net_piece piece;
-  struct net_pipe pipe; /* owned */
+  struct net_pipe pipe; /* owned; or */
+  char *bytes;          /* owned, malloc'd, 'len' of them; NULL: in 'pipe' */
 };
+
+static const char spare_key; /* registry: a rest that is not in use, or false */
 
 void net_pump_close(struct net_pipe *pipe) {
   net_sys_close(pipe->in);
@@ -52,31 +60,61 @@ void net_pump_close(struct net_pipe *pipe) {
 
 /* --- the piece ----------------------------------------------------------------- */
 
-static int piece_send(struct net_piece *p, struct net_stream *to, size_t off, size_t *n) {
-  struct pipe_piece *piece = (struct pipe_piece *)p;
-  int err = net_sys_splice_out(piece->pipe.out, to->fd, p->len - off, n);
-  piece->pipe.held -= *n;
-  return err == 0 && piece->pipe.held > 0 ? -EAGAIN : err;
+static int rest_send(struct net_piece *p, struct net_stream *to, size_t off, size_t *n) {
+  struct rest *rest = (struct rest *)p;
+  size_t left = p->len - off;
+  struct iovec iov = {rest->bytes + (rest->bytes ? off : 0), left};
+  int err;
+  if (rest->bytes)
+    err = net_sys_writev(to->fd, (enum net_fd_kind)to->kind, &iov, 1, 0, n);
+  else
+    err = net_sys_splice_out(rest->pipe.out, to->fd, left, n);
+  rest->pipe.held -= rest->bytes ? 0 : *n;
+  return err == 0 && *n < left ? -EAGAIN : err;
 }
 
 /* An empty pipe serves the next chunk, if there is likely to be one. */
-static void piece_close(struct net_piece *p, struct net_loop *loop) {
-  struct pipe_piece *piece = (struct pipe_piece *)p;
-  if (loop == NULL || piece->pipe.held > 0 || loop->bulk == 0 || loop->pipe.in >= 0)
-    net_pump_close(&piece->pipe);
+static void rest_close(struct net_piece *p, struct net_loop *loop) {
+  struct rest *rest = (struct rest *)p;
+  free(rest->bytes);
+  rest->bytes = NULL;
+  if (loop == NULL || rest->pipe.held > 0 || loop->bulk == 0 || loop->pipe.in >= 0)
+    net_pump_close(&rest->pipe);
   else
-    loop->pipe = piece->pipe;
+    loop->pipe = rest->pipe;
 }
 
-static const struct net_piece_class pipe_piece_class = {piece_send, piece_close};
+static const struct net_piece_class rest_class = {rest_send, rest_close};
 
-/* Pushes the loop's pipe as a piece of 'len' bytes in all. [-0, +1, m] */
-static void push_pipe(lua_State *L, struct net_loop *loop, size_t len) {
-  struct pipe_piece *piece = net_piece_new(L, &pipe_piece_class, sizeof *piece);
-  piece->piece.len = len;
-  piece->pipe = loop->pipe;
-  loop->pipe.in = loop->pipe.out = -1;
-  loop->pipe.held = 0;
+/* Has a rest ready for when it is needed. [-0, +0, m] */
+static void provide_spare(lua_State *L, struct net_loop *loop) {
+  if (loop->spare)
+    return;
+  struct rest *rest = net_piece_new(L, &rest_class, sizeof *rest);
+  rest->pipe.in = rest->pipe.out = -1;
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &spare_key);
+  loop->spare = 1;
+}
+
+/* Pushes the spare with the 'n' bytes that were read, of which 'put' are sent. NULL if
+ * there is no memory. [-0, +1, -] */
+static struct rest *push_spare(lua_State *L, struct net_loop *loop, size_t put, size_t n) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &spare_key);
+  struct rest *rest = lua_touserdata(L, -1);
+  if (loop->pipe.held > 0) {
+    rest->pipe = loop->pipe;
+    loop->pipe = (struct net_pipe){-1, -1, 0};
+  } else {
+    rest->bytes = malloc(n);
+    if (rest->bytes == NULL)
+      return NULL;
+    memcpy(rest->bytes + put, loop->rbuf + put, n - put);
+  }
+  rest->piece.len = n;
+  lua_pushboolean(L, 0);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &spare_key);
+  loop->spare = 0;
+  return rest;
 }
 
 /* --- in bulk, or not -------------------------------------------------------------- */
@@ -102,10 +140,8 @@ static void note_size(struct net_stream *s, size_t n) {
   }
 }
 
-/* Is there a kernel pipe, empty? Makes one if not. */
+/* Is there a kernel pipe? Makes one if not. */
 static int has_pipe(struct net_loop *loop) {
-  if (loop->pipe.held > 0)
-    net_pump_close(&loop->pipe);  /* left by an error of memory */
   return loop->pipe.in >= 0 || net_sys_pipe(PIPE_SIZE, &loop->pipe.in, &loop->pipe.out) == 0;
 }
 
@@ -141,13 +177,23 @@ static int writes_plainly(lua_State *L, const struct net_stream *to) {
   return plainly;
 }
 
+/* Is there nothing in the way of the bytes on either side? */
+static int is_clear(const struct net_stream *s) {
+  return s->pump && s->flags & S_FLOWING && s->read_len == 0 && !s->decoding && !s->onread &&
+         net_writable_idle(s->pump);
+}
+
 int net_pump_ready(lua_State *L, const struct net_stream *s) {
-  return s->flags & S_FLOWING && s->read_len == 0 && !s->decoding && !s->onread &&
-         net_writable_idle(s->pump) && writes_plainly(L, s->pump);
+  if (!is_clear(s) || !writes_plainly(L, s->pump))
+    return 0;
+  provide_spare(L, s->o.loop);
+  return is_clear(s);  /* still: what was allocated may have run a finalizer */
 }
 
 int net_pump_read(struct net_stream *s, size_t *size, size_t *n) {
   struct net_loop *loop = s->o.loop;
+  if (loop->pipe.held > 0)
+    net_pump_close(&loop->pipe);  /* left by an error of memory */
   if (s->pump_bulk && has_pipe(loop)) {
     *size = PIPE_SIZE;
     int err = net_sys_splice_in(s->fd, loop->pipe.in, *size, n);
@@ -167,10 +213,8 @@ static int queue_rest(lua_State *L, struct net_stream *s, size_t put, size_t n, 
   struct net_loop *loop = s->o.loop;
   int top = lua_gettop(L);
   net_push(L, &to->o);
-  if (loop->pipe.held > 0)
-    push_pipe(L, loop, n);
-  else
-    lua_pushlstring(L, loop->rbuf, n);
+  if (push_spare(L, loop, put, n) == NULL)
+    luaL_error(L, "not enough memory");
   net_writable_tried(L, top + 1, put, err);
   note_size(s, n);
   int fits = lua_toboolean(L, -1);

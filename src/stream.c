@@ -123,13 +123,13 @@ static int stream_readable(lua_State *L) {
     return 0;  /* a listener before it in this turn has paused or closed it */
   net_push(L, &s->o);
   size = s->onread ? read_size(L, 2) : NET_READ_SIZE;
+  int pumped = s->pump && net_pump_ready(L, s);
   if (!(s->polled & EV_READ))
-    return 0;  /* the function of option onread's buffer has */
+    return 0;  /* the function of option onread's buffer, or a finalizer, has */
   if (s->gap) {
     net_stream_fail(L, 2, -ENOMEM, "read");
     return 0;
   }
-  int pumped = s->pump && net_pump_ready(L, s);
   int err = pumped ? net_pump_read(s, &size, &n)
                    : net_sys_read(s->fd, (enum net_fd_kind)s->kind, loop->rbuf, size, &n);
   if (err == -EAGAIN)

@@ -235,11 +235,13 @@ int net_writable_write_lone(lua_State *L, int idx, struct net_stream *s);
 /* finish(chunk or nil, callback or nil), both on the top. [-2, +0, e] */
 void net_writable_end(lua_State *L, int idx);
 void net_writable_uncork(lua_State *L, int idx);       /* [-0, +0, e] */
-/* Is there nothing between what is written now and the kernel? */
+/* Is there nothing between what is written now and the kernel, and may it be
+ * queued without allocating? */
 int net_writable_idle(const struct net_stream *s);
 /* write() of the chunk on the top, on an idle stream, by somebody who tried it
  * already: the kernel took 'put' of its bytes and then answered 'err', which is
- * not 0. Pushes what write() would have. [-1, +1, e] */
+ * not 0. Pushes what write() would have. The collector does not run before the chunk
+ * is in its place. [-1, +1, e] */
 void net_writable_tried(lua_State *L, int idx, size_t put, int err);
 /* The descriptor takes bytes again. [-0, +0, e] */
 void net_writable_ready(lua_State *L, int idx);

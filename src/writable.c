@@ -94,10 +94,11 @@ static void wq_append(lua_State *L, int idx) {
     s->wq_base = s->wq_tail;
   lua_Integer slot = wq_slot(s, s->wq_tail);
   int has_callback = !lua_isnil(L, -1);
-  s->wq_objects += lua_type(L, -2) == LUA_TUSERDATA;
+  int is_object = lua_type(L, -2) == LUA_TUSERDATA;
   lua_rawseti(L, -3, slot + 1);
   lua_rawseti(L, -2, slot);
   lua_pop(L, 1);
+  s->wq_objects += (uint32_t)is_object;
   s->wq_callbacks += (uint32_t)has_callback;
   s->wq_tail++;
 }
@@ -854,7 +855,8 @@ void net_writable_write(lua_State *L, int idx) {
 int net_writable_idle(const struct net_stream *s) {
   const uint32_t busy = S_WRITING | S_DEFERRED | S_NEED_DRAIN | S_ENDING | S_WRITE_OFF |
                         S_CONNECTING | S_DESTROYED | S_ERRORED;
-  return !(s->flags & busy) && s->fd >= 0 && !s->corked && s->wq_head == s->wq_tail;
+  return !(s->flags & busy) && s->fd >= 0 && !s->corked && s->wq_head == s->wq_tail &&
+         s->wq_made;
 }
 
 void net_writable_tried(lua_State *L, int idx, size_t put, int err) {
