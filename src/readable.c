@@ -496,6 +496,17 @@ static void unshift_fail(lua_State *L, int idx, const char *code, int nargs) {
   lua_pushboolean(L, 0);
 }
 
+/* What was unshifted leaves room: as in Node the descriptor is read from now on, if
+ * it was not yet, as with pauseOnConnect. */
+static int read_more_tick(lua_State *L) {
+  const struct net_stream *s = stream_at(L, 1);
+  if (!(s->flags & S_EOF) && s->read_len < s->read_hwm) {
+    net_readable_read(L, 1, 0);
+    lua_pop(L, 1);
+  }
+  return 0;
+}
+
 void net_readable_unshift(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   if (s->flags & S_END_EMITTED) {
@@ -516,6 +527,8 @@ void net_readable_unshift(lua_State *L, int idx) {
     rbuf_prepend(L, idx);
     if (s->flags & S_NEED_READABLE)
       emit_readable(L, idx);
+    if (!is_reading(s) && !s->onread)
+      readable_tick(L, idx, read_more_tick);
   }
   lua_pushboolean(L, !(s->flags & S_EOF) && (s->read_len < s->read_hwm || s->read_len == 0));
 }
