@@ -12,6 +12,9 @@ local lua = require("spec.support.lua")
 --- that is there before.
 local HEAD = [[
 local net, core = require("net"), require("net.core")
+for name in pairs(package.preload) do
+  if name:find("^net%.") then require(name) end
+end
 local timers, process = require("net.timers"), require("net.process")
 local things, count, problem, errors = table.pack(table.unpack({}, 1, 64)), 0, nil, 0
 

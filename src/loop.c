@@ -396,19 +396,30 @@ void net_loop_clean(struct net_loop *loop, struct net_flushable *f) {
 
 /* --- the phases of a turn ---------------------------------------------------- */
 
-/* Takes the oldest entry of the queue at 1 and calls it. */
-static int step_oldest(lua_State *L) {
-  int nargs = net_queue_pop(L, lua_touserdata(L, 1));
-  if (nargs >= 0)
+/* Calls what was taken out of the queue at 1, above it on the stack. A function of
+ * ours is run in this frame: a call of its own may want memory, and without it the
+ * entry would be lost before the function could let go of anything. */
+static int step_call(lua_State *L, int nargs) {
+  if (nargs < 0)
+    return 0;
+  lua_remove(L, 1);
+  lua_CFunction fn = lua_tocfunction(L, 1);
+  if (fn == NULL || lua_getupvalue(L, 1, 1) != NULL) {
+    lua_settop(L, nargs + 1);
     lua_call(L, nargs, 0);
+    return 0;
+  }
+  lua_remove(L, 1);
+  fn(L);
   return 0;
 }
 
+static int step_oldest(lua_State *L) {
+  return step_call(L, net_queue_pop(L, lua_touserdata(L, 1)));
+}
+
 static int step_newest(lua_State *L) {
-  int nargs = net_queue_pop_newest(L, lua_touserdata(L, 1));
-  if (nargs >= 0)
-    lua_call(L, nargs, 0);
-  return 0;
+  return step_call(L, net_queue_pop_newest(L, lua_touserdata(L, 1)));
 }
 
 /* Runs what 'q' holds now, each entry in a dispatch of its own. */

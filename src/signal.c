@@ -87,12 +87,12 @@ static int core_signal_start(lua_State *L) {
   }
   if (ev_is_active(w))
     return 0;
-  (void)net_loop_get(L);  /* raises if there is none any more */
+  struct ev_loop *ev = net_loop_get(L)->ev;  /* raises in a state that closes */
   net_anchor(L, 1, &p->o);
   ev_signal_init(w, on_signal, (int)lua_tointeger(L, 2));
   w->data = p;
-  ev_signal_start(p->o.loop->ev, w);
-  ev_unref(p->o.loop->ev);
+  ev_signal_start(ev, w);
+  ev_unref(ev);
   if (w->signum == SIGCHLD)
     net_loop_sigchld(1);
   p->active++;

@@ -9,10 +9,12 @@
 -- is called whatever the others do, and an error of one is uncaught on a tick.
 
 local core = require("net.core")
-local errors = require("net.errors")
 local events = require("net.events")
-local timers = require("net.timers")
+local lazy = require("net.lazy")
 local validate = require("net.validate")
+
+local errors = lazy.module("net.errors")
+local timers = lazy.module("net.timers")
 
 local ABORT_CODE, TIMEOUT_CODE = 20, 23 -- DOMException's
 

@@ -2,13 +2,46 @@
 
 --- net.args - the argument forms of connect and listen, folded into one.
 --
--- Pure: opens nothing, checks nothing, and leaves the caller's table untouched.
--- What is wrong with a port or a path is found by those who use it, since they
--- know under which name to complain.
+-- Pure: opens nothing, raises nothing, and leaves the caller's table untouched.
+-- Who finds something wrong with a port or a path complains, as it knows under
+-- which name.
 
-local validate = require("net.validate")
+local core = require("net.core")
+local lazy = require("net.lazy")
+
+local numbers = lazy.module("net.numbers")
+
+local PORT_MAX = 65535
 
 local args = {}
+
+--- `Number(value)` of JavaScript. Nil, tables and whatever else is no number give
+--- NaN.
+---@param value any
+---@return number
+function args.tonumber_js(value)
+  if type(value) == "number" then
+    return value
+  elseif type(value) == "string" then
+    return numbers.parse(value)
+  elseif type(value) == "boolean" then
+    return value and 1 or 0
+  end
+  return 0 / 0
+end
+
+--- A port: a number, or a string that JavaScript reads as one ("080", " 80 ",
+--- "8e1", "0x50").
+---@param value any
+---@return integer? port nil if it is none
+function args.port(value)
+  local is_text = type(value) == "string"
+  if type(value) ~= "number" and (not is_text or numbers.trim(value) == "") then
+    return nil
+  end
+  local port = math.tointeger(args.tonumber_js(value))
+  return port and port >= 0 and port <= PORT_MAX and port or nil
+end
 
 --- Whether a value names a Unix socket: a string that JavaScript would not read
 --- as a number >= 0. "80" and " 0x50 " are ports, and so is "".
@@ -18,7 +51,7 @@ function args.is_path(value)
   if type(value) ~= "string" then
     return false
   end
-  local number = validate.tonumber_js(value)
+  local number = args.tonumber_js(value)
   return number < 0 or number ~= number
 end
 
@@ -52,6 +85,16 @@ function args.normalize(...)
   end
   local last = select(count, ...)
   return options_of(...), type(last) == "function" and last or nil
+end
+
+--- The BoundSocket that a call is about: the value itself, or its `handle`.
+---@param value any
+---@return net.BoundSocket?
+function args.bound_socket(value)
+  if type(value) == "table" then
+    value = value.handle
+  end
+  return core.boundsocket.is(value) and value or nil
 end
 
 --- `value >>> 0` of JavaScript: the number modulo 2^32, without its fraction.

@@ -16,9 +16,12 @@
 
 local core = require("net.core")
 local args = require("net.args")
-local boundsocket = require("net.boundsocket")
-local errors = require("net.errors")
+local lazy = require("net.lazy")
 local timers = require("net.timers")
+
+local boundsocket = lazy.module("net.boundsocket")
+local errors = lazy.module("net.errors")
+local inspect = lazy.module("net.inspect")
 
 local ANY = { [4] = "0.0.0.0", [6] = "::" }
 
@@ -93,7 +96,7 @@ end
 --- The two local values as text, when Node shows them: both or none.
 local function local_details(plan)
   if plan.local_address and plan.bind_port then
-    return ("%s:%s"):format(plan.local_address, errors.inspect(plan.bind_port))
+    return ("%s:%s"):format(plan.local_address, inspect.inspect(plan.bind_port))
   end
 end
 

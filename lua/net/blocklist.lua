@@ -8,10 +8,13 @@
 -- which reads the texts of `rules`.
 
 local core = require("net.core")
-local errors = require("net.errors")
-local inspect = require("net.inspect")
+local args = require("net.args")
+local lazy = require("net.lazy")
 local socketaddress = require("net.socketaddress")
 local validate = require("net.validate")
+
+local errors = lazy.module("net.errors")
+local inspect = lazy.module("net.inspect")
 
 local USER = 3 -- where a stack starts: at the caller of the method that calls a helper here
 local PREFIX_MAX = { ipv4 = 32, ipv6 = 128 } -- bits
@@ -51,7 +54,7 @@ end
 --- An integer as JavaScript prints it, so that "08", "+8" and "8.0" are none; nil
 --- for anything else.
 local function printed_integer(text)
-  local n = text:find("^-?%d+$") and validate.tonumber_js(text)
+  local n = text:find("^-?%d+$") and args.tonumber_js(text)
   if n and inspect.number(n + 0.0) == text then
     return n
   end

@@ -10,9 +10,11 @@
 -- the descriptor in one call, core.server.listen_bound.
 
 local core = require("net.core")
-local errors = require("net.errors")
+local lazy = require("net.lazy")
 local options_of = require("net.options")
 local validate = require("net.validate")
+
+local errors = lazy.module("net.errors")
 
 local USER = 3 -- where a stack starts: who called the constructor
 local ANY4, ANY6 = "0.0.0.0", "::"
@@ -64,16 +66,6 @@ end
 
 -- Taking over
 
---- The BoundSocket that a call is about: the value itself, or its `handle`.
----@param value any
----@return net.BoundSocket?
-local function of(value)
-  if type(value) == "table" then
-    value = value.handle
-  end
-  return native.is(value) and value or nil
-end
-
 --- The socket takes the descriptor over; it is not connected yet.
 ---@param socket net.Socket new, without a descriptor
 ---@param bound net.BoundSocket
@@ -102,7 +94,6 @@ local function dial_of(socket)
 end
 
 return {
-  of = of,
   attach = attach,
   is_bound = is_bound,
   dial_of = dial_of,

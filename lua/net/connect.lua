@@ -10,12 +10,14 @@
 local core = require("net.core")
 local args = require("net.args")
 local attempt = require("net.attempt")
-local boundsocket = require("net.boundsocket")
-local dns = require("net.dns")
-local errors = require("net.errors")
-local net_socket = require("net.socket")
+local lazy = require("net.lazy")
 local options_of = require("net.options")
+local net_socket = require("net.socket")
 local validate = require("net.validate")
+
+local boundsocket = lazy.module("net.boundsocket")
+local dns = lazy.module("net.dns")
+local errors = lazy.module("net.errors")
 
 local MIN_ATTEMPT_TIMEOUT = 10 -- ms
 local FAMILY_WORDS = { IPv4 = 4, IPv6 = 6 }
@@ -325,35 +327,31 @@ function M.connect(...)
   return connect(socket, options, callback)
 end
 
---- Adds `connect` to the methods of net.Socket.
----@param methods table
-function M.install(methods)
-  --- Connects the socket; one that is destroyed or closed starts over.
-  ---
-  ---     connect(options [, onConnect])
-  ---     connect(path [, onConnect])              -- a Unix socket
-  ---     connect(port [, host] [, onConnect])     -- host is "localhost" if left out
-  ---
-  --- `onConnect` listens to 'connect' once. A name is looked up ('lookup' for each
-  --- address); if it has several, they are tried one after the other, in turns of
-  --- IPv6 and IPv4, each but the last for `autoSelectFamilyAttemptTimeout` ms:
-  --- 'connectionAttempt'(ip, port, family), then 'connectionAttemptFailed'(ip, port,
-  --- family, err) or 'connectionAttemptTimeout'(ip, port, family). Success is
-  --- 'connect' and 'ready'. Failure is 'error' and 'close': `connect ECONNREFUSED
-  --- ip:port` and the like, an AggregateError when several were tried.
-  ---
-  --- Raises for wrong arguments: ERR_MISSING_ARGS, ERR_INVALID_ARG_TYPE,
-  --- ERR_INVALID_ARG_VALUE, ERR_SOCKET_BAD_PORT, ERR_INVALID_IP_ADDRESS,
-  --- ERR_OUT_OF_RANGE.
-  ---@param ... any
-  ---@return net.Socket self
-  function methods:connect(...)
-    if not stream.is_socket(self) then
-      errors.raise("ERR_INVALID_THIS", 2, "Socket")
-    end
-    local options, callback = args.normalize(...)
-    return connect(self, options, callback)
+--- Connects the socket; one that is destroyed or closed starts over.
+---
+---     connect(options [, onConnect])
+---     connect(path [, onConnect])              -- a Unix socket
+---     connect(port [, host] [, onConnect])     -- host is "localhost" if left out
+---
+--- `onConnect` listens to 'connect' once. A name is looked up ('lookup' for each
+--- address); if it has several, they are tried one after the other, in turns of
+--- IPv6 and IPv4, each but the last for `autoSelectFamilyAttemptTimeout` ms:
+--- 'connectionAttempt'(ip, port, family), then 'connectionAttemptFailed'(ip, port,
+--- family, err) or 'connectionAttemptTimeout'(ip, port, family). Success is
+--- 'connect' and 'ready'. Failure is 'error' and 'close': `connect ECONNREFUSED
+--- ip:port` and the like, an AggregateError when several were tried.
+---
+--- Raises for wrong arguments: ERR_MISSING_ARGS, ERR_INVALID_ARG_TYPE,
+--- ERR_INVALID_ARG_VALUE, ERR_SOCKET_BAD_PORT, ERR_INVALID_IP_ADDRESS,
+--- ERR_OUT_OF_RANGE.
+---@param ... any
+---@return net.Socket self
+function core.Socket.methods:connect(...)
+  if not stream.is_socket(self) then
+    errors.raise("ERR_INVALID_THIS", 2, "Socket")
   end
+  local options, callback = args.normalize(...)
+  return connect(self, options, callback)
 end
 
 --- Whether several addresses of a name are tried, unless told otherwise.

@@ -9,9 +9,11 @@
 
 local core = require("net.core")
 local args = require("net.args")
-local errors = require("net.errors")
-local idna = require("net.idna")
+local lazy = require("net.lazy")
 local validate = require("net.validate")
+
+local errors = lazy.module("net.errors")
+local idna = lazy.module("net.idna")
 
 local FAMILIES = { 0, 4, 6 }
 local FAMILY_WORDS = { IPv4 = 4, IPv6 = 6 }

@@ -17,7 +17,9 @@
 -- caller, who knows how many arguments came, passes `true` for `is_null`.
 
 local core = require("net.core")
-local inspect = require("net.inspect")
+local lazy = require("net.lazy")
+
+local inspect = lazy.module("net.inspect")
 
 local RECEIVED_MAX = 28 -- units of a string shown whole in "Received …"
 local RECEIVED_CUT = 25 -- units shown of a longer one
@@ -28,7 +30,6 @@ local errors = {}
 local codes = {}
 
 errors.codes = codes
-errors.inspect = inspect.inspect
 
 --- An error value of any kind.
 ---@param name string

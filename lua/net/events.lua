@@ -18,9 +18,13 @@
 -- light userdata or a table with 'hidden', which nothing here ever shows.
 
 local core = require("net.core")
-local errors = require("net.errors")
+local lazy = require("net.lazy")
 local validate = require("net.validate")
-local wait = require("net.wait")
+
+local errors = lazy.module("net.errors")
+local inspect = lazy.module("net.inspect")
+local process = lazy.module("net.process")
+local wait = lazy.module("net.wait")
 
 local SAFE_INTEGER = 9007199254740991 -- 2^53 - 1
 
@@ -186,6 +190,19 @@ for _, class in pairs(core) do
       class.methods[name] = method
     end
   end
+end
+
+-- Listeners that look like a leak
+
+--- The core's word that an event has got more listeners than it may, once.
+function events._warn_of_listeners(emitter, event, count)
+  local message = ("Possible EventEmitter memory leak detected. %d %s listeners added to [%s]. "
+    .. "MaxListeners is %s. Use emitter.setMaxListeners() to increase limit"):format(
+    count, tostring(event), inspect.class_name(emitter),
+    inspect.number(methods.getMaxListeners(emitter)))
+  process.emitWarning(errors.new("MaxListenersExceededWarning", message, nil, {
+    emitter = emitter, type = event, count = count,
+  }))
 end
 
 -- EventEmitter

@@ -7,27 +7,17 @@
 --     net.run()
 --
 -- The public table, put together from the modules that do the work; they can be
--- required by themselves too, as `net.timers` and so on.
+-- required by themselves too, as `net.timers` and so on. What a server needs to
+-- listen is there at once, the rest is loaded when it is first asked for.
 
 local core = require("net.core")
-
-require("net.errors") -- gives the core its texts
-
-local connect = require("net.connect")
+local lazy = require("net.lazy")
 local server = require("net.server")
-local socket = require("net.socket")
-require("net.pipe")
-require("net.sendfile")
+
+local socket = lazy.module("net.socket")
 
 ---@type net
-local net = {
-  version = core.version,
-  events = require("net.events"),
-  timers = require("net.timers"),
-  process = require("net.process"),
-  dns = require("net.dns"),
-  abort = require("net.abort"),
-}
+local net = { version = core.version }
 
 -- The loop
 
@@ -45,40 +35,60 @@ net.stop = core.stop
 ---@type fun(err: any): string?
 net.traceback = core.traceback
 
--- Servers
+-- Servers and sockets
 
 net.createServer = server.createServer
 net.Server = server.Server
 net.isServer = server.isServer
-
--- Sockets
-
-connect.install(core.Socket.methods)
 
 --- The class of sockets: called, it makes one; its fields are the methods.
 net.Socket = setmetatable({}, {
   __name = "class Socket",
   __index = core.Socket.methods,
   __call = function(_, options)
-    return socket.new(options)
+    return (socket.new(options))
   end,
 })
 net.Stream = net.Socket
-net.isSocket = socket.is_socket
-net.connect = connect.connect
-net.createConnection = connect.connect
-net.getDefaultAutoSelectFamily = connect.getDefaultAutoSelectFamily
-net.setDefaultAutoSelectFamily = connect.setDefaultAutoSelectFamily
-net.getDefaultAutoSelectFamilyAttemptTimeout = connect.getDefaultAutoSelectFamilyAttemptTimeout
-net.setDefaultAutoSelectFamilyAttemptTimeout = connect.setDefaultAutoSelectFamilyAttemptTimeout
+net.isSocket = core.stream.is_socket
 
 -- Addresses
 
 net.isIP = core.isIP
 net.isIPv4 = core.isIPv4
 net.isIPv6 = core.isIPv6
-net.BlockList = require("net.blocklist").BlockList
-net.BoundSocket = require("net.boundsocket").BoundSocket
-net.SocketAddress = require("net.socketaddress").SocketAddress
 
-return net
+-- The rest: its module, and its name there, if it is not the module itself.
+local REST = {
+  abort = { "net.abort" },
+  dns = { "net.dns" },
+  events = { "net.events" },
+  process = { "net.process" },
+  timers = { "net.timers" },
+  BlockList = { "net.blocklist", "BlockList" },
+  BoundSocket = { "net.boundsocket", "BoundSocket" },
+  SocketAddress = { "net.socketaddress", "SocketAddress" },
+  connect = { "net.connect", "connect" },
+  createConnection = { "net.connect", "connect" },
+}
+for _, name in ipairs { "getDefaultAutoSelectFamily", "setDefaultAutoSelectFamily",
+  "getDefaultAutoSelectFamilyAttemptTimeout", "setDefaultAutoSelectFamilyAttemptTimeout" } do
+  REST[name] = { "net.connect", name }
+end
+
+return setmetatable(net, {
+  __index = function(self, key)
+    local where = REST[key]
+    if where then
+      local module = require(where[1])
+      self[key] = where[2] and module[where[2]] or module
+      return self[key]
+    end
+  end,
+  __pairs = function(self)
+    for name in next, REST do
+      local _ = self[name]
+    end
+    return next, self
+  end,
+})

@@ -14,8 +14,11 @@
 -- number is made of a string unless Node does so too.
 
 local core = require("net.core")
-local errors = require("net.errors")
-local validate = require("net.validate")
+local args = require("net.args")
+local lazy = require("net.lazy")
+
+local errors = lazy.module("net.errors")
+local validate = lazy.module("net.validate")
 
 local INT32_MAX = 2147483647
 local HIGH_WATER_MARK = 65536 -- bytes
@@ -102,7 +105,7 @@ function options.backlog(value)
   if not truthy(value) then
     return nil
   end
-  local n = validate.tonumber_js(value)
+  local n = args.tonumber_js(value)
   if n ~= n then
     return 0
   end

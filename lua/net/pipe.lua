@@ -12,7 +12,9 @@
 --- which the destination is slow.
 
 local core = require("net.core")
-local errors = require("net.errors")
+local lazy = require("net.lazy")
+
+local errors = lazy.module("net.errors")
 
 local stream = core.stream
 local methods = core.Socket.methods

@@ -15,10 +15,11 @@
 -- when the launcher has run out of work, "exit" (code) before the end.
 
 local core = require("net.core")
-local errors = require("net.errors")
-local events = require("net.events")
-local inspect = require("net.inspect")
+local args = require("net.args")
+local lazy = require("net.lazy")
 local validate = require("net.validate")
+
+local errors = lazy.module("net.errors")
 
 local signals = core.signals
 
@@ -101,7 +102,7 @@ end
 ---@param signal? string|integer "SIGTERM" if left out; 0 only looks whether there is such a process
 ---@return true
 function functions.kill(pid, signal)
-  local number = math.tointeger(validate.tonumber_js(pid))
+  local number = math.tointeger(args.tonumber_js(pid))
   if not number or number < -2 ^ 31 or number >= 2 ^ 31 then
     errors.raise("ERR_INVALID_ARG_TYPE", 2, "pid", "number", pid)
   end
@@ -168,7 +169,7 @@ local exit_code          -- what process.exitCode says
 local exiting = false    -- "exit" has been emitted
 
 local function check_code(code)
-  local number = type(code) == "string" and code ~= "" and validate.tonumber_js(code) or code
+  local number = type(code) == "string" and code ~= "" and args.tonumber_js(code) or code
   if type(number) ~= "number" or number ~= number then
     errors.raise("ERR_INVALID_ARG_TYPE", 4, "code", "number", code)
   end
@@ -247,17 +248,5 @@ function functions.finish(code)
 end
 
 process.noWarnings = (os.getenv("NET_NO_WARNINGS") or "") ~= ""
-
--- Listeners that look like a leak, see src/emitter.c
-
-core.on_many_listeners(function(emitter, event, count)
-  local message = ("Possible EventEmitter memory leak detected. %d %s listeners added to [%s]. "
-    .. "MaxListeners is %s. Use emitter.setMaxListeners() to increase limit"):format(
-    count, tostring(event), inspect.class_name(emitter),
-    inspect.number(events.getMaxListeners(emitter)))
-  process.emitWarning(errors.new("MaxListenersExceededWarning", message, nil, {
-    emitter = emitter, type = event, count = count,
-  }))
-end)
 
 return process

@@ -14,12 +14,13 @@
 
 local core = require("net.core")
 local args = require("net.args")
-local boundsocket = require("net.boundsocket")
-local dns = require("net.dns")
-local errors = require("net.errors")
+local lazy = require("net.lazy")
 local options = require("net.options")
-local process = require("net.process")
-local validate = require("net.validate")
+
+local dns = lazy.module("net.dns")
+local errors = lazy.module("net.errors")
+local process = lazy.module("net.process")
+local validate = lazy.module("net.validate")
 
 local BACKLOG = 511 -- connections; Linux makes it 512
 local ANY6, ANY4 = "::", "0.0.0.0"
@@ -113,7 +114,7 @@ local function listen_on_host(self, host, port, o)
 end
 
 local function listen_tcp(self, given, o)
-  local port = validate.port(given.port, "options.port")
+  local port = args.port(given.port) or validate.port(given.port, "options.port")
   if o.reusePort then
     given.exclusive = true -- Node writes it into the caller's table, too
   end
@@ -204,7 +205,7 @@ end
 --- The backlog among the arguments: the second or the third, as a number > 0.
 local function backlog_argument(...)
   for i = 2, 3 do
-    local n = validate.tonumber_js((select(i, ...)))
+    local n = args.tonumber_js((select(i, ...)))
     if n > 0 then
       return n
     end
@@ -279,7 +280,7 @@ function methods:listen(...)
   if callback then
     self:once("listening", callback)
   end
-  local bound, backlog = boundsocket.of(given), backlog_argument(...)
+  local bound, backlog = args.bound_socket(given), backlog_argument(...)
   if bound then
     return listen_bound(self, bound, options.backlog(backlog))
   end

@@ -8,12 +8,14 @@
 --- that `tostring` shows. Connecting is net.connect's, piping net.pipe's.
 
 local core = require("net.core")
-local boundsocket = require("net.boundsocket")
-local errors = require("net.errors")
-local process = require("net.process")
+local args = require("net.args")
+local lazy = require("net.lazy")
 local truthy = require("net.options").truthy
-local uint32 = require("net.args").uint32
 local validate = require("net.validate")
+
+local boundsocket = lazy.module("net.boundsocket")
+local errors = lazy.module("net.errors")
+local process = lazy.module("net.process")
 
 local stream = core.stream
 local methods = core.Socket.methods
@@ -112,7 +114,7 @@ end
 --- Whole seconds of milliseconds, as JavaScript's `~~(ms / 1000)`; 0 for what is no
 --- number.
 local function whole_seconds(ms)
-  local seconds = type(ms) == "number" and uint32(ms / 1000) or 0
+  local seconds = type(ms) == "number" and args.uint32(ms / 1000) or 0
   return seconds < 0x80000000 and seconds or seconds - 0x100000000
 end
 
@@ -194,7 +196,7 @@ function M.new(options)
     options = nil
   end
   options = options or {}
-  local bound = boundsocket.of(options)
+  local bound = args.bound_socket(options)
   check_all(options, bound)
   local socket = core.socket()
   apply_options(socket, options)

@@ -6,8 +6,10 @@
 -- are the options, with Node's defaults and checks, and `parse`.
 
 local core = require("net.core")
-local errors = require("net.errors")
+local lazy = require("net.lazy")
 local validate = require("net.validate")
+
+local errors = lazy.module("net.errors")
 
 local USER = 2 -- where a stack starts: at the caller of the public function
 local FLOWLABEL_MAX = 0xFFFFF -- the field has 20 bits

@@ -8,8 +8,11 @@
 -- of whole milliseconds, and those due at once run in the order of starting.
 
 local core = require("net.core")
-local inspect = require("net.inspect")
+local args = require("net.args")
+local lazy = require("net.lazy")
 local validate = require("net.validate")
+
+local inspect = lazy.module("net.inspect")
 
 local MAX = 2147483647 -- milliseconds, about 24.8 days
 
@@ -31,7 +34,7 @@ local function duration(ms)
   if ms == nil then
     return 1
   end
-  ms = validate.tonumber_js(ms)
+  ms = args.tonumber_js(ms)
   if ms >= 1 and ms <= MAX then
     return ms // 1 | 0
   elseif ms > MAX then

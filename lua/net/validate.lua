@@ -6,141 +6,26 @@
 -- of it ("port", "options.localPort"), raises an error of net.errors, and
 -- otherwise returns the value, as an integer where it has to be integral:
 -- `80.0` comes back as `80`. Types are Lua's own; a string is never taken for a
--- number, except where JavaScript's rules say so (`port`, `tonumber_js`).
+-- number, except where JavaScript's rules say so (`port`).
 --
 -- Validators know nothing of defaults or of optional values: whether nil is
 -- fine is decided by who calls. Only `signal` takes nil, as in Node. Whatever
 -- they raise has a stack that starts with the caller of their caller: the
 -- user's line, when a public function calls a validator itself.
 
-local errors = require("net.errors")
-local inspect = require("net.inspect")
+local args = require("net.args")
+local lazy = require("net.lazy")
+
+local errors = lazy.module("net.errors")
+local inspect = lazy.module("net.inspect")
 
 local INT32_MIN, INT32_MAX = -2147483648, 2147483647
 local UINT32_MAX = 4294967295
 local SAFE_INTEGER = 9007199254740991 -- 2^53 - 1
-local PORT_MAX = 65535
 local DURATION_MAX = INT32_MAX -- milliseconds
 local USER = 3 -- level of the user's line: above validator and public function
 
 local validate = {}
-
--- JavaScript's numbers
-
--- What String.prototype.trim takes for white space beyond ASCII, in UTF-8.
-local WIDE_SPACES = {}
-for _, first_last in ipairs({
-  { 0xA0, 0xA0 }, { 0x1680, 0x1680 }, { 0x2000, 0x200A }, { 0x2028, 0x2029 },
-  { 0x202F, 0x202F }, { 0x205F, 0x205F }, { 0x3000, 0x3000 }, { 0xFEFF, 0xFEFF },
-}) do
-  for point = first_last[1], first_last[2] do
-    WIDE_SPACES[utf8.char(point)] = true
-  end
-end
-
---- How many bytes of white space stand at `at`, 0 for none.
-local function space_at(s, at)
-  if s:find("^[\t-\r ]", at) then
-    return 1
-  end
-  local wide = s:match("^[\xC2\xE1-\xEF][\x80-\xBF]+", at)
-  for size = 2, wide and 3 or 0 do
-    if WIDE_SPACES[s:sub(at, at + size - 1)] then
-      return size
-    end
-  end
-  return 0
-end
-
---- How many bytes of white space end at `at`, 0 for none.
-local function space_before(s, at)
-  for size = 1, math.min(3, at) do
-    if space_at(s, at - size + 1) == size then
-      return size
-    end
-  end
-  return 0
-end
-
---- A string without the white space around it, as `String.prototype.trim`.
----@param s string
----@return string
-function validate.trim(s)
-  local first, last = 1, #s
-  repeat
-    local size = space_at(s, first)
-    first = first + size
-  until size == 0
-  repeat
-    local size = last >= first and space_before(s, last) or 0
-    last = last - size
-  until size == 0
-  return s:sub(first, last)
-end
-
-local RADIX = {
-  x = { 16, "^%x+$" },
-  o = { 8, "^[0-7]+$" },
-  b = { 2, "^[01]+$" },
-}
-
---- "0x50", "0o17", "0b101"; nil for another form. Added up as a float beyond
---- 2^53, where Lua's own tonumber would wrap around.
-local function radix_number(s)
-  local letter, digits = s:match("^0([xXoObB])(.*)$")
-  local radix = letter and RADIX[letter:lower()]
-  if not radix or not digits:find(radix[2]) then
-    return nil
-  end
-  local n = 0
-  for digit in digits:gmatch(".") do
-    n = n * radix[1] + tonumber(digit, radix[1])
-    if math.type(n) == "integer" and n > SAFE_INTEGER then
-      n = n + 0.0
-    end
-  end
-  return n
-end
-
---- "80", "-1.5e3", ".5", "5."; nil for another form. Lua's tonumber knows more
---- forms (hexadecimal floats, "inf" with some libraries), so they are sifted out.
-local function decimal_number(s)
-  local sign, digits = s:match("^([+-]?)(.*)$")
-  if digits == "Infinity" then
-    return sign == "-" and -math.huge or math.huge
-  end
-  local mantissa, exponent = digits:match("^([%d.]+)(.*)$")
-  if not mantissa or not mantissa:find("%d") or select(2, mantissa:gsub("%.", "")) > 1 then
-    return nil
-  elseif exponent ~= "" and not exponent:find("^[eE][+-]?%d+$") then
-    return nil
-  end
-  local n = tonumber(digits)
-  return sign == "-" and -n or n
-end
-
---- `Number(value)` of JavaScript. A string may be surrounded by white space and
---- hold a decimal with an exponent, `0x…`, `0o…`, `0b…` or `Infinity`; a blank
---- one is 0. Nil, tables and whatever else is no number give NaN.
----@param value any
----@return number
-function validate.tonumber_js(value)
-  if type(value) == "number" then
-    return value
-  elseif type(value) == "boolean" then
-    return value and 1 or 0
-  elseif type(value) ~= "string" then
-    return 0 / 0
-  end
-  local s = validate.trim(value)
-  if s == "" then
-    return 0
-  end
-  local n = radix_number(s) or decimal_number(s) or 0 / 0
-  return math.tointeger(n) or n
-end
-
-local tonumber_js = validate.tonumber_js
 
 --- Whether a number has no fraction; not so for NaN and infinities.
 local function is_integral(n)
@@ -318,15 +203,11 @@ end
 ---@param allow_zero? boolean default true
 ---@return integer port
 function validate.port(value, name, allow_zero)
-  local n = tonumber_js(value)
-  local is_text = type(value) == "string"
-  if (not is_text and type(value) ~= "number")
-    or (is_text and validate.trim(value) == "")
-    or not is_integral(n) or n < 0 or n > PORT_MAX
-    or (n == 0 and allow_zero == false) then
+  local port = args.port(value)
+  if not port or (port == 0 and allow_zero == false) then
     errors.raise("ERR_SOCKET_BAD_PORT", USER, name or "Port", value, allow_zero)
   end
-  return math.tointeger(n)
+  return port
 end
 
 --- An AbortSignal, that is a table with `aborted`; or nil.

@@ -1,0 +1,90 @@
+-- SPDX-License-Identifier: MIT
+
+--- What is compiled late: a program must not be able to tell, but by the time.
+
+local process = require("spec.support.process")
+
+--- What a Lua program prints, run in a process of its own.
+local function output(program)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "w"))
+  file:write(program)
+  file:close()
+  local text, code = process.run(process.lua(path) .. " 2>&1")
+  os.remove(path)
+  assert.equal(0, code, text)
+  return text
+end
+
+describe("require('net')", function()
+  it("compiles what a listening server needs, and no more", function()
+    assert.equal("args core lazy options server\n", output([[
+      local net = require("net")
+      net.createServer(print):listen(0)
+      local names = {}
+      for name in pairs(package.loaded) do
+        names[#names + 1] = name:match("^net%.(.*)")
+      end
+      table.sort(names)
+      print(table.concat(names, " "))
+      os.exit(0)
+    ]]))
+  end)
+
+  it("needs its files no more, wherever the program goes and whatever it opens", function()
+    assert.equal("ECONNREFUSED\tERR_SOCKET_BAD_PORT\ttimeout\n", output([[
+      local net = require("net")
+      local hoard = {}
+      package.path, package.cpath = "", ""
+      local file = io.open("/dev/null")
+      while file and #hoard < 5000 do
+        hoard[#hoard + 1], file = file, io.open("/dev/null")
+      end
+      hoard[#hoard]:close() -- one descriptor, for the socket
+      local _, err = pcall(net.connect, 65536)
+      local code
+      net.connect(1, "127.0.0.1"):on("error", function(e) code = e.code end)
+      net.run()
+      net.timers.setTimeout(function() print(code, err.code, "timeout") end, 1)
+      net.run()
+    ]]))
+  end)
+
+  it("has every name for those who look for them", function()
+    assert.equal("function\ttable\tuserdata\n", output([[
+      local net = require("net")
+      local seen = {}
+      for name, value in pairs(net) do seen[name] = type(value) end
+      print(seen.connect, seen.BlockList, seen.process)
+    ]]))
+  end)
+end)
+
+describe("a method that stands in for itself", function()
+  it("makes way for the real one at its first call", function()
+    local text = output([[
+      local core, net = require("net.core"), require("net")
+      local before = {}
+      for name, method in pairs(core.Socket.methods) do before[name] = method end
+      for _, name in ipairs { "abort", "connect", "events", "pipe", "sendfile", "socket" } do
+        require("net." .. name)
+      end
+      for name, method in pairs(core.Socket.methods) do
+        local late = debug.getinfo(before[name], "S").source:find("lazy.lua", 1, true)
+        if late and before[name] == method then print(name, "stays") end
+      end
+    ]])
+    assert.equal("", text)
+  end)
+
+  it("raises from the line that called it", function()
+    assert.matches("ERR_INVALID_ARG_TYPE.* stack traceback: | *_test.lua:2: in ", (output([[
+      local function call()
+        local socket = require("net").Socket():setTimeout("x")
+        return socket
+      end
+      local _, err = pcall(call)
+      print((err.stack:gsub("\n", " | ")))
+    ]]):gsub("[^ ]*lua_%w+:", "_test.lua:")))
+  end)
+end)
