@@ -117,4 +117,9 @@ local function main()
   end
 end
 
-main()
+local ok, problem = pcall(main)
+tool.stop_all()
+if not ok then
+  io.stderr:write("bench: ", tostring(problem), "\n")
+  os.exit(1)
+end

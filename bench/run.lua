@@ -152,4 +152,10 @@ local function main()
   end
 end
 
-main()
+local ok, problem = pcall(main)
+tool.stop_all() -- or their pipes would be waited for
+if not ok then
+  progress("")
+  io.stderr:write("bench: ", tostring(problem), "\n")
+  os.exit(1)
+end

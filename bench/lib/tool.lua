@@ -47,6 +47,15 @@ function tool.socket_path()
   return ("%s/%d.sock"):format(tool.folder, paths)
 end
 
+local running = {} -- pids
+
+--- Ends what a failure has left.
+function tool.stop_all()
+  for pid in pairs(running) do
+    os.execute(("kill %d 2>/dev/null"):format(pid))
+  end
+end
+
 --- Starts a server, which prints the port it listens on.
 --- A command with {address} in it, as haproxy's, is told the port instead.
 ---@return table server {pid, address, stop()}
@@ -56,6 +65,7 @@ function tool.start(command, address, pin)
   local err = tool.out .. "/stderr"
   local pipe = assert(io.popen(("echo $$; exec %s%s 2>'%s'"):format(pin, command, err)))
   local server = { pid = pipe:read("n", "l") }
+  running[server.pid] = true
   port = port or pipe:read("n")
   if not port then
     pipe:close()
@@ -65,6 +75,7 @@ function tool.start(command, address, pin)
   function server.stop()
     local alive = os.execute(("kill %d 2>/dev/null"):format(server.pid))
     pipe:close()
+    running[server.pid] = nil
     if not alive then
       error("the server died: " .. command .. "\n" .. tool.shell("cat " .. err), 0)
     end
