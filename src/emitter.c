@@ -638,10 +638,10 @@ static int emitter_off(lua_State *L) {
 }
 
 static int emitter_emit(lua_State *L) {
-  emitter_check(L, 1);
+  const struct net_object *o = emitter_check(L, 1);
   if (lua_isnoneornil(L, 2))
     net_error_arg_type(L, "eventName", "of type string", 2);
-  struct emission e = {1, net_event_of(L, 2), 2, 3, lua_gettop(L) - 2};
+  struct emission e = {1, event_of(L, 2, o ? o->loop : net_loop_get(L)), 2, 3, lua_gettop(L) - 2};
   lua_pushboolean(L, e.event == ON_ERROR ? emission_error(L, &e) : emission_emit(L, &e));
   return 1;
 }

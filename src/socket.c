@@ -79,7 +79,7 @@ static int socket_write(lua_State *L) {
   struct net_stream *s = socket_check(L);
   int given = lua_gettop(L);
   if (given == 2 && lua_type(L, 2) == LUA_TSTRING && s->encoding == NET_ENC_UTF8) {
-    if (net_writable_write_lone(L, 1, s)) {
+    if (net_writable_write_small(L, 1, s)) {
       lua_pushboolean(L, 1);
       return 1;
     }

@@ -228,10 +228,10 @@ int net_readable_done(const struct net_stream *s);
 
 /* write(chunk, callback or nil), both on the top; pushes the result. [-2, +1, e] */
 void net_writable_write(lua_State *L, int idx);
-/* The same for the usual case, a small chunk without a callback on an idle stream:
- * queues the chunk on the top, or returns 0 where it has to go the long way.
- * [-(1|0), +0, -] */
-int net_writable_write_lone(lua_State *L, int idx, struct net_stream *s);
+/* The same for the usual case, a small chunk without a callback that may wait for
+ * the end of the turn: queues the chunk on the top, or returns 0 where it has to go
+ * the long way. [-(1|0), +0, m] */
+int net_writable_write_small(lua_State *L, int idx, struct net_stream *s);
 /* finish(chunk or nil, callback or nil), both on the top. [-2, +0, e] */
 void net_writable_end(lua_State *L, int idx);
 void net_writable_uncork(lua_State *L, int idx);       /* [-0, +0, e] */

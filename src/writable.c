@@ -872,19 +872,33 @@ void net_writable_tried(lua_State *L, int idx, size_t put, int err) {
   push_fits(L, s);
 }
 
-int net_writable_write_lone(lua_State *L, int idx, struct net_stream *s) {
+/* Keeps the small chunk on the top until the turn ends: as the lone piece, or
+ * behind those that wait already. [-1, +0, m] */
+static void keep_small(lua_State *L, int idx, struct net_stream *s) {
+  if (s->wq_done == s->wq_tail) {
+    lua_setiuservalue(L, idx, UV_LONE);
+    s->lone = 1;
+    s->wq_base = s->wq_done;
+    return;
+  }
+  wq_push(L, idx);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, wq_slot(s, s->wq_tail));
+  lua_pop(L, 1);
+}
+
+int net_writable_write_small(lua_State *L, int idx, struct net_stream *s) {
   const uint32_t in_the_way = S_ENDING | S_DESTROYED | S_ERRORED | S_WRITE_OFF | S_WRITING |
                               S_NEED_DRAIN | S_CONNECTING;
   size_t bytes = lua_rawlen(L, -1);
-  if (bytes == 0 || s->wq_done != s->wq_tail || s->flags & in_the_way || s->corked || !s->wq_made ||
-      !may_defer(s, bytes) || net_loop_dirty(s->o.loop, &s->flushable) < 0)
+  int waits = s->flags & S_DEFERRED ? s->wq_callbacks == 0 : s->wq_done == s->wq_tail;
+  if (bytes == 0 || !waits || s->flags & in_the_way || s->corked || !s->wq_made ||
+      !may_defer(s, bytes) || (net_loop_dirty(s->o.loop, &s->flushable) < 0))
     return 0;
+  keep_small(L, idx, s);
   net_stream_touch(s);
-  lua_setiuservalue(L, idx, UV_LONE);
-  s->lone = 1;
-  s->wq_base = s->wq_done;
   s->wq_req = ++s->wq_tail;
-  s->deferred = (uint32_t)bytes;
+  s->deferred += (uint32_t)bytes;
   s->bytes_written += bytes;
   s->flags |= S_DEFERRED;
   return 1;
