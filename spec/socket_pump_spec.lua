@@ -327,6 +327,19 @@ describe("a pipe that needs the ordinary way", function()
     assert.equal("last", got[#got]:sub(-4))
   end))
 
+  it("has nothing to do with a source that has option onread", within(function(t)
+    local seen = {}
+    local src, feeder, dest, reader = two({ client = {
+      onread = { buffer = 4, callback = function(_, chunk) seen[#seen + 1] = chunk end },
+    } })
+    src:pipe(dest)
+    reader:on("data", t.never())
+    feeder:finish("abcdef")
+    t.run()
+    assert.equal("abcdef", table.concat(seen))
+    assert.is_true(dest.writableFinished)
+  end))
+
   it("begins with what was buffered and unshifted", within(function(t)
     local src, feeder, dest, reader = two()
     feeder:write("two ")
