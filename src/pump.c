@@ -184,10 +184,10 @@ static int is_clear(const struct net_stream *s) {
 }
 
 int net_pump_ready(lua_State *L, const struct net_stream *s) {
-  if (!is_clear(s) || !writes_plainly(L, s->pump))
+  if (s->pump->fd < 0 || !writes_plainly(L, s->pump))
     return 0;
   provide_spare(L, s->o.loop);
-  return is_clear(s);  /* still: what was allocated may have run a finalizer */
+  return is_clear(s);  /* last, as what is allocated may run a finalizer */
 }
 
 int net_pump_read(struct net_stream *s, size_t *size, size_t *n) {

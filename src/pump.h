@@ -23,7 +23,7 @@ extern const char net_pump_written;
 /* The listeners of the stream's 'data' have changed: may it be pumped? Sets
  * 's->pump'. [-0, +0, m] */
 void net_pump_review(lua_State *L, int idx);
-/* May what arrives on 's', which has a 'pump', go straight there now? [-0, +0, -] */
+/* May what arrives on 's', which has a 'pump', go straight there now? [-0, +0, m] */
 int net_pump_ready(lua_State *L, const struct net_stream *s);
 /* Reads once, as net_sys_read, at most *size bytes, which it sets; only
  * net_pump_pass knows where the bytes are. */
