@@ -66,7 +66,7 @@ end
 ---@param times table
 ---@param progress fun(text: string)
 function growth.run(times, progress)
-  local rounds, most = math.min(3, times.rounds), most_open()
+  local rounds, most = times.steady, most_open()
   local rows = {
     row("accept", "a connection that comes and goes beside so many", rounds, progress,
       function(n) return accept_cost(n, times) end,
