@@ -284,6 +284,7 @@ static void want_more(lua_State *L, int idx, size_t n) {
     return;
   if (s->read_len == 0)
     s->flags |= S_NEED_READABLE;
+  s->was_read = 1;
   start_reading(L, idx);
 }
 
@@ -507,6 +508,12 @@ static int read_more_tick(lua_State *L) {
   return 0;
 }
 
+/* Does a chunk that is put back go straight to the listeners? As in Node not before
+ * reading has begun: a tick will have the socket flow. */
+static int is_told_at_once(const struct net_stream *s) {
+  return s->was_read && s->flags & S_FLOWING && s->read_len == 0 && net_has(&s->o, ON_DATA);
+}
+
 void net_readable_unshift(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   if (s->flags & S_END_EMITTED) {
@@ -520,7 +527,7 @@ void net_readable_unshift(lua_State *L, int idx) {
     lua_pop(L, 1);
     lua_pushboolean(L, 0);
     return;
-  } else if (s->flags & S_FLOWING && s->read_len == 0 && net_has(&s->o, ON_DATA)) {
+  } else if (is_told_at_once(s)) {
     s->flags |= S_DATA_EMITTED;
     net_emit(L, idx, ON_DATA, 1);
   } else {

@@ -115,6 +115,7 @@ struct net_stream {
   unsigned char unlinks;    /* the close removes the file at RARE_PATH */
   unsigned char failed;     /* the attempt has, and its dial is kept until destroy() */
   unsigned char error_told; /* 'error' was emitted */
+  unsigned char was_read;   /* reading has begun once */
   unsigned char keepalive;  /* its server had keepAlive set */
   unsigned char wq_made;    /* UV_WQ is a table */
   unsigned char lone;       /* the queue is one deferred piece, at UV_LONE */

@@ -959,6 +959,7 @@ void net_writable_end(lua_State *L, int idx) {
   int cb = lua_gettop(L), chunk = cb - 1;
   if (!lua_isnil(L, chunk)) {
     if (refuse_write(L, idx, cb, 1)) {
+      s->corked = 0;
       lua_settop(L, chunk - 1);
       return;
     }
