@@ -206,8 +206,8 @@ static void note_data(lua_State *L, int self, struct net_object *o) {
   o->data_slot = 0;
   if (net_has(o, ON_DATA) && emitter_events(L, self, 0)) {
     lua_Integer slot = emission_find(L, &data);
-    if (slot && lua_type(L, -1) == LUA_TFUNCTION)
-      o->data_slot = (uint32_t)slot + 1;
+    if (slot && slot < 255 && lua_type(L, -1) == LUA_TFUNCTION)
+      o->data_slot = (uint32_t)(slot + 1) & 255;
   }
   lua_settop(L, top);
 }

@@ -280,7 +280,7 @@ static void flush_dirty(lua_State *L, struct net_loop *loop) {
       continue;
     f->index = 0;
     loop->dirty[i] = NULL;
-    f->flush(L, f);
+    loop->flush(L, f);
   }
   loop->dirty_len = 0;
 }

@@ -29,7 +29,6 @@ struct net_timer;
 
 /* Something with bytes to send before the turn ends; a stream embeds it. */
 struct net_flushable {
-  void (*flush)(lua_State *L, struct net_flushable *f); /* [-0, +0, m] */
   uint32_t index; /* 1-based place among the loop's dirty ones, 0: clean */
 };
 
@@ -74,6 +73,7 @@ struct net_loop {
   struct net_ready *ready; /* owned; [ready_pos, ready_len) are still to run */
   size_t ready_pos, ready_len, ready_cap;
   struct net_flushable **dirty; /* owned */
+  void (*flush)(lua_State *L, struct net_flushable *f); /* of a dirty stream; [-0, +0, m] */
   struct net_pipe pipe;  /* the spare one of all pumps */
   unsigned bulk;         /* how many streams are pumped in bulk */
   int spare;             /* pump.c has a piece ready for what is refused */

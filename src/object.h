@@ -35,10 +35,10 @@ struct net_class {
 struct net_object {
   const struct net_class *cls; /* borrowed; static */
   struct net_loop *loop;       /* borrowed; outlives every object */
-  uint32_t events;             /* bit 1 << enum net_event: has a listener */
+  uint32_t events : 24;        /* bit 1 << enum net_event: has a listener */
+  uint32_t data_slot : 8;      /* where UV_EVENTS has the listener for "data", if that
+                                  is one plain function, and not too far; else 0 */
   int self;                    /* registry reference while anchored, else LUA_NOREF */
-  uint32_t data_slot;          /* where UV_EVENTS has the listener for "data", if that
-                                  is one plain function; else 0 */
 };
 
 /* Makes the class's metatable; pushes {methods =, getters =, setters =} for Lua

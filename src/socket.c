@@ -647,6 +647,7 @@ const struct net_class net_socket_class = {
 };
 
 void net_socket_open(lua_State *L) {
+  net_loop_get(L)->flush = net_writable_flush;
   net_class_open(L, &net_socket_class);
   lua_setfield(L, -2, "Socket");
   lua_pushcfunction(L, core_socket);

@@ -177,7 +177,6 @@ struct net_stream *net_stream_new(lua_State *L) {
   s->tos = -1;
   s->read_hwm = s->write_hwm = NET_DEFAULT_HWM;
   s->rbuf_head = s->rbuf_tail = 1;
-  s->flushable.flush = net_writable_flush;
   ev_io_init(&s->io, on_io, -1, 0);
   s->io.data = s;
   return s;

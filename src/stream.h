@@ -98,8 +98,8 @@ struct net_server;
 struct net_stream {
   struct net_object o;
   struct net_flushable flushable; /* in the loop's dirty list while S_DEFERRED */
-  ev_io io;                 /* active only while 'fd' is open */
   int fd;                   /* owned; -1 before open and after close */
+  ev_io io;                 /* active only while 'fd' is open */
   uint32_t flags;           /* S_* */
   unsigned char kind;       /* enum net_fd_kind */
   unsigned char encoding;   /* default encoding of writes, enum net_encoding */
@@ -119,8 +119,8 @@ struct net_stream {
   unsigned char keepalive;  /* its server had keepAlive set */
   unsigned char wq_made;    /* UV_WQ is a table */
   unsigned char lone;       /* the queue is one deferred piece, at UV_LONE */
-  int keepalive_delay;      /* s; its server's keepAliveInitialDelay */
   unsigned char gap;        /* bytes were read and lost, for want of memory */
+  int keepalive_delay;      /* s; its server's keepAliveInitialDelay */
   int tos;                  /* type of service asked for; -1: none */
   uint32_t corked;          /* nesting depth */
 
