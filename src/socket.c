@@ -230,10 +230,13 @@ static int socket_is_paused(lua_State *L) {
   return 1;
 }
 
-/* Pushes the text of what is buffered already, as one chunk. [-0, +1, m] */
-static void decode_buffered(lua_State *L, struct net_decoder *d) {
+/* Pushes the text of what is buffered already, as one chunk. Where an encoding was
+ * set before it is text, and stays as it is. [-0, +1, m] */
+static void decode_buffered(lua_State *L, const struct net_stream *s, struct net_decoder *d) {
   size_t len;
   net_readable_peek(L, 1);
+  if (s->decoding)
+    return;
   const char *bytes = lua_tolstring(L, -1, &len);
   net_decoder_write(L, d, bytes, len);
   lua_remove(L, -2);
@@ -256,7 +259,7 @@ static int socket_set_encoding(lua_State *L) {
   net_decoder_init(d, e);
   int buffered = s->read_len > 0;
   if (buffered) {
-    decode_buffered(L, d);
+    decode_buffered(L, s, d);
     lua_insert(L, -2);
   }
   net_rare_set(L, 1, RARE_DECODER);
