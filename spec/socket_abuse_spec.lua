@@ -125,6 +125,36 @@ describe("write() in 'data'", function()
   end))
 end)
 
+describe("a finalizer that calls into a socket", function()
+  it("amid another call into it does no harm", function()
+    local result = lua.run({ script = [[
+      local net = require("net")
+      collectgarbage("incremental", 1, 1000000, 1)
+      for _ = 1, 300 do
+        local socket = net.Socket()
+        local function arm(n)
+          setmetatable({}, { __gc = function()
+            socket:setTimeout(1000)
+            socket.mine = n
+            if n > 0 then arm(n - 1) end
+          end })
+        end
+        arm(30)
+        for i = 1, 3 do
+          socket:setTimeout(500 + i)
+          socket:setTimeout(0)
+        end
+        socket:setTimeout(500)
+        socket:destroy()
+        collectgarbage()
+      end
+      net.run()
+      print("done")
+    ]] })
+    assert.same({ code = 0, stdout = "done\n", stderr = "" }, result)
+  end)
+end)
+
 -- 1,000 sockets in each of ten ways
 
 local function open_pair(server, where, queue)

@@ -150,6 +150,21 @@ void *net_object_check(lua_State *L, int idx, const struct net_class *cls) {
   return o;
 }
 
+/* A new table may start the collector, that a finalizer, and that come here. */
+void net_object_table(lua_State *L, int idx, int n) {
+  if (lua_getiuservalue(L, idx, n) == LUA_TTABLE)
+    return;
+  lua_pop(L, 1);
+  lua_createtable(L, 4, 0);
+  if (lua_getiuservalue(L, idx, n) == LUA_TTABLE) {
+    lua_remove(L, -2);
+    return;
+  }
+  lua_pop(L, 1);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, idx, n);
+}
+
 void net_anchor(lua_State *L, int idx, struct net_object *o) {
   if (o->self != LUA_NOREF)
     return;

@@ -56,6 +56,10 @@ static inline void *net_object_test(lua_State *L, int idx, const struct net_clas
 /* The same, raising ERR_INVALID_THIS. [-0, +0, e] */
 void *net_object_check(lua_State *L, int idx, const struct net_class *cls);
 
+/* Pushes the table in user value 'n' of the object at 'idx', made when missing; by
+ * a finalizer, if that is faster. [-0, +1, m] */
+void net_object_table(lua_State *L, int idx, int n);
+
 /* Holds the object at 'idx' in the registry while the loop can call it; both
  * are no-ops when already so. */
 void net_anchor(lua_State *L, int idx, struct net_object *o); /* [-0, +0, m] */

@@ -408,7 +408,8 @@ static int core_connecting(lua_State *L) {
 static int core_dial(lua_State *L) {
   struct net_stream *s = socket_check(L);
   lua_settop(L, 2);
-  net_stream_dialing(s, !lua_isnil(L, 2));
+  /* a finalizer may have destroyed it while the dial was made */
+  net_stream_dialing(s, !lua_isnil(L, 2) && !(s->flags & S_DESTROYED));
   net_rare_set(L, 1, RARE_DIAL);
   return 0;
 }

@@ -50,12 +50,7 @@ int net_rare_get(lua_State *L, int idx, int key) {
 }
 
 void net_rare_set(lua_State *L, int idx, int key) {
-  if (lua_getiuservalue(L, idx, UV_RARE) != LUA_TTABLE) {
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_setiuservalue(L, idx, UV_RARE);
-  }
+  net_object_table(L, idx, UV_RARE);
   lua_insert(L, -2);
   lua_rawseti(L, -2, key);
   lua_pop(L, 1);
@@ -303,6 +298,8 @@ void net_stream_set_timeout(lua_State *L, int idx, uint64_t ms) {
     idle->timer.fire = idle_fire;
     idle->stream = s;
     net_rare_set(L, idx, RARE_IDLE);
+    if (s->idle)  /* a finalizer has set one meanwhile */
+      net_timer_stop(s->o.loop, &s->idle->timer);
     s->idle = idle;
   }
   s->idle->timeout = ms;

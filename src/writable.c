@@ -72,9 +72,7 @@ static void lone_forget(lua_State *L, int idx, struct net_stream *s) {
 static void wq_push(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   if (!s->wq_made) {
-    lua_createtable(L, 4, 0);
-    lua_pushvalue(L, -1);
-    lua_setiuservalue(L, idx, UV_WQ);
+    net_object_table(L, idx, UV_WQ);
     s->wq_made = 1;
   } else
     lua_getiuservalue(L, idx, UV_WQ);
