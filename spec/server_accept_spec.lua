@@ -361,6 +361,18 @@ describe("an option of a server", function()
     t.run()
   end))
 
+  it("blockList that can answer nothing is an error, and lets nobody in", within(function(t)
+    for _, value in ipairs({ 5, "list", true, {}, { check = 1 }, function() end }) do
+      local server = listening(nil, t.never())
+      server.blockList = value
+      visit(server)
+      local err = sockets.raised(servers.wait_for, server, "never")
+      assert.equal("TypeError: self.blockList.check is not a function", tostring(err))
+      server:close()
+    end
+    t.run()
+  end))
+
   it("blockList lets others in, and is gone when set to nil", within(function(t)
     local server = listening()
     server.blockList = { check = t.calls(1, function() return false end) }

@@ -69,7 +69,10 @@ static void server_drop(lua_State *L, int server, struct incoming *in) {
 
 /* Asks the value on the top, no BlockList of ours, as one. [-1, +1, e] */
 static void ask_block_list(lua_State *L, const struct incoming *in) {
-  lua_getfield(L, -1, "check");
+  if (lua_type(L, -1) != LUA_TTABLE || lua_getfield(L, -1, "check") != LUA_TFUNCTION) {
+    lua_pushliteral(L, "self.blockList.check is not a function");
+    net_error_raise(L, "TypeError", 1);
+  }
   lua_insert(L, -2);
   net_addr_push_host(L, &in->peer);
   lua_pushstring(L, in->peer.sa.ss_family == AF_INET6 ? "ipv6" : "ipv4");
