@@ -4,6 +4,7 @@
 --- their backpressure, callbacks and errors; and what is said of a file that is
 --- not there, is no file, or changes while it is sent.
 
+local lua = require("spec.support.lua")
 local net = require("net")
 local process = require("spec.support.process")
 local sockets = require("spec.support.sockets")
@@ -290,6 +291,63 @@ describe("a file larger than the kernel takes", function()
       net.run()
     ]]))
     assert.equal(0, code, out)
+  end))
+end)
+
+describe("a peer that closes in the midst of a file", function()
+  --- Sends its file to `connections` clients one after the other.
+  local SERVER = [[
+    local net = require("net")
+    local path, file, left = arg[1], arg[2], tonumber(arg[3])
+    local server
+    server = net.createServer(function(socket)
+      socket:on("error", function() end)
+      socket:on("close", function()
+        left = left - 1
+        if left == 0 then
+          server:close()
+        end
+      end)
+      socket:sendFile(file)
+    end)
+    server:listen(path, function()
+      print("ready")
+      io.stdout:flush()
+    end)
+    net.run()
+  ]]
+
+  --- Connects again and again, each time to go after some bytes more.
+  local function leave_early(path, connections)
+    local left = connections
+    local function again()
+      if left == 0 then
+        return
+      end
+      left = left - 1
+      local want = (connections - left) * 7919 % 400000
+      local socket = net.connect(path)
+      socket:on("error", function() end)
+      socket:on("data", function(chunk)
+        want = want - #chunk
+        if want <= 0 then
+          socket:destroy()
+        end
+      end)
+      socket:on("close", again)
+    end
+    again()
+  end
+
+  it("kills nobody by SIGPIPE, which sendfile(2) may raise and yet succeed", within(function(t)
+    local path, connections = sockets.path(), 500
+    local server = lua.start({
+      script = SERVER, args = { path, file_with(t, BIG), connections },
+    })
+    assert.equal("ready", server:read())
+    leave_early(path, connections)
+    t.run()
+    assert.same({ code = 0, stdout = "", stderr = "" }, server:wait())
   end))
 end)
 

@@ -308,10 +308,12 @@ static int sigpipe_block(struct sigpipe_guard *g) {
   return -err;
 }
 
-/* After the guarded call, whose return value is 'put'. Keeps errno. */
-static void sigpipe_restore(const struct sigpipe_guard *g, ssize_t put) {
-  int saved = errno;
-  if (put < 0 && saved == EPIPE && !g->theirs)
+/* After the guarded call, which put 'put' of 'size' bytes, or failed. One that sends
+ * piece by piece may have met the signal at a later piece, and yet answers how much
+ * went before. Keeps errno. */
+static void sigpipe_restore(const struct sigpipe_guard *g, ssize_t put, size_t size) {
+  int saved = errno, met = put < 0 ? saved == EPIPE : (size_t)put < size;
+  if (met && !g->theirs)
     swallow_sigpipe(&g->sigpipe);
   (void)pthread_sigmask(SIG_SETMASK, &g->before, NULL);
   errno = saved;
@@ -323,7 +325,7 @@ static ssize_t pipe_write(int fd, struct iovec *iov, int count) {
   if ((errno = -sigpipe_block(&guard)) != 0)
     return -1;
   ssize_t put = writev(fd, iov, count);
-  sigpipe_restore(&guard, put);
+  sigpipe_restore(&guard, put, 0);  /* a pipe looks for its readers once */
   return put;
 }
 
@@ -385,7 +387,7 @@ int net_sys_splice_out(int pipe, int fd, size_t size, size_t *n) {
   if (err < 0)
     return err;
   ssize_t put = splice_some(pipe, fd, size);
-  sigpipe_restore(&guard, put);
+  sigpipe_restore(&guard, put, size);
   *n = put < 0 ? 0 : (size_t)put;
   return result(put < 0 ? -1 : 0);
 }
@@ -449,7 +451,7 @@ int net_sys_sendfile(int fd, int file, uint64_t offset, size_t size, size_t *n) 
   do
     put = sendfile(fd, file, &from, size);
   while (put < 0 && errno == EINTR);
-  sigpipe_restore(&guard, put);
+  sigpipe_restore(&guard, put, size);
   *n = put < 0 ? 0 : (size_t)put;
   return put < 0 ? refusal(errno) : 0;
 }
