@@ -6,6 +6,7 @@
 --- The ordinary way serves as the model: a destination whose write() is the user's
 --- makes a pipe take it. Each scenario runs both ways, and has to come to the same.
 
+local lua = require("spec.support.lua")
 local sockets = require("spec.support.sockets")
 local support = require("spec.support")
 local within = support.within
@@ -350,6 +351,66 @@ describe("a pipe that needs the ordinary way", function()
     feeder:finish("three")
     t.run()
     assert.equal("one two three", text_of(got))
+  end))
+end)
+
+describe("urgent data amid a stream in bulk", function()
+  local PLACES = 251 -- see support/urgent.c
+  local client
+
+  setup(function()
+    client = os.tmpname()
+    local cc = os.getenv("CC") or "cc"
+    assert(os.execute(("%s -o %s -x c spec/support/urgent.c"):format(cc, client)))
+  end)
+
+  teardown(function()
+    os.remove(client)
+  end)
+
+  --- A pipe in bulk, after 4 MiB, from a program that sends what it is told. Returns
+  --- also what the reader has.
+  local function fed_by_program()
+    local server, where = sockets.listen()
+    local child = lua.start({ program = client, args = { where.port } })
+    local src = wait_for(server, "connection")
+    local dest, reader = pair()
+    server:close()
+    local got = collect(reader)
+    src:pipe(dest)
+    child:write("4194304\n")
+    wait(function() return got.bytes == 4194304 end)
+    return child, src, got
+  end
+
+  --- Ends the program, and looks whether all that it sent has come.
+  local function check(t, child, got, bytes)
+    child:finish()
+    t.run()
+    assert.equal(bytes, got.bytes)
+    local places = {}
+    for i = 1, PLACES do places[i] = string.char(i - 1) end
+    assert.is_true(text_of(got) == table.concat(places):rep(bytes // PLACES + 1):sub(1, bytes))
+    child:wait()
+  end
+
+  it("is dropped, and what follows is not held up", within(function(t)
+    local child, _, got = fed_by_program()
+    child:write("4194304\n!\n4194304\n")
+    wait(function() return got.bytes == 3 * 4194304 end)
+    check(t, child, got, 3 * 4194304)
+  end))
+
+  it("is no end, though the end is there already", within(function(t)
+    local child, src, got = fed_by_program()
+    src:pause()
+    child:write("100000\n!\n10\n")
+    wait(function() return src.readableLength >= CHUNK end)
+    child:finish()
+    for _ = 1, 4 do child:read() end
+    assert.is_nil(child:read())
+    src:resume()
+    check(t, child, got, 4194304 + 100010)
   end))
 end)
 

@@ -190,17 +190,27 @@ int net_pump_ready(lua_State *L, const struct net_stream *s) {
   return is_clear(s);  /* last, as what is allocated may run a finalizer */
 }
 
+/* The stream's next bytes go into the kernel pipe. splice(2) stops at urgent data for
+ * good, and says then that there is nothing, or that the stream has ended; recv(2)
+ * alone passes it. So only bytes and failures are taken from it. */
+static int read_bulk(struct net_stream *s, size_t *size, size_t *n) {
+  struct net_pipe *pipe = &s->o.loop->pipe;
+  *size = PIPE_SIZE;
+  int err = net_sys_splice_in(s->fd, pipe->in, *size, n);
+  pipe->held = *n;
+  if (err == -ENOTSUP)
+    net_pump_leave(s);  /* not from such a descriptor */
+  return err == 0 && *n == 0 ? -EAGAIN : err;
+}
+
 int net_pump_read(struct net_stream *s, size_t *size, size_t *n) {
   struct net_loop *loop = s->o.loop;
   if (loop->pipe.held > 0)
     net_pump_close(&loop->pipe);  /* left by an error of memory */
   if (s->pump_bulk && has_pipe(loop)) {
-    *size = PIPE_SIZE;
-    int err = net_sys_splice_in(s->fd, loop->pipe.in, *size, n);
-    loop->pipe.held = *n;
-    if (err != -ENOTSUP)
+    int err = read_bulk(s, size, n);
+    if (err != -ENOTSUP && err != -EAGAIN)
       return err;
-    net_pump_leave(s);  /* not from such a descriptor */
   }
   *size = NET_READ_SIZE;
   return net_sys_read(s->fd, (enum net_fd_kind)s->kind, loop->rbuf, *size, n);
