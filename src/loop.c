@@ -336,9 +336,9 @@ void net_dispatch(struct net_loop *loop, lua_CFunction half, void *arg) {
  * flush come before the next. An error ends the protected call, not the batch. */
 static int ready_batch(lua_State *L) {
   struct net_loop *loop = lua_touserdata(L, 1);
+  lua_settop(L, 0);
   for (int again = 0; !loop->halted && loop->ready_pos < loop->ready_len;) {
     struct net_ready r = loop->ready[loop->ready_pos++];
-    lua_settop(L, 0);
     lua_pushlightuserdata(L, r.arg);
     loop->read_more = 0;
     r.half(L);
@@ -701,7 +701,7 @@ void net_loop_sigchld(int wanted) {
 
 static void loop_new(lua_State *L) {
   struct net_loop *loop = lua_newuserdatauv(L, sizeof *loop, 0);
-  memset(loop, 0, offsetof(struct net_loop, rbuf));
+  memset(loop, 0, offsetof(struct net_loop, batch.sizes)); /* the rest is buffers */
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, loop_gc);
   lua_setfield(L, -2, "__gc");

@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "batch.h"
 #include "queue.h"
 
 #define NET_READ_SIZE 65536 /* bytes; the most that one 'data' chunk holds */
@@ -78,6 +79,7 @@ struct net_loop {
   unsigned bulk;         /* how many streams are pumped in bulk */
   int spare;             /* pump.c has a piece ready for what is refused */
   uint32_t dirty_len, dirty_cap;
+  struct net_batch batch; /* small writes of the turn */
   char rbuf[NET_READ_SIZE]; /* shared by all reads: a chunk is copied out at once */
 };
 

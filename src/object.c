@@ -14,20 +14,27 @@
 #include "loop.h"
 
 /* Upvalues of __index and __newindex. */
-enum { UP_METHODS = 1, UP_GETTERS, UP_SETTERS };
+enum { UP_METHODS = 1, UP_GETTERS, UP_SETTERS, UP_CLASS };
 
-/* The user's own field named by index 2, if any. [-0, +(1|0), -] */
+/* The object that a field is read or written of. [-0, +0, e] */
+static void check_object(lua_State *L) {
+  net_object_check(L, 1, lua_touserdata(L, lua_upvalueindex(UP_CLASS)));
+}
+
+/* The user's own field named by index 2, if any. The class is not looked at, as
+ * this is run for each method that is called. [-0, +(1|0), e] */
 static int object_own_field(lua_State *L) {
-  if (lua_type(L, 1) != LUA_TUSERDATA)
-    return net_error_this(L, "Socket");
-  if (lua_getiuservalue(L, 1, UV_FIELDS) != LUA_TTABLE) {
-    lua_pop(L, 1);
+  const struct net_object *o = lua_touserdata(L, 1);
+  if (o == NULL || lua_rawlen(L, 1) < sizeof *o)
+    check_object(L);
+  else if (!o->has_fields)
     return 0;
+  if (lua_getiuservalue(L, 1, UV_FIELDS) == LUA_TTABLE) {
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, -2) != LUA_TNIL)
+      return 1;
   }
-  lua_pushvalue(L, 2);
-  if (lua_rawget(L, -2) != LUA_TNIL)
-    return 1;
-  lua_pop(L, 2);
+  lua_settop(L, 2);
   return 0;
 }
 
@@ -66,8 +73,7 @@ static int object_read_only(lua_State *L) {
 }
 
 static int object_newindex(lua_State *L) {
-  if (lua_type(L, 1) != LUA_TUSERDATA)
-    return net_error_this(L, "Socket");
+  check_object(L);
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(UP_SETTERS)) != LUA_TNIL) {
     lua_insert(L, 1);
@@ -79,12 +85,7 @@ static int object_newindex(lua_State *L) {
   if (lua_rawget(L, lua_upvalueindex(UP_GETTERS)) != LUA_TNIL)
     return object_read_only(L);
   lua_settop(L, 3);
-  if (lua_getiuservalue(L, 1, UV_FIELDS) != LUA_TTABLE) {
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_setiuservalue(L, 1, UV_FIELDS);
-    lua_replace(L, 4);
-  }
+  net_object_fields(L, 1);
   lua_insert(L, 2);
   lua_rawset(L, 2);
   return 0;
@@ -98,11 +99,13 @@ static void class_table(lua_State *L, const luaL_Reg *list) {
 }
 
 /* Sets metatable[name] to 'fn' over the three tables above the metatable. */
-static void class_accessor(lua_State *L, int meta, const char *name, lua_CFunction fn) {
+static void class_accessor(lua_State *L, int meta, const char *name, lua_CFunction fn,
+                           const struct net_class *cls) {
   lua_pushvalue(L, meta + UP_METHODS);
   lua_pushvalue(L, meta + UP_GETTERS);
   lua_pushvalue(L, meta + UP_SETTERS);
-  lua_pushcclosure(L, fn, 3);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)cls);
+  lua_pushcclosure(L, fn, UP_CLASS);
   lua_setfield(L, meta, name);
 }
 
@@ -116,8 +119,8 @@ void net_class_open(lua_State *L, const struct net_class *cls) {
     net_emitter_methods(L, meta + UP_METHODS);
     net_emitter_mark(L, meta);
   }
-  class_accessor(L, meta, "__index", object_index);
-  class_accessor(L, meta, "__newindex", object_newindex);
+  class_accessor(L, meta, "__index", object_index, cls);
+  class_accessor(L, meta, "__newindex", object_newindex, cls);
   lua_pushstring(L, cls->name);
   lua_setfield(L, meta, "__name");
   lua_pushvalue(L, meta);
@@ -150,12 +153,13 @@ void *net_object_check(lua_State *L, int idx, const struct net_class *cls) {
   return o;
 }
 
-/* A new table may start the collector, that a finalizer, and that come here. */
-void net_object_table(lua_State *L, int idx, int n) {
+/* A new table, with room for a list of 'slots', may start the collector, that a
+ * finalizer, and that come here. [-0, +1, m] */
+static void table_at(lua_State *L, int idx, int n, int slots) {
   if (lua_getiuservalue(L, idx, n) == LUA_TTABLE)
     return;
   lua_pop(L, 1);
-  lua_createtable(L, 4, 0);
+  lua_createtable(L, slots, 0);
   if (lua_getiuservalue(L, idx, n) == LUA_TTABLE) {
     lua_remove(L, -2);
     return;
@@ -163,6 +167,13 @@ void net_object_table(lua_State *L, int idx, int n) {
   lua_pop(L, 1);
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, idx, n);
+}
+
+void net_object_table(lua_State *L, int idx, int n) { table_at(L, idx, n, 4); }
+
+void net_object_fields(lua_State *L, int idx) {
+  table_at(L, idx, UV_FIELDS, 0);
+  ((struct net_object *)lua_touserdata(L, idx))->has_fields = 1;
 }
 
 void net_anchor(lua_State *L, int idx, struct net_object *o) {

@@ -35,7 +35,8 @@ struct net_class {
 struct net_object {
   const struct net_class *cls; /* borrowed; static */
   struct net_loop *loop;       /* borrowed; outlives every object */
-  uint32_t events : 24;        /* bit 1 << enum net_event: has a listener */
+  uint32_t events : 23;        /* bit 1 << enum net_event: has a listener */
+  uint32_t has_fields : 1;     /* the user's own, in UV_FIELDS */
   uint32_t data_slot : 8;      /* where UV_EVENTS has the listener for "data", if that
                                   is one plain function, and not too far; else 0 */
   int self;                    /* registry reference while anchored, else LUA_NOREF */
@@ -59,6 +60,8 @@ void *net_object_check(lua_State *L, int idx, const struct net_class *cls);
 /* Pushes the table in user value 'n' of the object at 'idx', made when missing; by
  * a finalizer, if that is faster. [-0, +1, m] */
 void net_object_table(lua_State *L, int idx, int n);
+/* The same of the table of the user's own fields. [-0, +1, m] */
+void net_object_fields(lua_State *L, int idx);
 
 /* Holds the object at 'idx' in the registry while the loop can call it; both
  * are no-ops when already so. */

@@ -169,7 +169,8 @@ void net_pump_review(lua_State *L, int idx) {
 static int writes_plainly(lua_State *L, const struct net_stream *to) {
   int top = lua_gettop(L), plainly = to->encoding == NET_ENC_UTF8;
   net_push(L, &to->o);
-  if (plainly && lua_getiuservalue(L, -1, UV_FIELDS) == LUA_TTABLE) {
+  if (plainly && to->o.has_fields) {
+    lua_getiuservalue(L, -1, UV_FIELDS);
     lua_pushliteral(L, "write");
     plainly = lua_rawget(L, -2) == LUA_TNIL;
   }

@@ -148,12 +148,7 @@ static int is_truthy(lua_State *L, int idx) {
  * where a read finds it first; the getters below answer for what was never
  * written. [-0, +0, m] */
 static void server_keep(lua_State *L, const char *name) {
-  if (lua_getiuservalue(L, 1, UV_FIELDS) != LUA_TTABLE) {
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_setiuservalue(L, 1, UV_FIELDS);
-  }
+  net_object_fields(L, 1);
   lua_pushvalue(L, 2);
   lua_setfield(L, -2, name);
   lua_pop(L, 1);

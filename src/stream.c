@@ -568,6 +568,7 @@ int net_stream_gc(lua_State *L) {
   net_loop_clean(loop, &s->flushable);
   if (s->flags & S_DEFERRED && s->fd >= 0)
     net_writable_salvage(L, 1);
+  net_batch_drop(&loop->batch, &s->part);
   if (s->fd >= 0) {
     net_stream_poll(s, 0);
     net_pump_leave(s);

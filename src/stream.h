@@ -25,6 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "batch.h"
 #include "emitter.h"
 #include "loop.h"
 #include "object.h"
@@ -35,7 +36,6 @@
 /* User values of a stream, behind the object's. */
 enum {
   UV_WQ = UV_OWN,   /* table: the write queue's pieces and callbacks */
-  UV_LONE,          /* string: the only piece of the queue, while 'lone' */
   UV_RARE,          /* table of RARE_*, made when first needed */
   UV_SERVER,        /* the server that accepted it */
   STREAM_UVS = UV_SERVER
@@ -118,7 +118,6 @@ struct net_stream {
   unsigned char was_read;   /* reading has begun once */
   unsigned char keepalive;  /* its server had keepAlive set */
   unsigned char wq_made;    /* UV_WQ is a table */
-  unsigned char lone;       /* the queue is one deferred piece, at UV_LONE */
   unsigned char gap;        /* bytes were read and lost, for want of memory */
   int keepalive_delay;      /* s; its server's keepAliveInitialDelay */
   int tos;                  /* type of service asked for; -1: none */
@@ -141,6 +140,7 @@ struct net_stream {
   uint32_t wq_callbacks;    /* of pieces, not called yet */
   uint32_t wq_objects;      /* pieces that are no strings */
   uint32_t deferred;        /* bytes that wait for the flush */
+  struct net_batch_part part; /* the whole queue, while it is as bytes */
 
   uint64_t bytes_read, bytes_written; /* since the descriptor was opened */
   struct net_server *server; /* counted there until destroy; NULL if not accepted */
@@ -231,7 +231,7 @@ int net_readable_done(const struct net_stream *s);
 void net_writable_write(lua_State *L, int idx);
 /* The same for the usual case, a small chunk without a callback that may wait for
  * the end of the turn: queues the chunk on the top, or returns 0 where it has to go
- * the long way. [-(1|0), +0, m] */
+ * the long way. [-0, +0, m] */
 int net_writable_write_small(lua_State *L, int idx, struct net_stream *s);
 /* finish(chunk or nil, callback or nil), both on the top. [-2, +0, e] */
 void net_writable_end(lua_State *L, int idx);

@@ -19,10 +19,9 @@
  * been in Node: a request and a buffer behind it.
  *
  * Keeping the strings in a Lua table costs no copy and no allocation once the
- * table has grown; a C list of copies was measured slower from 1 KiB on. The
- * most usual queue, one small piece without a callback until the end of the
- * turn, is kept beside the table, 'lone', and moves there when it is joined or
- * somebody needs to look. */
+ * table has grown. The most usual queue, a few small pieces without a callback until
+ * the end of the turn, is kept as bytes instead (batch.h), all of it, and moves to
+ * the table when another piece comes in its way or somebody needs to look. */
 #include <errno.h>
 
 #include "error.h"
@@ -62,10 +61,25 @@ static lua_Integer wq_slot(const struct net_stream *s, uint32_t piece) {
   return (lua_Integer)(piece - s->wq_base) * 2 + 1;
 }
 
-static void lone_forget(lua_State *L, int idx, struct net_stream *s) {
-  lua_pushnil(L);
-  lua_setiuservalue(L, idx, UV_LONE);
-  s->lone = 0;
+static struct net_batch *batch_of(const struct net_stream *s) { return &s->o.loop->batch; }
+
+/* Moves what is in the batch to the table on the top. A new string can start the
+ * collector, that a finalizer, and that write to or flush the same stream.
+ * [-0, +0, m] */
+static void batch_unpack(lua_State *L, struct net_stream *s) {
+  const struct net_batch *b = batch_of(s);
+  uint32_t head = s->wq_head, at = s->part.at;
+  for (uint32_t i = 0; i < s->part.count && s->wq_head == head; i++) {
+    uint16_t size = b->sizes[s->part.first + i];
+    lua_pushlstring(L, b->bytes + at, size);
+    if (s->part.count > 0 && s->wq_head == head)
+      lua_rawseti(L, -2, wq_slot(s, head + i));
+    else
+      lua_pop(L, 1);
+    at += size;
+  }
+  if (s->wq_head == head)
+    net_batch_drop(batch_of(s), &s->part);
 }
 
 /* Pushes the table, made when missing, with all pieces in it. [-0, +1, m] */
@@ -76,11 +90,8 @@ static void wq_push(lua_State *L, int idx) {
     s->wq_made = 1;
   } else
     lua_getiuservalue(L, idx, UV_WQ);
-  if (s->lone) {
-    lua_getiuservalue(L, idx, UV_LONE);
-    lua_rawseti(L, -2, wq_slot(s, s->wq_head));
-    lone_forget(L, idx, s);
-  }
+  while (s->part.count > 0)
+    batch_unpack(L, s);
 }
 
 /* Appends the chunk and the callback (or nil) on the top. [-2, +0, m] */
@@ -174,23 +185,23 @@ static int wq_send_object(lua_State *L, struct net_stream *s) {
   return 0;
 }
 
-/* wq_transmit for the lone piece. [-0, +0, -] */
-static int lone_transmit(lua_State *L, int idx, struct net_stream *s) {
-  struct iovec iov;
-  size_t len, n;
-  lua_getiuservalue(L, idx, UV_LONE);
-  const char *chunk = lua_tolstring(L, -1, &len);
-  lua_pop(L, 1);  /* the stream holds it */
-  iov.iov_base = (void *)(uintptr_t)(chunk + s->wq_off);
-  iov.iov_len = len - s->wq_off;
+/* wq_transmit for what is in the batch. */
+static int batch_transmit(struct net_stream *s) {
+  struct net_batch *b = batch_of(s);
+  struct iovec iov = {b->bytes + s->part.at + s->wq_off, s->part.len - s->wq_off};
+  size_t n;
   int err = net_sys_writev(s->fd, (enum net_fd_kind)s->kind, &iov, 1, 0, &n);
-  s->wq_off += n;
-  if (s->wq_off < len)
-    return err < 0 ? err : -EAGAIN;
-  lone_forget(L, idx, s);
-  s->wq_off = 0;
-  s->wq_head++;
-  return 0;
+  if (n == iov.iov_len) {
+    s->wq_head += s->part.count;
+    s->wq_off = 0;
+    net_batch_drop(b, &s->part);
+    return 0;
+  }
+  for (s->wq_off += n; s->wq_off >= net_batch_first(b, &s->part); s->wq_head++) {
+    s->wq_off -= net_batch_first(b, &s->part);
+    net_batch_shift(b, &s->part);
+  }
+  return err < 0 ? err : -EAGAIN;
 }
 
 /* Is there another kind of piece behind the 'count' strings at the head? Its bytes
@@ -205,8 +216,8 @@ static int is_followed(const struct net_stream *s, uint32_t end, int count) {
 static int wq_transmit(lua_State *L, int idx, struct net_stream *s, uint32_t end) {
   struct iovec iov[IOV_MAX_PIECES];
   int err = 0;
-  if (s->lone)
-    return lone_transmit(L, idx, s);
+  if (s->part.count > 0)
+    return batch_transmit(s);
   wq_push(L, idx);
   while (err == 0 && s->wq_head != end) {
     int count = wq_gather(L, s, end, iov);
@@ -386,7 +397,7 @@ void net_writable_reset(lua_State *L, int idx) {
   s->write_len = s->req_bytes = s->wq_off = 0;
   s->wq_base = s->wq_done = s->wq_head = s->wq_req = s->wq_tail;
   s->wq_callbacks = s->deferred = s->corked = 0;
-  lone_forget(L, idx, s);
+  net_batch_drop(batch_of(s), &s->part);
   lua_pushnil(L);
   lua_setiuservalue(L, idx, UV_WQ);
   s->wq_made = 0;
@@ -643,11 +654,17 @@ static void undefer(lua_State *L, int idx, uint32_t run, size_t bytes) {
     request_begin(s, s->wq_tail, bytes);
     return;
   }
-  wq_push(L, idx);
-  size_t first = wq_size(L, s, s->wq_head), all = 0;
-  for (uint32_t p = s->wq_head; p != s->wq_tail; p++)
-    all += wq_size(L, s, p);
-  lua_pop(L, 1);
+  size_t first, all = 0;
+  if (s->part.count > 0) {  /* without asking for memory: nothing may be half done */
+    first = net_batch_first(batch_of(s), &s->part);
+    all = s->part.len;
+  } else {
+    wq_push(L, idx);
+    first = wq_size(L, s, s->wq_head);
+    for (uint32_t p = s->wq_head; p != s->wq_tail; p++)
+      all += wq_size(L, s, p);
+    lua_pop(L, 1);
+  }
   s->write_len = all;
   request_begin(s, s->wq_head + 1, first);
 }
@@ -662,20 +679,37 @@ static void refused(lua_State *L, int idx, int err) {
   fail_later(L, idx);
 }
 
-/* Sends the deferred pieces of the stream at 'idx', each a request of its own but
- * for those from 'run' on, see undefer. [-0, +0, m] */
-static void flush_run(lua_State *L, int idx, struct net_stream *s, uint32_t run, size_t bytes) {
-  s->flags &= ~(uint32_t)S_DEFERRED;
-  s->deferred = 0;
-  int err = wq_transmit(L, idx, s, s->wq_tail);
+/* All that was deferred is sent. */
+static void flushed(struct net_stream *s) {
   s->wq_req = s->wq_tail;
-  if (err == 0) {
-    if (!is_awaited(s))
-      s->wq_done = s->wq_head;
-    return;
-  }
+  if (!is_awaited(s))
+    s->wq_done = s->wq_head;
+}
+
+/* The kernel refused a part of what was deferred; see undefer. [-0, +0, m] */
+static void flush_refused(lua_State *L, int idx, uint32_t run, size_t bytes, int err) {
+  struct net_stream *s = stream_at(L, idx);
+  s->wq_req = s->wq_tail;
   undefer(L, idx, run, bytes);
   refused(L, idx, err);
+  wq_push(L, idx);  /* as the batch is of this turn */
+  lua_pop(L, 1);
+}
+
+static void flush_begin(struct net_stream *s) {
+  s->flags &= ~(uint32_t)S_DEFERRED;
+  s->deferred = 0;
+}
+
+/* Sends the deferred pieces of the stream at 'idx', each a request of its own but
+ * for those from 'run' on. [-0, +0, m] */
+static void flush_run(lua_State *L, int idx, struct net_stream *s, uint32_t run, size_t bytes) {
+  flush_begin(s);
+  int err = wq_transmit(L, idx, s, s->wq_tail);
+  if (err == 0)
+    flushed(s);
+  else
+    flush_refused(L, idx, run, bytes, err);
 }
 
 static void flush_at(lua_State *L, int idx, struct net_stream *s) {
@@ -684,10 +718,22 @@ static void flush_at(lua_State *L, int idx, struct net_stream *s) {
 
 void net_writable_flush(lua_State *L, struct net_flushable *f) {
   struct net_stream *s = (struct net_stream *)(void *)((char *)f - offsetof(struct net_stream, flushable));
+  int err = 0;
   if (!(s->flags & S_DEFERRED))
     return;
+  if (s->part.count > 0) {
+    flush_begin(s);
+    err = batch_transmit(s);
+    if (err == 0) {
+      flushed(s);
+      return;
+    }
+  }
   net_push(L, &s->o);
-  flush_at(L, lua_gettop(L), s);
+  if (err == 0)
+    flush_at(L, lua_gettop(L), s);
+  else
+    flush_refused(L, lua_gettop(L), s->wq_tail, 0, err);
   lua_pop(L, 1);
 }
 
@@ -870,17 +916,17 @@ void net_writable_tried(lua_State *L, int idx, size_t put, int err) {
   push_fits(L, s);
 }
 
-/* Keeps the small chunk on the top until the turn ends: as the lone piece, or
- * behind those that wait already. [-1, +0, m] */
-static void keep_small(lua_State *L, int idx, struct net_stream *s) {
-  if (s->wq_done == s->wq_tail) {
-    lua_setiuservalue(L, idx, UV_LONE);
-    s->lone = 1;
+/* Keeps the small chunk on the top until the turn ends: in the batch, unless others
+ * that wait already are in the table. [-0, +0, m] */
+static void keep_small(lua_State *L, int idx, struct net_stream *s, size_t bytes) {
+  int alone = s->wq_done == s->wq_tail;
+  if (alone)
     s->wq_base = s->wq_done;
+  if (bytes <= NET_BATCH_MAX && (alone || s->part.count > 0) &&
+      net_batch_add(batch_of(s), &s->part, lua_tostring(L, -1), bytes))
     return;
-  }
   wq_push(L, idx);
-  lua_insert(L, -2);
+  lua_pushvalue(L, -2);
   lua_rawseti(L, -2, wq_slot(s, s->wq_tail));
   lua_pop(L, 1);
 }
@@ -890,10 +936,10 @@ int net_writable_write_small(lua_State *L, int idx, struct net_stream *s) {
                               S_NEED_DRAIN | S_CONNECTING;
   size_t bytes = lua_rawlen(L, -1);
   int waits = s->flags & S_DEFERRED ? s->wq_callbacks == 0 : s->wq_done == s->wq_tail;
-  if (bytes == 0 || !waits || s->flags & in_the_way || s->corked || !s->wq_made ||
+  if (bytes == 0 || !waits || s->flags & in_the_way || s->corked ||
       !may_defer(s, bytes) || (net_loop_dirty(s->o.loop, &s->flushable) < 0))
     return 0;
-  keep_small(L, idx, s);
+  keep_small(L, idx, s, bytes);
   net_stream_touch(s);
   s->wq_req = ++s->wq_tail;
   s->deferred += (uint32_t)bytes;

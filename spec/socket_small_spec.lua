@@ -1,0 +1,247 @@
+-- SPDX-License-Identifier: MIT
+
+--- Small writes of a turn leave together, as bytes that lie side by side (batch.h),
+--- while nothing else comes in between. Whatever does, nothing of it shows.
+
+local timers = require("net.timers")
+local sockets = require("spec.support.sockets")
+local within = require("spec.support").within
+
+local pair, wait = sockets.pair, sockets.wait
+
+--- Collects what arrives at `socket`.
+local function listen(socket)
+  local got = {}
+  socket:on("data", function(chunk) got[#got + 1] = chunk end)
+  return got
+end
+
+--- Runs `fn` where small writes wait for the turn's end: in a callback, on sockets
+--- that are read.
+local function in_a_turn(fn)
+  local over = false
+  timers.setImmediate(function()
+    fn()
+    over = true
+  end)
+  wait(function() return over end)
+end
+
+--- Connected pairs: each {client, peer, got}, both of which flow.
+local function pairs_of(count, options)
+  local list = {}
+  for i = 1, count do
+    local client, peer = pair(options)
+    client:resume()
+    list[i] = { client = client, peer = peer, got = listen(peer), sent = {} }
+  end
+  for _, p in ipairs(list) do
+    wait(function() return p.client.readableFlowing end)
+  end
+  return list
+end
+
+local function finish(t, list)
+  for _, p in ipairs(list) do p.client:finish() end
+  t.run()
+  for i, p in ipairs(list) do
+    assert.equal(table.concat(p.sent), table.concat(p.got), "pair " .. i)
+    assert.equal(#table.concat(p.sent), p.client.bytesWritten)
+  end
+end
+
+--- A piece that is like no other.
+local number = 0
+local function piece(size)
+  number = number + 1
+  return (("%d;"):format(number)):rep(size):sub(1, size)
+end
+
+local function write(p, size, callback)
+  local chunk = piece(size)
+  p.sent[#p.sent + 1] = chunk
+  return p.client:write(chunk, callback)
+end
+
+local SIZES = { 1, 2, 3, 64, 700, 2047, 2048, 2049, 4000, 16383, 16384, 20000 }
+
+describe("small writes of a turn", function()
+  for _, unix in ipairs({ false, true }) do
+    local kind = unix and "a Unix socket" or "TCP"
+
+    it("arrive in order, each size beside each, on " .. kind, within(function(t)
+      local list = pairs_of(1, { unix = unix })
+      for _, first in ipairs(SIZES) do
+        for _, second in ipairs(SIZES) do
+          in_a_turn(function()
+            write(list[1], first)
+            write(list[1], second)
+            write(list[1], 5)
+          end)
+        end
+      end
+      finish(t, list)
+    end))
+
+    it("arrive in order with those of other sockets in between, on " .. kind, within(function(t)
+      local list = pairs_of(3, { unix = unix })
+      for round = 1, 40 do
+        in_a_turn(function()
+          for i = 1, 12 do
+            write(list[(i * round) % 3 + 1], SIZES[(i + round) % 6 + 1])
+          end
+        end)
+      end
+      finish(t, list)
+    end))
+
+    it("that the kernel refuses are buffered piece by piece, on " .. kind, within(function(t)
+      local list = pairs_of(1, { unix = unix })
+      local p = list[1]
+      local refused
+      p.peer:pause()
+      repeat
+        in_a_turn(function()
+          for _ = 1, 7 do write(p, 1000) end
+        end)
+        refused = p.client.writableLength
+      until refused > 0
+      assert.equal(0, refused % 1000)
+      assert.is_true(refused <= 7000)
+      in_a_turn(function()
+        write(p, 1000)
+        assert.equal(refused + 1000, p.client.writableLength)
+      end)
+      p.peer:resume()
+      finish(t, list)
+    end))
+  end
+
+  it("are followed by one with a callback, a corked one, an empty one, a large one", within(function(t)
+    local list = pairs_of(1)
+    local p, called = list[1], 0
+    local function callback() called = called + 1 end
+    local after = {
+      function() write(p, 10, callback) end,
+      function()
+        p.client:cork()
+        write(p, 10)
+        write(p, 11)
+        p.client:uncork()
+      end,
+      function() p.client:write("") end,
+      function() write(p, 100000) end,
+    }
+    for _, other in ipairs(after) do
+      in_a_turn(function()
+        write(p, 10)
+        write(p, 20)
+        other()
+        write(p, 30)
+      end)
+    end
+    finish(t, list)
+    assert.equal(1, called)
+  end))
+
+  it("may be more than there is room for: many sockets", within(function(t)
+    local list = pairs_of(60)
+    in_a_turn(function()
+      for _, p in ipairs(list) do
+        for _ = 1, 3 do write(p, 1500) end
+      end
+    end)
+    finish(t, list)
+  end))
+
+  it("may be more than there is room for: many pieces", within(function(t)
+    local list = pairs_of(2)
+    in_a_turn(function()
+      for i = 1, 10000 do write(list[i % 2 + 1], 1) end
+      for _ = 1, 5000 do write(list[1], 1) end
+    end)
+    finish(t, list)
+  end))
+
+  it("leave before finish(), also within the turn", within(function(t)
+    local list = pairs_of(2)
+    in_a_turn(function()
+      for _, p in ipairs(list) do
+        write(p, 10)
+        write(p, 20)
+      end
+      list[1].client:finish()
+      list[2].sent[3] = "last"
+      list[2].client:finish("last")
+    end)
+    finish(t, list)
+  end))
+
+  it("leave before destroy(), and so does what other sockets wrote", within(function(t)
+    local list = pairs_of(3)
+    in_a_turn(function()
+      for _, p in ipairs(list) do
+        write(p, 10)
+        write(p, 20)
+      end
+      list[2].client:destroy()
+    end)
+    finish(t, list)
+  end))
+
+  it("after the peer's reset end in 'error', not elsewhere", within(function(t)
+    local list = pairs_of(2)
+    local code
+    list[1].client:on("error", function(err) code = err.code end)
+    list[1].peer:resetAndDestroy()
+    in_a_turn(function()
+      list[1].client:write("a")
+      list[1].client:write("b")
+      write(list[2], 100)
+    end)
+    wait(function() return list[1].client.closed end)
+    assert.equal("ECONNRESET", code)
+    finish(t, { list[2] })
+  end))
+
+  it("by finalizers too arrive once, and whole", within(function(t)
+    local list = pairs_of(2)
+    local _ <close> = setmetatable({}, { __close = function()
+      collectgarbage("incremental", 200, 100)
+    end })
+    collectgarbage("incremental", 100, 1000)
+    local count, made, over = { 0, 0 }, 0, false
+    local function frame(i, size)
+      if over then
+        return
+      end
+      count[i] = count[i] + 1
+      list[i].client:write(("<%s>"):format(("x"):rep(size)))
+    end
+    for _ = 1, 300 do
+      in_a_turn(function()
+        for _ = 1, 6 do
+          made = made + 1
+          local i = made % 2 + 1
+          setmetatable({}, { __gc = function() frame(i, 30) end })
+          frame(i, 600)
+          if made % 7 == 0 then
+            frame(i, 5000)
+          end
+        end
+      end)
+    end
+    over = true
+    for i = 1, 2 do list[i].client:finish() end
+    t.run()
+    for i = 1, 2 do
+      local frames = 0
+      local rest = table.concat(list[i].got):gsub("<(x+)>", function(body)
+        frames = frames + 1
+        assert.is_true(#body == 30 or #body == 600 or #body == 5000)
+        return ""
+      end)
+      assert.same({ "", count[i] }, { rest, frames })
+    end
+  end))
+end)
