@@ -83,6 +83,7 @@ build = {
         "src/signal.c",
         "src/socket.c",
         "src/socketaddress.c",
+        "src/source.c",
         "src/spans.c",
         "src/stream.c",
         "src/sys.c",

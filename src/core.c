@@ -22,6 +22,7 @@
 #include "signal.h"
 #include "socketaddress.h"
 #include "socket.h"
+#include "source.h"
 #include "timer.h"
 
 #define NET_VERSION "0.1.0"
@@ -51,6 +52,7 @@ int luaopen_net_core(lua_State *L) {
   net_server_open(L);
   net_socketaddress_open(L);
   net_blocklist_open(L);
+  net_source_open(L);
   lua_pushliteral(L, NET_VERSION);
   lua_setfield(L, -2, "version");
   lua_pushvalue(L, -1);

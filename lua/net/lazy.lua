@@ -87,30 +87,16 @@ end)
 
 --- All that a program may come to use. Not net.json and net.url, for which there
 --- is one call each.
-local REST = { "abort", "attempt", "blocklist", "boundsocket", "connect", "dns", "errors",
-  "events", "idna", "inspect", "numbers", "pipe", "process", "sendfile", "socket", "socketaddress",
-  "timers", "validate", "wait" }
+local ALL = { "abort", "args", "attempt", "blocklist", "boundsocket", "connect", "dns",
+  "errors", "events", "idna", "inspect", "numbers", "options", "pipe", "process",
+  "sendfile", "server", "socket", "socketaddress", "timers", "validate", "wait" }
 
 local directory = (select(2, ...) or ""):match("^(.*)lazy%.lua$")
 
---- Keeps a module's text for `require`, which compiles it then.
-local function keep_source(name, path)
-  local file = io.open(path, "rb")
-  if file then
-    local text = file:read("a")
-    file:close()
-    package.preload[name] = function()
-      local module = assert(load(text, "@" .. path))(name, path)
-      package.preload[name] = nil
-      return module
-    end
-  end
-end
-
-for _, word in ipairs(directory and REST or {}) do
+for _, word in ipairs(directory and ALL or {}) do
   local name = "net." .. word
   if not package.loaded[name] and not package.preload[name] then
-    keep_source(name, directory .. word .. ".lua")
+    package.preload[name] = core.keep_source(directory .. word .. ".lua")
   end
 end
 
