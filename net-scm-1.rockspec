@@ -41,6 +41,7 @@ build = {
     ["net.inspect"] = "lua/net/inspect.lua",
     ["net.json"] = "lua/net/json.lua",
     ["net.lazy"] = "lua/net/lazy.lua",
+    ["net.listen"] = "lua/net/listen.lua",
     ["net.meta"] = "lua/net/meta.lua",
     ["net.numbers"] = "lua/net/numbers.lua",
     ["net.options"] = "lua/net/options.lua",

@@ -88,7 +88,7 @@ end)
 --- All that a program may come to use. Not net.json and net.url, for which there
 --- is one call each.
 local ALL = { "abort", "args", "attempt", "blocklist", "boundsocket", "connect", "dns",
-  "errors", "events", "idna", "inspect", "numbers", "options", "pipe", "process",
+  "errors", "events", "idna", "inspect", "listen", "numbers", "options", "pipe", "process",
   "sendfile", "server", "socket", "socketaddress", "timers", "validate", "wait" }
 
 local directory = (select(2, ...) or ""):match("^(.*)lazy%.lua$")

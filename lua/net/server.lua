@@ -4,8 +4,9 @@
 --
 -- The object is src/server.c's userdata; accepting, counting and the fields are
 -- there. Here are the forms of `listen`, its checks in Node's order and words,
--- the look-up of hosts, `close`, and the events that a listen ends in. The next
--- `listen` or `close` drops a look-up that is still under way.
+-- listening on addresses, `close`, and the events that a listen ends in; what else
+-- there is to listen on is in lua/net/listen.lua. The next `listen` or `close`
+-- drops a look-up that is still under way.
 --
 -- Everything that fails because of the world (the address is taken, the
 -- directory is missing) is told on a tick as 'error', and leaves the server
@@ -17,15 +18,14 @@ local args = require("net.args")
 local lazy = require("net.lazy")
 local options = require("net.options")
 
-local dns = lazy.module("net.dns")
 local errors = lazy.module("net.errors")
+local listen = lazy.module("net.listen")
 local process = lazy.module("net.process")
 local validate = lazy.module("net.validate")
 
 local BACKLOG = 511 -- connections; Linux makes it 512
 local ANY6, ANY4 = "::", "0.0.0.0"
 local USER = 2 -- where a stack starts: at the caller of the public function
-local READ_ALL, WRITE_ALL = tonumber("444", 8), tonumber("222", 8)
 
 local native = core.server
 local methods = core.Server.methods
@@ -75,17 +75,6 @@ local function listen_on_any(self, port, o)
   return finish(self, ok, errno, ANY4, port)
 end
 
---- The address to use of those a name has: the first that is no IPv6 link-local
---- one, which would need a zone.
-local function choose(addresses)
-  for _, entry in ipairs(addresses) do
-    if not entry.address:lower():find("^fe[89ab]%x:") then
-      return entry.address
-    end
-  end
-  return addresses[1].address
-end
-
 local function forget_lookup(self)
   local lookup = lookups[self]
   lookups[self] = nil
@@ -94,10 +83,19 @@ local function forget_lookup(self)
   end
 end
 
+--- Finds the address of a host. One that is an address is so on the next tick, as
+--- net.dns has it, without compiling that: no program has replaced its `lookup`.
+local function find_address(host, callback)
+  if core.isIP(host) == 0 or package.loaded["net.dns"] then
+    return listen.lookup(host, callback)
+  end
+  core.tick(callback, nil, host)
+end
+
 local function listen_on_host(self, host, port, o)
   local lookup = {}
   lookups[self] = lookup
-  lookup.request = dns.lookup(host, { all = true }, function(err, addresses)
+  lookup.request = find_address(host, function(err, ip)
     if lookups[self] ~= lookup then
       return
     end
@@ -105,7 +103,6 @@ local function listen_on_host(self, host, port, o)
     if err then
       self:emit("error", err)
     else
-      local ip = choose(addresses)
       local ok, errno = listen_on(self, ip, port, o)
       finish(self, ok, errno, ip, port)
     end
@@ -124,40 +121,7 @@ local function listen_tcp(self, given, o)
   return listen_on_any(self, port, o)
 end
 
--- Unix sockets
-
-local function file_mode(o)
-  local read = o.readableAll == true and READ_ALL or 0
-  local write = o.writableAll == true and WRITE_ALL or 0
-  return read | write ~= 0 and read | write or nil
-end
-
-local function check_path(given, o)
-  local start = o.path:sub(1, 4)
-  if start == "\\\\.\\" or start == "\\\\?\\" then
-    errors.raise("ERR_INVALID_ARG_VALUE", 1, "options.path", o.path,
-      "must not be a Windows named pipe on this system")
-  elseif o.path:byte() == 0 and (o.readableAll or o.writableAll) then
-    errors.raise("ERR_INVALID_ARG_VALUE", 1, "options", given,
-      "can not set readableAll or writableAllt to true when path is abstract unix socket")
-  end
-end
-
-local function listen_unix(self, given, o)
-  check_path(given, o)
-  local ok, errno, step = native.listen_unix(self, o.path, o.backlog, file_mode(o))
-  if step == "chmod" then
-    errors.throw(errors.system(errno, "uv_pipe_chmod"))
-  end
-  return finish(self, ok, errno, o.path, -1)
-end
-
--- Descriptors and handles of others
-
-local function listen_shared(self, handle, backlog)
-  local ok, errno = native.listen_shared(self, handle, backlog or BACKLOG)
-  return finish(self, ok, errno, nil, -1)
-end
+-- listen
 
 --- Takes the descriptor over; one that is gone raises, before anything changes.
 local function listen_bound(self, bound, backlog)
@@ -165,42 +129,6 @@ local function listen_bound(self, bound, backlog)
   forget_lookup(self)
   return finish(self, ok, errno, nil, -1)
 end
-
---- What is no descriptor of a stream is told as EINVAL, whatever it is.
-local function listen_fd(self, fd, o)
-  local ok, errno = native.listen_fd(self, math.tointeger(fd) or -1, o.backlog)
-  return finish(self, ok, errno)
-end
-
--- Signals
-
---- Has `fn` called once when the signal aborts; returns what undoes that.
-local function on_abort(signal, fn)
-  if type(signal.addEventListener) == "function" then
-    signal:addEventListener("abort", fn, { once = true })
-    return function()
-      signal:removeEventListener("abort", fn)
-    end
-  end
-  core.listen_hidden(signal, "abort", fn, "once")
-  return function()
-    core.unlisten(signal, "abort", fn)
-  end
-end
-
---- The signal closes the server, whatever became of this listen.
-local function obey(self, signal)
-  local function close()
-    self:close()
-  end
-  if signal.aborted then
-    core.tick(close)
-  else
-    core.listen_hidden(self, "close", on_abort(signal, close), "once")
-  end
-end
-
--- listen
 
 --- The backlog among the arguments: the second or the third, as a number > 0.
 local function backlog_argument(...)
@@ -228,28 +156,20 @@ local function unwrap(given)
   return given
 end
 
-local function refuse(given)
-  local reason = "is invalid"
-  if type(given) ~= "table" or (given.port == nil and given.path == nil) then
-    reason = 'must have the property "port" or "path"'
-  end
-  errors.raise("ERR_INVALID_ARG_VALUE", 1, "options", given, reason)
-end
-
 --- Listens as the options say.
 local function listen_with(self, given, backlog)
   if given.signal ~= nil then
-    obey(self, validate.signal(given.signal, "options.signal"))
+    listen.obey(self, validate.signal(given.signal, "options.signal"))
   end
   local o = read_options(given, backlog)
   if type(o.fd) == "number" and o.fd >= 0 then
-    return listen_fd(self, o.fd, o)
+    return finish(self, listen.fd(self, o.fd, o))
   elseif type(o.port) == "number" or type(o.port) == "string" then
     return listen_tcp(self, given, o)
   elseif args.is_path(o.path) then
-    return listen_unix(self, given, o)
+    return finish(self, listen.unix(self, given, o))
   end
-  return refuse(given)
+  listen.refuse(given)
 end
 
 --- Starts to listen.
@@ -287,9 +207,9 @@ function methods:listen(...)
   forget_lookup(self)
   local source = unwrap(given)
   if native.has_handle(source) then
-    return listen_shared(self, source, options.backlog(backlog))
+    return finish(self, listen.shared(self, source, options.backlog(backlog) or BACKLOG))
   elseif type(source) ~= "table" then
-    refuse(source)
+    listen.refuse(source)
   elseif first == nil or type(first) == "function" then
     source.port = 0
   end
