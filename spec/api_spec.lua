@@ -38,7 +38,7 @@ describe("lua/net/meta.lua", function()
     t.run()
   end))
 
-  it("says of the options what their schema says", function()
+  it("names the options that are read, and no others", function()
     assert.same({}, public.options(model))
   end)
 
@@ -101,9 +101,9 @@ describe("the comparison with lua/net/meta.lua", function()
     t.run()
   end))
 
-  it("finds an option that its schema has otherwise", function()
+  it("finds an option that is read or documented only", function()
     local other = changed(function(classes)
-      classes["net.ListenOptions"].fields[1].default = "80"
+      table.insert(classes["net.ListenOptions"].fields, { name = "nothing" })
       table.remove(classes["net.ServerOptions"].fields, 1)
     end)
     assert.same(2, #public.options(other))

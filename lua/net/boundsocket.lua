@@ -39,11 +39,28 @@ local function bind_path(options)
   return self or refuse(errno)
 end
 
+--- An address, as no resolver is asked.
+local function numeric_host(value, name)
+  if core.isIP(validate.string(value, name)) == 0 then
+    errors.raise("ERR_INVALID_ARG_VALUE", 2, name, value,
+      "must be a numeric IP address; net.BoundSocket does not perform DNS resolution")
+  end
+  return value
+end
+
+--- `net.BoundSocket(options)`, without `path`, which stands alone.
+local OPTIONS = {
+  "port", validate.port,
+  "ipv6Only", validate.boolean,
+  "reusePort", validate.boolean,
+  "host", numeric_host,
+}
+
 local function bind_address(options)
-  local o = options_of.read(options_of.bound, options)
-  local host = o.host or (o.ipv6Only and ANY6 or ANY4)
-  local self, errno = native.tcp(host, o.port, o.ipv6Only, o.reusePort)
-  return self or refuse(errno, host, o.port)
+  local o = options_of.read(OPTIONS, options)
+  local host, port = o.host or (o.ipv6Only and ANY6 or ANY4), o.port or 0
+  local self, errno = native.tcp(host, port, o.ipv6Only or false, o.reusePort or false)
+  return self or refuse(errno, host, port)
 end
 
 --- Binds, at once; no name is looked up.

@@ -1,14 +1,13 @@
 -- SPDX-License-Identifier: MIT
 
---- net.options - the schema of the options: type, unit, default, check.
+--- net.options - the options of servers and of listen, and how each is read.
 --
--- A section is a list of rows, in the order in which Node checks them, and the
--- `class` of lua/net/meta.lua that must say the same (make docs-check). A row
--- has the option's `name`, its documented `type`, `unit` and `default`, and
--- `read`, which takes what the user gave (maybe nil) and the name under which
--- messages speak of it; it raises, or returns the value to use, nil for the
--- default. Code takes what it needs from `options.read`; nothing else names an
--- option's check or default.
+-- A section names its options and their readers, in the order in which Node
+-- checks them. Types, units and defaults are in lua/net/meta.lua, which has to
+-- have the same names (make docs-check). A reader takes what the user gave, which
+-- is never nil, and the name under which messages speak of it; it raises, or
+-- returns the value to use, nil for the default. Code takes what it needs from
+-- `options.read`; nothing else names an option's check.
 --
 -- What JavaScript coerces is coerced here by the same rules (`truthy`), but no
 -- number is made of a string unless Node does so too.
@@ -21,7 +20,6 @@ local errors = lazy.module("net.errors")
 local validate = lazy.module("net.validate")
 
 local INT32_MAX = 2147483647
-local HIGH_WATER_MARK = 65536 -- bytes
 
 local options = {}
 
@@ -35,13 +33,17 @@ end
 local truthy = options.truthy
 
 --- Reads a section out of the user's table, which is left alone.
----@param section table[] rows
+---@param section table a name, its reader, the next name, …
 ---@param given table
 ---@return table values without those that are the default
 function options.read(section, given)
   local values = {}
-  for _, row in ipairs(section) do
-    values[row.name] = row.read(given[row.name], "options." .. row.name)
+  for i = 1, #section, 2 do
+    local name = section[i]
+    local value = given[name]
+    if value ~= nil then
+      values[name] = section[i + 1](value, "options." .. name)
+    end
   end
   return values
 end
@@ -69,9 +71,6 @@ end
 
 --- Milliseconds as whole seconds; as a 32-bit integer, which it is in Node.
 local function whole_seconds(value, name)
-  if value == nil then
-    return nil
-  end
   local ms = validate.number(value, name)
   if not (ms >= 1000 and ms < math.huge) then
     return nil
@@ -81,9 +80,6 @@ end
 
 --- A number of bytes. Whether it is a sensible one is checked by the socket.
 local function high_water_mark(value, name)
-  if value == nil then
-    return nil
-  end
   local bytes = validate.number(value, name)
   if bytes < 0 then
     return nil
@@ -112,70 +108,35 @@ function options.backlog(value)
   return n >= INT32_MAX and INT32_MAX or n <= -INT32_MAX and -INT32_MAX or math.tointeger(n // 1)
 end
 
---- A port as a number; 0 for any.
-local function port(value, name)
-  return value == nil and 0 or validate.port(value, name)
-end
-
-local function boolean(value, name)
-  return value ~= nil and validate.boolean(value, name)
-end
-
---- The address of net.BoundSocket, which asks no resolver.
-local function numeric_host(value, name)
-  if value == nil then
-    return nil
-  elseif core.isIP(validate.string(value, name)) == 0 then
-    errors.raise("ERR_INVALID_ARG_VALUE", 2, name, value,
-      "must be a numeric IP address; net.BoundSocket does not perform DNS resolution")
-  end
-  return value
-end
-
 -- Sections
 
 --- `net.createServer(options)`. Each is also a field of the server, read again
 --- for every accepted connection.
 options.server = {
-  class = "net.ServerOptions",
-  { name = "keepAliveInitialDelay", type = "number", unit = "ms", default = 0,
-    read = whole_seconds },
-  { name = "highWaterMark", type = "integer", unit = "bytes", default = HIGH_WATER_MARK,
-    read = high_water_mark },
-  { name = "allowHalfOpen", type = "boolean", default = false, read = if_truthy },
-  { name = "pauseOnConnect", type = "boolean", default = false, read = flag },
-  { name = "noDelay", type = "boolean", default = false, read = flag },
-  { name = "keepAlive", type = "boolean", default = false, read = flag },
-  { name = "blockList", type = "net.BlockList", read = block_list },
+  "keepAliveInitialDelay", whole_seconds,
+  "highWaterMark", high_water_mark,
+  "allowHalfOpen", if_truthy,
+  "pauseOnConnect", flag,
+  "noDelay", flag,
+  "keepAlive", flag,
+  "blockList", block_list,
 }
 
 --- `server:listen(options)`. Ports and paths are checked by listen itself, as
 --- which of them counts depends on the others.
 options.listen = {
-  class = "net.ListenOptions",
-  { name = "port", type = "integer|string", default = "any free one", read = as_given },
-  { name = "host", type = "string", default = "all addresses", read = if_truthy },
-  { name = "path", type = "string", read = if_truthy },
-  { name = "backlog", type = "integer", unit = "connections", default = 511,
-    read = options.backlog },
-  { name = "exclusive", type = "boolean", default = false, read = flag },
-  { name = "ipv6Only", type = "boolean", default = false, read = exactly_true },
-  { name = "reusePort", type = "boolean", default = false, read = exactly_true },
-  { name = "readableAll", type = "boolean", default = false, read = if_truthy },
-  { name = "writableAll", type = "boolean", default = false, read = if_truthy },
-  { name = "signal", type = "net.AbortSignal", read = as_given },
-  { name = "fd", type = "integer", read = as_given },
-  { name = "handle", type = "net.Handle", read = if_truthy },
-}
-
---- `net.BoundSocket(options)`, without `path`, which stands alone.
-options.bound = {
-  class = "net.BoundSocketOptions",
-  { name = "port", type = "integer|string", default = 0, read = port },
-  { name = "ipv6Only", type = "boolean", default = false, read = boolean },
-  { name = "reusePort", type = "boolean", default = false, read = boolean },
-  { name = "host", type = "string", default = '"0.0.0.0", or "::" with ipv6Only',
-    read = numeric_host },
+  "port", as_given,
+  "host", if_truthy,
+  "path", if_truthy,
+  "backlog", options.backlog,
+  "exclusive", flag,
+  "ipv6Only", exactly_true,
+  "reusePort", exactly_true,
+  "readableAll", if_truthy,
+  "writableAll", if_truthy,
+  "signal", as_given,
+  "fd", as_given,
+  "handle", if_truthy,
 }
 
 return options
