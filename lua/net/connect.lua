@@ -327,6 +327,8 @@ function M.connect(...)
   return connect(socket, options, callback)
 end
 
+M.createConnection = M.connect
+
 --- Connects the socket; one that is destroyed or closed starts over.
 ---
 ---     connect(options [, onConnect])

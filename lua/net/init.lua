@@ -58,30 +58,29 @@ net.isIP = core.isIP
 net.isIPv4 = core.isIPv4
 net.isIPv6 = core.isIPv6
 
--- The rest: its module, and its name there, if it is not the module itself.
+-- The rest: the module that has it; true for what is a module itself.
 local REST = {
-  abort = { "net.abort" },
-  dns = { "net.dns" },
-  events = { "net.events" },
-  process = { "net.process" },
-  timers = { "net.timers" },
-  BlockList = { "net.blocklist", "BlockList" },
-  BoundSocket = { "net.boundsocket", "BoundSocket" },
-  SocketAddress = { "net.socketaddress", "SocketAddress" },
-  connect = { "net.connect", "connect" },
-  createConnection = { "net.connect", "connect" },
+  abort = true,
+  dns = true,
+  events = true,
+  process = true,
+  timers = true,
+  BlockList = "net.blocklist",
+  BoundSocket = "net.boundsocket",
+  SocketAddress = "net.socketaddress",
+  connect = "net.connect",
+  createConnection = "net.connect",
+  getDefaultAutoSelectFamily = "net.connect",
+  setDefaultAutoSelectFamily = "net.connect",
+  getDefaultAutoSelectFamilyAttemptTimeout = "net.connect",
+  setDefaultAutoSelectFamilyAttemptTimeout = "net.connect",
 }
-for _, name in ipairs { "getDefaultAutoSelectFamily", "setDefaultAutoSelectFamily",
-  "getDefaultAutoSelectFamilyAttemptTimeout", "setDefaultAutoSelectFamilyAttemptTimeout" } do
-  REST[name] = { "net.connect", name }
-end
 
 return setmetatable(net, {
   __index = function(self, key)
     local where = REST[key]
     if where then
-      local module = require(where[1])
-      self[key] = where[2] and module[where[2]] or module
+      self[key] = where == true and require("net." .. key) or require(where)[key]
       return self[key]
     end
   end,

@@ -31,40 +31,34 @@ function lazy.module(name)
   })
 end
 
--- Methods that modules add to the classes of the core: module, classes, names.
-local METHODS = {
-  { "net.connect", { core.Socket }, { "connect" } },
-  { "net.pipe", { core.Socket }, { "pipe", "unpipe" } },
-  { "net.sendfile", { core.Socket }, { "sendFile" } },
-  { "net.socket", { core.Socket }, { "setTimeout", "setNoDelay", "setKeepAlive",
-    "setTypeOfService", "getTypeOfService" } },
-  { "net.events", {}, { "eventNames", "listeners", "rawListeners", "listenerCount",
-    "removeAllListeners", "setMaxListeners", "getMaxListeners" } },
-}
-
---- Has the first call of a method load the module, which puts the real one in its
---- place.
-local function stand_in(methods, name, module)
-  local function load_and_call(...)
-    require(module)
-    return methods[name](...)
-  end
-  methods[name] = load_and_call
-end
-
-for _, class in pairs(core) do
-  if type(class) == "table" and class.methods and class.methods.emit then
-    table.insert(METHODS[#METHODS][2], class)
-  end
-end
-
-for _, row in ipairs(METHODS) do
-  for _, class in ipairs(row[2]) do
-    for _, name in ipairs(row[3]) do
-      stand_in(class.methods, name, row[1])
+--- Methods that a module adds to classes of the core. The first call of one loads
+--- the module, which puts the real ones in their places.
+local function stand_in(module, classes, names)
+  for name in names:gmatch("%a+") do
+    local function load_and_call(...)
+      require(module)
+      return classes[1].methods[name](...)
+    end
+    for _, class in ipairs(classes) do
+      class.methods[name] = load_and_call
     end
   end
 end
+
+local SOCKET, EMITTERS = { core.Socket }, {}
+for _, class in pairs(core) do
+  if type(class) == "table" and class.methods and class.methods.emit then
+    EMITTERS[#EMITTERS + 1] = class
+  end
+end
+
+stand_in("net.connect", SOCKET, "connect")
+stand_in("net.pipe", SOCKET, "pipe unpipe")
+stand_in("net.sendfile", SOCKET, "sendFile")
+stand_in("net.socket", SOCKET,
+  "setTimeout setNoDelay setKeepAlive setTypeOfService getTypeOfService")
+stand_in("net.events", EMITTERS, "eventNames listeners rawListeners listenerCount "
+  .. "removeAllListeners setMaxListeners getMaxListeners")
 
 core.Socket.metatable.__tostring = function(socket)
   require("net.socket")
@@ -87,13 +81,12 @@ end)
 
 --- All that a program may come to use. Not net.json and net.url, for which there
 --- is one call each.
-local ALL = { "abort", "args", "attempt", "blocklist", "boundsocket", "connect", "dns",
-  "errors", "events", "idna", "inspect", "listen", "numbers", "options", "pipe", "process",
-  "sendfile", "server", "socket", "socketaddress", "timers", "validate", "wait" }
+local ALL = "abort args attempt blocklist boundsocket connect dns errors events idna inspect "
+  .. "listen numbers options pipe process sendfile server socket socketaddress timers validate wait"
 
 local directory = (select(2, ...) or ""):match("^(.*)lazy%.lua$")
 
-for _, word in ipairs(directory and ALL or {}) do
+for word in (directory and ALL or ""):gmatch("%a+") do
   local name = "net." .. word
   if not package.loaded[name] and not package.preload[name] then
     package.preload[name] = core.keep_source(directory .. word .. ".lua")
