@@ -199,6 +199,9 @@ static void listeners_join(lua_State *L, int prepend) {
   lua_settop(L, old);
 }
 
+/* net_object.data_slot, of a listener that belongs to the name in this slot. */
+static uint32_t data_slot(lua_Integer slot) { return slot < 255 ? (uint32_t)(slot + 1) & 255 : 0; }
+
 /* Finds anew where the sole plain listener for "data" is. [-0, +0, -] */
 static void note_data(lua_State *L, int self, struct net_object *o) {
   struct emission data = {self, ON_DATA, 0, 0, 0};
@@ -206,19 +209,23 @@ static void note_data(lua_State *L, int self, struct net_object *o) {
   o->data_slot = 0;
   if (net_has(o, ON_DATA) && emitter_events(L, self, 0)) {
     lua_Integer slot = emission_find(L, &data);
-    if (slot && slot < 255 && lua_type(L, -1) == LUA_TFUNCTION)
-      o->data_slot = (uint32_t)(slot + 1) & 255;
+    if (slot && lua_type(L, -1) == LUA_TFUNCTION)
+      o->data_slot = data_slot(slot);
   }
   lua_settop(L, top);
 }
 
 /* Adds the entry on the top to the event; of a new one the name goes in last, as
- * the array may have to grow for each. Returns whether it is one of several.
+ * the array may have to grow for each, and is pushed first, as a finalizer may run
+ * then. Returns whether it is one of several.
  * [-1, +0, m] */
 static int emission_add(lua_State *L, const struct emission *e, int prepend) {
-  int entry = lua_gettop(L), events = entry + 1;
+  int entry = lua_gettop(L), name = entry + 1, events = entry + 2;
+  struct net_object *o = lua_touserdata(L, e->self);
+  int known = o && e->event != NET_EVENTS;
+  emission_push_name(L, e);
   emitter_events(L, e->self, 1);
-  lua_Integer slot = emission_find(L, e);
+  lua_Integer slot = known && !net_has(o, (enum net_event)e->event) ? 0 : emission_find(L, e);
   int joined = slot != 0;
   if (joined) {
     lua_pushvalue(L, entry);
@@ -228,15 +235,14 @@ static int emission_add(lua_State *L, const struct emission *e, int prepend) {
     slot = events_end(L);
     lua_pushvalue(L, entry);
     lua_rawseti(L, events, slot + 1);
-    emission_push_name(L, e);
+    lua_pushvalue(L, name);
     lua_rawseti(L, events, slot);
   }
-  lua_settop(L, entry - 1);
-  struct net_object *o = lua_touserdata(L, e->self);
-  if (o && e->event != NET_EVENTS)
+  if (known)
     o->events |= UINT32_C(1) << e->event;
-  if (o && e->event == ON_DATA)
-    note_data(L, e->self, o);
+  if (known && e->event == ON_DATA)
+    o->data_slot = joined || lua_type(L, entry) != LUA_TFUNCTION ? 0 : data_slot(slot);
+  lua_settop(L, entry - 1);
   return joined;
 }
 

@@ -11,12 +11,21 @@
 #include <lauxlib.h>
 
 #define FEW_ARGUMENTS 4 /* for which there is always room on the stack */
+#define ROOM_MAX 256    /* slots; behind them what was taken leaves nothing, so that a
+                           queue that never runs empty does not grow for ever */
 
 void net_queue_init(lua_State *L, struct net_queue *q) {
   lua_createtable(L, 16, 0);
   q->ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  q->head = q->tail = 1;
+  q->head = q->tail = q->room = 1;
   q->count = 0;
+}
+
+/* The slots before 'end' hold something. Such a slot takes another value without an
+ * allocation. */
+static void note_room(struct net_queue *q, lua_Integer end) {
+  if (end > q->room)
+    q->room = end < ROOM_MAX ? end : ROOM_MAX;
 }
 
 void net_queue_push(lua_State *L, struct net_queue *q, int nargs) {
@@ -32,22 +41,29 @@ void net_queue_push(lua_State *L, struct net_queue *q, int nargs) {
   lua_pop(L, 1);
   q->tail += nargs + 2;
   q->count++;
+  note_room(q, q->tail);
 }
 
-/* A slot that holds something takes another value without an allocation. */
 void net_queue_reserve(lua_State *L, struct net_queue *q, int slots) {
+  lua_Integer end = q->tail + slots;
+  if (end <= q->room)
+    return;
   lua_rawgeti(L, LUA_REGISTRYINDEX, q->ref);
-  for (int i = 0; i < slots; i++) {
+  for (lua_Integer i = q->tail; i < end; i++) {
     lua_pushboolean(L, 0);
-    lua_rawseti(L, -2, q->tail + i);
+    lua_rawseti(L, -2, i);
   }
   lua_pop(L, 1);
+  note_room(q, end);
 }
 
 /* Moves slot 'i' of the table at 'table' to the stack. [-0, +1, m] */
 static void queue_take(lua_State *L, int table, lua_Integer i) {
   lua_rawgeti(L, table, i);
-  lua_pushnil(L);
+  if (i < ROOM_MAX)
+    lua_pushboolean(L, 0);
+  else
+    lua_pushnil(L);
   lua_rawseti(L, table, i);
 }
 

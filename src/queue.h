@@ -14,6 +14,7 @@
 struct net_queue {
   int ref;                /* registry reference of the table */
   lua_Integer head, tail; /* slots [head, tail) are in use */
+  lua_Integer room;       /* slots [1, room) hold something, if only false */
   size_t count;           /* entries */
 };
 
