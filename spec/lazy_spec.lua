@@ -50,6 +50,37 @@ describe("require('net')", function()
     ]]))
   end)
 
+  it("compiles no more for a host that is an address, which is looked up all the same", function()
+    assert.equal("nil\tnil\tfalse\t127.0.0.1\n", output([[
+      local net = require("net")
+      local soon = false
+      local server = net.createServer()
+      server:listen(0, "127.0.0.1", function() soon = true end)
+      local dns, listen = package.loaded["net.dns"], package.loaded["net.listen"]
+      local before = soon
+      server:on("listening", function()
+        print(dns, listen, before, server:address().address)
+        server:close()
+      end)
+      net.run()
+    ]]))
+  end)
+
+  it("leaves a host that is an address to a lookup of the program's", function()
+    assert.equal("127.0.0.2\n", output([[
+      local net = require("net")
+      net.dns.lookup = function(_, _, callback)
+        net.process.nextTick(callback, nil, { { address = "127.0.0.2", family = 4 } })
+      end
+      local server = net.createServer()
+      server:listen(0, "127.0.0.1", function()
+        print(server:address().address)
+        server:close()
+      end)
+      net.run()
+    ]]))
+  end)
+
   it("has every name for those who look for them", function()
     assert.equal("function\ttable\tuserdata\n", output([[
       local net = require("net")
