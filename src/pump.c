@@ -226,8 +226,8 @@ static int queue_rest(lua_State *L, struct net_stream *s, size_t put, size_t n, 
   net_push(L, &to->o);
   if (push_spare(L, loop, put, n) == NULL)
     luaL_error(L, "not enough memory");
+  note_size(s, n);  /* before a finalizer may close it */
   net_writable_tried(L, top + 1, put, err);
-  note_size(s, n);
   int fits = lua_toboolean(L, -1);
   lua_settop(L, top);
   return fits;
@@ -254,7 +254,7 @@ void net_pump_pass(lua_State *L, int idx, size_t n) {
   }
   int fits = queue_rest(L, s, put, n, err < 0 ? err : -EAGAIN);
   s->gap = 0;
-  if (!fits) {
+  if (!fits && s->pump == to) {  /* else a finalizer was here, and others may listen */
     lua_pushlightuserdata(L, (void *)(uintptr_t)&net_pump_written);
     net_emit(L, idx, ON_DATA, 1);
   }
