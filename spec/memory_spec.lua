@@ -48,7 +48,8 @@ local function dig(depth)
   return depth > 0 and (dig(depth - 1)) or select("#", table.unpack(things, 1, 200))
 end
 
-local function play(fn)
+-- Before it closes everything it waits, if `is_over` is given, until that returns true.
+local function play(fn, is_over)
   collectgarbage()
   collectgarbage("stop")
   dig(40)
@@ -64,6 +65,16 @@ local function play(fn)
   end
   local refused = starve(false)
   collectgarbage("restart")
+  for _ = 1, is_over and 1000 or 0 do
+    if is_over() then
+      break
+    end
+    turn()
+    nap()
+  end
+  if is_over and not is_over() then
+    problem = "it is never over"
+  end
   for i = 1, count do
     pcall(close, things[i])
   end
@@ -177,6 +188,79 @@ end
 return problem
 ]]
 
+--- What both scenes below share: `reader`, which checks what arrives, and what has
+--- become of it. An end is only said when all has come.
+local READER = HEAD .. [[
+local LETTERS, at, told, ended = "abcdefghijklmnopqrstuvwxyz", 0, false, false
+local function hear(socket)
+  socket:once("error", function() told = true end)
+  return own(socket)
+end
+local reader
+local server = own(net.createServer(function(peer)
+  reader = hear(peer)
+  peer:on("data", function(chunk)
+    if chunk:byte() ~= 97 + at % 26 then
+      problem = "bytes are missing"
+    end
+    at = at + #chunk
+  end)
+  peer:once("end", function() ended = true end)
+end)):listen(0)
+local socket = hear(net.connect(server:address().port))
+repeat turn() until reader and not socket.connecting
+local called, whole, whole_length = false, nil, nil
+local function is_over()
+  whole = not ended or told or not called or at == whole_length
+  return ended or told or errors > 0
+end
+]]
+
+--- The first chunks pass before, so that the quick way is taken, in bulk if there is
+--- much, or the pipe begins in want of memory.
+local PIPE = READER .. [[
+local before, text = ..., LETTERS:rep(SIZE)
+whole_length = #text + #LETTERS
+local src
+local proxy = own(net.createServer(function(peer) src = hear(peer) end)):listen(0)
+local feeder = hear(net.connect(proxy:address().port))
+repeat turn() until src and not feeder.connecting
+src:setTimeout(60000)
+socket:setTimeout(60000)
+feeder:write(LETTERS)
+if before then
+  src:pipe(socket)
+  repeat turn() until at == #LETTERS
+end
+play(function()
+  if not before then
+    src:pipe(socket)
+  end
+  called = true
+  feeder:finish(text)
+end, is_over)
+return problem or not whole and ("%d bytes of %d"):format(at, whole_length) or nil
+]]
+
+local FILE = READER .. [[
+local path = os.tmpname()
+local file = io.open(path, "wb")
+file:write(LETTERS:rep(40000))
+file:close()
+whole_length = 40002 * 26
+local function nothing() end
+play(function()
+  socket:write("abc")
+  socket:sendFile(path, 3, nothing)
+  socket:write(LETTERS)
+  socket:sendFile(path, 0, 26)
+  socket:finish()
+  called = true
+end, is_over)
+os.remove(path)
+return problem or not whole and ("%d bytes of %d"):format(at, whole_length) or nil
+]]
+
 describe("without memory", function()
   local program = os.tmpname()
   local host
@@ -212,4 +296,10 @@ describe("without memory", function()
   promise("what fails anyway fails once, and leaves nothing", FAILURES)
   promise("no byte is missing amid those that arrive", HOLES)
   promise("nor amid decoded ones", (HOLES:gsub("%.%.%.", '"latin1"')))
+  for name, size in pairs({ little = 2000, much = 40000 }) do
+    local script = PIPE:gsub("SIZE", size)
+    promise("nor of those that a pipe passes on, " .. name, (script:gsub("%.%.%.", "true")))
+    promise("nor where a pipe begins, " .. name, (script:gsub("%.%.%.", "false")))
+  end
+  promise("nor amid files", FILE)
 end)

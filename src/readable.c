@@ -353,8 +353,13 @@ static int flow_tick(lua_State *L) {
 /* Reads until the buffer is empty, or somebody pauses it. After an error in a
  * listener the rest comes on a tick: nothing else would set it going again. */
 static void readable_flow(lua_State *L, int idx) {
+  const struct net_stream *s = stream_at(L, idx);
   int more = 1;
-  while (more && stream_at(L, idx)->flags & S_FLOWING) {
+  while (more && s->flags & S_FLOWING) {
+    if (s->gap) {
+      net_stream_fail(L, idx, -ENOMEM, "read");
+      return;
+    }
     int raised = read_chunk(L, idx, -1, 1);
     more = !lua_isnil(L, -1) && !raised;
     lua_pop(L, 1);

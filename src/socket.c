@@ -575,6 +575,13 @@ static int core_sendfile(lua_State *L) {
   return 1;
 }
 
+/* lost(s): what it has just told was lost for want of memory, and the stream fails
+ * before it tells any more. [-0, +0, -] */
+static int core_lost(lua_State *L) {
+  socket_check(L)->gap = 1;
+  return 0;
+}
+
 /* fd_type(fd) -> "TCP", "PIPE", "FILE", "TTY", "UDP" or "UNKNOWN" */
 static int core_fd_type(lua_State *L) {
   lua_pushstring(L, net_sys_fd_type((int)luaL_checkinteger(L, 1)));
@@ -634,6 +641,7 @@ static const luaL_Reg stream_functions[] = {
   {"set_tos", core_set_tos},
   {"get_tos", core_get_tos},
   {"sendfile", core_sendfile},
+  {"lost", core_lost},
   {"fd_type", core_fd_type},
   {"is_socket", core_is_socket},
   {NULL, NULL}

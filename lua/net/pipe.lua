@@ -84,17 +84,18 @@ local function index_of(list, value)
 end
 
 --- One write of the pipe; an exception out of a `write` that is not ours
---- destroys the destination.
-local function write(dest, chunk)
-  if dest.write == methods.write then
-    return dest:write(chunk)
-  end
+--- destroys the destination. Ours raises for want of memory only: then bytes are
+--- missing, and the source fails.
+local function write(src, dest, chunk)
   local ok, result = pcall(dest.write, dest, chunk)
-  if not ok then
-    dest:destroy(result)
-    return true
+  if ok then
+    return result
+  elseif dest.write == methods.write then
+    stream.lost(src)
+    error(result, 0)
   end
-  return result
+  dest:destroy(result)
+  return true
 end
 
 --- Sends what arrives to `dest`, as fast as it takes it; at 'end' `dest` is
@@ -124,14 +125,15 @@ function methods:pipe(dest, options)
     end
   end
 
+  --- What may raise comes first: a source that is paused has somebody to resume it.
   local function wait_for_drain()
+    if not awaits_drain then
+      add(dest, "drain", "keep", on_drain)
+      awaits_drain = true
+    end
     if not is_clean then
       pipes.waiting[dest] = true
       src:pause()
-    end
-    if not awaits_drain then
-      awaits_drain = true
-      add(dest, "drain", "keep", on_drain)
     end
   end
 
@@ -166,7 +168,7 @@ function methods:pipe(dest, options)
     end
   end)
   add(src, "data", "keep", function(chunk)
-    if chunk == WRITTEN or write(dest, chunk) == false then
+    if chunk == WRITTEN or write(src, dest, chunk) == false then
       wait_for_drain()
     end
   end, stream.is_socket(dest) and dest or nil)
