@@ -8,8 +8,9 @@
 -- B C …), each driven by load.c, which checks every byte; server and load have a
 -- core each. The figure is the server's CPU time per unit of work, by the
 -- kernel's own accounting, as a ratio to C in the same round. Writes
--- results.json, results.md and a chart for each scenario into build/bench, and
--- with --keep into DIR. A server that answers wrongly, or dies, makes it fail.
+-- results.json, results.md and a chart for each scenario into build/bench, and,
+-- if all scenarios were run, with --keep into DIR and a table into README.md. A
+-- server that answers wrongly, or dies, makes it fail.
 -- How to read it all: README.md.
 
 local here = arg[0]:match("^(.*)/") or "."
@@ -23,9 +24,14 @@ local report = require("report")
 local scenarios = require("scenarios")
 local tool = require("tool")
 
--- `steady`: rounds of what hardly differs from one to the next
-local FULL = { rounds = 7, steady = 3, seconds = 0.4, warm = 0.2, starts = 21, name = "full" }
-local QUICK = { rounds = 3, steady = 1, seconds = 0.15, warm = 0.1, starts = 7, name = "quick" }
+-- `steady`: rounds of what hardly differs from one to the next; `again`: how often
+-- what the target is about is measured once more after each round
+local FULL = {
+  rounds = 7, again = 2, steady = 3, seconds = 0.4, warm = 0.2, starts = 21, name = "full",
+}
+local QUICK = {
+  rounds = 3, again = 0, steady = 1, seconds = 0.15, warm = 0.1, starts = 7, name = "quick",
+}
 
 --- What the command line asks for: times, folder to keep results in, scenarios.
 local function parse(args)
@@ -58,8 +64,8 @@ local figure = {
 
 local SHOWN = { "cost", "p50", "p99", "p999", "max", "rss", "server_busy", "load_busy" }
 
---- A row of results, of the figures of all rounds.
-local function summary(contestant, s, rounds, bases)
+--- A row of results, of the figures of all rounds, each with its base's.
+local function summary(contestant, s, rounds)
   local row = {
     who = contestant.key, name = contestant.name, known = s.known[contestant.key],
     target = contestant.key == "net" and s.target or nil, absent = contestant.absent,
@@ -69,7 +75,7 @@ local function summary(contestant, s, rounds, bases)
   end
   local values, rates = {}, {}
   for i, f in ipairs(rounds) do
-    values[i] = figure[s.kind](f, bases[i])
+    values[i] = figure[s.kind](f, f.base)
     rates[i] = f.seconds and f.done / f.seconds
   end
   row.value = tool.spread(values)
@@ -95,22 +101,34 @@ local function progress(text)
   io.stderr:flush()
 end
 
+--- Measures each once; the first is the base of the others.
+local function run_round(s, list, times, figures)
+  local base
+  for _, who in ipairs(list) do
+    if not contestants[who].absent then
+      progress(("%s: round %d, %s"):format(s.name, #figures[who] + 1, who))
+      local f = measure[s.kind](contestants[who], s, times)
+      base = base or f
+      f.base = base
+      table.insert(figures[who], f)
+    end
+  end
+end
+
 local function run_scenario(s, times)
   local figures, rows = {}, {}
   for _, who in ipairs(s.who) do
     figures[who] = {}
   end
-  for round = 1, s.kind == "memory" and times.steady or times.rounds do
-    for _, who in ipairs(s.who) do
-      if not contestants[who].absent then
-        progress(("%s: round %d, %s"):format(s.name, round, who))
-        figures[who][round] = measure[s.kind](contestants[who], s, times)
-      end
+  for _ = 1, s.kind == "memory" and times.steady or times.rounds do
+    run_round(s, s.who, times, figures)
+    for _ = 1, s.again and times.again or 0 do
+      run_round(s, s.again, times, figures)
     end
   end
   progress("")
   for i, who in ipairs(s.who) do
-    rows[i] = summary(contestants[who], s, figures[who], figures[s.base or who])
+    rows[i] = summary(contestants[who], s, figures[who])
   end
   return rows
 end
@@ -136,7 +154,7 @@ local function main()
   for _, s in ipairs(scenarios) do
     if not only or only[s.key] then
       local result = { key = s.key, name = s.name, kind = s.kind, per = s.per, base = s.base,
-        target = s.target, rows = run_scenario(s, times) }
+        target = s.target, why = s.why, rows = run_scenario(s, times) }
       table.insert(results.scenarios, result)
       report.print(result)
     end
@@ -145,8 +163,10 @@ local function main()
     results.growth = growth.run(times, progress)
     report.print_growth(results.growth)
   end
-  for _, folder in ipairs { tool.out, keep } do
-    report.write(folder, results, json.encode(results))
+  report.write(tool.out, results, json.encode(results))
+  if keep and not only then
+    report.write(keep, results, json.encode(results))
+    report.readme("README.md", results)
   end
   if tool.folder then
     os.execute("rm -rf '" .. tool.folder .. "'")

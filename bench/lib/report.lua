@@ -51,12 +51,25 @@ local function cost(value, per)
   return number("%.2f us", value and value / 1000)
 end
 
+local function is_met(row, kind)
+  return row.value and kind.met(row.value.median, row.target)
+end
+
 local function verdict(row, kind)
   if not row.target then
     return ""
   end
-  local met = row.value and kind.met(row.value.median, row.target)
-  return (met and "met: " or "MISSED: ") .. kind.bound .. kind.format:format(row.target)
+  return (is_met(row, kind) and "met: " or "MISSED: ") .. kind.bound
+    .. kind.format:format(row.target)
+end
+
+--- Why a target was missed, or nil where it was not.
+local function reason(result)
+  for _, row in ipairs(result.rows) do
+    if row.target and not is_met(row, KINDS[result.kind]) then
+      return result.why
+    end
+  end
 end
 
 local function row_cells(row, kind, per)
@@ -224,6 +237,8 @@ local function markdown(results)
   for _, result in ipairs(results.scenarios) do
     out[#out + 1] = ("\n## %s\n\n![%s](%s.svg)\n\n%s\n"):format(
       title(result), result.name, result.key, markdown_table(cells(result)))
+    local why = reason(result)
+    out[#out + 1] = why and ("\n%s\n"):format(why) or nil
   end
   if results.growth then
     out[#out + 1] = "\n## The cost of one operation of ours, by how much is open\n\n"
@@ -246,6 +261,42 @@ function report.write(folder, results, encoded)
   for _, result in ipairs(results.scenarios) do
     write_file(("%s/%s.svg"):format(folder, result.key), svg(result, results.about))
   end
+end
+
+-- README's table
+
+local SHOWN = { "net", "node", "luv", "cqueues", "copas" }
+local UNITS = { ratio = "", over = " %", memory = " KiB", start = " ms" }
+
+local function short_cells(results)
+  local out = { { "", "net", "Node", "luv", "cqueues", "copas", "our target" } }
+  for i, result in ipairs(results.scenarios) do
+    local kind, values, target = KINDS[result.kind], {}, ""
+    for _, row in ipairs(result.rows) do
+      values[row.who] = row.value and kind.format:format(row.value.median)
+      target = row.target and verdict(row, kind) or target
+    end
+    out[i + 1] = { ("[%s](docs/bench/%s.svg)%s"):format(title(result), result.key,
+      UNITS[result.kind] ~= "" and "," .. UNITS[result.kind] or "") }
+    for at, who in ipairs(SHOWN) do
+      out[i + 1][at + 1] = values[who] or ""
+    end
+    table.insert(out[i + 1], target)
+  end
+  return out
+end
+
+local FROM, TO = "<!-- bench -->\n", "<!-- end of bench -->"
+
+--- Puts the table between its marks in a file.
+function report.readme(path, results)
+  local file = assert(io.open(path))
+  local text = file:read("a")
+  file:close()
+  local _, from = text:find(FROM, 1, true)
+  local to = text:find(TO, 1, true)
+  write_file(path, ("%s%s\n\n%s\n%s"):format(text:sub(1, from),
+    markdown_table(short_cells(results)), conditions(results.about), text:sub(to)))
 end
 
 return report
