@@ -428,6 +428,20 @@ describe("what cannot be sent", function()
     end))
   end
 
+  it("is a descriptor that is open for writing only", within(function(t)
+    local socket, peer = pair()
+    peer:resume()
+    local path = file_with(t, "abc")
+    local file = assert(io.open(path, "ab"))
+    local told
+    assert.is_true(socket:sendFile(descriptor_of(path), function(err) told = err end))
+    wait(function() return told end)
+    file:close()
+    assert.equal("Error: sendfile EBADF", tostring(told))
+    assert.is_true(socket.writable)
+    drop(t, socket, peer)
+  end))
+
   it("is a length that the file does not have", within(function(t)
     local socket, peer = pair()
     local path, told = file_with(t, "abc"), nil

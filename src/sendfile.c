@@ -66,10 +66,14 @@ static int file_open(lua_State *L, struct file_piece *f, int file, const char **
   return net_sys_dup((int)lua_tointeger(L, file), &f->fd);
 }
 
-/* Settles how many bytes it is about. */
+/* Settles how many bytes it is about. A descriptor of the user's may be open for
+ * writing only, which a read of nothing tells. */
 static int file_measure(lua_State *L, struct file_piece *f, int file) {
   uint64_t size;
+  size_t n;
   int err = net_sys_file_size(f->fd, &size);
+  if (err == 0 && lua_type(L, file) == LUA_TNUMBER)
+    err = net_sys_pread(f->fd, &n, 0, 0, &n);
   if (err < 0)
     return err;
   f->offset = (uint64_t)lua_tointeger(L, file + 1);

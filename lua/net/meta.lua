@@ -577,8 +577,9 @@ function socket:write(chunk, encoding, callback) end
 --- `ERR_FILE_TOO_SHORT`. What is added to it meanwhile is not sent.
 ---
 --- Raises `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`. Told by callback or
---- `"error"`: `open ENOENT` and what else open(2) says, `dup EBADF`, `sendfile EISDIR`,
---- `sendfile ESPIPE` (no file), with the field `path`; `ERR_FILE_TOO_SHORT`; and what `write` tells.
+--- `"error"`: `open ENOENT` and what else open(2) says, `dup EBADF`, `sendfile EBADF` (open for
+--- writing only), `sendfile EISDIR`, `sendfile ESPIPE` (no file), with the field `path`;
+--- `ERR_FILE_TOO_SHORT`; and what `write` tells.
 ---@param file string|integer a path or a descriptor
 ---@param offset? integer (bytes; default 0)
 ---@param length? integer (bytes; default what is behind `offset`)
