@@ -245,3 +245,93 @@ describe("small writes of a turn", function()
     end
   end))
 end)
+
+--- Has a finalizer call `fn` amid the next request for memory.
+local function at_next_request(fn)
+  collectgarbage()
+  collectgarbage("stop")
+  collectgarbage("incremental", 100, 1000, 40)
+  setmetatable({}, { __gc = fn })
+  collectgarbage("restart")
+end
+
+describe("a finalizer that runs amid a write behind small ones", function()
+  local LAST = ("z"):rep(3000)  -- too large for the batch, so that all moves to the table
+
+  --- Writes LAST behind two small writes, while a finalizer calls `fn`. Returns what
+  --- was sent before LAST, and what write() said.
+  local function amid(p, callback, fn)
+    local _ <close> = setmetatable({}, { __close = function()
+      collectgarbage("incremental", 200, 100, 13)
+    end })
+    local first, second, ran, said = piece(600), piece(601), false, nil
+    in_a_turn(function() p.client:write(LAST) end)  -- the table is made
+    in_a_turn(function()
+      p.client:write(first)
+      p.client:write(second)
+      at_next_request(function()
+        if not ran then
+          ran = true
+          fn()
+        end
+      end)
+      if callback then
+        said = p.client:write(LAST, callback)
+      else
+        said = p.client:write(LAST)
+      end
+    end)
+    assert.is_true(ran)
+    return LAST .. first .. second, said
+  end
+
+  for _, way in ipairs({ "without", "with" }) do
+    local function callback_of(t, expected)
+      return way == "with" and t.calls(1, function(err) assert.equal(expected, err and err.code) end)
+        or nil
+    end
+
+    it("may write a lot, " .. way .. " a callback", within(function(t)
+      local p, large = pairs_of(1)[1], piece(20000)
+      local sent = amid(p, callback_of(t), function() p.client:write(large) end)
+      p.sent[1] = sent .. large .. LAST
+      wait(function() return #table.concat(p.got) == #p.sent[1] end)
+      finish(t, { p })
+    end))
+
+    it("may finish it, " .. way .. " a callback", within(function(t)
+      local p, code = pairs_of(1)[1], "ERR_STREAM_WRITE_AFTER_END"
+      p.client:on("error", t.calls(1, function(err) assert.equal(code, err.code) end))
+      local sent, said = amid(p, callback_of(t, code), function() p.client:finish("F") end)
+      t.run()
+      assert.same({ sent .. "F", false }, { table.concat(p.got), said })
+    end))
+
+    it("may destroy it, " .. way .. " a callback", within(function(t)
+      local p = pairs_of(1)[1]
+      local sent, said = amid(p, callback_of(t, "ERR_STREAM_DESTROYED"),
+        function() p.client:destroy() end)
+      assert.equal(0, p.client.writableLength)
+      t.run()
+      assert.same({ sent, false }, { table.concat(p.got), said })
+    end))
+
+    it("may connect it anew, " .. way .. " a callback", within(function(t)
+      local p, got = pairs_of(1)[1], nil
+      local server, where = sockets.listen()
+      server:on("connection", t.calls(1, function(peer)
+        server:close()
+        got = listen(peer)
+      end))
+      local sent = amid(p, callback_of(t), function()
+        p.client:destroy()
+        p.client:connect(where)
+      end)
+      assert.equal(#LAST, p.client.writableLength)
+      wait(function() return got and #table.concat(got) == #LAST end)
+      p.client:finish()
+      t.run()
+      assert.same({ sent, LAST }, { table.concat(p.got), table.concat(got) })
+    end))
+  end
+end)

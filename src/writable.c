@@ -82,22 +82,44 @@ static void batch_unpack(lua_State *L, struct net_stream *s) {
     net_batch_drop(batch_of(s), &s->part);
 }
 
-/* Pushes the table, made when missing, with all pieces in it. [-0, +1, m] */
+/* Pushes the table, made when missing. [-0, +1, m] */
+static void wq_table(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  if (s->wq_made) {
+    lua_getiuservalue(L, idx, UV_WQ);
+    return;
+  }
+  net_object_table(L, idx, UV_WQ);
+  s->wq_made = 1;
+}
+
+/* Pushes the table with all pieces in it. It may be another one each time, if a
+ * finalizer has connected the stream anew. [-0, +1, m] */
 static void wq_push(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  if (!s->wq_made) {
-    net_object_table(L, idx, UV_WQ);
-    s->wq_made = 1;
-  } else
-    lua_getiuservalue(L, idx, UV_WQ);
-  while (s->part.count > 0)
+  wq_table(L, idx);
+  while (s->part.count > 0) {
     batch_unpack(L, s);
+    lua_pop(L, 1);
+    wq_table(L, idx);
+  }
+}
+
+/* From here on wq_push does not start the collector: a finalizer that writes to,
+ * finishes or destroys the stream does so before a write looks at its state.
+ * [-0, +0, m] */
+static void wq_prepare(lua_State *L, int idx) {
+  const struct net_stream *s = stream_at(L, idx);
+  if (s->wq_made && s->part.count == 0)
+    return;
+  wq_push(L, idx);
+  lua_pop(L, 1);
 }
 
 /* Appends the chunk and the callback (or nil) on the top. [-2, +0, m] */
 static void wq_append(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  wq_push(L, idx);  /* first, as the collector may run a finalizer that writes */
+  wq_push(L, idx);
   lua_insert(L, -3);
   if (s->wq_done == s->wq_tail)
     s->wq_base = s->wq_tail;
@@ -324,9 +346,11 @@ static void abandon(lua_State *L, int idx) {
   int top = lua_gettop(L);
   if (before(s->wq_head, s->wq_tail) && !is_going(s)) {
     call_back(L, idx, s->wq_head, 0);
-    if (is_going(s))
-      return;
     push_reason(L, idx, "write");
+    if (is_going(s)) {
+      lua_settop(L, top);
+      return;
+    }
     drop_unsent(L, idx);
     call_back(L, idx, s->wq_tail, top + 1);
   }
@@ -521,8 +545,8 @@ static void settle_sent(lua_State *L, int idx) {
 /* In the failed request's own time: its callbacks, the rest's, then destroy. */
 static void failed_now(lua_State *L, int idx, int err) {
   struct net_stream *s = stream_at(L, idx);
-  uint32_t end = s->wq_req;
   wq_push(L, idx);
+  uint32_t end = s->wq_req;
   for (uint32_t p = s->wq_head; before(p, end); p++)
     wq_release(L, s, p);
   lua_pop(L, 1);
@@ -887,6 +911,7 @@ static void push_fits(lua_State *L, struct net_stream *s) {
 
 void net_writable_write(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
+  wq_prepare(L, idx);
   if (refuse_write(L, idx, lua_gettop(L), 0)) {
     lua_pop(L, 2);
     lua_pushboolean(L, 0);
@@ -916,30 +941,40 @@ void net_writable_tried(lua_State *L, int idx, size_t put, int err) {
   push_fits(L, s);
 }
 
-/* Keeps the small chunk on the top until the turn ends: in the batch, unless others
- * that wait already are in the table. [-0, +0, m] */
-static void keep_small(lua_State *L, int idx, struct net_stream *s, size_t bytes) {
+/* May the small chunk wait for the turn's end, with nothing between it and the
+ * kernel but others that do? The stream is in the loop's list then. */
+static int may_keep(struct net_stream *s, size_t bytes) {
+  const uint32_t in_the_way = S_ENDING | S_DESTROYED | S_ERRORED | S_WRITE_OFF | S_WRITING |
+                              S_NEED_DRAIN | S_CONNECTING;
+  int waits = s->flags & S_DEFERRED ? s->wq_callbacks == 0 : s->wq_done == s->wq_tail;
+  return bytes > 0 && waits && !(s->flags & in_the_way) && !s->corked && may_defer(s, bytes) &&
+         net_loop_dirty(s->o.loop, &s->flushable) == 0;
+}
+
+/* Keeps the small chunk on the top: in the batch, unless others that wait already
+ * are in the table. Returns 0 if a finalizer has put something in its way.
+ * [-0, +0, m] */
+static int keep_small(lua_State *L, int idx, struct net_stream *s, size_t bytes) {
   int alone = s->wq_done == s->wq_tail;
   if (alone)
     s->wq_base = s->wq_done;
   if (bytes <= NET_BATCH_MAX && (alone || s->part.count > 0) &&
       net_batch_add(batch_of(s), &s->part, lua_tostring(L, -1), bytes))
-    return;
+    return 1;
+  wq_prepare(L, idx);
+  if (!may_keep(s, bytes))
+    return 0;
   wq_push(L, idx);
   lua_pushvalue(L, -2);
   lua_rawseti(L, -2, wq_slot(s, s->wq_tail));
   lua_pop(L, 1);
+  return 1;
 }
 
 int net_writable_write_small(lua_State *L, int idx, struct net_stream *s) {
-  const uint32_t in_the_way = S_ENDING | S_DESTROYED | S_ERRORED | S_WRITE_OFF | S_WRITING |
-                              S_NEED_DRAIN | S_CONNECTING;
   size_t bytes = lua_rawlen(L, -1);
-  int waits = s->flags & S_DEFERRED ? s->wq_callbacks == 0 : s->wq_done == s->wq_tail;
-  if (bytes == 0 || !waits || s->flags & in_the_way || s->corked ||
-      !may_defer(s, bytes) || (net_loop_dirty(s->o.loop, &s->flushable) < 0))
+  if (!may_keep(s, bytes) || !keep_small(L, idx, s, bytes))
     return 0;
-  keep_small(L, idx, s, bytes);
   net_stream_touch(s);
   s->wq_req = ++s->wq_tail;
   s->deferred += (uint32_t)bytes;
@@ -1002,6 +1037,7 @@ void net_writable_end(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   int cb = lua_gettop(L), chunk = cb - 1;
   if (!lua_isnil(L, chunk)) {
+    wq_prepare(L, idx);
     if (refuse_write(L, idx, cb, 1)) {
       s->corked = 0;
       lua_settop(L, chunk - 1);
