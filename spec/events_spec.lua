@@ -769,3 +769,82 @@ describe("events.on", function()
     assert.same({}, e:eventNames())
   end)
 end)
+
+describe("a finalizer that runs amid a change of listeners", function()
+  --- Has a finalizer call `fn` amid the next request for memory, made by `change`.
+  local function amid(change, fn)
+    local ran = false
+    collectgarbage()
+    collectgarbage("stop")
+    collectgarbage("incremental", 100, 1000, 40)
+    setmetatable({}, { __gc = function()
+      if not ran then
+        ran = true
+        fn()
+      end
+    end })
+    collectgarbage("restart")
+    change()
+    collectgarbage("incremental", 200, 100, 13)
+    assert.is_true(ran)
+  end
+
+  for name, make in pairs({ ["an emitter"] = EventEmitter, ["a socket"] = net.Socket }) do
+    local function started(first, ...)
+      local e, seen = make(), {}
+      local heard = {}
+      for _, n in ipairs({ "a", "b", "c", "d" }) do
+        heard[n] = function() seen[#seen + 1] = n end
+      end
+      for _, n in ipairs({ first, ... }) do e:on("connect", heard[n]) end
+      return e, heard, seen
+    end
+
+    it("may add the first of another event, of " .. name, function()
+      local e, heard, seen = started()
+      amid(function() e:on("connect", heard.a) end, function() e:on("drain", heard.b) end)
+      e:emit("connect")
+      e:emit("drain")
+      assert.same({ "a", "b" }, seen)
+    end)
+
+    it("may add the first of the same event, of " .. name, function()
+      local e, heard, seen = started()
+      amid(function() e:on("connect", heard.a) end, function() e:on("connect", heard.b) end)
+      e:emit("connect")
+      assert.same({ "b", "a" }, seen)
+    end)
+
+    it("may take away those of an event before it, of " .. name, function()
+      local e, heard, seen = started()
+      e:on("drain", heard.d)
+      e:on("connect", heard.a)
+      amid(function() e:on("connect", heard.b) end, function() e:off("drain", heard.d) end)
+      e:emit("drain")
+      e:emit("connect")
+      assert.same({ "a", "b" }, seen)
+    end)
+
+    it("may take away the only other, of " .. name, function()
+      local e, heard, seen = started("a")
+      amid(function() e:on("connect", heard.b) end, function() e:off("connect", heard.a) end)
+      e:emit("connect")
+      assert.same({ "b" }, seen)
+    end)
+
+    it("may add another while one is put before, of " .. name, function()
+      local e, heard, seen = started("a", "b")
+      amid(function() e:prependListener("connect", heard.c) end,
+        function() e:on("connect", heard.d) end)
+      e:emit("connect")
+      assert.same({ "c", "a", "b", "d" }, seen)
+    end)
+
+    it("may add another while one is taken away, of " .. name, function()
+      local e, heard, seen = started("a", "b", "c")
+      amid(function() e:off("connect", heard.b) end, function() e:on("connect", heard.d) end)
+      e:emit("connect")
+      assert.same({ "a", "c", "d" }, seen)
+    end)
+  end
+end)

@@ -69,27 +69,32 @@ static struct net_object *emitter_check(lua_State *L, int idx) {
   return NULL;
 }
 
-/* Pushes the array of events; nil, or a new one if 'create'. [-0, +1, m] */
-static int emitter_events(lua_State *L, int self, int create) {
-  int object = lua_type(L, self) == LUA_TUSERDATA;
-  if (object)
-    lua_getiuservalue(L, self, UV_EVENTS);
-  else {
-    lua_pushliteral(L, "_events");
-    lua_rawget(L, self);
+/* Pushes the array of events, or nil. [-0, +1, m] */
+static int emitter_events(lua_State *L, int self) {
+  if (lua_type(L, self) == LUA_TUSERDATA)
+    return lua_getiuservalue(L, self, UV_EVENTS) == LUA_TTABLE;
+  lua_pushliteral(L, "_events");
+  return lua_rawget(L, self) == LUA_TTABLE;
+}
+
+/* Pushes the array of events, made when missing; by a finalizer, if that is faster.
+ * [-0, +1, m] */
+static void emitter_events_made(lua_State *L, int self) {
+  if (lua_type(L, self) == LUA_TUSERDATA) {
+    net_object_table(L, self, UV_EVENTS);  /* for two events: a rehash costs more */
+    return;
   }
-  if (lua_type(L, -1) == LUA_TTABLE || !create)
-    return lua_type(L, -1) == LUA_TTABLE;
+  lua_pushliteral(L, "_events");
+  lua_createtable(L, 4, 0);
+  if (emitter_events(L, self)) {
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+    return;
+  }
   lua_pop(L, 1);
-  lua_createtable(L, 4, 0);  /* two events: a rehash costs more than the room */
-  if (!object)
-    lua_pushliteral(L, "_events");
-  lua_pushvalue(L, object ? -1 : -2);
-  if (object)
-    lua_setiuservalue(L, self, UV_EVENTS);
-  else
-    lua_rawset(L, self);
-  return 1;
+  lua_pushvalue(L, -1);
+  lua_insert(L, -3);
+  lua_rawset(L, self);
 }
 
 /* The interned name of a known event, NULL for others: its address tells. */
@@ -137,7 +142,7 @@ static lua_Integer events_end(lua_State *L) {
 
 /* Pushes the listeners of the event, or nothing. [-0, +(1|0), -] */
 static int emission_listeners(lua_State *L, const struct emission *e) {
-  if (!emitter_events(L, e->self, 0) || !emission_find(L, e)) {
+  if (!emitter_events(L, e->self) || !emission_find(L, e)) {
     lua_pop(L, 1);
     return 0;
   }
@@ -172,17 +177,24 @@ static void list_inherit(lua_State *L, int old) {
     lua_pop(L, 1);
 }
 
-/* Puts the entry on the top behind (or before) the listeners under it, and
- * leaves the listeners there are then. [-2, +1, m] */
+/* How many entries has the list at 'idx'; 0 if it is an entry? */
+static int list_length(lua_State *L, int idx) {
+  return is_list(L, idx) ? (int)lua_rawlen(L, idx) : 0;
+}
+
+/* Puts the entry on the top behind (or before) the listeners under it; in its
+ * place leaves the listeners there are then. [-1, +1, m] */
 static void listeners_join(lua_State *L, int prepend) {
   int old = lua_gettop(L) - 1, entry = old + 1;
-  int n = is_list(L, old) ? (int)lua_rawlen(L, old) : 0;
+  int n = list_length(L, old);
   if (n > 0 && !prepend) {
     lua_rawseti(L, old, n + 1);
+    lua_pushvalue(L, old);
     return;
   }
   lua_createtable(L, n ? n + 1 : 2, 0);
   int at = prepend ? 2 : 1;
+  n = list_length(L, old);  /* a finalizer may have added to it */
   if (n == 0) {
     lua_pushvalue(L, old);
     lua_rawseti(L, -2, at);
@@ -195,8 +207,17 @@ static void listeners_join(lua_State *L, int prepend) {
   }
   lua_pushvalue(L, entry);
   lua_rawseti(L, -2, prepend ? 1 : 2);
-  lua_replace(L, old);
-  lua_settop(L, old);
+  lua_remove(L, entry);
+}
+
+/* Are the listeners at 'old', above their array, still the event's? A new list may
+ * start the collector, that a finalizer, and that change them. [-0, +0, m] */
+static int emission_holds(lua_State *L, const struct emission *e, lua_Integer slot, int old) {
+  int events = lua_gettop(L) + 1;
+  int holds = emitter_events(L, e->self) && lua_rawequal(L, events, old - 1) &&
+              emission_find(L, e) == slot && lua_rawequal(L, -1, old);
+  lua_settop(L, events - 1);
+  return holds;
 }
 
 /* net_object.data_slot, of a listener that belongs to the name in this slot. */
@@ -207,7 +228,7 @@ static void note_data(lua_State *L, int self, struct net_object *o) {
   struct emission data = {self, ON_DATA, 0, 0, 0};
   int top = lua_gettop(L);
   o->data_slot = 0;
-  if (net_has(o, ON_DATA) && emitter_events(L, self, 0)) {
+  if (net_has(o, ON_DATA) && emitter_events(L, self)) {
     lua_Integer slot = emission_find(L, &data);
     if (slot && lua_type(L, -1) == LUA_TFUNCTION)
       o->data_slot = data_slot(slot);
@@ -224,12 +245,16 @@ static int emission_add(lua_State *L, const struct emission *e, int prepend) {
   struct net_object *o = lua_touserdata(L, e->self);
   int known = o && e->event != NET_EVENTS;
   emission_push_name(L, e);
-  emitter_events(L, e->self, 1);
+  emitter_events_made(L, e->self);
   lua_Integer slot = known && !net_has(o, (enum net_event)e->event) ? 0 : emission_find(L, e);
   int joined = slot != 0;
   if (joined) {
     lua_pushvalue(L, entry);
     listeners_join(L, prepend);
+    if (!lua_rawequal(L, -1, events + 1) && !emission_holds(L, e, slot, events + 1)) {
+      lua_settop(L, entry);
+      return emission_add(L, e, prepend);
+    }
     lua_rawseti(L, events, slot + 1);
   } else {
     slot = events_end(L);
@@ -259,16 +284,16 @@ static void events_drop(lua_State *L, lua_Integer slot) {
   }
 }
 
-/* Replaces the list on the top by one without entry 'at'; a list of two by the
- * other entry. [-1, +1, m] */
+/* Pushes the list on the top without entry 'at'; of a list of two the other entry.
+ * [-0, +1, m] */
 static void list_without(lua_State *L, int at) {
   int n = (int)lua_rawlen(L, -1), to = 1;
   if (n == 2) {
     lua_rawgeti(L, -1, 3 - at);
-    lua_remove(L, -2);
     return;
   }
   lua_createtable(L, n - 1, 0);
+  n = (int)lua_rawlen(L, -2);  /* a finalizer may have added to it */
   for (int i = 1; i <= n; i++) {
     if (i == at)
       continue;
@@ -276,7 +301,6 @@ static void list_without(lua_State *L, int at) {
     lua_rawseti(L, -2, to++);
   }
   list_inherit(L, lua_gettop(L) - 1);
-  lua_remove(L, -2);
 }
 
 /* Is the entry on the top the one at 'what': itself, or a once entry for it? */
@@ -311,10 +335,14 @@ static int listeners_find(lua_State *L, int what) {
 static int emission_remove(lua_State *L, const struct emission *e, int what) {
   int top = lua_gettop(L), at = 0;
   lua_Integer slot = 0;
-  if (emitter_events(L, e->self, 0) && (slot = emission_find(L, e)) != 0)
+  if (emitter_events(L, e->self) && (slot = emission_find(L, e)) != 0)
     at = listeners_find(L, what);
   if (at && is_list(L, -1)) {
     list_without(L, at);
+    if (!emission_holds(L, e, slot, top + 2)) {
+      lua_settop(L, top);
+      return emission_remove(L, e, what);
+    }
     lua_rawseti(L, top + 1, slot + 1);
   } else if (at) {
     lua_pop(L, 1);
@@ -597,7 +625,7 @@ static lua_Integer list_overgrown(lua_State *L) {
 static void check_max(lua_State *L, const struct emission *e) {
   int top = lua_gettop(L);
   lua_Integer count;
-  if (emitter_events(L, e->self, 0) && emission_find(L, e) && is_list(L, -1) &&
+  if (emitter_events(L, e->self) && emission_find(L, e) && is_list(L, -1) &&
       (count = list_overgrown(L)) > 0 &&
       lua_rawgetp(L, LUA_REGISTRYINDEX, &hook_key) == LUA_TFUNCTION) {
     lua_pushboolean(L, 1);
@@ -679,7 +707,10 @@ void net_emitter_mark(lua_State *L, int meta) {
 /* events(emitter [, create]) -> the array of events, or nil */
 static int core_events(lua_State *L) {
   emitter_check(L, 1);
-  emitter_events(L, 1, lua_toboolean(L, 2));
+  if (lua_toboolean(L, 2))
+    emitter_events_made(L, 1);
+  else
+    emitter_events(L, 1);
   return 1;
 }
 
