@@ -26,8 +26,8 @@ local WHY = {
   four = "The system calls are those of C, one recv and one send. The rest is the price of four "
     .. "calls of `socket:write` from Lua: 900 instructions each (callgrind), to be looked up, "
     .. "called and checked.",
-  start = "callgrind: 4.3 million instructions, where a Lua that does nothing takes 0.45. About 0.8 "
-    .. "go to loading the C core and libev, most of the others to compiling Lua, 160 a byte of "
+  start = "callgrind: 4.3 million instructions, where a Lua that does nothing takes 0.45. About "
+    .. "0.8 go to loading the C core and libev, most of the others to compiling Lua, 160 a byte of "
     .. "code. It was 7.3: what a start does not need is compiled when it is used, and read in C. "
     .. "Bytecode would fit one Lua only, and a rock cannot make it.",
   timeout = "callgrind: 280 instructions more for a message, of 3,700 and what the kernel does; "

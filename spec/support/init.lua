@@ -52,7 +52,7 @@ local function opened_since(before)
   collectgarbage()
   local names = {}
   for fd, what in pairs(M.descriptors()) do
-    if not before[fd] then
+    if not before[fd] and not what:find("^/etc/") then -- that is the C library's resolver
       names[#names + 1] = fd .. " " .. what
     end
   end
