@@ -242,6 +242,28 @@ end, is_over)
 return problem or not whole and ("%d bytes of %d"):format(at, whole_length) or nil
 ]]
 
+--- The source of a pipe() that raised ends, with something to say.
+local NO_PIPE = READER .. [[
+local src
+local proxy = own(net.createServer(function(peer) src = hear(peer) end)):listen(0)
+local feeder = hear(net.connect(proxy:address().port))
+repeat turn() until src and not feeder.connecting
+play(function()
+  src:pipe(socket)
+  called = true
+end, function()
+  if not called and not feeder.writableEnded then
+    feeder:finish(LETTERS)
+    src:resume()
+  end
+  return called or src.readableEnded
+end)
+if not called and (socket.bytesWritten > 0) ~= socket.writableEnded then
+  problem = "it is there by half"
+end
+return problem
+]]
+
 local FILE = READER .. [[
 local path = os.tmpname()
 local file = io.open(path, "wb")
@@ -302,4 +324,5 @@ describe("without memory", function()
     promise("nor where a pipe begins, " .. name, (script:gsub("%.%.%.", "false")))
   end
   promise("nor amid files", FILE)
+  promise("a pipe() that raises is there wholly, or not at all", NO_PIPE)
 end)

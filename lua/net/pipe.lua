@@ -107,7 +107,7 @@ function methods:pipe(dest, options)
   local src, pipes = self, pipes_of(self)
   check_dest(dest)
   local ends = not (type(options) == "table" and options["end"] == false)
-  local listeners, awaits_drain, is_clean = {}, false, false
+  local listeners, awaits_drain, is_clean, is_whole = {}, false, false, false
 
   local function add(emitter, event, kind, fn, pump)
     listeners[#listeners + 1] = { emitter, event, fn }
@@ -147,15 +147,24 @@ function methods:pipe(dest, options)
     end
   end
 
+  local function on_data(chunk)
+    if chunk == WRITTEN or write(src, dest, chunk) == false then
+      wait_for_drain()
+    end
+  end
+
   local function on_end()
-    if ends then
+    if not is_whole then
+      return
+    elseif ends then
       finish(dest)
     else
       unpipe()
     end
   end
 
-  pipes[#pipes + 1] = dest
+  -- Should one of these raise, for want of memory, the others do nothing: what
+  -- moves the bytes comes last.
   if self.readableEnded then
     core.tick(on_end)
   else
@@ -167,11 +176,6 @@ function methods:pipe(dest, options)
       clean_up()
     end
   end)
-  add(src, "data", "keep", function(chunk)
-    if chunk == WRITTEN or write(src, dest, chunk) == false then
-      wait_for_drain()
-    end
-  end, stream.is_socket(dest) and dest or nil)
   add(dest, "error", "first", function(err)
     unpipe()
     if not is_listened(dest, "error") then
@@ -180,6 +184,13 @@ function methods:pipe(dest, options)
   end)
   add(dest, "close", "once", unpipe)
   add(dest, "finish", "once", unpipe)
+  pipes[#pipes + 1] = dest
+  local ok, err = pcall(add, src, "data", "keep", on_data, stream.is_socket(dest) and dest or nil)
+  if not ok then
+    unlisten(src, "data", on_data)
+    error(err, 0)
+  end
+  is_whole = true
 
   dest:emit("pipe", src)
   if dest.writableNeedDrain then
