@@ -703,17 +703,14 @@ static void refused(lua_State *L, int idx, int err) {
   fail_later(L, idx);
 }
 
-/* All that was deferred is sent. */
+/* All that was deferred is sent; not so what cork() holds behind it. */
 static void flushed(struct net_stream *s) {
-  s->wq_req = s->wq_tail;
   if (!is_awaited(s))
     s->wq_done = s->wq_head;
 }
 
 /* The kernel refused a part of what was deferred; see undefer. [-0, +0, m] */
 static void flush_refused(lua_State *L, int idx, uint32_t run, size_t bytes, int err) {
-  struct net_stream *s = stream_at(L, idx);
-  s->wq_req = s->wq_tail;
   undefer(L, idx, run, bytes);
   refused(L, idx, err);
   wq_push(L, idx);  /* as the batch is of this turn */
@@ -729,7 +726,7 @@ static void flush_begin(struct net_stream *s) {
  * for those from 'run' on. [-0, +0, m] */
 static void flush_run(lua_State *L, int idx, struct net_stream *s, uint32_t run, size_t bytes) {
   flush_begin(s);
-  int err = wq_transmit(L, idx, s, s->wq_tail);
+  int err = wq_transmit(L, idx, s, s->wq_req);
   if (err == 0)
     flushed(s);
   else
@@ -763,7 +760,7 @@ void net_writable_flush(lua_State *L, struct net_flushable *f) {
 
 void net_writable_salvage(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  wq_transmit(L, idx, s, s->wq_tail);
+  wq_transmit(L, idx, s, s->wq_req);
 }
 
 /* May 'bytes' more wait for the end of the turn? What is no string may not: a file
