@@ -165,10 +165,13 @@ void net_pump_review(lua_State *L, int idx) {
   lua_settop(L, top);
 }
 
-/* Does write() of 'to' do what ours does: bytes as they are, by our method? */
+/* Does write() of 'to' do what ours does: bytes as they are, by our method? Makes
+ * room for what the kernel may refuse. [-0, +0, m] */
 static int writes_plainly(lua_State *L, const struct net_stream *to) {
   int top = lua_gettop(L), plainly = to->encoding == NET_ENC_UTF8;
   net_push(L, &to->o);
+  if (!to->wq_made)
+    net_writable_prepare(L, top + 1);
   if (plainly && to->o.has_fields) {
     lua_getiuservalue(L, -1, UV_FIELDS);
     lua_pushliteral(L, "write");

@@ -108,7 +108,7 @@ static void wq_push(lua_State *L, int idx) {
 /* From here on wq_push does not start the collector: a finalizer that writes to,
  * finishes or destroys the stream does so before a write looks at its state.
  * [-0, +0, m] */
-static void wq_prepare(lua_State *L, int idx) {
+void net_writable_prepare(lua_State *L, int idx) {
   const struct net_stream *s = stream_at(L, idx);
   if (s->wq_made && s->part.count == 0)
     return;
@@ -908,7 +908,7 @@ static void push_fits(lua_State *L, struct net_stream *s) {
 
 void net_writable_write(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  wq_prepare(L, idx);
+  net_writable_prepare(L, idx);
   if (refuse_write(L, idx, lua_gettop(L), 0)) {
     lua_pop(L, 2);
     lua_pushboolean(L, 0);
@@ -958,7 +958,7 @@ static int keep_small(lua_State *L, int idx, struct net_stream *s, size_t bytes)
   if (bytes <= NET_BATCH_MAX && (alone || s->part.count > 0) &&
       net_batch_add(batch_of(s), &s->part, lua_tostring(L, -1), bytes))
     return 1;
-  wq_prepare(L, idx);
+  net_writable_prepare(L, idx);
   if (!may_keep(s, bytes))
     return 0;
   wq_push(L, idx);
@@ -1034,7 +1034,7 @@ void net_writable_end(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   int cb = lua_gettop(L), chunk = cb - 1;
   if (!lua_isnil(L, chunk)) {
-    wq_prepare(L, idx);
+    net_writable_prepare(L, idx);
     if (refuse_write(L, idx, cb, 1)) {
       s->corked = 0;
       lua_settop(L, chunk - 1);
