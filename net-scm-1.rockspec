@@ -90,6 +90,7 @@ build = {
         "src/sys.c",
         "src/timer.c",
         "src/writable.c",
+        "src/writequeue.c",
       },
       defines = { "_GNU_SOURCE" },
       libraries = { "ev", "pthread" },

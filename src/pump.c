@@ -29,6 +29,7 @@
 #include "encoding.h"
 #include "piece.h"
 #include "stream.h"
+#include "writequeue.h"
 
 const char net_pump_written = 0;
 
@@ -171,7 +172,7 @@ static int writes_plainly(lua_State *L, const struct net_stream *to) {
   int top = lua_gettop(L), plainly = to->encoding == NET_ENC_UTF8;
   net_push(L, &to->o);
   if (!to->wq_made)
-    net_writable_prepare(L, top + 1);
+    net_wq_prepare(L, top + 1);
   if (plainly && to->o.has_fields) {
     lua_getiuservalue(L, -1, UV_FIELDS);
     lua_pushliteral(L, "write");

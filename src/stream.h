@@ -236,8 +236,6 @@ int net_writable_write_small(lua_State *L, int idx, struct net_stream *s);
 /* finish(chunk or nil, callback or nil), both on the top. [-2, +0, e] */
 void net_writable_end(lua_State *L, int idx);
 void net_writable_uncork(lua_State *L, int idx);       /* [-0, +0, e] */
-/* Has the table of the queue made, and all that waits in it. [-0, +0, m] */
-void net_writable_prepare(lua_State *L, int idx);
 /* Is there nothing between what is written now and the kernel, and may it be
  * queued without allocating? */
 int net_writable_idle(const struct net_stream *s);

@@ -3,33 +3,20 @@
  * writable.c - the writable half of a stream: the queue, its callbacks, 'drain'
  * and 'finish'.
  *
- * The queue is a table of pieces, numbered for the life of a connection, each a
- * string, or an object (piece.h), and a callback (or false). Five cursors cut it up:
- *
- *     wq_done    wq_head          wq_req            wq_tail
- *        │ sent,    │ request with   │ buffered behind  │
- *        │ callback │ the kernel, or │ it, or held by   │
- *        │ on tick  │ deferred       │ cork             │
- *
  * A request completes as a whole. A small write on an idle, read descriptor
  * is deferred: it counts as sent, and leaves with the turn's other writes in
  * one sendmsg when the turn ends, or before its callback is due. A descriptor
  * that is not read learns of its peer by writing only, so it is tried at once.
  * If the kernel then refuses a part, the pieces become what they would have
- * been in Node: a request and a buffer behind it.
- *
- * Keeping the strings in a Lua table costs no copy and no allocation once the
- * table has grown. The most usual queue, a few small pieces without a callback until
- * the end of the turn, is kept as bytes instead (batch.h), all of it, and moves to
- * the table when another piece comes in its way or somebody needs to look. */
+ * been in Node: a request and a buffer behind it. */
 #include <errno.h>
 
 #include "error.h"
 #include "piece.h"
 #include "stream.h"
+#include "writequeue.h"
 
 #define DEFER_MAX 16384 /* bytes; from here on a write is tried at once */
-#define IOV_MAX_PIECES 64
 
 /* Slots of a queue for one entry of final_shutdown, and of failed_tick. */
 enum { FINAL_SLOTS = 3, FAILED_SLOTS = 4 };
@@ -44,221 +31,12 @@ static struct net_stream *stream_at(lua_State *L, int idx) {
   return lua_touserdata(L, idx);
 }
 
-/* Has piece 'a' been passed by cursor 'b'? Cursors wrap. */
-static int before(uint32_t a, uint32_t b) { return (int32_t)(a - b) < 0; }
-
 int net_writable_done(const struct net_stream *s) {
   return (s->flags & (S_FINISHED | S_WRITE_OFF)) != 0;
 }
 
 int net_writable_open(const struct net_stream *s) {
   return !(s->flags & (S_ENDING | S_DESTROYED | S_ERRORED | S_WRITE_OFF));
-}
-
-/* --- the table of pieces ------------------------------------------------------ */
-
-static lua_Integer wq_slot(const struct net_stream *s, uint32_t piece) {
-  return (lua_Integer)(piece - s->wq_base) * 2 + 1;
-}
-
-static struct net_batch *batch_of(const struct net_stream *s) { return &s->o.loop->batch; }
-
-/* Moves what is in the batch to the table on the top. A new string can start the
- * collector, that a finalizer, and that write to or flush the same stream.
- * [-0, +0, m] */
-static void batch_unpack(lua_State *L, struct net_stream *s) {
-  const struct net_batch *b = batch_of(s);
-  uint32_t head = s->wq_head, at = s->part.at;
-  for (uint32_t i = 0; i < s->part.count && s->wq_head == head; i++) {
-    uint16_t size = b->sizes[s->part.first + i];
-    lua_pushlstring(L, b->bytes + at, size);
-    if (s->part.count > 0 && s->wq_head == head)
-      lua_rawseti(L, -2, wq_slot(s, head + i));
-    else
-      lua_pop(L, 1);
-    at += size;
-  }
-  if (s->wq_head == head)
-    net_batch_drop(batch_of(s), &s->part);
-}
-
-/* Pushes the table, made when missing. [-0, +1, m] */
-static void wq_table(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
-  if (s->wq_made) {
-    lua_getiuservalue(L, idx, UV_WQ);
-    return;
-  }
-  net_object_table(L, idx, UV_WQ);
-  s->wq_made = 1;
-}
-
-/* Pushes the table with all pieces in it. It may be another one each time, if a
- * finalizer has connected the stream anew. [-0, +1, m] */
-static void wq_push(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
-  wq_table(L, idx);
-  while (s->part.count > 0) {
-    batch_unpack(L, s);
-    lua_pop(L, 1);
-    wq_table(L, idx);
-  }
-}
-
-/* From here on wq_push does not start the collector: a finalizer that writes to,
- * finishes or destroys the stream does so before a write looks at its state.
- * [-0, +0, m] */
-void net_writable_prepare(lua_State *L, int idx) {
-  const struct net_stream *s = stream_at(L, idx);
-  if (s->wq_made && s->part.count == 0)
-    return;
-  wq_push(L, idx);
-  lua_pop(L, 1);
-}
-
-/* Appends the chunk and the callback (or nil) on the top. [-2, +0, m] */
-static void wq_append(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
-  wq_push(L, idx);
-  lua_insert(L, -3);
-  if (s->wq_done == s->wq_tail)
-    s->wq_base = s->wq_tail;
-  lua_Integer slot = wq_slot(s, s->wq_tail);
-  int has_callback = !lua_isnil(L, -1);
-  int is_object = lua_type(L, -2) == LUA_TUSERDATA;
-  lua_rawseti(L, -3, slot + 1);
-  lua_rawseti(L, -2, slot);
-  lua_pop(L, 1);
-  s->wq_objects += (uint32_t)is_object;
-  s->wq_callbacks += (uint32_t)has_callback;
-  s->wq_tail++;
-}
-
-/* Length of a piece in the table on the top. */
-static size_t wq_size(lua_State *L, const struct net_stream *s, uint32_t piece) {
-  lua_rawgeti(L, -1, wq_slot(s, piece));
-  size_t len = net_piece_size(L, -1);
-  lua_pop(L, 1);
-  return len;
-}
-
-/* Lets go of a piece in the table on the top. A queue that never runs empty goes
- * on to ever higher slots, so what is done with becomes nil. */
-static void wq_release(lua_State *L, struct net_stream *s, uint32_t piece) {
-  if (s->wq_objects > 0) {
-    if (lua_rawgeti(L, -1, wq_slot(s, piece)) == LUA_TUSERDATA) {
-      net_piece_close(lua_touserdata(L, -1), s->o.loop);
-      s->wq_objects--;
-    }
-    lua_pop(L, 1);
-  }
-  lua_pushnil(L);
-  lua_rawseti(L, -2, wq_slot(s, piece));
-}
-
-/* Describes the strings from the head on; returns how many, 0 if another kind of
- * piece is the first. */
-static int wq_gather(lua_State *L, const struct net_stream *s, uint32_t end, struct iovec *iov) {
-  int count = 0;
-  for (uint32_t p = s->wq_head; p != end && count < IOV_MAX_PIECES; p++) {
-    size_t len, off = count == 0 ? s->wq_off : 0;
-    lua_rawgeti(L, -1, wq_slot(s, p));
-    const char *chunk = lua_tolstring(L, -1, &len);
-    lua_pop(L, 1);  /* the table holds it */
-    if (chunk == NULL)
-      break;
-    iov[count].iov_base = (void *)(uintptr_t)(chunk + off);
-    iov[count++].iov_len = len - off;
-  }
-  return count;
-}
-
-/* The kernel took 'n' of the bytes that wq_gather described. */
-static void wq_advance(lua_State *L, struct net_stream *s, const struct iovec *iov, int count,
-                       size_t n) {
-  for (int i = 0; i < count && n >= iov[i].iov_len; i++) {
-    n -= iov[i].iov_len;
-    wq_release(L, s, s->wq_head++);
-    s->wq_off = 0;
-  }
-  s->wq_off += n;
-}
-
-static size_t iov_total(const struct iovec *iov, int count) {
-  size_t total = 0;
-  for (int i = 0; i < count; i++)
-    total += iov[i].iov_len;
-  return total;
-}
-
-/* Sends the head piece, which is no string, as far as it goes: 0 when all of it
- * went. */
-static int wq_send_object(lua_State *L, struct net_stream *s) {
-  size_t n = 0;
-  lua_rawgeti(L, -1, wq_slot(s, s->wq_head));
-  struct net_piece *p = lua_touserdata(L, -1);
-  lua_pop(L, 1);
-  int err = p->cls->send(p, s, s->wq_off, &n);
-  s->wq_off += n;
-  if (err < 0)
-    return err;
-  wq_release(L, s, s->wq_head++);
-  s->wq_off = 0;
-  return 0;
-}
-
-/* wq_transmit for what is in the batch. */
-static int batch_transmit(struct net_stream *s) {
-  struct net_batch *b = batch_of(s);
-  struct iovec iov = {b->bytes + s->part.at + s->wq_off, s->part.len - s->wq_off};
-  size_t n;
-  int err = net_sys_writev(s->fd, (enum net_fd_kind)s->kind, &iov, 1, 0, &n);
-  if (n == iov.iov_len) {
-    s->wq_head += s->part.count;
-    s->wq_off = 0;
-    net_batch_drop(b, &s->part);
-    return 0;
-  }
-  for (s->wq_off += n; s->wq_off >= net_batch_first(b, &s->part); s->wq_head++) {
-    s->wq_off -= net_batch_first(b, &s->part);
-    net_batch_shift(b, &s->part);
-  }
-  return err < 0 ? err : -EAGAIN;
-}
-
-/* Is there another kind of piece behind the 'count' strings at the head? Its bytes
- * and theirs may share packets; a head sent by itself would have the last packet of
- * a small file wait for the peer's delayed acknowledgement. */
-static int is_followed(const struct net_stream *s, uint32_t end, int count) {
-  return s->wq_objects > 0 && count < IOV_MAX_PIECES && s->wq_head + (uint32_t)count != end;
-}
-
-/* Sends from the head up to 'end': 0 when all went, -EAGAIN when the kernel is
- * full, else the failure. [-0, +0, m] */
-static int wq_transmit(lua_State *L, int idx, struct net_stream *s, uint32_t end) {
-  struct iovec iov[IOV_MAX_PIECES];
-  int err = 0;
-  if (s->part.count > 0)
-    return batch_transmit(s);
-  wq_push(L, idx);
-  while (err == 0 && s->wq_head != end) {
-    int count = wq_gather(L, s, end, iov);
-    if (count == 0) {
-      err = wq_send_object(L, s);
-      continue;
-    }
-    size_t total = iov_total(iov, count), n = 0;
-    if (total > 0)
-      err = net_sys_writev(s->fd, (enum net_fd_kind)s->kind, iov, count,
-                           is_followed(s, end, count), &n);
-    if (err == 0) {
-      wq_advance(L, s, iov, count, n);
-      if (n < total)
-        err = -EAGAIN;
-    }
-  }
-  lua_pop(L, 1);
-  return err;
 }
 
 /* --- telling ------------------------------------------------------------------- */
@@ -275,21 +53,14 @@ static void writable_tick(lua_State *L, int idx, lua_CFunction fn, uint32_t n) {
  * index 'err' or nothing (0). An error in one does not stop the rest. */
 static void call_back(lua_State *L, int idx, uint32_t end, int err) {
   struct net_stream *s = stream_at(L, idx);
-  while (before(s->wq_done, end) && s->wq_callbacks > 0) {
-    wq_push(L, idx);
-    lua_Integer slot = wq_slot(s, s->wq_done++) + 1;
-    if (lua_rawgeti(L, -1, slot) == LUA_TFUNCTION) {
-      s->wq_callbacks--;
-      lua_pushnil(L);
-      lua_rawseti(L, -3, slot);
-      if (err)
-        lua_pushvalue(L, err);
-      net_call_guarded(L, s->o.loop, err != 0);
-      lua_pop(L, 1);
-    } else
-      lua_pop(L, 2);
+  while (net_wq_before(s->wq_done, end) && s->wq_callbacks > 0) {
+    if (!net_wq_take_callback(L, idx))
+      continue;
+    if (err)
+      lua_pushvalue(L, err);
+    net_call_guarded(L, s->o.loop, err != 0);
   }
-  if (before(s->wq_done, end))
+  if (net_wq_before(s->wq_done, end))
     s->wq_done = end;
 }
 
@@ -329,22 +100,17 @@ static int is_going(const struct net_stream *s) {
 /* Forgets the pieces from the head on. [-0, +0, m] */
 static void drop_unsent(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  wq_push(L, idx);
-  for (uint32_t p = s->wq_head; p != s->wq_tail; p++) {
-    s->bytes_written -= wq_size(L, s, p);
-    wq_release(L, s, p);
-  }
-  lua_pop(L, 1);
+  net_wq_prepare(L, idx);
+  s->bytes_written -= net_wq_drop(L, idx, s->wq_tail);
   s->write_len = s->deferred = 0;
-  s->wq_head = s->wq_req = s->wq_tail;
-  s->wq_off = 0;
+  s->wq_req = s->wq_tail;
 }
 
 /* What is buffered will never be sent: tells its callbacks, then finish()'s. */
 static void abandon(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   int top = lua_gettop(L);
-  if (before(s->wq_head, s->wq_tail) && !is_going(s)) {
+  if (net_wq_before(s->wq_head, s->wq_tail) && !is_going(s)) {
     call_back(L, idx, s->wq_head, 0);
     push_reason(L, idx, "write");
     if (is_going(s)) {
@@ -368,7 +134,8 @@ static int abandon_tick(lua_State *L) {
 
 void net_writable_abandon(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  int waiting = net_rare_get(L, idx, RARE_ENDCBS) == LUA_TTABLE || before(s->wq_req, s->wq_tail);
+  int waiting = net_rare_get(L, idx, RARE_ENDCBS) == LUA_TTABLE ||
+                net_wq_before(s->wq_req, s->wq_tail);
   lua_pop(L, 1);
   if (waiting)
     writable_tick(L, idx, abandon_tick, 0);
@@ -389,13 +156,9 @@ static void dismiss_writes(lua_State *L, int idx) {
   if (s->wq_callbacks == 0)
     return;
   push_reason(L, idx, "write");
-  wq_push(L, idx);
-  for (uint32_t p = s->wq_done; p != s->wq_tail; p++) {
-    if (lua_rawgeti(L, -1, wq_slot(s, p) + 1) == LUA_TFUNCTION)
-      call_later(L, idx, before(p, s->wq_head) ? 0 : err);
-    else
-      lua_pop(L, 1);
-  }
+  for (uint32_t p = s->wq_done; p != s->wq_tail; p++)
+    if (net_wq_callback(L, idx, p))
+      call_later(L, idx, net_wq_before(p, s->wq_head) ? 0 : err);
   lua_settop(L, top);
 }
 
@@ -416,15 +179,9 @@ void net_writable_reset(lua_State *L, int idx) {
   dismiss_ends(L, idx);
   net_emitter_internal_off(L, idx, ON_CONNECT, &connect_step);
   net_emitter_internal_off(L, idx, ON_CLOSE, &close_step);
-  if (s->wq_objects > 0)
-    drop_unsent(L, idx);
-  s->write_len = s->req_bytes = s->wq_off = 0;
-  s->wq_base = s->wq_done = s->wq_head = s->wq_req = s->wq_tail;
-  s->wq_callbacks = s->deferred = s->corked = 0;
-  net_batch_drop(batch_of(s), &s->part);
-  lua_pushnil(L);
-  lua_setiuservalue(L, idx, UV_WQ);
-  s->wq_made = 0;
+  net_wq_clear(L, idx);
+  s->write_len = s->req_bytes = 0;
+  s->deferred = s->corked = 0;
 }
 
 /* --- finishing -------------------------------------------------------------------- */
@@ -520,11 +277,11 @@ static void after_write(lua_State *L, int idx, uint32_t end) {
 static int sent_tick(lua_State *L) {
   struct net_stream *s = stream_at(L, 1);
   uint32_t end = (uint32_t)lua_tointeger(L, 2);
-  if (s->flags & S_DEFERRED && before(s->wq_head, end)) {
+  if (s->flags & S_DEFERRED && net_wq_before(s->wq_head, end)) {
     net_loop_clean(s->o.loop, &s->flushable);
     net_writable_flush(L, &s->flushable);
   }
-  after_write(L, 1, before(s->wq_head, end) ? s->wq_head : end);
+  after_write(L, 1, net_wq_before(s->wq_head, end) ? s->wq_head : end);
   return 0;
 }
 
@@ -545,13 +302,9 @@ static void settle_sent(lua_State *L, int idx) {
 /* In the failed request's own time: its callbacks, the rest's, then destroy. */
 static void failed_now(lua_State *L, int idx, int err) {
   struct net_stream *s = stream_at(L, idx);
-  wq_push(L, idx);
+  net_wq_prepare(L, idx);
   uint32_t end = s->wq_req;
-  for (uint32_t p = s->wq_head; before(p, end); p++)
-    wq_release(L, s, p);
-  lua_pop(L, 1);
-  s->wq_head = end;
-  s->wq_off = 0;
+  net_wq_drop(L, idx, end);
   call_back(L, idx, end, err);
   if (is_going(s))
     return;
@@ -627,12 +380,12 @@ static void request_over(lua_State *L, int idx, int err, int async) {
   s->write_len -= s->req_bytes;
   s->req_bytes = 0;
   s->flags &= ~(uint32_t)S_WRITING;
-  if (err == 0 && before(end, s->wq_head)) {  /* those behind it went along */
+  if (err == 0 && net_wq_before(end, s->wq_head)) {  /* those behind it went along */
     s->write_len = 0;
     s->wq_req = s->wq_head;
     if (is_awaited(s))
       writable_tick(L, idx, sent_tick, s->wq_head);
-  } else if (before(end, s->wq_tail) && !s->corked) {
+  } else if (net_wq_before(end, s->wq_tail) && !s->corked) {
     request_begin(s, s->wq_tail, s->write_len);
   }
   if (async)
@@ -644,10 +397,10 @@ static void request_over(lua_State *L, int idx, int err, int async) {
 /* Tries to send the request, and what is buffered behind it. [-0, +0, e] */
 static void request_send(lua_State *L, int idx, int async) {
   struct net_stream *s = stream_at(L, idx);
-  int err = wq_transmit(L, idx, s, s->corked ? s->wq_req : s->wq_tail);
+  int err = net_wq_send(L, idx, s->corked ? s->wq_req : s->wq_tail);
   if (err == 0 || err == -EAGAIN)
     net_stream_poll(s, err ? s->polled | EV_WRITE : s->polled & ~EV_WRITE);
-  if (!before(s->wq_head, s->wq_req))
+  if (!net_wq_before(s->wq_head, s->wq_req))
     request_over(L, idx, err, async);
   if (err == 0 || err == -EAGAIN || s->fd < 0)
     return;
@@ -673,23 +426,13 @@ void net_writable_ready(lua_State *L, int idx) {
  * The pieces from 'run' on, 'bytes' in all, are one request. */
 static void undefer(lua_State *L, int idx, uint32_t run, size_t bytes) {
   struct net_stream *s = stream_at(L, idx);
-  if (!before(s->wq_head, run)) {
+  if (!net_wq_before(s->wq_head, run)) {
     s->write_len = bytes;
     request_begin(s, s->wq_tail, bytes);
     return;
   }
-  size_t first, all = 0;
-  if (s->part.count > 0) {  /* without asking for memory: nothing may be half done */
-    first = net_batch_first(batch_of(s), &s->part);
-    all = s->part.len;
-  } else {
-    wq_push(L, idx);
-    first = wq_size(L, s, s->wq_head);
-    for (uint32_t p = s->wq_head; p != s->wq_tail; p++)
-      all += wq_size(L, s, p);
-    lua_pop(L, 1);
-  }
-  s->write_len = all;
+  size_t first;
+  s->write_len = net_wq_bytes(L, idx, &first);
   request_begin(s, s->wq_head + 1, first);
 }
 
@@ -713,8 +456,7 @@ static void flushed(struct net_stream *s) {
 static void flush_refused(lua_State *L, int idx, uint32_t run, size_t bytes, int err) {
   undefer(L, idx, run, bytes);
   refused(L, idx, err);
-  wq_push(L, idx);  /* as the batch is of this turn */
-  lua_pop(L, 1);
+  net_wq_prepare(L, idx);  /* as the batch is of this turn */
 }
 
 static void flush_begin(struct net_stream *s) {
@@ -726,7 +468,7 @@ static void flush_begin(struct net_stream *s) {
  * for those from 'run' on. [-0, +0, m] */
 static void flush_run(lua_State *L, int idx, struct net_stream *s, uint32_t run, size_t bytes) {
   flush_begin(s);
-  int err = wq_transmit(L, idx, s, s->wq_req);
+  int err = net_wq_send(L, idx, s->wq_req);
   if (err == 0)
     flushed(s);
   else
@@ -744,7 +486,7 @@ void net_writable_flush(lua_State *L, struct net_flushable *f) {
     return;
   if (s->part.count > 0) {
     flush_begin(s);
-    err = batch_transmit(s);
+    err = net_wq_send_batch(s);
     if (err == 0) {
       flushed(s);
       return;
@@ -760,7 +502,7 @@ void net_writable_flush(lua_State *L, struct net_flushable *f) {
 
 void net_writable_salvage(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  wq_transmit(L, idx, s, s->wq_req);
+  net_wq_send(L, idx, s->wq_req);
 }
 
 /* May 'bytes' more wait for the end of the turn? What is no string may not: a file
@@ -892,7 +634,7 @@ static int refuse_write(lua_State *L, int idx, int cb, int by_end) {
 static void write_chunk(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   size_t bytes = net_piece_size(L, -2);
-  wq_append(L, idx);
+  net_wq_append(L, idx);
   s->write_len += bytes;
   s->bytes_written += bytes;
   send_buffered(L, idx);
@@ -908,7 +650,7 @@ static void push_fits(lua_State *L, struct net_stream *s) {
 
 void net_writable_write(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  net_writable_prepare(L, idx);
+  net_wq_prepare(L, idx);
   if (refuse_write(L, idx, lua_gettop(L), 0)) {
     lua_pop(L, 2);
     lua_pushboolean(L, 0);
@@ -929,7 +671,7 @@ void net_writable_tried(lua_State *L, int idx, size_t put, int err) {
   struct net_stream *s = stream_at(L, idx);
   size_t bytes = net_piece_size(L, -1);
   lua_pushnil(L);
-  wq_append(L, idx);
+  net_wq_append(L, idx);
   s->bytes_written += bytes;
   s->write_len = bytes;
   s->wq_off = put;
@@ -948,23 +690,17 @@ static int may_keep(struct net_stream *s, size_t bytes) {
          net_loop_dirty(s->o.loop, &s->flushable) == 0;
 }
 
-/* Keeps the small chunk on the top: in the batch, unless others that wait already
- * are in the table. Returns 0 if a finalizer has put something in its way.
- * [-0, +0, m] */
+/* Keeps the small chunk on the top, as bytes if it can. Returns 0 if a finalizer has
+ * put something in its way. [-0, +0, m] */
 static int keep_small(lua_State *L, int idx, struct net_stream *s, size_t bytes) {
-  int alone = s->wq_done == s->wq_tail;
-  if (alone)
-    s->wq_base = s->wq_done;
-  if (bytes <= NET_BATCH_MAX && (alone || s->part.count > 0) &&
-      net_batch_add(batch_of(s), &s->part, lua_tostring(L, -1), bytes))
+  if (net_wq_append_bytes(s, lua_tostring(L, -1), bytes))
     return 1;
-  net_writable_prepare(L, idx);
+  net_wq_prepare(L, idx);
   if (!may_keep(s, bytes))
     return 0;
-  wq_push(L, idx);
-  lua_pushvalue(L, -2);
-  lua_rawseti(L, -2, wq_slot(s, s->wq_tail));
-  lua_pop(L, 1);
+  lua_pushvalue(L, -1);
+  lua_pushnil(L);
+  net_wq_append(L, idx);
   return 1;
 }
 
@@ -973,7 +709,7 @@ int net_writable_write_small(lua_State *L, int idx, struct net_stream *s) {
   if (!may_keep(s, bytes) || !keep_small(L, idx, s, bytes))
     return 0;
   net_stream_touch(s);
-  s->wq_req = ++s->wq_tail;
+  s->wq_req = s->wq_tail;
   s->deferred += (uint32_t)bytes;
   s->bytes_written += bytes;
   s->flags |= S_DEFERRED;
@@ -1034,7 +770,7 @@ void net_writable_end(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   int cb = lua_gettop(L), chunk = cb - 1;
   if (!lua_isnil(L, chunk)) {
-    net_writable_prepare(L, idx);
+    net_wq_prepare(L, idx);
     if (refuse_write(L, idx, cb, 1)) {
       s->corked = 0;
       lua_settop(L, chunk - 1);
