@@ -31,13 +31,21 @@ local function collected(path)
 end
 
 --- Of a server of ours that answers n messages.
-local function serving(program, load, n, scenario)
+local function serving(program, load, n, scenario, upstream)
   local log = tool.out .. "/callgrind"
-  local server = tool.start(("%s--log-file='%s' %s %s 0"):format(
-    CALLGRIND, log, contestants.net.command, program), "0", tool.server_pin)
+  local server = tool.start(("%s--log-file='%s' %s %s 0 %s"):format(
+    CALLGRIND, log, contestants.net.command, program, upstream or ""), "0", tool.server_pin)
   tool.load(server, scenario or "echo", ("%s -n%d"):format(load, n))
   server.stop()
   return collected(log)
+end
+
+--- Of our proxy that passes n messages on, and their answers back.
+local function piping(load, n)
+  local backend = tool.start(tool.out .. "/bare echo 0", "0", tool.load_pin)
+  local count = serving("proxy", load, n, "echo", backend.address)
+  backend.stop()
+  return count
 end
 
 --- Of counted.lua doing something n times.
@@ -57,6 +65,7 @@ local OPERATIONS = {
   { "timeout", "echo with an idle timeout", function(n) return serving("timeout", "-c1", n) end },
   { "four", "four small writes in answer to a message",
     function(n) return serving("four", "-c1", n, "four") end },
+  { "pipe", "a message and its answer, by pipe()", function(n) return piping("-c1", n) end },
   { "emit", "an event with one listener", function(n) return counted("emit", n) end },
   { "write", "a small write, ten of them a turn", function(n) return counted("write", n) end },
   { "refresh", "a timer that starts anew", function(n) return counted("refresh", n) end },

@@ -37,7 +37,7 @@ int luaopen_net_core(lua_State *L) {
   luaL_checkversion(L);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &core_key) == LUA_TTABLE)
     return 1;
-  lua_newtable(L);
+  lua_createtable(L, 0, 64);
   net_loop_open(L);
   net_error_open(L);
   net_addr_open(L);

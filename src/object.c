@@ -85,15 +85,23 @@ static int object_newindex(lua_State *L) {
   if (lua_rawget(L, lua_upvalueindex(UP_GETTERS)) != LUA_TNIL)
     return object_read_only(L);
   lua_settop(L, 3);
+  if (lua_isnil(L, 3) && !((struct net_object *)lua_touserdata(L, 1))->has_fields)
+    return 0;
   net_object_fields(L, 1);
   lua_insert(L, 2);
   lua_rawset(L, 2);
   return 0;
 }
 
-/* A new table holding the functions of 'list', which may be NULL. [-0, +1, m] */
-static void class_table(lua_State *L, const luaL_Reg *list) {
-  lua_newtable(L);
+enum { EMITTER_METHODS = 15 }; /* about: those in C, and those that Lua adds */
+
+/* A new table holding the functions of 'list', which may be NULL, with room for
+ * 'more'. [-0, +1, m] */
+static void class_table(lua_State *L, const luaL_Reg *list, int more) {
+  int count = 0;
+  while (list && list[count].name)
+    count++;
+  lua_createtable(L, 0, count + more);
   if (list)
     luaL_setfuncs(L, list, 0);
 }
@@ -111,10 +119,10 @@ static void class_accessor(lua_State *L, int meta, const char *name, lua_CFuncti
 
 void net_class_open(lua_State *L, const struct net_class *cls) {
   int meta = lua_gettop(L) + 1;
-  class_table(L, cls->meta);
-  class_table(L, cls->methods);
-  class_table(L, cls->getters);
-  class_table(L, cls->setters);
+  class_table(L, cls->meta, 6);
+  class_table(L, cls->methods, cls->emitter ? EMITTER_METHODS : 0);
+  class_table(L, cls->getters, 0);
+  class_table(L, cls->setters, 0);
   if (cls->emitter) {
     net_emitter_methods(L, meta + UP_METHODS);
     net_emitter_mark(L, meta);

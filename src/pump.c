@@ -166,20 +166,27 @@ void net_pump_review(lua_State *L, int idx) {
   lua_settop(L, top);
 }
 
-/* Does write() of 'to' do what ours does: bytes as they are, by our method? Makes
- * room for what the kernel may refuse. [-0, +0, m] */
-static int writes_plainly(lua_State *L, const struct net_stream *to) {
-  int top = lua_gettop(L), plainly = to->encoding == NET_ENC_UTF8;
+/* Has the user put another write() in the place of ours? [-0, +0, -] */
+static int has_own_write(lua_State *L, const struct net_stream *to) {
+  int top = lua_gettop(L);
+  if (!to->o.has_fields)
+    return 0;
   net_push(L, &to->o);
-  if (!to->wq_made)
-    net_wq_prepare(L, top + 1);
-  if (plainly && to->o.has_fields) {
-    lua_getiuservalue(L, -1, UV_FIELDS);
-    lua_pushliteral(L, "write");
-    plainly = lua_rawget(L, -2) == LUA_TNIL;
-  }
+  lua_getiuservalue(L, -1, UV_FIELDS);
+  lua_getfield(L, -1, "write");
+  int own = !lua_isnil(L, -1);
   lua_settop(L, top);
-  return plainly;
+  return own;
+}
+
+/* Makes room for what the kernel may refuse. [-0, +0, m] */
+static void provide_room(lua_State *L, const struct net_stream *to) {
+  if (!to->wq_made) {
+    net_push(L, &to->o);
+    net_wq_prepare(L, lua_gettop(L));
+    lua_pop(L, 1);
+  }
+  provide_spare(L, to->o.loop);
 }
 
 /* Is there nothing in the way of the bytes on either side? */
@@ -189,9 +196,10 @@ static int is_clear(const struct net_stream *s) {
 }
 
 int net_pump_ready(lua_State *L, const struct net_stream *s) {
-  if (s->pump->fd < 0 || !writes_plainly(L, s->pump))
+  const struct net_stream *to = s->pump;
+  if (to->fd < 0 || to->encoding != NET_ENC_UTF8 || has_own_write(L, to))
     return 0;
-  provide_spare(L, s->o.loop);
+  provide_room(L, to);
   return is_clear(s);  /* last, as what is allocated may run a finalizer */
 }
 
@@ -237,8 +245,8 @@ static int queue_rest(lua_State *L, struct net_stream *s, size_t put, size_t n, 
   return fits;
 }
 
-void net_pump_pass(lua_State *L, int idx, size_t n) {
-  struct net_stream *s = lua_touserdata(L, idx), *to = s->pump;
+void net_pump_pass(lua_State *L, struct net_stream *s, size_t n) {
+  struct net_stream *to = s->pump;
   struct net_loop *loop = s->o.loop;
   struct iovec iov = {loop->rbuf, n};
   size_t put = 0;
@@ -259,7 +267,9 @@ void net_pump_pass(lua_State *L, int idx, size_t n) {
   int fits = queue_rest(L, s, put, n, err < 0 ? err : -EAGAIN);
   s->gap = 0;
   if (!fits && s->pump == to) {  /* else a finalizer was here, and others may listen */
+    net_push(L, &s->o);
     lua_pushlightuserdata(L, (void *)(uintptr_t)&net_pump_written);
-    net_emit(L, idx, ON_DATA, 1);
+    net_emit(L, lua_gettop(L) - 1, ON_DATA, 1);
+    lua_pop(L, 1);
   }
 }

@@ -28,10 +28,10 @@ int net_pump_ready(lua_State *L, const struct net_stream *s);
 /* Reads once, as net_sys_read, at most *size bytes, which it sets; only
  * net_pump_pass knows where the bytes are. */
 int net_pump_read(struct net_stream *s, size_t *size, size_t *n);
-/* Sends the 'n' bytes that net_pump_read has read from the stream at 'idx'; what the
+/* Sends the 'n' bytes that net_pump_read has read from the stream; what the
  * kernel refuses joins the destination's queue, and if that is long pipe.lua's
  * listener is called, with the address of net_pump_written. [-0, +0, e] */
-void net_pump_pass(lua_State *L, int idx, size_t n);
+void net_pump_pass(lua_State *L, struct net_stream *s, size_t n);
 /* The stream is not pumped in bulk any more. */
 void net_pump_leave(struct net_stream *s);
 /* Closes a kernel pipe, if there is one. */

@@ -99,52 +99,54 @@ static void read_to_callback(lua_State *L, int idx, size_t n) {
   lua_pop(L, 1);
 }
 
-/* How many bytes one read may take: option onread names its own buffer. */
-static size_t read_size(lua_State *L, int idx) {
-  if (net_rare_get(L, idx, RARE_ONREAD_BUF) == LUA_TFUNCTION)
+/* How many bytes one read may take: option onread names its own buffer. [-0, +0, e] */
+static size_t read_size(lua_State *L, const struct net_stream *s) {
+  int top = lua_gettop(L);
+  net_push(L, &s->o);
+  if (net_rare_get(L, top + 1, RARE_ONREAD_BUF) == LUA_TFUNCTION)
     lua_call(L, 0, 1);
   lua_Integer n = lua_tointeger(L, -1);
-  lua_pop(L, 1);
+  lua_settop(L, top);
   return n >= 1 && n < NET_READ_SIZE ? (size_t)n : NET_READ_SIZE;
 }
 
 /* Lua half of reading. A listener may do anything, hence nothing of 's' is used
- * after one ran. */
+ * after one ran. What is pumped is not looked at by Lua, and needs none of it. */
 static int stream_readable(lua_State *L) {
   struct net_stream *s = lua_touserdata(L, 1);
   struct net_loop *loop = s->o.loop;
-  size_t n, size;
+  size_t n = 0, size = NET_READ_SIZE;
   if (!(s->polled & EV_READ))
     return 0;  /* a listener before it in this turn has paused or closed it */
-  net_push(L, &s->o);
-  size = s->onread ? read_size(L, 2) : NET_READ_SIZE;
-  int pumped = s->pump && net_pump_ready(L, s);
+  int pumped = s->pump && net_pump_ready(L, s), err = -ENOMEM;
+  if (s->onread)
+    size = read_size(L, s);
   if (!(s->polled & EV_READ))
     return 0;  /* the function of option onread's buffer, or a finalizer, has */
-  if (s->gap) {
-    net_stream_fail(L, 2, -ENOMEM, "read");
-    return 0;
-  }
-  int err = pumped ? net_pump_read(s, &size, &n)
-                   : net_sys_read(s->fd, (enum net_fd_kind)s->kind, loop->rbuf, size, &n);
+  if (!s->gap)
+    err = pumped ? net_pump_read(s, &size, &n)
+                 : net_sys_read(s->fd, (enum net_fd_kind)s->kind, loop->rbuf, size, &n);
   if (err == -EAGAIN)
     return 0;
   net_stream_touch(s);
-  if (err < 0) {
-    net_stream_fail(L, 2, err, "read");
-  } else if (n == 0) {
-    net_readable_eof(L, 2);
-  } else {
+  if (n > 0) {
     s->bytes_read += n;
     loop->read_more = n == size;
     s->gap = 1;  /* until somebody has them */
-    if (pumped)
-      net_pump_pass(L, 2, n);
-    else if (s->onread)
-      read_to_callback(L, 2, n);
-    else
-      net_readable_push(L, 2, s, loop->rbuf, n);
+    if (pumped) {
+      net_pump_pass(L, s, n);
+      return 0;
+    }
   }
+  net_push(L, &s->o);
+  if (err < 0)
+    net_stream_fail(L, 2, err, "read");
+  else if (n == 0)
+    net_readable_eof(L, 2);
+  else if (s->onread)
+    read_to_callback(L, 2, n);
+  else
+    net_readable_push(L, 2, s, loop->rbuf, n);
   return 0;
 }
 
