@@ -35,9 +35,9 @@ end
 local function extent(c)
   local least, most = 0, c.reference or 0
   for _, row in ipairs(c.rows) do
-    local v = row.value or { least = 0, most = 0 }
-    least = math.min(least, v.least)
-    most = math.max(most, v.most, row.target or 0)
+    local v = row.value or { low = 0, high = 0 }
+    least = math.min(least, v.low)
+    most = math.max(most, v.high, row.target or 0)
   end
   return least, most > least and most or 1
 end
@@ -67,7 +67,7 @@ local function bar(out, c, row, y, at)
     return
   end
   local v = row.value
-  local x1, x2 = at(v.least), at(v.most)
+  local x1, x2 = at(v.low), at(v.high)
   out[#out + 1] = ('<rect x="%.1f" y="%.1f" width="%.1f" height="%d" fill="%s"/>'):format(
     at(math.min(0, v.median)), y, math.abs(at(v.median) - at(0)), BAR,
     COLOURS[row.who] or row.who == c.base and COLOURS.base or COLOURS.other)

@@ -47,6 +47,7 @@ end
 function list.find()
   local cc = tool.line((os.getenv("CC") or "cc") .. " --version") or "cc"
   add("bare", "bare C", bare("bare"), cc)
+  add("again", "C again", bare("bare"), cc)
   add("libev", "C on libev", bare("libev"), debian_version("libev4"))
   add("bare-lua", "bare C + Lua", bare("bare-lua"), lua_version("print(_VERSION)"))
   add("net", "net", script("net.lua"), lua_version('print(require("net").version)'))

@@ -23,10 +23,10 @@ local OPERATIONS = {
 }
 
 --- CPU time of a connection that comes and goes beside `open` others, in ns.
-local function accept_cost(open, times)
+local function accept_cost(open)
   local server = tool.start(contestants.net.command .. " connect 0", "0", tool.server_pin)
   local f = tool.load(server, "connect",
-    ("-c32 -s1 -w%g -t%g -i%d"):format(times.warm, times.seconds, open))
+    ("-c32 -s1 -w0.2 -t0.4 -i%d"):format(open))
   server.stop()
   return f.server_cpu / f.done
 end
@@ -69,8 +69,7 @@ function growth.run(times, progress)
   local rounds, most = times.steady, most_open()
   local rows = {
     row("accept", "a connection that comes and goes beside so many", rounds, progress,
-      function(n) return accept_cost(n, times) end,
-      { 10, math.min(1000, most), math.min(100000, most) }),
+      accept_cost, { 10, math.min(1000, most), math.min(100000, most) }),
   }
   for _, operation in ipairs(OPERATIONS) do
     local what, name = operation[1], operation[2]

@@ -1,13 +1,16 @@
 -- SPDX-License-Identifier: MIT
 
---- One measurement of one contestant in one scenario.
+--- One contestant in one scenario: made ready once, measured in every round.
+--
+-- measure[kind](contestant, scenario, times) starts what serves all rounds, and
+-- returns {run, close}: `run()` is one measurement, a table of figures.
 
 local tool = require("tool")
 
 local measure = {}
 
---- Starts a contestant's server, and what stands behind it; calls `use` with it.
-local function with_server(contestant, program, unix, use)
+--- Starts a contestant's server, and what stands behind it.
+local function serve(contestant, program, unix)
   local command, backend = contestant.command, nil
   if program == "proxy" then
     backend = tool.start(tool.out .. "/bare echo 0", "0", tool.load_pin)
@@ -23,58 +26,80 @@ local function with_server(contestant, program, unix, use)
   if contestant.key == "haproxy" then
     tool.await(server)
   end
-  local figures = use(server)
-  server.stop()
-  if backend then
-    backend.stop()
+  return server, function()
+    server.stop()
+    if backend then
+      backend.stop()
+    end
+    if unix then
+      os.remove(address)
+    end
   end
-  if unix then
-    os.remove(address)
-  end
-  return figures
 end
 
---- Servers take a second to warm up at most; Node needs it for its compiler.
-local function drive(contestant, program, load_as, options, unix, times)
-  return with_server(contestant, program, unix, function(server)
-    local f = tool.load(server, load_as or program,
-      ("-w%g -t%g %s"):format(times.warm, times.seconds, options))
-    f.cost = f.server_cpu / f.done
-    f.server_busy = f.server_cpu / f.seconds / 1e9
-    f.load_busy = f.load_cpu / f.seconds / 1e9
-    return f
-  end)
+--- Drives a server for a time: `stolen` is what the host took from us meanwhile.
+local function drive(server, load_as, options, warm, seconds)
+  local before = tool.stolen()
+  local f = tool.load(server, load_as, ("-w%g -t%g %s"):format(warm, seconds, options))
+  f.stolen = tool.stolen() - before
+  f.cost = f.server_cpu / f.done
+  f.server_busy = f.server_cpu / f.seconds / 1e9
+  f.load_busy = f.load_cpu / f.seconds / 1e9
+  return f
 end
 
 function measure.ratio(contestant, s, times)
-  return drive(contestant, s.program, s.load_as, s.load, s.unix, times)
+  local server, close = serve(contestant, s.program, s.unix)
+  local load_as = s.load_as or s.program
+  drive(server, load_as, s.load, 0, times.first)
+  return {
+    run = function() return drive(server, load_as, s.load, times.warm, times.seconds) end,
+    close = close,
+  }
 end
 
 --- The figures with it, and `over`: what they cost over those without it, in %. The
 --- difference of two figures needs more time to be seen.
 function measure.over(contestant, s, times)
-  times = { warm = times.warm, seconds = times.seconds * 2 }
-  local a = drive(contestant, s.without[1], "echo", s.without[2], false, times)
-  local b = drive(contestant, s.with[1], "echo", s.with[2], false, times)
-  b.over = (b.cost / a.cost - 1) * 100
-  return b
+  local plain, close_plain = serve(contestant, s.without[1])
+  local server, close = serve(contestant, s.with[1])
+  drive(plain, "echo", s.without[2], 0, times.first)
+  drive(server, "echo", s.with[2], 0, times.first)
+  return {
+    run = function()
+      local a = drive(plain, "echo", s.without[2], times.warm, times.long)
+      local b = drive(server, "echo", s.with[2], times.warm, times.long)
+      b.over = (b.cost / a.cost - 1) * 100
+      b.stolen = math.max(a.stolen, b.stolen)
+      return b
+    end,
+    close = function()
+      close_plain()
+      close()
+    end,
+  }
 end
+
+local function nothing() end
 
 --- A hundred connections come and go first, so that code and buffers are there.
 function measure.memory(contestant, s)
   local count = s.limits[contestant.key] or s.count
-  return with_server(contestant, "hold", false, function(server)
+  local function run()
+    local server, close = serve(contestant, "hold")
     tool.load(server, "hold", "-i100")
     local f = tool.load(server, "hold", "-i" .. count)
+    close()
     f.kib = (f.rss - f.before) / f.done
     return f
-  end)
+  end
+  return { run = run, close = nothing }
 end
 
 function measure.start(contestant, _, times)
-  local ms = tool.shell(("%s%s/starts %d %s echo 0"):format(
-    tool.server_pin, tool.out, times.starts, contestant.command))
-  return { ms = tonumber(ms) }
+  local command = ("%s%s/starts %d %s echo 0"):format(
+    tool.server_pin, tool.out, times.starts, contestant.command)
+  return { run = function() return { ms = tonumber(tool.shell(command)) } end, close = nothing }
 end
 
 return measure

@@ -40,11 +40,12 @@ local WHY = {
 }
 
 local ALL = { "bare", "libev", "bare-lua", "net", "node", "luv", "cqueues", "copas" }
+local RATIO = { "bare", "again", table.unpack(ALL, 2) }
 
 local function ratio(key, name, load, per, target, known, more)
   local s = {
     kind = "ratio", key = key, name = name, load = load, per = per, target = target,
-    program = key, base = "bare", who = ALL, again = { "bare", "net" },
+    program = key, base = "bare", who = RATIO, again = { "bare", "net" },
     known = known and {
       node = known[1], luv = known[2], cqueues = known[3], copas = known[4],
       ["bare-lua"] = known[5],

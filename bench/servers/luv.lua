@@ -134,5 +134,6 @@ assert(server:listen(511, function()
   end
   serve[scenario](socket)
 end))
+uv.new_signal():start("sigpipe") -- which would end the process when a peer goes away
 stream.listening(not is_path and server:getsockname().port)
 uv.run()
