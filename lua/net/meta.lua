@@ -574,7 +574,9 @@ function socket:write(chunk, encoding, callback) end
 --- A file that cannot be opened or has not as much is told to the callback, and the socket is left as
 --- it is, so that there may be another answer; without a callback the socket is destroyed with the
 --- error. One that gets shorter while it is sent always destroys the socket:
---- `ERR_FILE_TOO_SHORT`. What is added to it meanwhile is not sent.
+--- `ERR_FILE_TOO_SHORT`. What is added to it meanwhile is not sent; what is written over in it may
+--- be, even for a moment after the callback, as the kernel sends the file's own pages. So give a
+--- changed file a new name, or `rename` it into place.
 ---
 --- Raises `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`. Told by callback or
 --- `"error"`: `open ENOENT` and what else open(2) says, `dup EBADF`, `sendfile EBADF` (open for
