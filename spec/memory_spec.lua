@@ -283,6 +283,37 @@ os.remove(path)
 return problem or not whole and ("%d bytes of %d"):format(at, whole_length) or nil
 ]]
 
+--- A queue grows by the callback of a write, which may go in, and the chunk, which
+--- may not. Large chunks, without a callback, have it grow often; the small ones
+--- come later to the same places.
+local CALLBACKS = HEAD .. [[
+local large, wanted, called = ("x"):rep(3000), 0, 0
+local function nothing() end
+local function count() called = called + 1 end
+local server = own(net.createServer(function(peer) own(peer):resume() end)):listen(0)
+local socket = own(net.connect(server:address().port))
+repeat turn() until not socket.connecting
+local function write_small()
+  for _ = 1, 9 do
+    socket:write("s")
+  end
+  socket:write("s", count)
+  wanted = 1
+end
+play(function()
+  process.nextTick(function()
+    for _ = 1, 3 do
+      socket:write(large)
+    end
+    for _ = 1, 6 do
+      pcall(socket.write, socket, "s", nothing)
+    end
+    timers.setImmediate(timers.setImmediate, write_small)
+  end)
+end, function() return socket.errored or errors > 0 or called == wanted end)
+return problem
+]]
+
 describe("without memory", function()
   local program = os.tmpname()
   local host
@@ -324,5 +355,6 @@ describe("without memory", function()
     promise("nor where a pipe begins, " .. name, (script:gsub("%.%.%.", "false")))
   end
   promise("nor amid files", FILE)
+  promise("a write that raises takes no later one's callback away", CALLBACKS)
   promise("a pipe() that raises is there wholly, or not at all", NO_PIPE)
 end)

@@ -79,9 +79,10 @@ void net_wq_append(lua_State *L, int idx) {
   lua_Integer slot = wq_slot(s, s->wq_tail);
   int has_callback = !lua_isnil(L, -1);
   int is_object = lua_type(L, -2) == LUA_TUSERDATA;
-  lua_rawseti(L, -3, slot + 1);
-  lua_rawseti(L, -2, slot);
-  lua_pop(L, 1);
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -4, slot);
+  lua_rawseti(L, -3, slot + 1);  /* last: if either raises, no callback is left there */
+  lua_pop(L, 2);
   s->wq_objects += (uint32_t)is_object;
   s->wq_callbacks += (uint32_t)has_callback;
   s->wq_tail++;
