@@ -9,6 +9,7 @@
 local lua = require("spec.support.lua")
 local sockets = require("spec.support.sockets")
 local support = require("spec.support")
+local process = require("net.process")
 local within = support.within
 
 local pair, wait, wait_for, settle = sockets.pair, sockets.wait, sockets.wait_for, sockets.settle
@@ -293,6 +294,33 @@ describe("a pipe that needs the ordinary way", function()
     t.run()
     assert.same({ "abc" }, seen)
     assert.equal("ABC", text_of(got))
+  end))
+
+  it("takes it for a write() that a finalizer puts there right before", within(function(t)
+    for _ = 1, 10 do
+      local src, feeder, dest, reader = two()
+      local passed, seen, write = nil, 0, dest.write
+      src:pipe(dest)
+      settle()
+      feeder:write("abc")
+      collectgarbage()
+      collectgarbage("stop")
+      collectgarbage("incremental", 100, 1000, 40)
+      setmetatable({}, { __gc = function()
+        passed = dest.bytesWritten
+        dest.write = function(self, chunk)
+          seen = seen + #chunk
+          return write(self, chunk)
+        end
+      end })
+      process.nextTick(collectgarbage, "restart")
+      local got = collect(reader)
+      wait(function() return got.bytes == 3 end)
+      collectgarbage("incremental", 200, 100, 13)
+      collectgarbage()
+      assert.equal(3 - passed, seen)
+      drop(t, src, feeder, dest, reader)
+    end
   end))
 
   it("takes it for a default encoding of the destination", within(function(t)

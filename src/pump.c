@@ -166,19 +166,6 @@ void net_pump_review(lua_State *L, int idx) {
   lua_settop(L, top);
 }
 
-/* Has the user put another write() in the place of ours? [-0, +0, -] */
-static int has_own_write(lua_State *L, const struct net_stream *to) {
-  int top = lua_gettop(L);
-  if (!to->o.has_fields)
-    return 0;
-  net_push(L, &to->o);
-  lua_getiuservalue(L, -1, UV_FIELDS);
-  lua_getfield(L, -1, "write");
-  int own = !lua_isnil(L, -1);
-  lua_settop(L, top);
-  return own;
-}
-
 /* Makes room for what the kernel may refuse. [-0, +0, m] */
 static void provide_room(lua_State *L, const struct net_stream *to) {
   if (!to->wq_made) {
@@ -195,12 +182,26 @@ static int is_clear(const struct net_stream *s) {
          net_writable_idle(s->pump);
 }
 
-int net_pump_ready(lua_State *L, const struct net_stream *s) {
-  const struct net_stream *to = s->pump;
-  if (to->fd < 0 || to->encoding != NET_ENC_UTF8 || has_own_write(L, to))
+/* Does write() of 'to', which is open, do what ours does: bytes as they are, by our
+ * method? [-0, +0, -] */
+static int writes_plainly(lua_State *L, const struct net_stream *to) {
+  int top = lua_gettop(L);
+  if (to->encoding != NET_ENC_UTF8)
     return 0;
-  provide_room(L, to);
-  return is_clear(s);  /* last, as what is allocated may run a finalizer */
+  if (!to->o.has_fields)
+    return 1;
+  net_push(L, &to->o);
+  lua_getiuservalue(L, -1, UV_FIELDS);
+  int own = lua_getfield(L, -1, "write") != LUA_TNIL;
+  lua_settop(L, top);
+  return !own;
+}
+
+int net_pump_ready(lua_State *L, const struct net_stream *s) {
+  if (s->pump->fd < 0)
+    return 0;
+  provide_room(L, s->pump);  /* first, as a finalizer may run and change anything */
+  return is_clear(s) && writes_plainly(L, s->pump);
 }
 
 /* The stream's next bytes go into the kernel pipe. splice(2) stops at urgent data for
