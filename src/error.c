@@ -17,7 +17,6 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "addr.h"
 #include "sys.h"
 
 /* Registry keys; the addresses count, not the values. */
@@ -81,20 +80,6 @@ void net_error_push_sys(lua_State *L, int err, const char *syscall) {
   luaL_checkstack(L, 1, "no room for an error");
   lua_pushnil(L);
   make_system(L, err, syscall, 0, 0);
-}
-
-void net_error_push_sys_addr(lua_State *L, int err, const char *syscall,
-                             const struct net_addr *a) {
-  int port = net_addr_port(a);
-  luaL_checkstack(L, 1, "no room for an error");
-  net_addr_push_host(L, a);
-  make_system(L, err, syscall, port < 0 ? 0 : port, 0);
-}
-
-void net_error_push_listen(lua_State *L, int err, const struct net_addr *a) {
-  luaL_checkstack(L, 1, "no room for an error");
-  net_addr_push_host(L, a);
-  make_system(L, err, "listen", net_addr_port(a), 1);
 }
 
 void net_error_push_code(lua_State *L, const char *code, int nargs) {

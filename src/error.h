@@ -11,20 +11,9 @@
 
 #include <lua.h>
 
-struct net_addr;
-
 /* Pushes `syscall CODE`, with fields errno, code, syscall. 'err' is negative.
  * [-0, +1, m] */
 void net_error_push_sys(lua_State *L, int err, const char *syscall);
-/* The same with the text ` ADDRESS:PORT` or ` PATH` behind and the fields
- * address and port (port only when > 0; neither for an address without a
- * name). [-0, +1, m] */
-void net_error_push_sys_addr(lua_State *L, int err, const char *syscall,
-                             const struct net_addr *a);
-/* The same for a failed bind or listen, whose text carries libuv's sentence:
- * `listen EADDRINUSE: address already in use :::80`. For a path the field port
- * is -1. [-0, +1, m] */
-void net_error_push_listen(lua_State *L, int err, const struct net_addr *a);
 /* Replaces the 'nargs' values on the top by errors[code](values...), an error
  * table. [-nargs, +1, e] */
 void net_error_push_code(lua_State *L, const char *code, int nargs);
