@@ -85,8 +85,8 @@ void net_stream_poll(struct net_stream *s, int events) {
   hold_loop(s);
 }
 
-/* Reads at most 'size' bytes into the loop's buffer, straight to onread's
- * callback; its answer false pauses. [-0, +0, e] */
+/* The 'n' bytes in the loop's buffer go straight to onread's callback; its answer
+ * false pauses. [-0, +0, e] */
 static void read_to_callback(lua_State *L, int idx, size_t n) {
   struct net_stream *s = lua_touserdata(L, idx);
   net_rare_get(L, idx, RARE_ONREAD);

@@ -3,9 +3,9 @@
  * stream.h - the state machine of a duplex stream over one descriptor.
  *
  * What Node spreads over Readable, Writable, Duplex and Socket is one struct
- * here, in three files: readable.c (buffer, flowing, 'data', 'end'), writable.c
- * (queue, callbacks, 'drain', 'finish') and stream.c (the descriptor, closing).
- * socket.c shows it to Lua.
+ * here, in four files: readable.c (buffer, flowing, 'data', 'end'), writable.c
+ * (requests, callbacks, 'drain', 'finish'), writequeue.c (the bytes to send) and
+ * stream.c (the descriptor, closing). socket.c shows it to Lua.
  *
  *               connecting ──connected──▶ open ──┬─ 'end' emitted ──▶ R done ─┐
  *     new ─connect─▶ │                           └─ 'finish' emitted ▶ W done ─┤
@@ -80,7 +80,6 @@ enum {
   S_PREFINISHED      = 1 << 17,
   S_FINISHED         = 1 << 18,
   S_WRITE_OFF        = 1 << 19, /* option writable = false */
-  S_SHUTTING         = 1 << 20, /* shutdown is pending */
   S_CONNECTING       = 1 << 21,
   S_HANDLE           = 1 << 22, /* there is a descriptor, or an attempt to get one */
   S_DESTROYED        = 1 << 23,

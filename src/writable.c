@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * writable.c - the writable half of a stream: the queue, its callbacks, 'drain'
- * and 'finish'.
+ * writable.c - the writable half of a stream: requests, their callbacks, 'drain'
+ * and 'finish'. What they have still to send is in writequeue.c.
  *
  * A request completes as a whole. A small write on an idle, read descriptor
  * is deferred: it counts as sent, and leaves with the turn's other writes in

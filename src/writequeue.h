@@ -4,7 +4,7 @@
  * writes they came by.
  *
  * The queue is a table of pieces, numbered for the life of a connection, each a
- * string, or an object (piece.h), and a callback (or false). Five cursors, in the
+ * string, or an object (piece.h), and a callback (or nil). Five cursors, in the
  * stream, cut it up:
  *
  *     wq_done    wq_head          wq_req            wq_tail
