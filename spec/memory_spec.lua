@@ -314,6 +314,39 @@ end, function() return socket.errored or errors > 0 or called == wanted end)
 return problem
 ]]
 
+--- A socket that was destroyed amid its writes is connected again, and again if that
+--- raises.
+local AGAIN = HEAD .. [[
+local counts = table.pack(0, 0, 0, 0, 0, 0, 0, 0)
+local server = own(net.createServer(function(peer) own(peer):resume() end)):listen(0)
+local port = server:address().port
+local socket = own(net.connect(port))
+repeat turn() until not socket.connecting
+socket:cork()
+for i = 1, 8 do
+  local function count() counts[i] = counts[i] + 1 end
+  if i <= 5 then
+    socket:write("x", count)
+  else
+    socket:finish(count)
+  end
+end
+socket:destroy()
+play(function()
+  for _ = 1, 3 do
+    if pcall(socket.connect, socket, port) then
+      break
+    end
+  end
+end)
+for i, times in ipairs(counts) do
+  if times > 1 or times == 0 and errors == 0 then
+    problem = ("callback %d was called %d times"):format(i, times)
+  end
+end
+return problem
+]]
+
 describe("without memory", function()
   local program = os.tmpname()
   local host
@@ -356,5 +389,6 @@ describe("without memory", function()
   end
   promise("nor amid files", FILE)
   promise("a write that raises takes no later one's callback away", CALLBACKS)
+  promise("a connect() that is tried again tells each callback once", AGAIN)
   promise("a pipe() that raises is there wholly, or not at all", NO_PIPE)
 end)

@@ -506,6 +506,8 @@ void net_stream_fail(lua_State *L, int idx, int err, const char *syscall) {
 static void stream_reset(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);
   net_writable_reset(L, idx);
+  if (!(s->flags & S_DESTROYED))
+    return;  /* a finalizer has connected it meanwhile */
   s->flags &= S_HALF_OPEN | S_UNREF | S_NODELAY | S_READ_OFF | S_WRITE_OFF | S_FLOWING_SET |
               S_FLOWING | S_PAUSED | S_READABLE_LISTENS;
   s->read_len = s->rbuf_off = s->gap = 0;

@@ -18,8 +18,9 @@
 
 #define DEFER_MAX 16384 /* bytes; from here on a write is tried at once */
 
-/* Slots of a queue for one entry of final_shutdown, and of failed_tick. */
-enum { FINAL_SLOTS = 3, FAILED_SLOTS = 4 };
+/* Slots of a queue for one entry of final_shutdown, of failed_tick, and of a callback
+ * with its error. */
+enum { FINAL_SLOTS = 3, FAILED_SLOTS = 4, CALLBACK_SLOTS = 3 };
 
 /* Steps of a write that was made before the connection stands. */
 static void write_on_connect(lua_State *L, int idx);
@@ -149,36 +150,59 @@ static void call_later(lua_State *L, int idx, int err) {
   net_tick(L, stream_at(L, idx)->o.loop, err != 0);
 }
 
-/* Tells the callbacks of writes that have not been called. [-0, +0, e] */
+/* Has the callbacks of writes called on the tick that have not been. Each is taken
+ * when there is room for it: a finalizer, or who tries again as there was no memory,
+ * finds the rest. [-0, +0, e] */
 static void dismiss_writes(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   int top = lua_gettop(L), err = top + 1;
   if (s->wq_callbacks == 0)
     return;
   push_reason(L, idx, "write");
-  for (uint32_t p = s->wq_done; p != s->wq_tail; p++)
-    if (net_wq_callback(L, idx, p))
-      call_later(L, idx, net_wq_before(p, s->wq_head) ? 0 : err);
+  while (s->wq_callbacks > 0 && s->wq_done != s->wq_tail) {
+    net_queue_reserve(L, &s->o.loop->ticks, CALLBACK_SLOTS);
+    int is_sent = net_wq_before(s->wq_done, s->wq_head);
+    if (s->wq_callbacks > 0 && net_wq_take_callback(L, idx))
+      call_later(L, idx, is_sent ? 0 : err);
+  }
   lua_settop(L, top);
 }
 
-/* The same for those of finish(). [-0, +0, e] */
+/* Pushes the list of finish()'s callbacks, or nil; returns their number.
+ * [-0, +1, -] */
+static int push_ends(lua_State *L, int idx) {
+  return net_rare_get(L, idx, RARE_ENDCBS) == LUA_TTABLE ? (int)lua_rawlen(L, -1) : 0;
+}
+
+/* The same for those of finish(): all are taken when there is room for all. */
 static void dismiss_ends(lua_State *L, int idx) {
-  int top = lua_gettop(L), list = top + 1, err = top + 2;
-  if (net_rare_get(L, idx, RARE_ENDCBS) == LUA_TTABLE) {
-    push_reason(L, idx, "end");
-    for (lua_Integer i = 1; lua_rawgeti(L, list, i) == LUA_TFUNCTION; i++)
-      call_later(L, idx, err);
+  int top = lua_gettop(L), err = top + 1, list = top + 2, room = 0, n = push_ends(L, idx);
+  lua_pop(L, 1);
+  if (n == 0)
+    return;
+  push_reason(L, idx, "end");
+  while ((n = push_ends(L, idx)) > room) {  /* anew, as a finalizer may have been here */
+    lua_pop(L, 1);
+    net_queue_reserve(L, &stream_at(L, idx)->o.loop->ticks, n * CALLBACK_SLOTS);
+    room = n;
+  }
+  lua_pushnil(L);
+  net_rare_set(L, idx, RARE_ENDCBS);
+  for (int i = 1; i <= n; i++) {
+    lua_rawgeti(L, list, i);
+    call_later(L, idx, err);
   }
   lua_settop(L, top);
 }
 
 void net_writable_reset(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  dismiss_writes(L, idx);
-  dismiss_ends(L, idx);
   net_emitter_internal_off(L, idx, ON_CONNECT, &connect_step);
   net_emitter_internal_off(L, idx, ON_CLOSE, &close_step);
+  dismiss_writes(L, idx);
+  dismiss_ends(L, idx);
+  if (!(s->flags & S_DESTROYED))
+    return;  /* a finalizer has connected it, and may have written */
   net_wq_clear(L, idx);
   s->write_len = s->req_bytes = 0;
   s->deferred = s->corked = 0;

@@ -253,16 +253,6 @@ size_t net_wq_drop(lua_State *L, int idx, uint32_t end) {
   return bytes;
 }
 
-int net_wq_callback(lua_State *L, int idx, uint32_t piece) {
-  wq_push(L, idx);
-  if (lua_rawgeti(L, -1, wq_slot(stream_at(L, idx), piece) + 1) != LUA_TFUNCTION) {
-    lua_pop(L, 2);
-    return 0;
-  }
-  lua_remove(L, -2);
-  return 1;
-}
-
 int net_wq_take_callback(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   wq_push(L, idx);

@@ -45,9 +45,8 @@ int net_wq_send_batch(struct net_stream *s);
 size_t net_wq_bytes(lua_State *L, int idx, size_t *first);
 /* Forgets the bytes from the head up to 'end'; returns how many. [-0, +0, m] */
 size_t net_wq_drop(lua_State *L, int idx, uint32_t end);
-/* Pushes the piece's callback, if it has one that was not taken. [-0, +(0|1), m] */
-int net_wq_callback(lua_State *L, int idx, uint32_t piece);
-/* The same for the first piece that is not done, and takes it. */
+/* The first piece that is not done now is: pushes its callback, if it has one, and
+ * returns whether it does. [-0, +(0|1), m] */
 int net_wq_take_callback(lua_State *L, int idx);
 /* Forgets everything. The numbers go on, so that whoever is amid the old pieces sees
  * that they are done with. [-0, +0, m] */
