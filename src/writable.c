@@ -672,18 +672,6 @@ static void push_fits(lua_State *L, struct net_stream *s) {
   lua_pushboolean(L, fits && !(s->flags & (S_ERRORED | S_DESTROYED)));
 }
 
-void net_writable_write(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
-  net_wq_prepare(L, idx);
-  if (refuse_write(L, idx, lua_gettop(L), 0)) {
-    lua_pop(L, 2);
-    lua_pushboolean(L, 0);
-    return;
-  }
-  write_chunk(L, idx);
-  push_fits(L, s);
-}
-
 int net_writable_idle(const struct net_stream *s) {
   const uint32_t busy = S_WRITING | S_DEFERRED | S_NEED_DRAIN | S_ENDING | S_WRITE_OFF |
                         S_CONNECTING | S_DESTROYED | S_ERRORED;
@@ -701,6 +689,47 @@ void net_writable_tried(lua_State *L, int idx, size_t put, int err) {
   s->wq_off = put;
   request_begin(s, s->wq_tail, bytes);
   refused(L, idx, err);
+  push_fits(L, s);
+}
+
+/* May the 'bytes' of a string without a callback go to the kernel now, past the
+ * queue? */
+static int goes_straight(lua_State *L, const struct net_stream *s, size_t bytes) {
+  return bytes > 0 && lua_isnil(L, -1) && lua_type(L, -2) == LUA_TSTRING &&
+         net_writable_idle(s) && !may_defer(s, bytes);
+}
+
+/* Sends the chunk below the nil on the top; what the kernel refuses is queued.
+ * Pushes what write() says. [-2, +1, e] */
+static void write_straight(lua_State *L, int idx, struct net_stream *s) {
+  struct iovec iov;
+  size_t put;
+  iov.iov_base = (void *)(uintptr_t)lua_tolstring(L, -2, &iov.iov_len);
+  net_stream_touch(s);
+  int err = net_sys_writev(s->fd, (enum net_fd_kind)s->kind, &iov, 1, 0, &put);
+  lua_pop(L, 1);
+  if (put < iov.iov_len) {
+    net_writable_tried(L, idx, put, err < 0 ? err : -EAGAIN);
+    return;
+  }
+  s->bytes_written += put;
+  lua_pop(L, 1);
+  push_fits(L, s);
+}
+
+void net_writable_write(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  net_wq_prepare(L, idx);
+  if (refuse_write(L, idx, lua_gettop(L), 0)) {
+    lua_pop(L, 2);
+    lua_pushboolean(L, 0);
+    return;
+  }
+  if (goes_straight(L, s, net_piece_size(L, -2))) {
+    write_straight(L, idx, s);
+    return;
+  }
+  write_chunk(L, idx);
   push_fits(L, s);
 }
 
