@@ -32,11 +32,11 @@ enum { DESTROY_TICKS = 4 + 4 + 3, DESTROY_CLOSINGS = 3 + 3 };
 #endif
 
 /* The idle timeout of a stream, in a userdata kept by RARE_IDLE. Activity only
- * moves 'active'; the timer finds out when it fires. */
+ * moves the stream's 'active', and looks at nothing else: among a thousand sockets
+ * this would not be near. The timer finds out when it fires. */
 struct stream_idle {
   struct net_timer timer;
   struct net_stream *stream; /* borrowed; stops the timer before it goes */
-  uint64_t active;           /* ms; the last activity */
   uint64_t timeout;          /* ms; > 0 */
   uint64_t unsent;           /* bytes that the queue held at the last look */
 };
@@ -246,21 +246,28 @@ void net_stream_failed(struct net_stream *s) {
 static void stream_release(lua_State *L, struct net_stream *s) {
   if ((s->flags & S_HANDLE && !net_stream_is_bound(s)) || s->closing)
     return;
-  if (s->idle == NULL || s->idle->timer.place == 0)
+  if (!s->idle_runs)
     net_unanchor(L, &s->o);
 }
 
 /* --- idle timeout ------------------------------------------------------------ */
 
-static void idle_start(struct stream_idle *idle) {
-  net_timer_start(idle->stream->o.loop, &idle->timer, idle->active + idle->timeout);
+static void idle_start(struct net_stream *s) {
+  struct stream_idle *idle = s->idle;
+  uint64_t due = s->active + idle->timeout;
+  s->idle_runs = net_timer_start(s->o.loop, &idle->timer, due) == 0;
+}
+
+static void idle_stop(struct net_stream *s) {
+  if (s->idle)
+    net_timer_stop(s->o.loop, &s->idle->timer);
+  s->idle_runs = 0;
 }
 
 void net_stream_restart_idle(struct net_stream *s) {
-  struct stream_idle *idle = s->idle;
-  idle->active = net_loop_now(s->o.loop);
-  if (idle->timer.place == 0 && s->o.self != LUA_NOREF)
-    idle_start(idle);
+  s->active = net_loop_now(s->o.loop);
+  if (!s->idle_runs && s->o.self != LUA_NOREF)
+    idle_start(s);
 }
 
 /* Bytes that the queue still holds; they shrink while a slow peer reads. */
@@ -272,12 +279,13 @@ static int idle_fire(lua_State *L) {
   struct stream_idle *idle = lua_touserdata(L, 1);
   struct net_stream *s = idle->stream;
   size_t left = unsent(s);
+  s->idle_runs = 0;
   if (left > 0 && left != idle->unsent)
-    idle->active = net_loop_now(s->o.loop);
+    s->active = net_loop_now(s->o.loop);
   idle->unsent = left;
   net_push(L, &s->o);
-  if (idle->active + idle->timeout > net_loop_now(s->o.loop)) {
-    idle_start(idle);
+  if (s->active + idle->timeout > net_loop_now(s->o.loop)) {
+    idle_start(s);
   } else {
     stream_release(L, s);
     net_emit(L, 2, ON_TIMEOUT, 0);
@@ -287,8 +295,7 @@ static int idle_fire(lua_State *L) {
 
 void net_stream_set_timeout(lua_State *L, int idx, uint64_t ms) {
   struct net_stream *s = lua_touserdata(L, idx);
-  if (s->idle)
-    net_timer_stop(s->o.loop, &s->idle->timer);
+  idle_stop(s);
   if (ms == 0) {
     s->idle = NULL;
     stream_release(L, s);
@@ -300,8 +307,7 @@ void net_stream_set_timeout(lua_State *L, int idx, uint64_t ms) {
     idle->timer.fire = idle_fire;
     idle->stream = s;
     net_rare_set(L, idx, RARE_IDLE);
-    if (s->idle)  /* a finalizer has set one meanwhile */
-      net_timer_stop(s->o.loop, &s->idle->timer);
+    idle_stop(s);  /* of one that a finalizer has set meanwhile */
     s->idle = idle;
   }
   s->idle->timeout = ms;
@@ -476,8 +482,7 @@ void net_stream_destroy(lua_State *L, int idx) {
   s->flags |= S_DESTROYED;
   net_writable_abandon(L, idx);
   s->flags &= ~(uint32_t)(S_CONNECTING | S_READ_WANTED);
-  if (s->idle)
-    net_timer_stop(s->o.loop, &s->idle->timer);
+  idle_stop(s);
   if (s->flags & S_HANDLE) {
     destroy_handle(L, idx, was_connecting, is_error);
     if (is_error)
@@ -567,8 +572,7 @@ int net_stream_gc(lua_State *L) {
   struct net_loop *loop = s->o.loop;
   if (loop->ev == NULL)
     return 0;
-  if (s->idle)
-    net_timer_stop(loop, &s->idle->timer);
+  idle_stop(s);
   net_loop_clean(loop, &s->flushable);
   if (s->flags & S_DEFERRED && s->fd >= 0)
     net_writable_salvage(L, 1);

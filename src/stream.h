@@ -118,6 +118,7 @@ struct net_stream {
   unsigned char keepalive;  /* its server had keepAlive set */
   unsigned char wq_made;    /* UV_WQ is a table */
   unsigned char gap;        /* bytes were read and lost, for want of memory */
+  unsigned char idle_runs;  /* the timer of 'idle' does */
   int keepalive_delay;      /* s; its server's keepAliveInitialDelay */
   int tos;                  /* type of service asked for; -1: none */
   uint32_t corked;          /* nesting depth */
@@ -145,6 +146,7 @@ struct net_stream {
   struct net_server *server; /* counted there until destroy; NULL if not accepted */
   struct net_stream *pump;  /* RARE_PUMP: all that flows goes there; NULL: to Lua */
   struct stream_idle *idle; /* borrowed from RARE_IDLE; NULL: no idle timeout */
+  uint64_t active;          /* ms; the last activity, if there is an idle timeout */
 };
 
 extern const struct net_class net_socket_class;
