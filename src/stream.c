@@ -385,8 +385,9 @@ static int close_tick(lua_State *L) {
 static int cancel_step(lua_State *L) {
   struct net_stream *s = lua_touserdata(L, 1);
   if (s->flags & S_WRITING && s->flags & S_DESTROYED) {
+    uint32_t end = s->wq_req;
     net_error_push_sys(L, -ECANCELED, "write");
-    net_writable_fail(L, 1);
+    net_writable_fail(L, 1, end);
   }
   return 0;
 }

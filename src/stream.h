@@ -249,8 +249,10 @@ void net_writable_tried(lua_State *L, int idx, size_t put, int err);
 void net_writable_ready(lua_State *L, int idx);
 /* Sends what this turn has written. [-0, +0, m] */
 void net_writable_flush(lua_State *L, struct net_flushable *f);
-/* The request under way has failed for good with the error on the top. [-1, +0, e] */
-void net_writable_fail(lua_State *L, int idx);
+/* The request that ends at piece 'end' has failed for good with the error on the top,
+ * if it is still under way: making the error may run a finalizer, which connects the
+ * stream anew. [-1, +0, e] */
+void net_writable_fail(lua_State *L, int idx, uint32_t end);
 /* Forgets all, as the stream starts over: callbacks not called yet are on the
  * tick, and the pieces' numbers go on, so that whoever was amid the old ones sees
  * that they are done with. [-0, +0, e] */

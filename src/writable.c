@@ -150,6 +150,11 @@ static void call_later(lua_State *L, int idx, int err) {
   net_tick(L, stream_at(L, idx)->o.loop, err != 0);
 }
 
+/* Are there callbacks of writes, and not of a connection that a finalizer has begun? */
+static int has_old_callbacks(const struct net_stream *s) {
+  return s->flags & S_DESTROYED && s->wq_callbacks > 0 && s->wq_done != s->wq_tail;
+}
+
 /* Has the callbacks of writes called on the tick that have not been. Each is taken
  * when there is room for it: a finalizer, or who tries again as there was no memory,
  * finds the rest. [-0, +0, e] */
@@ -159,35 +164,37 @@ static void dismiss_writes(lua_State *L, int idx) {
   if (s->wq_callbacks == 0)
     return;
   push_reason(L, idx, "write");
-  while (s->wq_callbacks > 0 && s->wq_done != s->wq_tail) {
+  while (has_old_callbacks(s)) {
     net_queue_reserve(L, &s->o.loop->ticks, CALLBACK_SLOTS);
     int is_sent = net_wq_before(s->wq_done, s->wq_head);
-    if (s->wq_callbacks > 0 && net_wq_take_callback(L, idx))
+    if (has_old_callbacks(s) && net_wq_take_callback(L, idx))
       call_later(L, idx, is_sent ? 0 : err);
   }
   lua_settop(L, top);
 }
 
-/* Pushes the list of finish()'s callbacks, or nil; returns their number.
- * [-0, +1, -] */
-static int push_ends(lua_State *L, int idx) {
-  return net_rare_get(L, idx, RARE_ENDCBS) == LUA_TTABLE ? (int)lua_rawlen(L, -1) : 0;
+/* The same for finish(): pushes the list, or nil; returns their number. [-0, +1, -] */
+static int push_old_ends(lua_State *L, int idx) {
+  int has_any = net_rare_get(L, idx, RARE_ENDCBS) == LUA_TTABLE;
+  return has_any && stream_at(L, idx)->flags & S_DESTROYED ? (int)lua_rawlen(L, -1) : 0;
 }
 
-/* The same for those of finish(): all are taken when there is room for all. */
+/* Tells those of finish(): all are taken when there is room for all. [-0, +0, e] */
 static void dismiss_ends(lua_State *L, int idx) {
-  int top = lua_gettop(L), err = top + 1, list = top + 2, room = 0, n = push_ends(L, idx);
+  int top = lua_gettop(L), err = top + 1, list = top + 2, room = 0, n = push_old_ends(L, idx);
   lua_pop(L, 1);
   if (n == 0)
     return;
   push_reason(L, idx, "end");
-  while ((n = push_ends(L, idx)) > room) {  /* anew, as a finalizer may have been here */
+  while ((n = push_old_ends(L, idx)) > room) {  /* anew, as a finalizer may have been here */
     lua_pop(L, 1);
     net_queue_reserve(L, &stream_at(L, idx)->o.loop->ticks, n * CALLBACK_SLOTS);
     room = n;
   }
-  lua_pushnil(L);
-  net_rare_set(L, idx, RARE_ENDCBS);
+  if (n > 0) {
+    lua_pushnil(L);
+    net_rare_set(L, idx, RARE_ENDCBS);
+  }
   for (int i = 1; i <= n; i++) {
     lua_rawgeti(L, list, i);
     call_later(L, idx, err);
@@ -358,9 +365,12 @@ static void mark_failed(lua_State *L, int idx) {
   net_stream_poll(s, s->polled & ~EV_WRITE);
 }
 
-void net_writable_fail(lua_State *L, int idx) {
-  mark_failed(L, idx);
-  failed_now(L, idx, lua_gettop(L));
+void net_writable_fail(lua_State *L, int idx, uint32_t end) {
+  const struct net_stream *s = stream_at(L, idx);
+  if (s->flags & S_WRITING && s->wq_req == end) {
+    mark_failed(L, idx);
+    failed_now(L, idx, lua_gettop(L));
+  }
   lua_pop(L, 1);
 }
 
@@ -429,9 +439,10 @@ static void request_send(lua_State *L, int idx, int async) {
   if (err == 0 || err == -EAGAIN || s->fd < 0)
     return;
   net_stream_poll(s, s->polled | EV_WRITE);  /* tried again if there is no memory */
+  uint32_t end = s->wq_req;
   push_failure(L, err);
   if (async)
-    net_writable_fail(L, idx);
+    net_writable_fail(L, idx, end);
   else
     fail_later(L, idx);
 }
@@ -565,9 +576,10 @@ static void write_on_connect(lua_State *L, int idx) {
   }
   net_emitter_internal_off(L, idx, ON_CLOSE, &close_step);
   if (s->fd < 0) {  /* a listener before us destroyed it */
+    uint32_t end = s->wq_req;
     s->bytes_written -= s->req_bytes;
     net_error_push_code(L, "ERR_SOCKET_CLOSED", 0);
-    net_writable_fail(L, idx);
+    net_writable_fail(L, idx, end);
     return;
   }
   net_stream_touch(s);
@@ -576,13 +588,15 @@ static void write_on_connect(lua_State *L, int idx) {
 
 /* The 'close' of the connection before is not the end of this one. */
 static void write_on_close(lua_State *L, int idx) {
-  if (!(stream_at(L, idx)->flags & S_DESTROYED)) {
+  const struct net_stream *s = stream_at(L, idx);
+  uint32_t end = s->wq_req;
+  if (!(s->flags & S_DESTROYED)) {
     net_emitter_internal(L, idx, ON_CLOSE, &close_step);
     return;
   }
   net_emitter_internal_off(L, idx, ON_CONNECT, &connect_step);
   net_error_push_code(L, "ERR_SOCKET_CLOSED_BEFORE_CONNECTION", 0);
-  net_writable_fail(L, idx);
+  net_writable_fail(L, idx, end);
 }
 
 /* The first request of a stream that is not open yet. [-0, +0, e] */
