@@ -70,6 +70,8 @@ static unsigned char stream[PERIOD + MAX_IO]; /* what is sent */
 static unsigned char answer[PERIOD + MAX_IO]; /* what must come */
 static unsigned char inbuf[MAX_IO];
 static struct conn *conns;
+static int *idle;            /* descriptors, o.idle of them */
+static long others;          /* what the server had open before the idle ones */
 static int ep, live, draining;
 static struct sockaddr_storage target;
 static socklen_t target_len;
@@ -151,17 +153,29 @@ static void stop(struct conn *c) {
 /* Opens a connection that stays idle. It waits for the server now and then, as
  * what overflows the backlog is only tried again after a second. */
 static void start_idle(int turn) {
-  static long before;
-  if (turn == 0)
-    before = proc_fds(o.pid);
-  dial(0);
+  if (turn == 0) {
+    others = proc_fds(o.pid);
+    idle = calloc((size_t)o.idle, sizeof *idle);
+  }
+  idle[turn] = dial(0);
   uint64_t since = now_ns();
   while (o.pid && (turn % PACE == 0 || turn + 1 == o.idle) &&
-         proc_fds(o.pid) < before + turn + 1) {
+         proc_fds(o.pid) < others + turn + 1) {
     usleep(200);
     if ((double)(now_ns() - since) > o.patience * 1e9)
-      wrong("the server has accepted %ld of %d", proc_fds(o.pid) - before, turn + 1);
+      wrong("the server has accepted %ld of %d", proc_fds(o.pid) - others, turn + 1);
   }
+}
+
+/* Closes them, and waits until the server has too, all but a few: it would be at it,
+ * on the core of all servers, while the next one is measured. */
+static void stop_idle(void) {
+  uint64_t since = now_ns();
+  for (int i = 0; i < o.idle; i++)
+    close(idle[i]);
+  while (o.pid && proc_fds(o.pid) > others + o.idle / 100 &&
+         (double)(now_ns() - since) < o.patience * 1e9)
+    usleep(1000);
 }
 
 /* Sends up to 'want' bytes of the stream; returns what the kernel took. */
@@ -410,5 +424,6 @@ int main(int argc, char **argv) {
   for (int i = 0; i < o.connections; i++)
     conns[i].started = calloc((size_t)o.depth, sizeof(uint64_t));
   measure();
+  stop_idle();
   return 0;
 }

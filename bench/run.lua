@@ -5,7 +5,7 @@
 --     lua bench/run.lua [--quick] [--rounds N] [--keep DIR] [SCENARIO...]
 --
 -- For each scenario all servers are started, and driven in rounds, a tenth of a
--- second each (A B C A B C …), by load.c, which checks every byte; server and load
+-- second each (A B C A B C …), by load.c, which checks every byte; servers and load
 -- have a core each. The figure is the server's CPU time per unit of work, by the
 -- kernel's own accounting, as a ratio to C in the same round. Writes
 -- results.json, results.md and a chart for each scenario into build/bench, and,

@@ -83,6 +83,18 @@ describe("the bench's load generator #slow", function()
     assert_right("-c4 -i300 -t0.05", "echo", bare("echo"))
   end)
 
+  --- Else it would still be at that while the next server is measured.
+  it("waits until the server has closed the idle connections", function()
+    local output = run(([[
+      '%s/bare' echo 0 >'%s/port' & server=$!
+      until [ -s '%s/port' ]; do :; done
+      '%s/load' -p $server -c4 -i300 -t0.05 echo "$(cat '%s/port')" >/dev/null
+      [ "$(ls /proc/$server/fd | wc -l)" -lt 20 ] && echo closed
+      kill $server; wait $server 2>/dev/null
+    ]]):format(scratch, scratch, scratch, scratch, scratch))
+    assert.equal("closed\n", output)
+  end)
+
   it("sends exactly the messages it is told to", function()
     local output = load("-c3 -s64 -d4 -n100", "echo", bare("echo"))
     assert.matches('"done":300,"bytes":19200,', output)

@@ -108,7 +108,7 @@ end
 --- The table of a scenario as rows of cells; the first is the head.
 local function cells(result)
   local kind = KINDS[result.kind]
-  local rows = { { "", kind.head, "quartile", "quartile", "target", "known", "rounds",
+  local rows = { { "", kind.head, "low quartile", "high quartile", "target", "known", "rounds",
     "CPU/" .. (result.per or "-"), "rate", "p50 us", "p99", "p999", "max", "MiB", "busy",
     "load busy", "why" } }
   for _, row in ipairs(result.rows) do
