@@ -365,9 +365,14 @@ static void mark_failed(lua_State *L, int idx) {
   net_stream_poll(s, s->polled & ~EV_WRITE);
 }
 
+/* Is the request up to 'end' still under way? To make its error takes memory, so a
+ * finalizer may have begun another connection meanwhile. */
+static int is_under_way(const struct net_stream *s, uint32_t end) {
+  return s->flags & S_WRITING && s->wq_req == end;
+}
+
 void net_writable_fail(lua_State *L, int idx, uint32_t end) {
-  const struct net_stream *s = stream_at(L, idx);
-  if (s->flags & S_WRITING && s->wq_req == end) {
+  if (is_under_way(stream_at(L, idx), end)) {
     mark_failed(L, idx);
     failed_now(L, idx, lua_gettop(L));
   }
@@ -375,10 +380,14 @@ void net_writable_fail(lua_State *L, int idx, uint32_t end) {
 }
 
 /* The same from within a call of the user's: told on the tick. [-1, +0, m] */
-static void fail_later(lua_State *L, int idx) {
+static void fail_later(lua_State *L, int idx, uint32_t end) {
   struct net_stream *s = stream_at(L, idx);
-  size_t unsent = s->req_bytes;
   net_queue_reserve(L, &s->o.loop->ticks, FAILED_SLOTS);
+  if (!is_under_way(s, end)) {
+    lua_pop(L, 1);
+    return;
+  }
+  size_t unsent = s->req_bytes;
   mark_failed(L, idx);
   s->bytes_written -= unsent;  /* as the kernel never had them */
   lua_pushcfunction(L, failed_tick);
@@ -444,7 +453,7 @@ static void request_send(lua_State *L, int idx, int async) {
   if (async)
     net_writable_fail(L, idx, end);
   else
-    fail_later(L, idx);
+    fail_later(L, idx, end);
 }
 
 void net_writable_ready(lua_State *L, int idx) {
@@ -477,8 +486,9 @@ static void refused(lua_State *L, int idx, int err) {
   net_stream_poll(s, s->polled | EV_WRITE);
   if (err == -EAGAIN)
     return;
+  uint32_t end = s->wq_req;
   push_failure(L, err);
-  fail_later(L, idx);
+  fail_later(L, idx, end);
 }
 
 /* All that was deferred is sent; not so what cork() holds behind it. */
@@ -602,7 +612,8 @@ static void write_on_close(lua_State *L, int idx) {
 /* The first request of a stream that is not open yet. [-0, +0, e] */
 static void submit_early(lua_State *L, int idx, size_t bytes) {
   struct net_stream *s = stream_at(L, idx);
-  request_begin(s, s->wq_tail, bytes);
+  uint32_t end = s->wq_tail;
+  request_begin(s, end, bytes);
   if (s->flags & S_CONNECTING) {
     net_emitter_internal(L, idx, ON_CONNECT, &connect_step);
     net_emitter_internal(L, idx, ON_CLOSE, &close_step);
@@ -612,7 +623,7 @@ static void submit_early(lua_State *L, int idx, size_t bytes) {
     net_error_push_sys(L, s->kind == NET_FD_TCP || s->failed ? -EPIPE : -ENOTCONN, "write");
   else
     net_error_push_code(L, "ERR_SOCKET_CLOSED", 0);
-  fail_later(L, idx);
+  fail_later(L, idx, end);
 }
 
 /* --- write, end, uncork --------------------------------------------------------------- */
