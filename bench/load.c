@@ -71,7 +71,7 @@ static unsigned char answer[PERIOD + MAX_IO]; /* what must come */
 static unsigned char inbuf[MAX_IO];
 static struct conn *conns;
 static int *idle;            /* descriptors, o.idle of them */
-static long others;          /* what the server had open before the idle ones */
+static long others;          /* what the server had open before us */
 static int ep, live, draining;
 static struct sockaddr_storage target;
 static socklen_t target_len;
@@ -153,10 +153,6 @@ static void stop(struct conn *c) {
 /* Opens a connection that stays idle. It waits for the server now and then, as
  * what overflows the backlog is only tried again after a second. */
 static void start_idle(int turn) {
-  if (turn == 0) {
-    others = proc_fds(o.pid);
-    idle = calloc((size_t)o.idle, sizeof *idle);
-  }
   idle[turn] = dial(0);
   uint64_t since = now_ns();
   while (o.pid && (turn % PACE == 0 || turn + 1 == o.idle) &&
@@ -167,14 +163,14 @@ static void start_idle(int turn) {
   }
 }
 
-/* Closes them, and waits until the server has too, all but a few: it would be at it,
- * on the core of all servers, while the next one is measured. */
-static void stop_idle(void) {
+/* Closes the idle ones, and waits until the server has closed all of ours, but a few:
+ * it would be at it, on the core of all servers, while the next one is measured. */
+static void leave(void) {
+  long few = (o.idle + o.connections) / 100 + 4;
   uint64_t since = now_ns();
   for (int i = 0; i < o.idle; i++)
     close(idle[i]);
-  while (o.pid && proc_fds(o.pid) > others + o.idle / 100 &&
-         (double)(now_ns() - since) < o.patience * 1e9)
+  while (o.pid && proc_fds(o.pid) > others + few && (double)(now_ns() - since) < o.patience * 1e9)
     usleep(1000);
 }
 
@@ -411,6 +407,8 @@ int main(int argc, char **argv) {
   getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;
   setrlimit(RLIMIT_NOFILE, &files);
+  others = o.pid ? proc_fds(o.pid) : 0;
+  idle = calloc((size_t)o.idle + 1, sizeof *idle);
   fill_pattern(stream, sizeof stream);
   fill_pattern(answer, sizeof answer);
   if (*o.scenario == 'f')
@@ -424,6 +422,6 @@ int main(int argc, char **argv) {
   for (int i = 0; i < o.connections; i++)
     conns[i].started = calloc((size_t)o.depth, sizeof(uint64_t));
   measure();
-  stop_idle();
+  leave();
   return 0;
 }
