@@ -66,7 +66,7 @@ local figure = {
   start = function(f) return f.ms end,
 }
 
-local TICKS = 1 -- of 10 ms: more than that, stolen in a round, and it does not count
+local STOLEN = .04 -- of the CPU time of a round: with more it does not count
 
 local SHOWN = { "cost", "p50", "p99", "p999", "max", "rss", "server_busy", "load_busy" }
 
@@ -78,7 +78,7 @@ local function undisturbed(rounds, times)
   end
   local sorted = table.move(rounds, 1, #rounds, 1, {})
   table.sort(sorted, function(a, b) return taken(a) < taken(b) end)
-  while #sorted > times.least and taken(sorted[#sorted]) > TICKS do
+  while #sorted > times.least and taken(sorted[#sorted]) > STOLEN do
     sorted[#sorted] = nil
   end
   return sorted
@@ -176,7 +176,7 @@ end
 
 local function main()
   local times, keep, only = parse(arg)
-  local stolen, all = tool.stolen()
+  local stolen = tool.watch_host()
   contestants.find()
   local results = { about = about(times), scenarios = {} }
   report.head(results.about)
@@ -192,8 +192,7 @@ local function main()
     results.growth = growth.run(times, progress)
     report.print_growth(results.growth)
   end
-  local stolen_after, all_after = tool.stolen()
-  results.about.stolen = (stolen_after - stolen) / math.max(1, all_after - all) * 100
+  results.about.stolen = stolen() * 100
   report.write(tool.out, results, json.encode(results))
   if keep and not only then
     report.write(keep, results, json.encode(results))

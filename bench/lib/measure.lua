@@ -37,11 +37,11 @@ local function serve(contestant, program, unix)
   end
 end
 
---- Drives a server for a time: `stolen` is what the host took from us meanwhile.
+--- Drives a server for a time: `stolen` is the part that the host took meanwhile.
 local function drive(server, load_as, options, warm, seconds)
-  local before = tool.stolen()
+  local stolen = tool.watch_host()
   local f = tool.load(server, load_as, ("-w%g -t%g %s"):format(warm, seconds, options))
-  f.stolen = tool.stolen() - before
+  f.stolen = stolen()
   f.cost = f.server_cpu / f.done
   f.server_busy = f.server_cpu / f.seconds / 1e9
   f.load_busy = f.load_cpu / f.seconds / 1e9
@@ -59,7 +59,8 @@ function measure.ratio(contestant, s, times)
 end
 
 --- The figures with it, and `over`: what they cost over those without it, in %. The
---- difference of two figures needs more time to be seen.
+--- difference of two figures needs more time to be seen; and before it is, the
+--- server has to be done with accepting the thousand.
 function measure.over(contestant, s, times)
   local plain, close_plain = serve(contestant, s.without[1])
   local server, close = serve(contestant, s.with[1])
@@ -67,8 +68,8 @@ function measure.over(contestant, s, times)
   drive(server, "echo", s.with[2], 0, times.first)
   return {
     run = function()
-      local a = drive(plain, "echo", s.without[2], times.warm, times.long)
-      local b = drive(server, "echo", s.with[2], times.warm, times.long)
+      local a = drive(plain, "echo", s.without[2], times.long / 2, times.long)
+      local b = drive(server, "echo", s.with[2], times.long / 2, times.long)
       b.over = (b.cost / a.cost - 1) * 100
       b.stolen = math.max(a.stolen, b.stolen)
       return b

@@ -112,7 +112,7 @@ end
 
 --- CPU time since the system started, in ticks of 10 ms: what the host gave to
 --- others while it was due to us, and all there was.
-function tool.stolen()
+local function cpu_time()
   local file = io.open("/proc/stat")
   local line = file and file:read("l") or ""
   if file then
@@ -125,6 +125,16 @@ function tool.stolen()
     all = all + (column <= 8 and tonumber(ticks) or 0) -- what follows is counted already
   end
   return stolen, all
+end
+
+--- Begins to watch the host; what it returns says what part of the CPU time was
+--- stolen since.
+function tool.watch_host()
+  local stolen, all = cpu_time()
+  return function()
+    local stolen_now, all_now = cpu_time()
+    return (stolen_now - stolen) / math.max(1, all_now - all)
+  end
 end
 
 --- Median and quartiles of a list of numbers.
