@@ -359,9 +359,11 @@ static long long settled_rss(void) {
 
 static void hold(void) {
   long long before = settled_rss();
+  others = o.pid ? proc_fds(o.pid) : 0; /* it may have been closing some */
   for (int i = 0; i < o.idle; i++)
     start_idle(i);
   printf("{\"done\":%d,\"before\":%lld,\"rss\":%lld}\n", o.idle, before, settled_rss());
+  leave();
 }
 
 static void parse_target(const char *text) {
