@@ -61,16 +61,14 @@ local function play(fn, is_over)
     if not turn() then
       break
     end
-    nap()
+    await()
   end
   local refused = starve(false)
   collectgarbage("restart")
-  for _ = 1, is_over and 1000 or 0 do
-    if is_over() then
-      break
-    end
+  local patience = os.time() + 20
+  while is_over and not is_over() and os.time() < patience do
     turn()
-    nap()
+    await()
   end
   if is_over and not is_over() then
     problem = "it is never over"
@@ -78,13 +76,11 @@ local function play(fn, is_over)
   for i = 1, count do
     pcall(close, things[i])
   end
-  local alive = true
-  for _ = 1, 200 do
+  local alive = turn()
+  patience = os.time() + 20
+  while alive and os.time() < patience do
+    await()
     alive = turn()
-    if not alive then
-      break
-    end
-    nap()
   end
   if alive then
     problem = ("the loop is held: %d references"):format((core.alive()))

@@ -93,7 +93,8 @@ static int object_newindex(lua_State *L) {
   return 0;
 }
 
-enum { EMITTER_METHODS = 15 }; /* about: those in C, and those that Lua adds */
+/* Room for what a class gets later: from C and, about, from Lua. */
+enum { META_ACCESS = 6, EMITTER_METHODS = 15 };
 
 /* A new table holding the functions of 'list', which may be NULL, with room for
  * 'more'. [-0, +1, m] */
@@ -119,7 +120,7 @@ static void class_accessor(lua_State *L, int meta, const char *name, lua_CFuncti
 
 void net_class_open(lua_State *L, const struct net_class *cls) {
   int meta = lua_gettop(L) + 1;
-  class_table(L, cls->meta, 6);
+  class_table(L, cls->meta, META_ACCESS);
   class_table(L, cls->methods, cls->emitter ? EMITTER_METHODS : 0);
   class_table(L, cls->getters, 0);
   class_table(L, cls->setters, 0);
