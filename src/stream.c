@@ -511,7 +511,10 @@ void net_stream_fail(lua_State *L, int idx, int err, const char *syscall) {
  * flows, which is theirs. */
 static void stream_reset(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);
-  net_writable_reset(L, idx);
+  net_object_table(L, idx, UV_RARE);  /* while a finalizer does no harm; not below */
+  lua_pop(L, 1);
+  if (s->flags & S_DESTROYED)
+    net_writable_reset(L, idx);
   if (!(s->flags & S_DESTROYED))
     return;  /* a finalizer has connected it meanwhile */
   s->flags &= S_HALF_OPEN | S_UNREF | S_NODELAY | S_READ_OFF | S_WRITE_OFF | S_FLOWING_SET |
