@@ -24,6 +24,7 @@
 #include "socket.h"
 #include "source.h"
 #include "timer.h"
+#include "uncaught.h"
 
 #define NET_VERSION "0.1.0"
 
@@ -39,6 +40,7 @@ int luaopen_net_core(lua_State *L) {
     return 1;
   lua_createtable(L, 0, 64);
   net_loop_open(L);
+  net_uncaught_open(L);
   net_error_open(L);
   net_addr_open(L);
   net_encoding_open(L);

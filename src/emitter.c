@@ -1,25 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * emitter.c - listeners and emit, as Node's EventEmitter has them.
- *
- * An entry is what one on() added: the listener itself (a function); a once
- * entry, a table {listener, [hidden = true]} with its own metatable; or a
- * light userdata, an internal step. One entry is kept bare, several in a list,
- * a plain table, of which no entry is ever moved or taken out: so an emit needs
- * no copy, and a listener may add and remove what it likes. What is added last
- * is put behind the others in place, as whoever walks a list takes its length
- * first; all other changes make a new list. Per object a mask
- * tells which of the events that C emits have a listener at all, so that an
- * event nobody wants costs one bit test.
- *
- * A hash from name to listeners was the alternative; it is no faster for the
- * handful of events an object has, and loses the order of eventNames(). */
+ * emitter.c - on, off and emit, as Node's EventEmitter has them, and how C emits. What
+ * listeners there are is for listeners.c to know. */
 #include "emitter.h"
 
 #include <string.h>
 
 #include "error.h"
+#include "listeners.h"
 #include "loop.h"
+#include "uncaught.h"
 
 #define DEFAULT_MAX_LISTENERS 10 /* as in Node; Lua may change it */
 
@@ -33,15 +23,6 @@ static const char once_key;     /* registry: metatable of once entries */
 static const char emitter_key;  /* in the metatable of each class that emits */
 static const char monitor_key;  /* registry: the value of events.errorMonitor */
 static const char hook_key;     /* registry: Lua's function for a listener too many */
-
-/* One emit or look-up: which event, of whom, and where its arguments are. */
-struct emission {
-  int self;   /* absolute index of the emitter */
-  int event;  /* enum net_event, or NET_EVENTS: then by name */
-  int name;   /* absolute index of the name, or 0: that of the event */
-  int first;  /* absolute index of the first argument */
-  int nargs;
-};
 
 static int event_of(lua_State *L, int idx, const struct net_loop *loop) {
   if (lua_type(L, idx) != LUA_TSTRING)
@@ -69,311 +50,24 @@ static struct net_object *emitter_check(lua_State *L, int idx) {
   return NULL;
 }
 
-/* Pushes the array of events, or nil. [-0, +1, m] */
-static int emitter_events(lua_State *L, int self) {
-  if (lua_type(L, self) == LUA_TUSERDATA)
-    return lua_getiuservalue(L, self, UV_EVENTS) == LUA_TTABLE;
-  lua_pushliteral(L, "_events");
-  return lua_rawget(L, self) == LUA_TTABLE;
-}
+/* --- emitting ------------------------------------------------------------------ */
 
-/* Pushes the array of events, made when missing; by a finalizer, if that is faster.
- * [-0, +1, m] */
-static void emitter_events_made(lua_State *L, int self) {
-  if (lua_type(L, self) == LUA_TUSERDATA) {
-    net_object_table(L, self, UV_EVENTS);  /* for two events: a rehash costs more */
-    return;
-  }
-  lua_pushliteral(L, "_events");
-  lua_createtable(L, 4, 0);
-  if (emitter_events(L, self)) {
-    lua_replace(L, -3);
-    lua_pop(L, 1);
-    return;
-  }
-  lua_pop(L, 1);
-  lua_pushvalue(L, -1);
-  lua_insert(L, -3);
-  lua_rawset(L, self);
-}
-
-/* The interned name of a known event, NULL for others: its address tells. */
-static const char *emission_interned(lua_State *L, const struct emission *e) {
-  if (e->event == NET_EVENTS)
-    return NULL;
-  const struct net_object *o = lua_touserdata(L, e->self);
-  return (o ? o->loop : net_loop_get(L))->names[e->event];
-}
-
-/* Is the name on the top that of 'e'? */
-static int emission_names(lua_State *L, const struct emission *e, const char *interned) {
-  if (e->event == NET_EVENTS)
-    return lua_rawequal(L, -1, e->name);
-  return lua_type(L, -1) == LUA_TSTRING && lua_tostring(L, -1) == interned;
-}
-
-/* Slot of the event's name in the array on the top, or 0; if found, pushes the
- * listeners. [-0, +(1|0), -] */
-static lua_Integer emission_find(lua_State *L, const struct emission *e) {
-  const char *interned = emission_interned(L, e);
-  for (lua_Integer i = 1; lua_rawgeti(L, -1, i) != LUA_TNIL; i += 2) {
-    int hit = emission_names(L, e, interned);
-    lua_pop(L, 1);
-    if (hit) {
-      lua_rawgeti(L, -1, i + 1);
-      return i;
-    }
-  }
-  lua_pop(L, 1);
-  return 0;
-}
-
-/* The slot behind the last name and its listeners in the array on the top. What
- * has no name in front of it is left of an add that ran out of memory. */
-static lua_Integer events_end(lua_State *L) {
-  lua_Integer end = 1;
-  while (lua_rawgeti(L, -1, end) != LUA_TNIL) {
-    lua_pop(L, 1);
-    end += 2;
-  }
-  lua_pop(L, 1);
-  return end;
-}
-
-/* Pushes the listeners of the event, or nothing. [-0, +(1|0), -] */
-static int emission_listeners(lua_State *L, const struct emission *e) {
-  if (!emitter_events(L, e->self) || !emission_find(L, e)) {
-    lua_pop(L, 1);
-    return 0;
-  }
-  lua_remove(L, -2);
-  return 1;
-}
-
-/* Is the value at 'idx' a list of entries, not a once entry? */
-static int is_list(lua_State *L, int idx) {
-  if (lua_type(L, idx) != LUA_TTABLE)
-    return 0;
-  int once = lua_getmetatable(L, idx);
-  if (once)
-    lua_pop(L, 1);
-  return !once;
-}
-
-/* Pushes the event's name. [-0, +1, m] */
-static void emission_push_name(lua_State *L, const struct emission *e) {
-  if (e->name)
-    lua_pushvalue(L, e->name);
-  else
-    lua_pushstring(L, event_names[e->event]);
-}
-
-/* Has the list on the top carry the mark of 'old' that the user was warned of
- * so many listeners. [-0, +0, m] */
-static void list_inherit(lua_State *L, int old) {
-  if (lua_getfield(L, old, "warned") != LUA_TNIL)
-    lua_setfield(L, -2, "warned");
-  else
-    lua_pop(L, 1);
-}
-
-/* How many entries has the list at 'idx'; 0 if it is an entry? */
-static int list_length(lua_State *L, int idx) {
-  return is_list(L, idx) ? (int)lua_rawlen(L, idx) : 0;
-}
-
-/* Puts the entry on the top behind (or before) the listeners under it; in its
- * place leaves the listeners there are then. [-1, +1, m] */
-static void listeners_join(lua_State *L, int prepend) {
-  int old = lua_gettop(L) - 1, entry = old + 1;
-  int n = list_length(L, old);
-  if (n > 0 && !prepend) {
-    lua_rawseti(L, old, n + 1);
-    lua_pushvalue(L, old);
-    return;
-  }
-  lua_createtable(L, n ? n + 1 : 2, 0);
-  int at = prepend ? 2 : 1;
-  n = list_length(L, old);  /* a finalizer may have added to it */
-  if (n == 0) {
-    lua_pushvalue(L, old);
-    lua_rawseti(L, -2, at);
-  } else {
-    for (int i = 1; i <= n; i++) {
-      lua_rawgeti(L, old, i);
-      lua_rawseti(L, -2, at++);
-    }
-    list_inherit(L, old);
-  }
-  lua_pushvalue(L, entry);
-  lua_rawseti(L, -2, prepend ? 1 : 2);
-  lua_remove(L, entry);
-}
-
-/* Are the listeners at 'old', above their array, still the event's? A new list may
- * start the collector, that a finalizer, and that change them. [-0, +0, m] */
-static int emission_holds(lua_State *L, const struct emission *e, lua_Integer slot, int old) {
-  int events = lua_gettop(L) + 1;
-  int holds = emitter_events(L, e->self) && lua_rawequal(L, events, old - 1) &&
-              emission_find(L, e) == slot && lua_rawequal(L, -1, old);
-  lua_settop(L, events - 1);
-  return holds;
-}
-
-/* net_object.data_slot, of a listener that belongs to the name in this slot. */
-static uint32_t data_slot(lua_Integer slot) { return slot < 255 ? (uint32_t)(slot + 1) & 255 : 0; }
-
-/* Finds anew where the sole plain listener for "data" is. [-0, +0, -] */
-static void note_data(lua_State *L, int self, struct net_object *o) {
-  struct emission data = {self, ON_DATA, 0, 0, 0};
-  int top = lua_gettop(L);
-  o->data_slot = 0;
-  if (net_has(o, ON_DATA) && emitter_events(L, self)) {
-    lua_Integer slot = emission_find(L, &data);
-    if (slot && lua_type(L, -1) == LUA_TFUNCTION)
-      o->data_slot = data_slot(slot);
-  }
-  lua_settop(L, top);
-}
-
-/* Adds the entry on the top to the event; of a new one the name goes in last, as
- * the array may have to grow for each, and is pushed first, as a finalizer may run
- * then. Returns whether it is one of several.
- * [-1, +0, m] */
-static int emission_add(lua_State *L, const struct emission *e, int prepend) {
-  int entry = lua_gettop(L), name = entry + 1, events = entry + 2;
-  struct net_object *o = lua_touserdata(L, e->self);
-  int known = o && e->event != NET_EVENTS;
-  emission_push_name(L, e);
-  emitter_events_made(L, e->self);
-  lua_Integer slot = known && !net_has(o, (enum net_event)e->event) ? 0 : emission_find(L, e);
-  int joined = slot != 0;
-  if (joined) {
-    lua_pushvalue(L, entry);
-    listeners_join(L, prepend);
-    if (!lua_rawequal(L, -1, events + 1) && !emission_holds(L, e, slot, events + 1)) {
-      lua_settop(L, entry);
-      return emission_add(L, e, prepend);
-    }
-    lua_rawseti(L, events, slot + 1);
-  } else {
-    slot = events_end(L);
-    lua_pushvalue(L, entry);
-    lua_rawseti(L, events, slot + 1);
-    lua_pushvalue(L, name);
-    lua_rawseti(L, events, slot);
-  }
-  if (known)
-    o->events |= UINT32_C(1) << e->event;
-  if (known && e->event == ON_DATA)
-    o->data_slot = joined || lua_type(L, entry) != LUA_TFUNCTION ? 0 : data_slot(slot);
-  lua_settop(L, entry - 1);
-  return joined;
-}
-
-/* Takes the pair at 'slot' out of the array of events on the top. [-0, +0, m] */
-static void events_drop(lua_State *L, lua_Integer slot) {
-  lua_Integer end = events_end(L);
-  for (; slot + 2 < end; slot++) {
-    lua_rawgeti(L, -1, slot + 2);
-    lua_rawseti(L, -2, slot);
-  }
-  for (; slot < end; slot++) {
-    lua_pushnil(L);
-    lua_rawseti(L, -2, slot);
-  }
-}
-
-/* Pushes the list on the top without entry 'at'; of a list of two the other entry.
- * [-0, +1, m] */
-static void list_without(lua_State *L, int at) {
-  int n = (int)lua_rawlen(L, -1), to = 1;
-  if (n == 2) {
-    lua_rawgeti(L, -1, 3 - at);
-    return;
-  }
-  lua_createtable(L, n - 1, 0);
-  n = (int)lua_rawlen(L, -2);  /* a finalizer may have added to it */
-  for (int i = 1; i <= n; i++) {
-    if (i == at)
-      continue;
-    lua_rawgeti(L, -2, i);
-    lua_rawseti(L, -2, to++);
-  }
-  list_inherit(L, lua_gettop(L) - 1);
-}
-
-/* Is the entry on the top the one at 'what': itself, or a once entry for it? */
-static int entry_matches(lua_State *L, int what) {
-  if (lua_rawequal(L, -1, what))
-    return 1;
-  if (lua_type(L, -1) != LUA_TTABLE)
-    return 0;
-  lua_rawgeti(L, -1, 1);
-  int same = lua_rawequal(L, -1, what);
-  lua_pop(L, 1);
-  return same;
-}
-
-/* Position of the newest match of 'what' in the listeners on the top, or 0. */
-static int listeners_find(lua_State *L, int what) {
-  if (!is_list(L, -1))
-    return entry_matches(L, what);
-  int i = (int)lua_rawlen(L, -1);
-  for (; i > 0; i--) {
-    lua_rawgeti(L, -1, i);
-    int hit = entry_matches(L, what);
-    lua_pop(L, 1);
-    if (hit)
-      break;
-  }
-  return i;
-}
-
-/* Removes one listener or entry equal to the value at absolute index 'what';
- * returns whether it was there. Announces nothing. [-0, +0, m] */
-static int emission_remove(lua_State *L, const struct emission *e, int what) {
-  int top = lua_gettop(L), at = 0;
-  lua_Integer slot = 0;
-  if (emitter_events(L, e->self) && (slot = emission_find(L, e)) != 0)
-    at = listeners_find(L, what);
-  if (at && is_list(L, -1)) {
-    list_without(L, at);
-    if (!emission_holds(L, e, slot, top + 2)) {
-      lua_settop(L, top);
-      return emission_remove(L, e, what);
-    }
-    lua_rawseti(L, top + 1, slot + 1);
-  } else if (at) {
-    lua_pop(L, 1);
-    events_drop(L, slot);
-    struct net_object *o = lua_touserdata(L, e->self);
-    if (o && e->event != NET_EVENTS)
-      o->events &= ~(UINT32_C(1) << e->event);
-  }
-  lua_settop(L, top);
-  struct net_object *o = lua_touserdata(L, e->self);
-  if (at && o)
-    note_data(L, e->self, o);
-  return at != 0;
-}
-
-static int emission_emit(lua_State *L, const struct emission *e);
+static int emission_emit(lua_State *L, const struct net_emission *e);
 
 /* Emits newListener or removeListener (name, listener at 'fn'). [-0, +0, e] */
-static void emission_announce(lua_State *L, const struct emission *e, int ev, int fn) {
+static void emission_announce(lua_State *L, const struct net_emission *e, int ev, int fn) {
   struct net_object *o = lua_touserdata(L, e->self);
   if (o && !net_has(o, (enum net_event)ev))
     return;
   luaL_checkstack(L, 8, NULL);
-  emission_push_name(L, e);
+  net_emission_push_name(L, e);
   lua_pushvalue(L, fn);
-  struct emission news = {e->self, ev, 0, lua_gettop(L) - 1, 2};
+  struct net_emission news = {e->self, ev, 0, lua_gettop(L) - 1, 2};
   emission_emit(L, &news);
 }
 
 /* After a listener is gone: tells the class, then the user. [-0, +0, e] */
-static void emission_removed(lua_State *L, const struct emission *e, int fn) {
+static void emission_removed(lua_State *L, const struct net_emission *e, int fn) {
   struct net_object *o = lua_touserdata(L, e->self);
   if (o && o->cls->unlistened && e->event != NET_EVENTS)
     o->cls->unlistened(L, e->self, e->event);
@@ -382,7 +76,7 @@ static void emission_removed(lua_State *L, const struct emission *e, int fn) {
 
 /* Turns the once entry on the top into its listener, removed beforehand; pushes
  * nothing and returns 0 if a nested emit was first. [-1, +(1|0), e] */
-static int entry_spend(lua_State *L, const struct emission *e) {
+static int entry_spend(lua_State *L, const struct net_emission *e) {
   int entry = lua_gettop(L);
   lua_getfield(L, entry, "spent");
   if (lua_toboolean(L, -1)) {
@@ -391,7 +85,7 @@ static int entry_spend(lua_State *L, const struct emission *e) {
   }
   lua_pushboolean(L, 1);
   lua_setfield(L, entry, "spent");
-  int was = emission_remove(L, e, entry);
+  int was = net_listeners_remove(L, e, entry);
   lua_getfield(L, entry, "hidden");
   int hidden = lua_toboolean(L, -1);
   lua_rawgeti(L, entry, 1);
@@ -403,10 +97,10 @@ static int entry_spend(lua_State *L, const struct emission *e) {
 }
 
 /* Runs the entry on the top with copies of the arguments. [-1, +0, e] */
-static void entry_call(lua_State *L, const struct emission *e) {
+static void entry_call(lua_State *L, const struct net_emission *e) {
   if (lua_type(L, -1) == LUA_TLIGHTUSERDATA) {
     const struct net_internal *step = lua_touserdata(L, -1);
-    int was = emission_remove(L, e, lua_gettop(L));
+    int was = net_listeners_remove(L, e, lua_gettop(L));
     lua_pop(L, 1);
     if (was)
       step->run(L, e->self);
@@ -428,9 +122,9 @@ static void entry_call(lua_State *L, const struct emission *e) {
 }
 
 /* Calls the listeners of 'e' with the arguments on the top. [-nargs, +0, e] */
-static int emission_emit(lua_State *L, const struct emission *e) {
+static int emission_emit(lua_State *L, const struct net_emission *e) {
   luaL_checkstack(L, e->nargs + 8, "too many arguments");
-  if (!emission_listeners(L, e)) {
+  if (!net_listeners_push(L, e)) {
     lua_settop(L, e->first - 1);
     return 0;
   }
@@ -440,7 +134,7 @@ static int emission_emit(lua_State *L, const struct emission *e) {
     return 1;
   }
   int list = lua_gettop(L);
-  if (is_list(L, list)) {
+  if (net_listeners_are_list(L, list)) {
     int n = (int)lua_rawlen(L, list);
     for (int i = 1; i <= n; i++) {
       lua_rawgeti(L, list, i);
@@ -461,7 +155,7 @@ static int is_error(lua_State *L, int idx) {
 }
 
 /* Nobody listens to "error": raises the value. [-0, -, e] */
-static int emission_unhandled(lua_State *L, const struct emission *e) {
+static int emission_unhandled(lua_State *L, const struct net_emission *e) {
   if (e->nargs > 0)
     lua_pushvalue(L, e->first);
   else
@@ -472,21 +166,21 @@ static int emission_unhandled(lua_State *L, const struct emission *e) {
 }
 
 /* The listeners of errorMonitor, who hear an error and handle nothing. [-0, +0, e] */
-static void emission_monitor(lua_State *L, const struct emission *e) {
+static void emission_monitor(lua_State *L, const struct net_emission *e) {
   int top = lua_gettop(L);
   luaL_checkstack(L, e->nargs + 8, "too many arguments");
   lua_rawgetp(L, LUA_REGISTRYINDEX, &monitor_key);
   for (int i = 0; i < e->nargs; i++)
     lua_pushvalue(L, e->first + i);
-  struct emission monitor = {e->self, NET_EVENTS, top + 1, top + 2, e->nargs};
+  struct net_emission monitor = {e->self, NET_EVENTS, top + 1, top + 2, e->nargs};
   emission_emit(L, &monitor);
   lua_settop(L, top);
 }
 
 /* An "error" goes by the monitors, and is raised when nobody wants it. */
-static int emission_error(lua_State *L, const struct emission *e) {
+static int emission_error(lua_State *L, const struct net_emission *e) {
   emission_monitor(L, e);
-  if (!emission_listeners(L, e))
+  if (!net_listeners_push(L, e))
     return emission_unhandled(L, e);
   lua_pop(L, 1);
   return emission_emit(L, e);
@@ -494,7 +188,7 @@ static int emission_error(lua_State *L, const struct emission *e) {
 
 int net_emit(lua_State *L, int idx, enum net_event ev, int nargs) {
   const struct net_object *o = lua_touserdata(L, idx);
-  struct emission e = {idx, (int)ev, 0, lua_gettop(L) - nargs + 1, nargs};
+  struct net_emission e = {idx, (int)ev, 0, lua_gettop(L) - nargs + 1, nargs};
   if (ev == ON_ERROR)
     return emission_error(L, &e);
   if (net_has(o, ev))
@@ -514,13 +208,13 @@ static int emit_thunk(lua_State *L) {
 /* Runs the steps of ours that an error in a listener has kept from running; not
  * those that they add. [-0, +0, e] */
 static void emit_internals(lua_State *L, int idx, enum net_event ev) {
-  struct emission e = {idx, (int)ev, 0, 0, 0};
+  struct net_emission e = {idx, (int)ev, 0, 0, 0};
   int top = lua_gettop(L), list = top + 1;
-  if (!emission_listeners(L, &e))
+  if (!net_listeners_push(L, &e))
     return;
-  lua_Integer n = is_list(L, list) ? (lua_Integer)lua_rawlen(L, list) : 1;
+  lua_Integer n = net_listeners_are_list(L, list) ? (lua_Integer)lua_rawlen(L, list) : 1;
   for (lua_Integer i = 1; i <= n; i++) {
-    if (is_list(L, list))
+    if (net_listeners_are_list(L, list))
       lua_rawgeti(L, list, i);
     else
       lua_pushvalue(L, list);
@@ -548,25 +242,25 @@ int net_emit_guarded(lua_State *L, int idx, enum net_event ev, int nargs) {
 
 void net_emitter_internal(lua_State *L, int idx, enum net_event ev,
                           const struct net_internal *step) {
-  struct emission e = {idx, (int)ev, 0, 0, 0};
+  struct net_emission e = {idx, (int)ev, 0, 0, 0};
   lua_pushlightuserdata(L, (void *)(uintptr_t)step);
-  emission_add(L, &e, 0);
+  net_listeners_add(L, &e, 0);
 }
 
 void net_emitter_internal_off(lua_State *L, int idx, enum net_event ev,
                               const struct net_internal *step) {
-  struct emission e = {idx, (int)ev, 0, 0, 0};
+  struct net_emission e = {idx, (int)ev, 0, 0, 0};
   lua_pushlightuserdata(L, (void *)(uintptr_t)step);
-  emission_remove(L, &e, lua_gettop(L));
+  net_listeners_remove(L, &e, lua_gettop(L));
   lua_pop(L, 1);
 }
 
 void net_emitter_only(lua_State *L, int idx, enum net_event ev) {
   const struct net_object *o = lua_touserdata(L, idx);
-  struct emission e = {idx, (int)ev, 0, 0, 0};
-  if (!net_has(o, ev) || !emission_listeners(L, &e)) {
+  struct net_emission e = {idx, (int)ev, 0, 0, 0};
+  if (!net_has(o, ev) || !net_listeners_push(L, &e)) {
     lua_pushnil(L);
-  } else if (is_list(L, lua_gettop(L))) {
+  } else if (net_listeners_are_list(L, lua_gettop(L))) {
     lua_pop(L, 1);
     lua_pushnil(L);
   }
@@ -575,14 +269,14 @@ void net_emitter_only(lua_State *L, int idx, enum net_event ev) {
 /* --- methods ---------------------------------------------------------------- */
 
 /* Checks emitter, name and listener at 1 to 3 and describes the event. */
-static struct emission method_event(lua_State *L) {
+static struct net_emission method_event(lua_State *L) {
   const struct net_object *o = emitter_check(L, 1);
   if (lua_isnoneornil(L, 2))
     net_error_arg_type(L, "eventName", "of type string", 2);
   if (lua_type(L, 3) != LUA_TFUNCTION)
     net_error_arg_type(L, "listener", "of type function", 3);
   lua_settop(L, 3);
-  struct emission e = {1, event_of(L, 2, o ? o->loop : net_loop_get(L)), 2, 0, 0};
+  struct net_emission e = {1, event_of(L, 2, o ? o->loop : net_loop_get(L)), 2, 0, 0};
   return e;
 }
 
@@ -622,16 +316,16 @@ static lua_Integer list_overgrown(lua_State *L) {
 }
 
 /* Warns, once, when the event has more listeners than the maximum. [-0, +0, e] */
-static void check_max(lua_State *L, const struct emission *e) {
+static void check_max(lua_State *L, const struct net_emission *e) {
   int top = lua_gettop(L);
   lua_Integer count;
-  if (emitter_events(L, e->self) && emission_find(L, e) && is_list(L, -1) &&
+  if (net_listeners_array(L, e->self) && net_listeners_find(L, e) && net_listeners_are_list(L, -1) &&
       (count = list_overgrown(L)) > 0 &&
       lua_rawgetp(L, LUA_REGISTRYINDEX, &hook_key) == LUA_TFUNCTION) {
     lua_pushboolean(L, 1);
     lua_setfield(L, top + 2, "warned");
     lua_pushvalue(L, e->self);
-    emission_push_name(L, e);
+    net_emission_push_name(L, e);
     lua_pushinteger(L, count);
     lua_call(L, 3, 0);
   }
@@ -639,7 +333,7 @@ static void check_max(lua_State *L, const struct emission *e) {
 }
 
 static int method_add(lua_State *L, int once, int prepend) {
-  struct emission e = method_event(L);
+  struct net_emission e = method_event(L);
   emission_announce(L, &e, ON_NEW_LISTENER, 3);
   lua_pushvalue(L, 3);
   if (once) {
@@ -649,7 +343,7 @@ static int method_add(lua_State *L, int once, int prepend) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &once_key);
     lua_setmetatable(L, -2);
   }
-  if (emission_add(L, &e, prepend))
+  if (net_listeners_add(L, &e, prepend))
     check_max(L, &e);
   struct net_object *o = lua_touserdata(L, 1);
   if (o && o->cls->listened && e.event != NET_EVENTS)
@@ -664,8 +358,8 @@ static int emitter_prepend(lua_State *L) { return method_add(L, 0, 1); }
 static int emitter_prepend_once(lua_State *L) { return method_add(L, 1, 1); }
 
 static int emitter_off(lua_State *L) {
-  struct emission e = method_event(L);
-  if (emission_remove(L, &e, 3))
+  struct net_emission e = method_event(L);
+  if (net_listeners_remove(L, &e, 3))
     emission_removed(L, &e, 3);
   lua_settop(L, 1);
   return 1;
@@ -675,7 +369,7 @@ static int emitter_emit(lua_State *L) {
   const struct net_object *o = emitter_check(L, 1);
   if (lua_isnoneornil(L, 2))
     net_error_arg_type(L, "eventName", "of type string", 2);
-  struct emission e = {1, event_of(L, 2, o ? o->loop : net_loop_get(L)), 2, 3, lua_gettop(L) - 2};
+  struct net_emission e = {1, event_of(L, 2, o ? o->loop : net_loop_get(L)), 2, 3, lua_gettop(L) - 2};
   lua_pushboolean(L, e.event == ON_ERROR ? emission_error(L, &e) : emission_emit(L, &e));
   return 1;
 }
@@ -708,9 +402,9 @@ void net_emitter_mark(lua_State *L, int meta) {
 static int core_events(lua_State *L) {
   emitter_check(L, 1);
   if (lua_toboolean(L, 2))
-    emitter_events_made(L, 1);
+    net_listeners_array_made(L, 1);
   else
-    emitter_events(L, 1);
+    net_listeners_array(L, 1);
   return 1;
 }
 
@@ -720,7 +414,7 @@ static int core_listen_hidden(lua_State *L) {
   struct net_object *o = emitter_check(L, 1);
   const char *kind = luaL_checkstring(L, 4);
   lua_settop(L, 5);
-  struct emission e = {1, net_event_of(L, 2), 2, 0, 0};
+  struct net_emission e = {1, net_event_of(L, 2), 2, 0, 0};
   lua_createtable(L, 1, 2);
   lua_pushvalue(L, 3);
   lua_rawseti(L, -2, 1);
@@ -732,7 +426,7 @@ static int core_listen_hidden(lua_State *L) {
   lua_setfield(L, -2, "pump");
   lua_rawgetp(L, LUA_REGISTRYINDEX, &once_key);
   lua_setmetatable(L, -2);
-  emission_add(L, &e, strcmp(kind, "first") == 0);
+  net_listeners_add(L, &e, strcmp(kind, "first") == 0);
   if (o && o->cls->listened && e.event != NET_EVENTS)
     o->cls->listened(L, 1, e.event);
   return 0;
@@ -741,8 +435,8 @@ static int core_listen_hidden(lua_State *L) {
 /* unlisten(emitter, event, fn or entry) -> boolean: removes without announcing */
 static int core_unlisten(lua_State *L) {
   struct net_object *o = emitter_check(L, 1);
-  struct emission e = {1, net_event_of(L, 2), 2, 0, 0};
-  int was = emission_remove(L, &e, 3);
+  struct net_emission e = {1, net_event_of(L, 2), 2, 0, 0};
+  int was = net_listeners_remove(L, &e, 3);
   if (was && o && o->cls->unlistened && e.event != NET_EVENTS)
     o->cls->unlistened(L, 1, e.event);
   lua_pushboolean(L, was);

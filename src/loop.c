@@ -21,13 +21,11 @@
 #include "pump.h"
 #include "sys.h"
 #include "timer.h"
+#include "uncaught.h"
 
 #define READS_PER_TURN 8 /* full reads of one descriptor before others have a turn */
 
-static const char loop_key;       /* registry: the loop's userdata */
-static const char error_key;      /* registry: the uncaught error that waits */
-static const char uncaught_key;   /* registry: Lua's function that may take one */
-static const char traces_key;     /* registry: error value -> traceback, weak */
+static const char loop_key; /* registry: the loop's userdata */
 
 struct net_loop *net_loop_get(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &loop_key);
@@ -96,173 +94,9 @@ void net_closing(lua_State *L, struct net_loop *loop, int nargs) {
   hold_set(loop);
 }
 
-/* --- uncaught errors -------------------------------------------------------- */
-
-/* Stores the traceback on the top for the error value at 1. Only the newest is
- * kept for values that a weak table would hold for ever. [-1, +0, m] */
-static void trace_store(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &traces_key);
-  lua_insert(L, -2);
-  if (lua_type(L, 1) == LUA_TTABLE) {
-    lua_pushvalue(L, 1);
-    lua_insert(L, -2);
-    lua_rawset(L, -3);
-  } else {
-    lua_rawseti(L, -2, 2);
-    lua_pushvalue(L, 1);
-    lua_rawseti(L, -2, 1);
-  }
-  lua_pop(L, 1);
-}
-
-/* Pushes the traceback stored for the error value at 1, or nil, on top of what it
- * looked at; returns whether there is one. [-0, +(2|3), -] */
-static int trace_find(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &traces_key);
-  if (lua_type(L, 1) == LUA_TTABLE) {
-    lua_pushvalue(L, 1);
-    lua_rawget(L, -2);
-  } else {
-    lua_rawgeti(L, -1, 1);
-    if (lua_rawequal(L, -1, 1))
-      lua_rawgeti(L, -2, 2);
-    else
-      lua_pushnil(L);
-  }
-  return !lua_isnil(L, -1);
-}
-
-/* Takes the traceback of thread 'from' for the error at 1, which may be a table
- * that has one already. [-0, +0, m] */
-static void trace_take(lua_State *L, lua_State *from, int level) {
-  lua_settop(L, 1);
-  if (trace_find(L) && lua_type(L, 1) == LUA_TTABLE)
-    return;
-  luaL_traceback(L, from, luaL_tolstring(L, 1, NULL), level);
-  net_error_set_stack(L, 1, lua_gettop(L));
-  trace_store(L);
-}
-
-/* Message handler: notes the traceback of the error value at 1, and gives an
- * Error of ours the field 'stack', unless an earlier handler did. */
-static int on_error(lua_State *L) {
-  struct net_loop *loop = net_loop_get(L);
-  if (!loop->traced)
-    trace_take(L, L, 1);
-  loop->traced = 0;
-  lua_settop(L, 1);
-  return 1;
-}
-
-/* rethrow(thread, err): raises what ended a coroutine, with its traceback */
-static int loop_rethrow(lua_State *L) {
-  lua_State *from = lua_tothread(L, 1);
-  luaL_argexpected(L, from, 1, "coroutine");
-  luaL_checkany(L, 2);
-  lua_settop(L, 2);
-  lua_replace(L, 1);
-  trace_take(L, from, 0);
-  net_loop_get(L)->traced = 1;
-  lua_settop(L, 1);
-  return lua_error(L);
-}
-
-/* traceback(err) -> the traceback of an error that came out of run(), or nil */
-static int loop_traceback(lua_State *L) {
-  luaL_checkany(L, 1);
-  lua_settop(L, 1);
-  trace_find(L);
-  return 1;
-}
-
-/* Takes the error that waits. [-0, +1, -] */
-static void loop_take_error(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &error_key);
-  lua_pushboolean(L, 0);  /* not nil, or storing the next might need memory */
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &error_key);
-}
-
-/* warning(err): with the traceback, if there is one */
-static int loop_warning(lua_State *L) {
-  lua_settop(L, 1);
-  if (!trace_find(L))
-    luaL_tolstring(L, 1, NULL);
-  lua_warning(L, "net: uncaught error: ", 1);
-  lua_warning(L, lua_tostring(L, -1), 0);
-  return 0;
-}
-
-/* Where somebody else runs the loop there is no run() to raise from. The loop
- * stays halted until it is entered again. */
-static void loop_report(lua_State *L) {
-  lua_pushcfunction(L, loop_warning);
-  loop_take_error(L);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK)
-    lua_pop(L, 1);
-}
-
-/* A tick: raises the error at 1, with the traceback that it came with. */
-static int loop_raise_again(lua_State *L) {
-  lua_settop(L, 1);
-  net_loop_get(L)->traced = trace_find(L);
-  lua_settop(L, 1);
-  return lua_error(L);
-}
-
-static void loop_halt(struct net_loop *loop) {
+void net_loop_halt(struct net_loop *loop) {
   loop->halted = 1;
   ev_break(loop->ev, EVBREAK_ALL);
-}
-
-/* Has the error at 1 raised by the next run(). */
-static int loop_postpone(lua_State *L) {
-  lua_pushcfunction(L, loop_raise_again);
-  lua_insert(L, 1);
-  net_tick(L, net_loop_get(L), 1);
-  return 0;
-}
-
-/* Offers the error value on the top to process 'uncaughtException'; keeps it
- * for run() to raise, and halts the loop, if nobody takes it. Whoever dispatches
- * is not protected: without the memory to keep a second error, that one is lost.
- * [-1, +0, -] */
-static void loop_uncaught(lua_State *L, struct net_loop *loop) {
-  int err = lua_gettop(L);
-  lua_pushcfunction(L, on_error);
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &uncaught_key) == LUA_TFUNCTION) {
-    lua_pushvalue(L, err);
-    int status = lua_pcall(L, 1, 1, err + 1);
-    int taken = status == LUA_OK && lua_toboolean(L, -1);
-    if (status != LUA_OK)
-      lua_replace(L, err);  /* the handler failed: its error counts */
-    if (taken) {
-      lua_settop(L, err - 1);
-      return;
-    }
-  }
-  lua_settop(L, err);
-  if (loop->halted || loop->depth == 0) {  /* this one is for the next run() */
-    lua_pushcfunction(L, loop_postpone);
-    lua_insert(L, err);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK)
-      lua_pop(L, 1);
-    return;
-  }
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &error_key);
-  loop_halt(loop);
-  if (loop->L == NULL)
-    loop_report(L);
-}
-
-int net_call_guarded(lua_State *L, struct net_loop *loop, int nargs) {
-  int fn = lua_gettop(L) - nargs;
-  lua_pushcfunction(L, on_error);
-  lua_insert(L, fn);
-  int failed = lua_pcall(L, nargs, 0, fn) != LUA_OK;
-  if (failed)
-    loop_uncaught(L, loop);
-  lua_settop(L, fn - 1);
-  return failed;
 }
 
 /* --- dispatch --------------------------------------------------------------- */
@@ -323,7 +157,7 @@ void net_dispatch(struct net_loop *loop, lua_CFunction half, void *arg) {
   if (loop->halted)
     return;
   if (!lua_checkstack(L, LUA_MINSTACK)) {
-    loop_halt(loop);  /* or whoever empties a queue would try for ever */
+    net_loop_halt(loop);  /* or whoever empties a queue would try for ever */
     return;
   }
   loop->depth++;
@@ -564,8 +398,7 @@ static int loop_run(lua_State *L) {
   loop->L = NULL;
   if (loop->halted) {
     loop->halted = 0;
-    loop_take_error(L);
-    return lua_error(L);
+    return net_uncaught_raise(L);
   }
   lua_pushboolean(L, loop->refs > 0);
   return 1;
@@ -582,14 +415,6 @@ static int loop_stop(lua_State *L) {
 /* flush(): sends what this turn has written so far */
 static int loop_flush(lua_State *L) {
   flush_dirty(L, net_loop_get(L));
-  return 0;
-}
-
-/* on_uncaught(fn): fn(err) returns true if it has dealt with the error */
-static int loop_on_uncaught(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TFUNCTION);
-  lua_settop(L, 1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &uncaught_key);
   return 0;
 }
 
@@ -667,16 +492,6 @@ static lua_State *main_thread(lua_State *L) {
   return main;
 }
 
-/* A table with weak keys: tracebacks live as long as their errors. */
-static void traces_init(lua_State *L) {
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &traces_key);
-}
-
 /* What SIGCHLD does by libev, and did before; set once we have made the loop. */
 static struct sigaction chld_libev, chld_before;
 static int chld_ours;
@@ -726,16 +541,10 @@ void net_loop_open(lua_State *L) {
     {"stop", loop_stop},
     {"flush", loop_flush},
     {"tick", loop_tick},
-    {"traceback", loop_traceback},
-    {"rethrow", loop_rethrow},
-    {"on_uncaught", loop_on_uncaught},
     {"alive", loop_alive},
     {"now", loop_now},
     {NULL, NULL}
   };
   luaL_setfuncs(L, functions, 0);
-  traces_init(L);
-  lua_pushboolean(L, 0);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &error_key);
   loop_new(L);
 }

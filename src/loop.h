@@ -100,10 +100,8 @@ void net_dispatch(struct net_loop *loop, lua_CFunction half, void *arg);
  * A half that leaves loop->read_more set is run again, a few times. */
 void net_ready(struct net_loop *loop, lua_CFunction half, void *arg);
 
-/* Calls the function under its 'nargs' arguments; an error goes where an
- * uncaught one goes, and the caller carries on. For lists of callbacks of
- * which each must run. Returns 0, or 1 after an error. [-(nargs+1), +0, m] */
-int net_call_guarded(lua_State *L, struct net_loop *loop, int nargs);
+/* Nothing more of ours is run until run() is called again. */
+void net_loop_halt(struct net_loop *loop);
 
 /* Queue the function and its 'nargs' arguments on the top, to be called: when
  * the current callback is over; with the pending completions of this turn; in
@@ -134,7 +132,7 @@ void net_loop_clean(struct net_loop *loop, struct net_flushable *f);
 void net_loop_sigchld(int wanted);
 
 /* Makes the loop; must be opened before anything that uses it. Adds run, stop,
- * tick, traceback, flush, on_uncaught, alive, now to the core table on the top.
+ * tick, flush, alive, now to the core table on the top.
  * [-0, +0, e] */
 void net_loop_open(lua_State *L);
 

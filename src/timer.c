@@ -14,6 +14,7 @@
 #include "loop.h"
 #include "object.h"
 #include "sys.h"
+#include "uncaught.h"
 
 #define MAX_ARGS 60000 /* extra arguments of a callback; Lua has 65534 user values */
 

@@ -14,6 +14,7 @@
 #include "error.h"
 #include "piece.h"
 #include "stream.h"
+#include "uncaught.h"
 #include "writequeue.h"
 
 #define DEFER_MAX 16384 /* bytes; from here on a write is tried at once */
