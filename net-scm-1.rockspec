@@ -87,6 +87,7 @@ build = {
         "src/socketaddress.c",
         "src/source.c",
         "src/spans.c",
+        "src/steps.c",
         "src/stream.c",
         "src/sys.c",
         "src/timer.c",

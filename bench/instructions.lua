@@ -65,6 +65,8 @@ local OPERATIONS = {
   { "timeout", "echo with an idle timeout", function(n) return serving("timeout", "-c1", n) end },
   { "four", "four small writes in answer to a message",
     function(n) return serving("four", "-c1", n, "four") end },
+  { "connect", "a connection that says one byte and goes",
+    function(n) return serving("connect", "-c1", n, "connect") end },
   { "pipe", "a message and its answer, by pipe()", function(n) return piping("-c1", n) end },
   { "emit", "an event with one listener", function(n) return counted("emit", n) end },
   { "write", "a small write, ten of them a turn", function(n) return counted("write", n) end },

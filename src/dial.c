@@ -94,7 +94,7 @@ static void dial_shut(struct net_dial *d) {
 void net_dial_close(struct net_dial *d) {
   lua_State *L = net_loop_thread(d->o.loop);
   dial_shut(d);
-  if (d->o.self != LUA_NOREF && lua_checkstack(L, LUA_MINSTACK))
+  if (d->o.anchored && lua_checkstack(L, LUA_MINSTACK))
     net_unanchor(L, &d->o);
 }
 
@@ -184,6 +184,7 @@ static int dial_bind(lua_State *L) {
  * net_dispatch, or from the pending completions. */
 static int dial_answer(lua_State *L) {
   struct net_dial *d = lua_touserdata(L, 1);
+  lua_settop(L, 1);
   if (d->state != DIAL_CONNECTING)
     return 0;
   int err = d->error < 0 ? d->error : net_sys_error(d->fd);
@@ -219,9 +220,7 @@ static int is_told_later(const struct net_dial *d, int err) {
  * raise comes before the watcher is started, or the state changes. */
 static void dial_wait(lua_State *L, struct net_dial *d) {
   if (d->error < 0) {
-    lua_pushcfunction(L, dial_answer);
-    lua_pushvalue(L, 1);
-    net_pend(L, d->o.loop, 1);
+    net_pend(L, 1, dial_answer);
   } else {
     ev_io_set(&d->io, d->fd, EV_WRITE);
     net_io_start(d->o.loop, &d->io);

@@ -36,18 +36,25 @@ static int event_of(lua_State *L, int idx, const struct net_loop *loop) {
 
 int net_event_of(lua_State *L, int idx) { return event_of(L, idx, net_loop_get(L)); }
 
-/* The object at 'idx', NULL for a table; raises for anything else. */
-static struct net_object *emitter_check(lua_State *L, int idx) {
-  if (lua_type(L, idx) == LUA_TTABLE)
+/* The object at 1, NULL for a table; raises for anything else. */
+static struct net_object *emitter_check(lua_State *L) {
+  if (lua_type(L, 1) == LUA_TTABLE)
     return NULL;
-  if (lua_type(L, idx) == LUA_TUSERDATA && lua_getmetatable(L, idx)) {
+  if (lua_type(L, 1) == LUA_TUSERDATA && lua_getmetatable(L, 1)) {
     int ours = lua_rawgetp(L, -1, &emitter_key) != LUA_TNIL;
     lua_pop(L, 2);
     if (ours)
-      return lua_touserdata(L, idx);
+      return lua_touserdata(L, 1);
   }
   net_error_this(L, "EventEmitter");
   return NULL;
+}
+
+/* The same for a method: it knows of which class it is, whose objects need no look at
+ * their metatable. */
+static struct net_object *method_self(lua_State *L) {
+  struct net_object *o = net_object_test(L, 1, lua_touserdata(L, lua_upvalueindex(1)));
+  return o ? o : emitter_check(L);
 }
 
 /* --- emitting ------------------------------------------------------------------ */
@@ -56,21 +63,19 @@ static int emission_emit(lua_State *L, const struct net_emission *e);
 
 /* Emits newListener or removeListener (name, listener at 'fn'). [-0, +0, e] */
 static void emission_announce(lua_State *L, const struct net_emission *e, int ev, int fn) {
-  struct net_object *o = lua_touserdata(L, e->self);
-  if (o && !net_has(o, (enum net_event)ev))
+  if (e->o && !net_has(e->o, (enum net_event)ev))
     return;
   luaL_checkstack(L, 8, NULL);
   net_emission_push_name(L, e);
   lua_pushvalue(L, fn);
-  struct net_emission news = {e->self, ev, 0, lua_gettop(L) - 1, 2};
+  struct net_emission news = {e->self, e->o, ev, 0, lua_gettop(L) - 1, 2};
   emission_emit(L, &news);
 }
 
 /* After a listener is gone: tells the class, then the user. [-0, +0, e] */
 static void emission_removed(lua_State *L, const struct net_emission *e, int fn) {
-  struct net_object *o = lua_touserdata(L, e->self);
-  if (o && o->cls->unlistened && e->event != NET_EVENTS)
-    o->cls->unlistened(L, e->self, e->event);
+  if (e->o && e->o->cls->unlistened && e->event != NET_EVENTS)
+    e->o->cls->unlistened(L, e->self, e->event);
   emission_announce(L, e, ON_REMOVE_LISTENER, fn);
 }
 
@@ -172,7 +177,7 @@ static void emission_monitor(lua_State *L, const struct net_emission *e) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &monitor_key);
   for (int i = 0; i < e->nargs; i++)
     lua_pushvalue(L, e->first + i);
-  struct net_emission monitor = {e->self, NET_EVENTS, top + 1, top + 2, e->nargs};
+  struct net_emission monitor = {e->self, e->o, NET_EVENTS, top + 1, top + 2, e->nargs};
   emission_emit(L, &monitor);
   lua_settop(L, top);
 }
@@ -187,8 +192,8 @@ static int emission_error(lua_State *L, const struct net_emission *e) {
 }
 
 int net_emit(lua_State *L, int idx, enum net_event ev, int nargs) {
-  const struct net_object *o = lua_touserdata(L, idx);
-  struct net_emission e = {idx, (int)ev, 0, lua_gettop(L) - nargs + 1, nargs};
+  struct net_object *o = lua_touserdata(L, idx);
+  struct net_emission e = {idx, o, (int)ev, 0, lua_gettop(L) - nargs + 1, nargs};
   if (ev == ON_ERROR)
     return emission_error(L, &e);
   if (net_has(o, ev))
@@ -208,7 +213,7 @@ static int emit_thunk(lua_State *L) {
 /* Runs the steps of ours that an error in a listener has kept from running; not
  * those that they add. [-0, +0, e] */
 static void emit_internals(lua_State *L, int idx, enum net_event ev) {
-  struct net_emission e = {idx, (int)ev, 0, 0, 0};
+  struct net_emission e = {idx, lua_touserdata(L, idx), (int)ev, 0, 0, 0};
   int top = lua_gettop(L), list = top + 1;
   if (!net_listeners_push(L, &e))
     return;
@@ -242,22 +247,22 @@ int net_emit_guarded(lua_State *L, int idx, enum net_event ev, int nargs) {
 
 void net_emitter_internal(lua_State *L, int idx, enum net_event ev,
                           const struct net_internal *step) {
-  struct net_emission e = {idx, (int)ev, 0, 0, 0};
+  struct net_emission e = {idx, lua_touserdata(L, idx), (int)ev, 0, 0, 0};
   lua_pushlightuserdata(L, (void *)(uintptr_t)step);
   net_listeners_add(L, &e, 0);
 }
 
 void net_emitter_internal_off(lua_State *L, int idx, enum net_event ev,
                               const struct net_internal *step) {
-  struct net_emission e = {idx, (int)ev, 0, 0, 0};
+  struct net_emission e = {idx, lua_touserdata(L, idx), (int)ev, 0, 0, 0};
   lua_pushlightuserdata(L, (void *)(uintptr_t)step);
   net_listeners_remove(L, &e, lua_gettop(L));
   lua_pop(L, 1);
 }
 
 void net_emitter_only(lua_State *L, int idx, enum net_event ev) {
-  const struct net_object *o = lua_touserdata(L, idx);
-  struct net_emission e = {idx, (int)ev, 0, 0, 0};
+  struct net_object *o = lua_touserdata(L, idx);
+  struct net_emission e = {idx, o, (int)ev, 0, 0, 0};
   if (!net_has(o, ev) || !net_listeners_push(L, &e)) {
     lua_pushnil(L);
   } else if (net_listeners_are_list(L, lua_gettop(L))) {
@@ -270,13 +275,13 @@ void net_emitter_only(lua_State *L, int idx, enum net_event ev) {
 
 /* Checks emitter, name and listener at 1 to 3 and describes the event. */
 static struct net_emission method_event(lua_State *L) {
-  const struct net_object *o = emitter_check(L, 1);
+  struct net_object *o = method_self(L);
   if (lua_isnoneornil(L, 2))
     net_error_arg_type(L, "eventName", "of type string", 2);
   if (lua_type(L, 3) != LUA_TFUNCTION)
     net_error_arg_type(L, "listener", "of type function", 3);
   lua_settop(L, 3);
-  struct net_emission e = {1, event_of(L, 2, o ? o->loop : net_loop_get(L)), 2, 0, 0};
+  struct net_emission e = {1, o, event_of(L, 2, o ? o->loop : net_loop_get(L)), 2, 0, 0};
   return e;
 }
 
@@ -345,9 +350,8 @@ static int method_add(lua_State *L, int once, int prepend) {
   }
   if (net_listeners_add(L, &e, prepend))
     check_max(L, &e);
-  struct net_object *o = lua_touserdata(L, 1);
-  if (o && o->cls->listened && e.event != NET_EVENTS)
-    o->cls->listened(L, 1, e.event);
+  if (e.o && e.o->cls->listened && e.event != NET_EVENTS)
+    e.o->cls->listened(L, 1, e.event);
   lua_settop(L, 1);
   return 1;
 }
@@ -366,15 +370,16 @@ static int emitter_off(lua_State *L) {
 }
 
 static int emitter_emit(lua_State *L) {
-  const struct net_object *o = emitter_check(L, 1);
+  struct net_object *o = method_self(L);
   if (lua_isnoneornil(L, 2))
     net_error_arg_type(L, "eventName", "of type string", 2);
-  struct net_emission e = {1, event_of(L, 2, o ? o->loop : net_loop_get(L)), 2, 3, lua_gettop(L) - 2};
+  int event = event_of(L, 2, o ? o->loop : net_loop_get(L));
+  struct net_emission e = {1, o, event, 2, 3, lua_gettop(L) - 2};
   lua_pushboolean(L, e.event == ON_ERROR ? emission_error(L, &e) : emission_emit(L, &e));
   return 1;
 }
 
-void net_emitter_methods(lua_State *L, int idx) {
+void net_emitter_methods(lua_State *L, int idx, const struct net_class *cls) {
   static const luaL_Reg methods[] = {
     {"on", emitter_on},
     {"addListener", emitter_on},
@@ -387,7 +392,8 @@ void net_emitter_methods(lua_State *L, int idx) {
     {NULL, NULL}
   };
   lua_pushvalue(L, idx);
-  luaL_setfuncs(L, methods, 0);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)cls);
+  luaL_setfuncs(L, methods, 1);
   lua_pop(L, 1);
 }
 
@@ -400,7 +406,7 @@ void net_emitter_mark(lua_State *L, int meta) {
 
 /* events(emitter [, create]) -> the array of events, or nil */
 static int core_events(lua_State *L) {
-  emitter_check(L, 1);
+  emitter_check(L);
   if (lua_toboolean(L, 2))
     net_listeners_array_made(L, 1);
   else
@@ -411,10 +417,10 @@ static int core_events(lua_State *L) {
 /* listen_hidden(emitter, event, fn, kind [, pump]): a listener that nobody counts;
  * kind "once", "keep", or "first" (kept, before all others). 'pump': see pump.h */
 static int core_listen_hidden(lua_State *L) {
-  struct net_object *o = emitter_check(L, 1);
+  struct net_object *o = emitter_check(L);
   const char *kind = luaL_checkstring(L, 4);
   lua_settop(L, 5);
-  struct net_emission e = {1, net_event_of(L, 2), 2, 0, 0};
+  struct net_emission e = {1, o, net_event_of(L, 2), 2, 0, 0};
   lua_createtable(L, 1, 2);
   lua_pushvalue(L, 3);
   lua_rawseti(L, -2, 1);
@@ -434,8 +440,8 @@ static int core_listen_hidden(lua_State *L) {
 
 /* unlisten(emitter, event, fn or entry) -> boolean: removes without announcing */
 static int core_unlisten(lua_State *L) {
-  struct net_object *o = emitter_check(L, 1);
-  struct net_emission e = {1, net_event_of(L, 2), 2, 0, 0};
+  struct net_object *o = emitter_check(L);
+  struct net_emission e = {1, o, net_event_of(L, 2), 2, 0, 0};
   int was = net_listeners_remove(L, &e, 3);
   if (was && o && o->cls->unlistened && e.event != NET_EVENTS)
     o->cls->unlistened(L, 1, e.event);

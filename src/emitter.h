@@ -65,8 +65,8 @@ void net_emitter_only(lua_State *L, int idx, enum net_event ev);
 /* Name of the event in 'idx' as enum net_event; NET_EVENTS for any other. */
 int net_event_of(lua_State *L, int idx);
 
-/* Adds on, once, off, emit, ... to the table at 'idx'. [-0, +0, m] */
-void net_emitter_methods(lua_State *L, int idx);
+/* Adds on, once, off, emit, ... to the table of methods at 'idx'. [-0, +0, m] */
+void net_emitter_methods(lua_State *L, int idx, const struct net_class *cls);
 /* Marks the metatable at 'meta' as a class that emits. [-0, +0, m] */
 void net_emitter_mark(lua_State *L, int meta);
 /* Adds what events.lua needs to the core table on the top. [-0, +0, e] */

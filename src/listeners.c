@@ -35,7 +35,7 @@ void net_listeners_array_made(lua_State *L, int self) {
 static const char *emission_interned(lua_State *L, const struct net_emission *e) {
   if (e->event == NET_EVENTS)
     return NULL;
-  const struct net_object *o = lua_touserdata(L, e->self);
+  const struct net_object *o = e->o;
   return (o ? o->loop : net_loop_get(L))->names[e->event];
 }
 
@@ -154,7 +154,7 @@ static uint32_t data_slot(lua_Integer slot) { return slot < 255 ? (uint32_t)(slo
 
 /* Finds anew where the sole plain listener for "data" is. [-0, +0, -] */
 static void note_data(lua_State *L, int self, struct net_object *o) {
-  struct net_emission data = {self, ON_DATA, 0, 0, 0};
+  struct net_emission data = {self, o, ON_DATA, 0, 0, 0};
   int top = lua_gettop(L);
   o->data_slot = 0;
   if (net_has(o, ON_DATA) && net_listeners_array(L, self)) {
@@ -169,7 +169,7 @@ static void note_data(lua_State *L, int self, struct net_object *o) {
  * is pushed first, as a finalizer may run then. */
 int net_listeners_add(lua_State *L, const struct net_emission *e, int prepend) {
   int entry = lua_gettop(L), name = entry + 1, events = entry + 2;
-  struct net_object *o = lua_touserdata(L, e->self);
+  struct net_object *o = e->o;
   int known = o && e->event != NET_EVENTS;
   net_emission_push_name(L, e);
   net_listeners_array_made(L, e->self);
@@ -272,13 +272,11 @@ int net_listeners_remove(lua_State *L, const struct net_emission *e, int what) {
   } else if (at) {
     lua_pop(L, 1);
     events_drop(L, slot);
-    struct net_object *o = lua_touserdata(L, e->self);
-    if (o && e->event != NET_EVENTS)
-      o->events &= ~(UINT32_C(1) << e->event);
+    if (e->o && e->event != NET_EVENTS)
+      e->o->events &= ~(UINT32_C(1) << e->event);
   }
   lua_settop(L, top);
-  struct net_object *o = lua_touserdata(L, e->self);
-  if (at && o)
-    note_data(L, e->self, o);
+  if (at && e->o)
+    note_data(L, e->self, e->o);
   return at != 0;
 }

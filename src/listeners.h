@@ -23,6 +23,7 @@
 /* One emit or look-up: which event, of whom, and where its arguments are. */
 struct net_emission {
   int self;   /* absolute index of the emitter */
+  struct net_object *o; /* the emitter, NULL if it is a table */
   int event;  /* enum net_event, or NET_EVENTS: then by name */
   int name;   /* absolute index of the name, or 0: that of the event */
   int first;  /* absolute index of the first argument */

@@ -69,14 +69,25 @@ void net_io_stop(struct net_loop *loop, ev_io *w) {
 }
 
 void net_tick(lua_State *L, struct net_loop *loop, int nargs) {
-  net_queue_push(L, &loop->ticks, nargs);
+  net_steps_reserve(L, &loop->ticks, 1);
+  net_queue_push(L, &loop->calls, nargs);
+  net_steps_mark(&loop->ticks);
+}
+
+void net_tick_step(lua_State *L, int idx, lua_CFunction run, lua_Integer n) {
+  struct net_object *o = lua_touserdata(L, idx);
+  net_steps_push(L, &o->loop->ticks, idx, o, run, n);
+}
+
+void net_tick_reserve(lua_State *L, struct net_loop *loop, int count, int slots) {
+  net_steps_reserve(L, &loop->ticks, (size_t)count);
+  net_queue_reserve(L, &loop->calls, slots);
 }
 
 /* A completion or close event that is still to come holds the loop, although
  * the handle it belongs to is closed already. */
 static void hold_set(struct net_loop *loop) {
-  int busy = !net_queue_empty(&loop->pending) || !net_queue_empty(&loop->closing) ||
-             !net_queue_empty(&loop->closing_now);
+  int busy = loop->pending.count > 0 || loop->closing.count > 0 || loop->closing_now.count > 0;
   if (busy && !loop->holding)
     net_loop_ref(loop);
   else if (!busy && loop->holding)
@@ -84,14 +95,16 @@ static void hold_set(struct net_loop *loop) {
   loop->holding = busy;
 }
 
-void net_pend(lua_State *L, struct net_loop *loop, int nargs) {
-  net_queue_push(L, &loop->pending, nargs);
-  hold_set(loop);
+void net_pend(lua_State *L, int idx, lua_CFunction run) {
+  struct net_object *o = lua_touserdata(L, idx);
+  net_steps_push(L, &o->loop->pending, idx, o, run, 0);
+  hold_set(o->loop);
 }
 
-void net_closing(lua_State *L, struct net_loop *loop, int nargs) {
-  net_queue_push(L, &loop->closing, nargs);
-  hold_set(loop);
+void net_closing(lua_State *L, int idx, lua_CFunction run) {
+  struct net_object *o = lua_touserdata(L, idx);
+  net_steps_push(L, &o->loop->closing, idx, o, run, 0);
+  hold_set(o->loop);
 }
 
 void net_loop_halt(struct net_loop *loop) {
@@ -119,12 +132,23 @@ static void flush_dirty(lua_State *L, struct net_loop *loop) {
   loop->dirty_len = 0;
 }
 
-/* Ticks first, as Node has no flush to wait for; a failed flush queues ticks. */
+static void run_tick(lua_State *L, struct net_loop *loop) {
+  if (net_steps_oldest(&loop->ticks)->run) {
+    struct net_step tick = net_steps_pop(&loop->ticks);
+    net_step_run(L, &tick);
+    return;
+  }
+  int nargs = net_queue_pop(L, &loop->calls);  /* which may want memory */
+  net_steps_pop(&loop->ticks);
+  lua_call(L, nargs, 0);
+}
+
+/* Ticks first, as Node has no flush to wait for; a failed flush queues ticks. In an
+ * empty frame. */
 static void loop_settle(lua_State *L, struct net_loop *loop) {
-  while (!net_queue_empty(&loop->ticks) || loop->dirty_len > 0) {
-    int nargs;
-    while (!loop->halted && (nargs = net_queue_pop(L, &loop->ticks)) >= 0)
-      lua_call(L, nargs, 0);
+  while (loop->ticks.count > 0 || loop->dirty_len > 0) {
+    while (!loop->halted && loop->ticks.count > 0)
+      run_tick(L, loop);
     flush_dirty(L, loop);
     if (loop->halted)
       return;
@@ -230,55 +254,56 @@ void net_loop_clean(struct net_loop *loop, struct net_flushable *f) {
 
 /* --- the phases of a turn ---------------------------------------------------- */
 
-/* Calls what was taken out of the queue at 1, above it on the stack. A function of
- * ours is run in this frame: a call of its own may want memory, and without it the
- * entry would be lost before the function could let go of anything. */
-static int step_call(lua_State *L, int nargs) {
-  if (nargs < 0)
-    return 0;
-  lua_remove(L, 1);
-  lua_CFunction fn = lua_tocfunction(L, 1);
-  if (fn == NULL || lua_getupvalue(L, 1, 1) != NULL) {
-    lua_settop(L, nargs + 1);
-    lua_call(L, nargs, 0);
-    return 0;
+/* Steps of one phase. */
+struct phase {
+  struct net_loop *loop;
+  struct net_steps *steps;
+  struct net_step (*pop)(struct net_steps *q);
+  size_t left; /* those that it began with */
+};
+
+static int is_phase_over(const struct phase *p) {
+  return p->loop->halted || p->left == 0 || p->steps->count == 0;
+}
+
+/* Each step has its ticks and its flush before the next. A step takes itself out of
+ * the queue first, and an error ends the protected call, not the phase. */
+static int phase_batch(lua_State *L) {
+  struct phase *p = lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  while (!is_phase_over(p)) {
+    struct net_step step = p->pop(p->steps);
+    p->left--;
+    net_step_run(L, &step);
+    if (p->loop->depth == 1)
+      loop_settle(L, p->loop);
   }
-  lua_remove(L, 1);
-  fn(L);
   return 0;
 }
 
-static int step_oldest(lua_State *L) {
-  return step_call(L, net_queue_pop(L, lua_touserdata(L, 1)));
-}
-
-static int step_newest(lua_State *L) {
-  return step_call(L, net_queue_pop_newest(L, lua_touserdata(L, 1)));
-}
-
-/* Runs what 'q' holds now, each entry in a dispatch of its own. */
-static void run_queue(struct net_loop *loop, struct net_queue *q) {
-  for (size_t n = q->count; n > 0 && !loop->halted && q->count > 0; n--)
-    net_dispatch(loop, step_oldest, q);
+static void run_phase(struct net_loop *loop, struct net_steps *steps,
+                      struct net_step (*pop)(struct net_steps *q)) {
+  struct phase p = {loop, steps, pop, steps->count};
+  while (!is_phase_over(&p))
+    net_dispatch(loop, phase_batch, &p);
 }
 
 /* A completion may cause the next; eight rounds a time, as in libuv. */
 static void run_pending(struct net_loop *loop) {
-  for (int round = 0; round < 8 && !net_queue_empty(&loop->pending); round++)
-    run_queue(loop, &loop->pending);
+  for (int round = 0; round < 8 && loop->pending.count > 0; round++)
+    run_phase(loop, &loop->pending, net_steps_pop);
   hold_set(loop);
 }
 
 /* Close events come last in first out, as libuv keeps its closing handles; those
  * queued meanwhile wait for the next turn. */
 static void run_closing(struct net_loop *loop) {
-  if (net_queue_empty(&loop->closing_now)) {
-    struct net_queue empty = loop->closing_now;
+  if (loop->closing_now.count == 0) {
+    struct net_steps empty = loop->closing_now;
     loop->closing_now = loop->closing;
     loop->closing = empty;
   }
-  while (!loop->halted && !net_queue_empty(&loop->closing_now))
-    net_dispatch(loop, step_newest, &loop->closing_now);
+  run_phase(loop, &loop->closing_now, net_steps_pop_newest);
   hold_set(loop);
 }
 
@@ -306,7 +331,7 @@ static void wake_set(struct net_loop *loop) {
 
 /* An idle watcher keeps the poll from waiting while there is work to do. */
 static void idle_set(struct net_loop *loop) {
-  int busy = loop->holding || !net_queue_empty(&loop->immediates);
+  int busy = loop->holding || loop->immediates.count > 0;
   if (busy == ev_is_active(&loop->idle))
     return;
   if (busy) {
@@ -335,7 +360,7 @@ static void on_prepare(struct ev_loop *ev, ev_prepare *w, int revents) {
   loop->now = 0;
   if (loop->L == NULL)
     loop->halted = 0;
-  if (!net_queue_empty(&loop->ticks) || loop->dirty_len > 0)
+  if (loop->ticks.count > 0 || loop->dirty_len > 0)
     net_dispatch(loop, NULL, NULL);  /* left by Lua code that runs the loop itself */
   net_timers_run(loop);
   run_pending(loop);
@@ -357,7 +382,7 @@ static void on_check(struct ev_loop *ev, ev_check *w, int revents) {
   (void)ev, (void)revents;
   run_ready(loop);
   run_pending(loop);
-  run_queue(loop, &loop->immediates);
+  run_phase(loop, &loop->immediates, net_steps_pop);
   run_closing(loop);
 }
 
@@ -460,6 +485,11 @@ static int loop_gc(lua_State *L) {
   free(loop->heap);
   free(loop->dirty);
   free(loop->ready);
+  net_steps_free(&loop->ticks);
+  net_steps_free(&loop->pending);
+  net_steps_free(&loop->immediates);
+  net_steps_free(&loop->closing);
+  net_steps_free(&loop->closing_now);
   net_pump_close(&loop->pipe);
   loop->ev = NULL;
   return 0;
@@ -523,11 +553,7 @@ static void loop_new(lua_State *L) {
   lua_setmetatable(L, -2);
   loop->main = main_thread(L);
   loop->pipe.in = loop->pipe.out = -1;
-  net_queue_init(L, &loop->ticks);
-  net_queue_init(L, &loop->pending);
-  net_queue_init(L, &loop->immediates);
-  net_queue_init(L, &loop->closing);
-  net_queue_init(L, &loop->closing_now);
+  net_queue_init(L, &loop->calls);
   loop->ev = default_loop();
   if (loop->ev == NULL)
     luaL_error(L, "net: libev has no event loop for this system");

@@ -23,6 +23,7 @@
 
 #include "batch.h"
 #include "queue.h"
+#include "steps.h"
 
 #define NET_READ_SIZE 65536 /* bytes; the most that one 'data' chunk holds */
 
@@ -64,8 +65,9 @@ struct net_loop {
   ev_idle idle;          /* active while immediates or close events wait */
   ev_timer wake;         /* wakes the poll for the first timer */
   const char *names[32]; /* borrowed; interned event names by enum net_event */
-  struct net_queue ticks, pending, immediates;
-  struct net_queue closing, closing_now; /* queued since the phase began; being run */
+  struct net_steps ticks, pending, immediates; /* a tick without a function: the next of 'calls' */
+  struct net_steps closing, closing_now; /* queued since the phase began; being run */
+  struct net_queue calls; /* ticks that are calls into Lua */
   struct net_timer **heap; /* owned; timers, soonest first (timer.c) */
   size_t heap_len, heap_cap;
   uint64_t timer_seq;    /* timers of one due time run in the order made */
@@ -103,13 +105,19 @@ void net_ready(struct net_loop *loop, lua_CFunction half, void *arg);
 /* Nothing more of ours is run until run() is called again. */
 void net_loop_halt(struct net_loop *loop);
 
-/* Queue the function and its 'nargs' arguments on the top, to be called: when
- * the current callback is over; with the pending completions of this turn; in
- * the close phase, last in first out (then 'nargs' is 1). The latter two hold the
- * loop meanwhile. [-(nargs+1), +0, m] */
+/* Queues the function and its 'nargs' arguments on the top, to be called when the
+ * current callback is over. [-(nargs+1), +0, m] */
 void net_tick(lua_State *L, struct net_loop *loop, int nargs);
-void net_pend(lua_State *L, struct net_loop *loop, int nargs);
-void net_closing(lua_State *L, struct net_loop *loop, int nargs);
+/* The same with a step (steps.h) of the object at 'idx'. [-0, +0, m] */
+void net_tick_step(lua_State *L, int idx, lua_CFunction run, lua_Integer n);
+/* Makes room for so many ticks, of which calls take 'slots' in all, each nargs + 2:
+ * queueing them next cannot raise if the steps' objects are anchored. [-0, +0, m] */
+void net_tick_reserve(lua_State *L, struct net_loop *loop, int count, int slots);
+
+/* Queue a step: with the pending completions of this turn; in the close phase, last in
+ * first out. They hold the loop meanwhile. [-0, +0, m] */
+void net_pend(lua_State *L, int idx, lua_CFunction run);
+void net_closing(lua_State *L, int idx, lua_CFunction run);
 
 /* Milliseconds on the monotonic clock, read once a turn. */
 uint64_t net_loop_now(struct net_loop *loop);

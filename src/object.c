@@ -125,7 +125,7 @@ void net_class_open(lua_State *L, const struct net_class *cls) {
   class_table(L, cls->getters, 0);
   class_table(L, cls->setters, 0);
   if (cls->emitter) {
-    net_emitter_methods(L, meta + UP_METHODS);
+    net_emitter_methods(L, meta + UP_METHODS, cls);
     net_emitter_mark(L, meta);
   }
   class_accessor(L, meta, "__index", object_index, cls);
@@ -185,18 +185,47 @@ void net_object_fields(lua_State *L, int idx) {
   ((struct net_object *)lua_touserdata(L, idx))->has_fields = 1;
 }
 
-void net_anchor(lua_State *L, int idx, struct net_object *o) {
+static void refer(lua_State *L, int idx, struct net_object *o) {
   if (o->self != LUA_NOREF)
     return;
   lua_pushvalue(L, idx);
-  o->self = luaL_ref(L, LUA_REGISTRYINDEX);
-  o->loop->anchored++;
+  int ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  if (o->self == LUA_NOREF)
+    o->self = ref;
+  else
+    luaL_unref(L, LUA_REGISTRYINDEX, ref);  /* a finalizer was faster */
+}
+
+static void unrefer(lua_State *L, struct net_object *o) {
+  if (o->anchored || o->queued > 0)
+    return;
+  luaL_unref(L, LUA_REGISTRYINDEX, o->self);
+  o->self = LUA_NOREF;
+}
+
+void net_anchor(lua_State *L, int idx, struct net_object *o) {
+  if (o->anchored)
+    return;
+  refer(L, idx, o);
+  if (!o->anchored)
+    o->loop->anchored++;
+  o->anchored = 1;
 }
 
 void net_unanchor(lua_State *L, struct net_object *o) {
-  if (o->self == LUA_NOREF)
+  if (!o->anchored)
     return;
+  o->anchored = 0;
   o->loop->anchored--;
-  luaL_unref(L, LUA_REGISTRYINDEX, o->self);
-  o->self = LUA_NOREF;
+  unrefer(L, o);
+}
+
+void net_object_hold(lua_State *L, int idx, struct net_object *o) {
+  refer(L, idx, o);
+  o->queued++;
+}
+
+void net_object_let_go(lua_State *L, struct net_object *o) {
+  o->queued--;
+  unrefer(L, o);
 }

@@ -35,11 +35,14 @@ struct net_class {
 struct net_object {
   const struct net_class *cls; /* borrowed; static */
   struct net_loop *loop;       /* borrowed; outlives every object */
-  uint32_t events : 23;        /* bit 1 << enum net_event: has a listener */
+  uint32_t events : 22;        /* bit 1 << enum net_event: has a listener */
   uint32_t has_fields : 1;     /* the user's own, in UV_FIELDS */
+  uint32_t anchored : 1;       /* the loop can call it */
   uint32_t data_slot : 8;      /* where UV_EVENTS has the listener for "data", if that
                                   is one plain function, and not too far; else 0 */
-  int self;                    /* registry reference while anchored, else LUA_NOREF */
+  int self;                    /* registry reference while anchored or queued, else
+                                  LUA_NOREF */
+  uint32_t queued;             /* steps that wait to be run with it */
 };
 
 /* Makes the class's metatable; pushes {methods =, getters =, setters =} for Lua
@@ -67,7 +70,10 @@ void net_object_fields(lua_State *L, int idx);
  * are no-ops when already so. */
 void net_anchor(lua_State *L, int idx, struct net_object *o); /* [-0, +0, m] */
 void net_unanchor(lua_State *L, struct net_object *o);        /* [-0, +0, -] */
-/* Pushes an anchored object. [-0, +1, -] */
+/* The same for a step in a queue: held until each has been let go of. */
+void net_object_hold(lua_State *L, int idx, struct net_object *o); /* [-0, +0, m] */
+void net_object_let_go(lua_State *L, struct net_object *o);        /* [-0, +0, -] */
+/* Pushes an object that is anchored or queued. [-0, +1, -] */
 static inline void net_push(lua_State *L, const struct net_object *o) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, o->self);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * queue.c - first-in first-out queues of Lua calls, kept in a Lua table.
+ * queue.c - a first-in first-out queue of Lua calls, kept in a Lua table.
  *
  * An entry takes nargs + 2 slots: the count, the function, the arguments. The
- * cursors go back to the first slot whenever a queue runs empty, which keeps
+ * cursors go back to the first slot whenever the queue runs empty, which keeps
  * the table's array part small and warm. A ring of C structs with registry
  * references was the alternative: it costs a reference a value. */
 #include "queue.h"
@@ -18,7 +18,6 @@ void net_queue_init(lua_State *L, struct net_queue *q) {
   lua_createtable(L, 16, 0);
   q->ref = luaL_ref(L, LUA_REGISTRYINDEX);
   q->head = q->tail = q->room = 1;
-  q->count = 0;
 }
 
 /* The slots before 'end' hold something. Such a slot takes another value without an
@@ -40,7 +39,6 @@ void net_queue_push(lua_State *L, struct net_queue *q, int nargs) {
   lua_rawseti(L, table, q->tail);
   lua_pop(L, 1);
   q->tail += nargs + 2;
-  q->count++;
   note_room(q, q->tail);
 }
 
@@ -67,16 +65,8 @@ static void queue_take(lua_State *L, int table, lua_Integer i) {
   lua_rawseti(L, table, i);
 }
 
-/* Counts one entry less; back to the first slot when it was the last. */
-static void queue_taken(struct net_queue *q) {
-  if (--q->count == 0)
-    q->head = q->tail = 1;
-}
-
 int net_queue_pop(lua_State *L, struct net_queue *q) {
   int table = lua_gettop(L) + 1;
-  if (net_queue_empty(q))
-    return -1;
   lua_rawgeti(L, LUA_REGISTRYINDEX, q->ref);
   lua_rawgeti(L, table, q->head);
   int nargs = (int)lua_tointeger(L, -1);
@@ -87,19 +77,7 @@ int net_queue_pop(lua_State *L, struct net_queue *q) {
     queue_take(L, table, q->head + i);
   lua_remove(L, table);
   q->head += nargs + 2;
-  queue_taken(q);
+  if (q->head == q->tail)
+    q->head = q->tail = 1;
   return nargs;
-}
-
-int net_queue_pop_newest(lua_State *L, struct net_queue *q) {
-  int table = lua_gettop(L) + 1;
-  if (net_queue_empty(q))
-    return -1;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, q->ref);
-  queue_take(L, table, q->tail - 2);
-  queue_take(L, table, q->tail - 1);
-  lua_remove(L, table);
-  q->tail -= 3;
-  queue_taken(q);
-  return 1;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * queue.h - first-in first-out queues of Lua calls, kept in a Lua table.
+ * queue.h - a first-in first-out queue of Lua calls, kept in a Lua table.
  *
- * Ticks, immediates, pending completions and close events are each one of
- * these. An entry is a function with its arguments; the table anchors both,
+ * It has the ticks that are more than a step (steps.h): the user's, and callbacks with
+ * their errors. An entry is a function with its arguments; the table anchors both,
  * and its slots are reused, so that a queue in steady use allocates nothing. */
 #ifndef NET_QUEUE_H
 #define NET_QUEUE_H
@@ -15,7 +15,6 @@ struct net_queue {
   int ref;                /* registry reference of the table */
   lua_Integer head, tail; /* slots [head, tail) are in use */
   lua_Integer room;       /* slots [1, room) hold something, if only false */
-  size_t count;           /* entries */
 };
 
 /* Makes the table. [-0, +0, m] */
@@ -25,12 +24,8 @@ void net_queue_push(lua_State *L, struct net_queue *q, int nargs);
 /* Makes room for entries of 'slots' in all, each nargs + 2: pushing that many next
  * cannot raise. [-0, +0, m] */
 void net_queue_reserve(lua_State *L, struct net_queue *q, int slots);
-/* Takes the newest entry, which has one argument; as net_queue_pop. */
-int net_queue_pop_newest(lua_State *L, struct net_queue *q);
-/* Takes the oldest entry: pushes function and arguments and returns the number
- * of arguments, or pushes nothing and returns -1. [-0, +(n+1 | 0), m] */
+/* Takes the oldest entry, which there has to be: pushes function and arguments and
+ * returns the number of arguments. [-0, +(n+1), m] */
 int net_queue_pop(lua_State *L, struct net_queue *q);
-
-static inline int net_queue_empty(const struct net_queue *q) { return q->count == 0; }
 
 #endif

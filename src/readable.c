@@ -42,10 +42,7 @@ static int is_reading(const struct net_stream *s) {
 
 /* Queues 'fn', called with the stream, for the tick. [-0, +0, m] */
 static void readable_tick(lua_State *L, int idx, lua_CFunction fn) {
-  struct net_stream *s = stream_at(L, idx);
-  lua_pushcfunction(L, fn);
-  lua_pushvalue(L, idx);
-  net_tick(L, s->o.loop, 1);
+  net_tick_step(L, idx, fn, 0);
 }
 
 /* --- the buffer ------------------------------------------------------------ */
@@ -174,8 +171,8 @@ static int end_tick(lua_State *L) {
   return 0;
 }
 
-static void readable_end(lua_State *L, int idx) {
-  if (!(stream_at(L, idx)->flags & S_END_EMITTED))
+static void readable_end(lua_State *L, int idx, const struct net_stream *s) {
+  if (!(s->flags & S_END_EMITTED))
     readable_tick(L, idx, end_tick);
 }
 
@@ -227,9 +224,7 @@ static void read_unconnected(lua_State *L, int idx) {
     net_stream_fail(L, idx, -ENOTCONN, "read");
     return;
   }
-  lua_pushcfunction(L, unconnected_step);
-  lua_pushvalue(L, idx);
-  net_pend(L, s->o.loop, 1);
+  net_pend(L, idx, unconnected_step);
 }
 
 /* Has the descriptor read; before it is open, as soon as it is. [-0, +0, e] */
@@ -244,8 +239,7 @@ static void start_reading(lua_State *L, int idx) {
 }
 
 /* How many bytes read(n) gives now; n < 0: none asked for. */
-static size_t how_much(lua_State *L, int idx, lua_Integer n) {
-  struct net_stream *s = stream_at(L, idx);
+static size_t how_much(lua_State *L, int idx, const struct net_stream *s, lua_Integer n) {
   if (n == 0 || s->read_len == 0)
     return 0;
   if (n < 0) {
@@ -277,8 +271,7 @@ static void raise_mark(lua_State *L, struct net_stream *s, lua_Integer n) {
 
 /* read(0) or read(n) while the buffer is short: the descriptor is to be read.
  * [-0, +0, e] */
-static void want_more(lua_State *L, int idx, size_t n) {
-  struct net_stream *s = stream_at(L, idx);
+static void want_more(lua_State *L, int idx, struct net_stream *s, size_t n) {
   int want = (s->flags & S_NEED_READABLE) || s->read_len == 0 || s->read_len - n < s->read_hwm;
   if (!want || s->flags & (S_EOF | S_DESTROYED | S_ERRORED | S_READ_OFF) || is_reading(s))
     return;
@@ -311,16 +304,16 @@ static int read_chunk(lua_State *L, int idx, lua_Integer n, int guarded) {
     raise_mark(L, s, n);
   if (n != 0)
     s->flags &= ~(uint32_t)S_EMITTED_READABLE;
-  size_t take = how_much(L, idx, n);
+  size_t take = how_much(L, idx, s, n);
   if (is_nudge(s, n) || (take == 0 && s->flags & S_EOF)) {
     if (s->read_len == 0)
-      readable_end(L, idx);
+      readable_end(L, idx, s);
     else if (is_nudge(s, n))
       emit_readable(L, idx);
     lua_pushnil(L);
     return 0;
   }
-  want_more(L, idx, take);
+  want_more(L, idx, s, take);
   if (take > 0) {
     rbuf_take(L, idx, take);
   } else {
@@ -334,7 +327,7 @@ static int read_chunk(lua_State *L, int idx, lua_Integer n, int guarded) {
     if (!(s->flags & S_EOF))
       s->flags |= S_NEED_READABLE;
     else if (n != (lua_Integer)take)
-      readable_end(L, idx);
+      readable_end(L, idx, s);
   }
   if (take > 0 && !s->error_told && !(s->flags & S_CLOSE_EMITTED)) {
     s->flags |= S_DATA_EMITTED;

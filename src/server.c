@@ -66,9 +66,7 @@ static int emit_close(lua_State *L) {
 void net_server_drained(lua_State *L, int idx, struct net_server *s) {
   if (s->fd >= 0 || s->connections > 0)
     return;
-  lua_pushcfunction(L, emit_close);
-  lua_pushvalue(L, idx);
-  net_tick(L, s->o.loop, 1);
+  net_tick_step(L, idx, emit_close, 0);
   net_unanchor(L, &s->o);
 }
 

@@ -22,10 +22,10 @@
 #include "server.h"
 #include "timer.h"
 
-/* Slots of the queues that one destroy() may take: for the ticks that tell the
- * callbacks of writes, 'error', and 'close' of the stream or its server; for the
- * close event, and a write that is cut off. */
-enum { DESTROY_TICKS = 4 + 4 + 3, DESTROY_CLOSINGS = 3 + 3 };
+/* What one destroy() may queue: ticks that tell the callbacks of writes, 'error', a call
+ * with two arguments, and 'close' of the stream or its server; the close event, and a
+ * write that is cut off. */
+enum { DESTROY_TICKS = 3, DESTROY_SLOTS = 4, DESTROY_CLOSINGS = 2 };
 
 #ifndef ev_io_modify /* libev before 4.32 */
 #define ev_io_modify(w, events) ev_io_set(w, (w)->fd, events)
@@ -266,7 +266,7 @@ static void idle_stop(struct net_stream *s) {
 
 void net_stream_restart_idle(struct net_stream *s) {
   s->active = net_loop_now(s->o.loop);
-  if (!s->idle_runs && s->o.self != LUA_NOREF)
+  if (!s->idle_runs && s->o.anchored)
     idle_start(s);
 }
 
@@ -407,13 +407,6 @@ static int close_handle_step(lua_State *L, int had_error) {
 static int close_step(lua_State *L) { return close_handle_step(L, 0); }
 static int close_failed_step(lua_State *L) { return close_handle_step(L, 1); }
 
-static void queue_closing(lua_State *L, int idx, lua_CFunction step) {
-  struct net_stream *s = lua_touserdata(L, idx);
-  lua_pushcfunction(L, step);
-  lua_pushvalue(L, idx);
-  net_closing(L, s->o.loop, 1);
-}
-
 /* Queues the error at 'err' for the tick. [-0, +0, m] */
 static void queue_error(lua_State *L, int idx, int err) {
   struct net_stream *s = lua_touserdata(L, idx);
@@ -438,9 +431,9 @@ static void destroy_handle(lua_State *L, int idx, int was_connecting, int is_err
   close_handle(L, idx);
   s->flags &= ~(uint32_t)S_HANDLE;
   s->closing++;
-  queue_closing(L, idx, is_error ? close_failed_step : close_step);
+  net_closing(L, idx, is_error ? close_failed_step : close_step);
   if (s->flags & S_WRITING && !was_connecting)
-    queue_closing(L, idx, cancel_step);  /* queued last, runs first */
+    net_closing(L, idx, cancel_step);  /* queued last, runs first */
 }
 
 /* What this turn wrote is sent before the descriptor goes. */
@@ -453,7 +446,8 @@ static void flush_now(lua_State *L, struct net_stream *s) {
 
 /* All of destroy(err at 'err') that may raise, so that a stream is not left half
  * destroyed: the last writes, the hook, the error, and room for what will be queued.
- * Returns whether it is still to be done, as a finalizer may have been faster.
+ * Returns whether it is still to be done, as a finalizer may have been faster; the
+ * stream is held then.
  * [-0, +0, e] */
 static int destroy_prepare(lua_State *L, int idx, int err) {
   struct net_stream *s = lua_touserdata(L, idx);
@@ -467,9 +461,12 @@ static int destroy_prepare(lua_State *L, int idx, int err) {
     net_rare_set(L, idx, RARE_ERRORED);
     s->flags |= S_ERRORED;
   }
-  net_queue_reserve(L, &s->o.loop->ticks, DESTROY_TICKS);
-  net_queue_reserve(L, &s->o.loop->closing, DESTROY_CLOSINGS);
-  return !(s->flags & S_DESTROYED);
+  net_tick_reserve(L, s->o.loop, DESTROY_TICKS, DESTROY_SLOTS);
+  net_steps_reserve(L, &s->o.loop->closing, DESTROY_CLOSINGS);
+  if (s->flags & S_DESTROYED)
+    return 0;
+  net_object_hold(L, idx, &s->o);
+  return 1;
 }
 
 void net_stream_destroy(lua_State *L, int idx) {
@@ -491,12 +488,11 @@ void net_stream_destroy(lua_State *L, int idx) {
   } else {
     if (is_error)
       queue_error(L, idx, err);
-    lua_pushcfunction(L, close_tick);
-    lua_pushvalue(L, idx);
-    net_tick(L, s->o.loop, 1);
+    net_tick_step(L, idx, close_tick, 0);
     stream_release(L, s);
   }
   leave_server(L, idx);
+  net_object_let_go(L, &s->o);
   lua_settop(L, err - 1);
 }
 

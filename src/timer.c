@@ -230,7 +230,7 @@ static int core_timeout(lua_State *L) {
 static int timeout_ref(lua_State *L) {
   struct timeout *t = net_object_check(L, 1, &timeout_class);
   t->flags |= TIMEOUT_REF;
-  if (t->o.self != LUA_NOREF)
+  if (t->o.anchored)
     timeout_hold(t);
   lua_settop(L, 1);
   return 1;
@@ -348,9 +348,7 @@ static int core_immediate(lua_State *L) {
   struct immediate *i = net_object_new(L, &immediate_class, sizeof *i, UV_OWN + nargs);
   i->nargs = nargs;
   callback_store(L, 2, nargs);
-  lua_pushcfunction(L, immediate_run);
-  lua_pushvalue(L, 1);
-  net_queue_push(L, &i->o.loop->immediates, 1);
+  net_steps_push(L, &i->o.loop->immediates, 1, &i->o, immediate_run, 0);
   i->flags = IMMEDIATE_WAITS | IMMEDIATE_REF;
   net_loop_ref(i->o.loop);
   return 1;

@@ -19,9 +19,8 @@
 
 #define DEFER_MAX 16384 /* bytes; from here on a write is tried at once */
 
-/* Slots of a queue for one entry of final_shutdown, of failed_tick, and of a callback
- * with its error. */
-enum { FINAL_SLOTS = 3, FAILED_SLOTS = 4, CALLBACK_SLOTS = 3 };
+/* Slots of a queue for the call of failed_tick, and of a callback with its error. */
+enum { FAILED_SLOTS = 4, CALLBACK_SLOTS = 3 };
 
 /* Steps of a write that was made before the connection stands. */
 static void write_on_connect(lua_State *L, int idx);
@@ -42,14 +41,6 @@ int net_writable_open(const struct net_stream *s) {
 }
 
 /* --- telling ------------------------------------------------------------------- */
-
-/* Queues 'fn'(stream, integer) for the tick. [-0, +0, m] */
-static void writable_tick(lua_State *L, int idx, lua_CFunction fn, uint32_t n) {
-  lua_pushcfunction(L, fn);
-  lua_pushvalue(L, idx);
-  lua_pushinteger(L, n);
-  net_tick(L, stream_at(L, idx)->o.loop, 2);
-}
 
 /* Calls the callbacks of the pieces up to 'end', with the error at absolute
  * index 'err' or nothing (0). An error in one does not stop the rest. */
@@ -140,7 +131,7 @@ void net_writable_abandon(lua_State *L, int idx) {
                 net_wq_before(s->wq_req, s->wq_tail);
   lua_pop(L, 1);
   if (waiting)
-    writable_tick(L, idx, abandon_tick, 0);
+    net_tick_step(L, idx, abandon_tick, 0);
 }
 
 /* Has the callback on the top called on the tick, with the error at 'err' or
@@ -166,7 +157,7 @@ static void dismiss_writes(lua_State *L, int idx) {
     return;
   push_reason(L, idx, "write");
   while (has_old_callbacks(s)) {
-    net_queue_reserve(L, &s->o.loop->ticks, CALLBACK_SLOTS);
+    net_tick_reserve(L, s->o.loop, 1, CALLBACK_SLOTS);
     int is_sent = net_wq_before(s->wq_done, s->wq_head);
     if (has_old_callbacks(s) && net_wq_take_callback(L, idx))
       call_later(L, idx, is_sent ? 0 : err);
@@ -189,7 +180,7 @@ static void dismiss_ends(lua_State *L, int idx) {
   push_reason(L, idx, "end");
   while ((n = push_old_ends(L, idx)) > room) {  /* anew, as a finalizer may have been here */
     lua_pop(L, 1);
-    net_queue_reserve(L, &stream_at(L, idx)->o.loop->ticks, n * CALLBACK_SLOTS);
+    net_tick_reserve(L, stream_at(L, idx)->o.loop, n, n * CALLBACK_SLOTS);
     room = n;
   }
   if (n > 0) {
@@ -244,7 +235,7 @@ static void final_done(lua_State *L, int idx) {
     return;
   s->flags |= S_PREFINISHED;
   net_emit_guarded(L, idx, ON_PREFINISH, 0);
-  writable_tick(L, idx, finish_tick, 0);
+  net_tick_step(L, idx, finish_tick, 0);
 }
 
 /* Pending completion: all is sent, now the FIN. */
@@ -269,9 +260,7 @@ static void final_start(lua_State *L, int idx) {
       final_done(L, idx);
     return;
   }
-  lua_pushcfunction(L, final_shutdown);
-  lua_pushvalue(L, idx);
-  net_pend(L, s->o.loop, 1);
+  net_pend(L, idx, final_shutdown);
 }
 
 static const struct net_internal final_on_connect = {final_start};
@@ -285,7 +274,7 @@ static void finish_maybe(lua_State *L, int idx) {
     s->flags |= S_FINAL_CALLED;
     return;
   }
-  net_queue_reserve(L, &s->o.loop->pending, FINAL_SLOTS);
+  net_steps_reserve(L, &s->o.loop->pending, 1);
   s->flags |= S_FINAL_CALLED;
   final_start(L, idx);
 }
@@ -326,7 +315,7 @@ static int is_awaited(const struct net_stream *s) {
 static void settle_sent(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   if (is_awaited(s))
-    writable_tick(L, idx, sent_tick, s->wq_head);
+    net_tick_step(L, idx, sent_tick, s->wq_head);
   else
     s->wq_done = s->wq_head;
 }
@@ -383,7 +372,7 @@ void net_writable_fail(lua_State *L, int idx, uint32_t end) {
 /* The same from within a call of the user's: told on the tick. [-1, +0, m] */
 static void fail_later(lua_State *L, int idx, uint32_t end) {
   struct net_stream *s = stream_at(L, idx);
-  net_queue_reserve(L, &s->o.loop->ticks, FAILED_SLOTS);
+  net_tick_reserve(L, s->o.loop, 1, FAILED_SLOTS);
   if (!is_under_way(s, end)) {
     lua_pop(L, 1);
     return;
@@ -428,7 +417,7 @@ static void request_over(lua_State *L, int idx, int err, int async) {
     s->write_len = 0;
     s->wq_req = s->wq_head;
     if (is_awaited(s))
-      writable_tick(L, idx, sent_tick, s->wq_head);
+      net_tick_step(L, idx, sent_tick, s->wq_head);
   } else if (net_wq_before(end, s->wq_tail) && !s->corked) {
     request_begin(s, s->wq_tail, s->write_len);
   }
@@ -574,7 +563,7 @@ static void submit(lua_State *L, int idx, size_t bytes) {
     flush_run(L, idx, s, run, bytes);
   }
   if (!(s->flags & (S_WRITING | S_ERRORED)) && is_awaited(s))
-    writable_tick(L, idx, sent_tick, s->wq_tail);
+    net_tick_step(L, idx, sent_tick, s->wq_tail);
 }
 
 /* --- before the connection ---------------------------------------------------------- */
