@@ -485,11 +485,11 @@ static int loop_gc(lua_State *L) {
   free(loop->heap);
   free(loop->dirty);
   free(loop->ready);
-  net_steps_free(&loop->ticks);
-  net_steps_free(&loop->pending);
-  net_steps_free(&loop->immediates);
-  net_steps_free(&loop->closing);
-  net_steps_free(&loop->closing_now);
+  net_steps_end(&loop->ticks);
+  net_steps_end(&loop->pending);
+  net_steps_end(&loop->immediates);
+  net_steps_end(&loop->closing);
+  net_steps_end(&loop->closing_now);
   net_pump_close(&loop->pipe);
   loop->ev = NULL;
   return 0;

@@ -29,7 +29,7 @@ static int grow(struct net_steps *q, size_t cap) {
 
 void net_steps_reserve(lua_State *L, struct net_steps *q, size_t more) {
   size_t cap = q->cap ? q->cap : CAP_MIN;
-  if (q->count + more <= q->cap)
+  if (q->count + more <= q->cap || q->ended)
     return;
   while (cap < q->count + more)
     cap *= 2;
@@ -39,6 +39,8 @@ void net_steps_reserve(lua_State *L, struct net_steps *q, size_t more) {
 
 void net_steps_push(lua_State *L, struct net_steps *q, int idx, struct net_object *o,
                     lua_CFunction run, lua_Integer n) {
+  if (q->ended)
+    return;
   net_object_hold(L, idx, o);  /* first: a finalizer that it runs may push, too */
   if (q->count == q->cap && !grow(q, q->cap ? q->cap * 2 : CAP_MIN)) {
     net_object_let_go(L, o);
@@ -48,13 +50,20 @@ void net_steps_push(lua_State *L, struct net_steps *q, int idx, struct net_objec
 }
 
 void net_steps_mark(struct net_steps *q) {
+  if (q->ended)
+    return;
   *slot(q, q->count++) = (struct net_step){NULL, NULL, 0};
+}
+
+static void give_back(struct net_steps *q) {
+  free(q->ring);
+  memset(q, 0, sizeof *q);
 }
 
 /* One step less. */
 static void taken(struct net_steps *q) {
   if (--q->count == 0 && q->cap > CAP_KEPT)
-    net_steps_free(q);
+    give_back(q);
 }
 
 struct net_step net_steps_pop(struct net_steps *q) {
@@ -78,7 +87,7 @@ void net_step_run(lua_State *L, const struct net_step *step) {
   lua_settop(L, 0);
 }
 
-void net_steps_free(struct net_steps *q) {
-  free(q->ring);
-  memset(q, 0, sizeof *q);
+void net_steps_end(struct net_steps *q) {
+  give_back(q);
+  q->ended = 1;
 }

@@ -26,6 +26,7 @@ struct net_steps {
   struct net_step *ring; /* owned */
   size_t head, count;    /* the oldest, how many; they wrap at 'cap' */
   size_t cap;            /* 0 or a power of two */
+  int ended;             /* takes nothing more, and is empty */
 };
 
 /* Makes room: pushing so many steps next cannot raise, if their objects are anchored.
@@ -45,7 +46,8 @@ struct net_step net_steps_pop(struct net_steps *q);
 struct net_step net_steps_pop_newest(struct net_steps *q);
 /* Runs what was taken out, which has a function, in an empty frame. [-0, +0, e] */
 void net_step_run(lua_State *L, const struct net_step *step);
-/* Frees the memory. */
-void net_steps_free(struct net_steps *q);
+/* Frees the memory. What a finalizer still queues when lua_close has ended the loop is
+ * dropped, or its memory would be nobody's. */
+void net_steps_end(struct net_steps *q);
 
 #endif
