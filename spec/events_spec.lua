@@ -235,6 +235,14 @@ for kind, new in pairs(kinds) do
       assert.same({}, seen)
     end)
 
+    it("are removed all together without an emit that nobody listens to", function()
+      local e = new()
+      e.emit = function() error("emitted") end
+      e:on("x", print):on("x", error):on("y", print)
+      e:removeAllListeners("x"):removeAllListeners()
+      assert.same({}, e:eventNames())
+    end)
+
     it("are counted, and listed as they were given", function()
       local e = new()
       local function a() end

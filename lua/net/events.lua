@@ -144,7 +144,8 @@ end
 local function remove_all(emitter, event)
   local list = visible_entries(emitter, event)
   for i = #list, 1, -1 do
-    if core.unlisten(emitter, event, list[i]) then
+    local was = core.unlisten(emitter, event, list[i])
+    if was and #visible_entries(emitter, "removeListener") > 0 then
       emitter:emit("removeListener", event, listener_of(list[i]))
     end
   end
