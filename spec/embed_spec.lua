@@ -150,6 +150,20 @@ describe("a C host that runs the loop", function()
     ]])))
   end)
 
+  promise("may run the loop on in a callback after an error: net.run() raises it still", function()
+    assert.equal("callback\nfalse\tfailed\ntimer\ntrue\tfalse\nhost: the loop has ended\n", (embed([[
+      timers.setTimeout(function()
+        print("callback")
+        timers.setImmediate(error, "failed")
+        timers.setTimeout(print, 1, "timer")
+        host.run()
+        host.run()
+      end, 1)
+      print(pcall(net.run))
+      print(pcall(net.run))
+    ]])))
+  end)
+
   promise("can have several Lua states, all served", function()
     local out = embed([[
       timers.setTimeout(print, 1, "one")

@@ -356,10 +356,12 @@ static void on_wake(struct ev_loop *ev, ev_timer *w, int revents) {
 
 static void on_prepare(struct ev_loop *ev, ev_prepare *w, int revents) {
   struct net_loop *loop = w->data;
-  (void)ev, (void)revents;
+  (void)revents;
   loop->now = 0;
   if (loop->L == NULL)
     loop->halted = 0;
+  else if (loop->halted)
+    ev_break(ev, EVBREAK_ALL);  /* a callback has run the loop since, which forgets it */
   if (loop->ticks.count > 0 || loop->dirty_len > 0)
     net_dispatch(loop, NULL, NULL);  /* left by Lua code that runs the loop itself */
   net_timers_run(loop);
