@@ -55,6 +55,19 @@ describe("process.nextTick", function()
     t.run()
   end))
 
+  it("refuses more than there may ever be room for, and holds up no other", within(function(t)
+    local many = {}
+    for i = 1, 999900 do many[i] = i end
+    local ok, err = coroutine.wrap(function() -- on a stack that has nothing else
+      return pcall(process.nextTick, print, table.unpack(many))
+    end)()
+    assert.is_false(ok)
+    assert.matches("too many arguments", err)
+    process.nextTick(t.calls(1, function(...) assert.equal(60000, select("#", ...)) end),
+      table.unpack(many, 1, 60000))
+    t.run()
+  end))
+
   it("does not hold the loop, and needs none", within(function(t)
     process.nextTick(t.calls(1))
     assert.is_false(net.run("nowait"))

@@ -24,6 +24,8 @@
 #include "uncaught.h"
 
 #define READS_PER_TURN 8 /* full reads of one descriptor before others have a turn */
+#define TICK_ARGS 60000  /* as a timer's: far more might never find room on the stack of
+                            run(), and hold up all ticks behind them */
 
 static const char loop_key; /* registry: the loop's userdata */
 
@@ -449,7 +451,10 @@ static int loop_flush(lua_State *L) {
 static int loop_tick(lua_State *L) {
   if (lua_type(L, 1) != LUA_TFUNCTION)
     return net_error_arg_type(L, "callback", "of type function", 1);
-  net_tick(L, net_loop_get(L), lua_gettop(L) - 1);
+  int nargs = lua_gettop(L) - 1;
+  if (nargs > TICK_ARGS)
+    return luaL_error(L, "too many arguments");
+  net_tick(L, net_loop_get(L), nargs);
   return 0;
 }
 

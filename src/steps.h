@@ -29,7 +29,7 @@ struct net_steps {
   int ended;             /* takes nothing more, and is empty */
 };
 
-/* Makes room: pushing so many steps next cannot raise, if their objects are anchored.
+/* Makes room: pushing so many steps next cannot raise, if their objects are held already.
  * [-0, +0, m] */
 void net_steps_reserve(lua_State *L, struct net_steps *q, size_t more);
 /* Queues a step for the object 'o', which is at 'idx'. [-0, +0, m] */

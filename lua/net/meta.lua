@@ -1234,7 +1234,7 @@ local process = {}
 net.process = process
 
 --- Calls `fn(...)` when the current callback is over, before anything else. Raises
---- `ERR_INVALID_ARG_TYPE`.
+--- `ERR_INVALID_ARG_TYPE`, and for more than 60,000 arguments.
 ---@param fn function
 ---@param ... any
 function process.nextTick(fn, ...) end
