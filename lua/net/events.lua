@@ -140,12 +140,22 @@ function methods:listenerCount(event, listener)
   return count
 end
 
+--- Does anybody listen, be it one of ours whom nobody sees?
+local function is_heard(emitter, event)
+  local array = core.events(emitter) or {}
+  for i = 1, #array, 2 do
+    if array[i] == event then
+      return true
+    end
+  end
+  return false
+end
+
 --- Removes an event's listeners, the newest first.
 local function remove_all(emitter, event)
   local list = visible_entries(emitter, event)
   for i = #list, 1, -1 do
-    local was = core.unlisten(emitter, event, list[i])
-    if was and #visible_entries(emitter, "removeListener") > 0 then
+    if core.unlisten(emitter, event, list[i]) and is_heard(emitter, "removeListener") then
       emitter:emit("removeListener", event, listener_of(list[i]))
     end
   end
