@@ -78,6 +78,7 @@ build = {
         "src/pump.c",
         "src/queue.c",
         "src/readable.c",
+        "src/readbuffer.c",
         "src/resolve.c",
         "src/rules.c",
         "src/sendfile.c",

@@ -4,7 +4,7 @@
  * hears of it.
  *
  * A chunk goes straight to 'data' when the stream flows, somebody listens and
- * nothing is buffered; else it joins the buffer, a FIFO of Lua strings, and
+ * nothing is buffered; else it joins the buffer (readbuffer.h), and
  * 'readable' or the next flow() picks it up. The descriptor is read while fewer
  * than read_hwm bytes are buffered. Node keeps a flag 'reading' for a source
  * that answers each request once; here the source is the descriptor, so being
@@ -13,11 +13,11 @@
  * Every function takes the stream's absolute stack index, since listeners need
  * the object, and re-reads the flags after each call into Lua. */
 #include <errno.h>
-#include <string.h>
 
 #include "encoding.h"
 #include "error.h"
 #include "pump.h"
+#include "readbuffer.h"
 #include "stream.h"
 
 #define MAX_READ (1 << 30) /* bytes; the most that one read(n) may ask for */
@@ -43,111 +43,6 @@ static int is_reading(const struct net_stream *s) {
 /* Queues 'fn', called with the stream, for the tick. [-0, +0, m] */
 static void readable_tick(lua_State *L, int idx, lua_CFunction fn) {
   net_tick_step(L, idx, fn, 0);
-}
-
-/* --- the buffer ------------------------------------------------------------ */
-
-/* Cursors may pass below 1 (unshift), hence the signed key. */
-static lua_Integer rbuf_key(uint32_t i) { return (lua_Integer)(int32_t)i; }
-
-/* Pushes the table of chunks, made when missing. [-0, +1, m] */
-static void rbuf_push(lua_State *L, int idx) {
-  if (net_rare_get(L, idx, RARE_RBUF) == LUA_TTABLE)
-    return;
-  lua_pop(L, 1);
-  lua_createtable(L, 4, 0);
-  lua_pushvalue(L, -1);
-  net_rare_set(L, idx, RARE_RBUF);
-}
-
-/* Appends the chunk on the top. [-1, +0, m] */
-static void rbuf_append(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
-  size_t len = lua_rawlen(L, -1);
-  rbuf_push(L, idx);
-  lua_insert(L, -2);
-  lua_rawseti(L, -2, rbuf_key(s->rbuf_tail));
-  s->rbuf_tail++;
-  s->read_len += len;
-  lua_pop(L, 1);
-}
-
-/* Pushes what is left of the first chunk of the table on the top. [-0, +1, m] */
-static void rbuf_first(lua_State *L, const struct net_stream *s) {
-  lua_rawgeti(L, -1, rbuf_key(s->rbuf_head));
-  if (s->rbuf_off == 0)
-    return;
-  size_t len;
-  const char *chunk = lua_tolstring(L, -1, &len);
-  lua_pushlstring(L, chunk + s->rbuf_off, len - s->rbuf_off);
-  lua_remove(L, -2);
-}
-
-/* Drops the first chunk of the table on the top. [-0, +0, -] */
-static void rbuf_drop(lua_State *L, struct net_stream *s) {
-  lua_pushnil(L);
-  lua_rawseti(L, -2, rbuf_key(s->rbuf_head++));
-  s->rbuf_off = 0;
-  if (s->rbuf_head == s->rbuf_tail)
-    s->rbuf_head = s->rbuf_tail = 1;
-}
-
-/* Bytes that are left of the first chunk of the table on the top. */
-static size_t rbuf_first_len(lua_State *L, const struct net_stream *s) {
-  lua_rawgeti(L, -1, rbuf_key(s->rbuf_head));
-  size_t len = lua_rawlen(L, -1) - s->rbuf_off;
-  lua_pop(L, 1);
-  return len;
-}
-
-/* Pushes the first 'n' bytes of what is in the table on the top, or less if a
- * finalizer has read meanwhile. [-0, +1, m] */
-static void rbuf_peek(lua_State *L, const struct net_stream *s, size_t n) {
-  int table = lua_gettop(L);
-  if (rbuf_first_len(L, s) == n) {
-    rbuf_first(L, s);
-    return;
-  }
-  luaL_Buffer b;
-  char *to = luaL_buffinitsize(L, &b, n);
-  size_t len, off = s->rbuf_off;
-  for (uint32_t i = s->rbuf_head; n > 0 && i != s->rbuf_tail; i++, off = 0) {
-    lua_rawgeti(L, table, rbuf_key(i));
-    const char *chunk = lua_tolstring(L, -1, &len);
-    size_t part = n < len - off ? n : len - off;
-    lua_pop(L, 1);  /* the table still holds it */
-    memcpy(to, chunk + off, part);
-    to += part;
-    n -= part;
-    luaL_addsize(&b, part);
-  }
-  luaL_pushresult(&b);
-}
-
-/* Drops the first 'n' bytes of what is in the table on the top. [-0, +0, -] */
-static void rbuf_skip(lua_State *L, struct net_stream *s, size_t n) {
-  if (n > s->read_len)
-    n = s->read_len;
-  s->read_len -= n;
-  while (n > 0) {
-    size_t len = rbuf_first_len(L, s);
-    if (n < len) {
-      s->rbuf_off += n;
-      return;
-    }
-    n -= len;
-    rbuf_drop(L, s);
-  }
-}
-
-/* Pushes the first 'n' bytes of the buffer, and takes them out of it. [-0, +1, m] */
-static void rbuf_take(lua_State *L, int idx, size_t n) {
-  struct net_stream *s = stream_at(L, idx);
-  rbuf_push(L, idx);
-  rbuf_peek(L, s, n);
-  lua_insert(L, -2);
-  rbuf_skip(L, s, n);
-  lua_pop(L, 1);
 }
 
 /* --- events ------------------------------------------------------------------ */
@@ -245,10 +140,7 @@ static size_t how_much(lua_State *L, int idx, const struct net_stream *s, lua_In
   if (n < 0) {
     if (s->decoding && !(s->flags & S_FLOWING))
       return s->read_len;
-    rbuf_push(L, idx);
-    size_t first = rbuf_first_len(L, s);
-    lua_pop(L, 1);
-    return first;
+    return net_rb_first(L, idx);
   }
   if ((size_t)n <= s->read_len)
     return (size_t)n;
@@ -315,7 +207,7 @@ static int read_chunk(lua_State *L, int idx, lua_Integer n, int guarded) {
   }
   want_more(L, idx, s, take);
   if (take > 0) {
-    rbuf_take(L, idx, take);
+    net_rb_take(L, idx, take);
   } else {
     lua_pushnil(L);
     if (s->read_len <= s->read_hwm)
@@ -377,7 +269,7 @@ static void add_chunk(lua_State *L, int idx) {
     net_emit(L, idx, ON_DATA, 1);
     return;
   }
-  rbuf_append(L, idx);
+  net_rb_append(L, idx);
   s->gap = 0;
   if (s->flags & S_NEED_READABLE)
     emit_readable(L, idx);
@@ -424,7 +316,7 @@ static void append_rest(lua_State *L, int idx) {
   net_decoder_end(L, lua_touserdata(L, -1));
   lua_remove(L, -2);
   if (lua_rawlen(L, -1) > 0)
-    rbuf_append(L, idx);
+    net_rb_append(L, idx);
   else
     lua_pop(L, 1);
 }
@@ -443,50 +335,7 @@ void net_readable_eof(lua_State *L, int idx) {
   lua_pop(L, 1);
 }
 
-void net_readable_peek(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
-  rbuf_push(L, idx);
-  rbuf_peek(L, s, s->read_len);
-  lua_remove(L, -2);
-}
-
-/* In the first chunk's slot, which is there, so that no memory is needed. */
-void net_readable_replace(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
-  size_t len = lua_rawlen(L, -1);
-  rbuf_push(L, idx);
-  lua_insert(L, -2);
-  lua_rawseti(L, -2, rbuf_key(s->rbuf_head));
-  for (uint32_t i = s->rbuf_head + 1; i != s->rbuf_tail; i++) {
-    lua_pushnil(L);
-    lua_rawseti(L, -2, rbuf_key(i));
-  }
-  s->rbuf_tail = s->rbuf_head + 1;
-  s->rbuf_off = 0;
-  s->read_len = len;
-  if (len == 0)
-    rbuf_drop(L, s);
-  lua_pop(L, 1);
-}
-
 /* --- unshift ---------------------------------------------------------------- */
-
-/* Puts the chunk on the top before all others of the buffer. [-1, +0, m] */
-static void rbuf_prepend(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
-  size_t len = lua_rawlen(L, -1);
-  rbuf_push(L, idx);
-  if (s->rbuf_off > 0) {
-    rbuf_first(L, s);
-    lua_rawseti(L, -2, rbuf_key(s->rbuf_head));
-    s->rbuf_off = 0;
-  }
-  lua_insert(L, -2);
-  lua_rawseti(L, -2, rbuf_key(s->rbuf_head - 1));
-  s->rbuf_head--;
-  s->read_len += len;
-  lua_pop(L, 1);
-}
 
 /* destroy(error with that code); leaves false. */
 static void unshift_fail(lua_State *L, int idx, const char *code, int nargs) {
@@ -529,7 +378,7 @@ void net_readable_unshift(lua_State *L, int idx) {
     s->flags |= S_DATA_EMITTED;
     net_emit(L, idx, ON_DATA, 1);
   } else {
-    rbuf_prepend(L, idx);
+    net_rb_prepend(L, idx);
     if (s->flags & S_NEED_READABLE)
       emit_readable(L, idx);
     if (!is_reading(s) && !s->onread)

@@ -19,6 +19,7 @@
 #include "error.h"
 #include "fields.h"
 #include "pump.h"
+#include "readbuffer.h"
 #include "sendfile.h"
 #include "stream.h"
 
@@ -234,7 +235,7 @@ static int socket_is_paused(lua_State *L) {
  * set before it is text, and stays as it is. [-0, +1, m] */
 static void decode_buffered(lua_State *L, const struct net_stream *s, struct net_decoder *d) {
   size_t len;
-  net_readable_peek(L, 1);
+  net_rb_peek(L, 1);
   if (s->decoding)
     return;
   const char *bytes = lua_tolstring(L, -1, &len);
@@ -265,7 +266,7 @@ static int socket_set_encoding(lua_State *L) {
   net_rare_set(L, 1, RARE_DECODER);
   s->decoding = 1;
   if (buffered)
-    net_readable_replace(L, 1);
+    net_rb_replace(L, 1);
   lua_settop(L, 1);
   return 1;
 }

@@ -19,6 +19,7 @@
 #include "dial.h"
 #include "error.h"
 #include "pump.h"
+#include "readbuffer.h"
 #include "server.h"
 #include "timer.h"
 
@@ -173,7 +174,7 @@ struct net_stream *net_stream_new(lua_State *L) {
   s->fd = -1;
   s->tos = -1;
   s->read_hwm = s->write_hwm = NET_DEFAULT_HWM;
-  s->rbuf_head = s->rbuf_tail = 1;
+  net_rb_reset(s);
   ev_io_init(&s->io, on_io, -1, 0);
   s->io.data = s;
   return s;
@@ -515,8 +516,8 @@ static void stream_reset(lua_State *L, int idx) {
     return;  /* a finalizer has connected it meanwhile */
   s->flags &= S_HALF_OPEN | S_UNREF | S_NODELAY | S_READ_OFF | S_WRITE_OFF | S_FLOWING_SET |
               S_FLOWING | S_PAUSED | S_READABLE_LISTENS;
-  s->read_len = s->rbuf_off = s->gap = 0;
-  s->rbuf_head = s->rbuf_tail = 1;
+  net_rb_reset(s);
+  s->gap = 0;
   s->error_told = 0;
   static const int stale[] = {RARE_ERRORED, RARE_RBUF, RARE_ENDCBS, RARE_REMOTE, RARE_LOCAL,
                               RARE_DIAL};

@@ -3,9 +3,9 @@
  * stream.h - the state machine of a duplex stream over one descriptor.
  *
  * What Node spreads over Readable, Writable, Duplex and Socket is one struct
- * here, in four files: readable.c (buffer, flowing, 'data', 'end'), writable.c
- * (requests, callbacks, 'drain', 'finish'), writequeue.c (the bytes to send) and
- * stream.c (the descriptor, closing). socket.c shows it to Lua.
+ * here, in five files: readable.c (flowing, 'data', 'end') and readbuffer.c (the
+ * bytes read), writable.c (requests, callbacks, 'drain', 'finish') and writequeue.c
+ * (the bytes to send), stream.c (the descriptor, closing). socket.c shows it to Lua.
  *
  *               connecting ──connected──▶ open ──┬─ 'end' emitted ──▶ R done ─┐
  *     new ─connect─▶ │                           └─ 'finish' emitted ▶ W done ─┤
@@ -213,10 +213,6 @@ void net_readable_eof(lua_State *L, int idx);          /* [-0, +0, e] */
 void net_readable_read(lua_State *L, int idx, lua_Integer n);
 void net_readable_resume(lua_State *L, int idx);       /* [-0, +0, e] */
 void net_readable_pause(lua_State *L, int idx);        /* [-0, +0, e] */
-/* Pushes all that is buffered, if anything is, as one chunk; it stays. [-0, +1, m] */
-void net_readable_peek(lua_State *L, int idx);
-/* Replaces it by the chunk on the top. [-1, +0, -] */
-void net_readable_replace(lua_State *L, int idx);
 /* unshift of the chunk on the top; pushes whether more is wanted. [-1, +1, e] */
 void net_readable_unshift(lua_State *L, int idx);
 void net_readable_listened(lua_State *L, int idx, int event);

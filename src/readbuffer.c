@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * readbuffer.c - the bytes that a stream has read and nobody has consumed. See
+ * readbuffer.h. */
+#include "readbuffer.h"
+
+#include <string.h>
+
+static struct net_stream *stream_at(lua_State *L, int idx) {
+  return lua_touserdata(L, idx);
+}
+
+/* Cursors may pass below 1 (unshift), hence the signed key. */
+static lua_Integer rbuf_key(uint32_t i) { return (lua_Integer)(int32_t)i; }
+
+/* Pushes the table of chunks, made when missing. [-0, +1, m] */
+static void rbuf_push(lua_State *L, int idx) {
+  if (net_rare_get(L, idx, RARE_RBUF) == LUA_TTABLE)
+    return;
+  lua_pop(L, 1);
+  lua_createtable(L, 4, 0);
+  lua_pushvalue(L, -1);
+  net_rare_set(L, idx, RARE_RBUF);
+}
+
+void net_rb_append(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  size_t len = lua_rawlen(L, -1);
+  rbuf_push(L, idx);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, rbuf_key(s->rbuf_tail));
+  s->rbuf_tail++;
+  s->read_len += len;
+  lua_pop(L, 1);
+}
+
+/* Pushes what is left of the first chunk of the table on the top. [-0, +1, m] */
+static void rbuf_first(lua_State *L, const struct net_stream *s) {
+  lua_rawgeti(L, -1, rbuf_key(s->rbuf_head));
+  if (s->rbuf_off == 0)
+    return;
+  size_t len;
+  const char *chunk = lua_tolstring(L, -1, &len);
+  lua_pushlstring(L, chunk + s->rbuf_off, len - s->rbuf_off);
+  lua_remove(L, -2);
+}
+
+/* Drops the first chunk of the table on the top. [-0, +0, -] */
+static void rbuf_drop(lua_State *L, struct net_stream *s) {
+  lua_pushnil(L);
+  lua_rawseti(L, -2, rbuf_key(s->rbuf_head++));
+  s->rbuf_off = 0;
+  if (s->rbuf_head == s->rbuf_tail)
+    s->rbuf_head = s->rbuf_tail = 1;
+}
+
+/* Bytes that are left of the first chunk of the table on the top. */
+static size_t rbuf_first_len(lua_State *L, const struct net_stream *s) {
+  lua_rawgeti(L, -1, rbuf_key(s->rbuf_head));
+  size_t len = lua_rawlen(L, -1) - s->rbuf_off;
+  lua_pop(L, 1);
+  return len;
+}
+
+/* Pushes the first 'n' bytes of what is in the table on the top, or less if a
+ * finalizer has read meanwhile. [-0, +1, m] */
+static void rbuf_peek(lua_State *L, const struct net_stream *s, size_t n) {
+  int table = lua_gettop(L);
+  if (rbuf_first_len(L, s) == n) {
+    rbuf_first(L, s);
+    return;
+  }
+  luaL_Buffer b;
+  char *to = luaL_buffinitsize(L, &b, n);
+  size_t len, off = s->rbuf_off;
+  for (uint32_t i = s->rbuf_head; n > 0 && i != s->rbuf_tail; i++, off = 0) {
+    lua_rawgeti(L, table, rbuf_key(i));
+    const char *chunk = lua_tolstring(L, -1, &len);
+    size_t part = n < len - off ? n : len - off;
+    lua_pop(L, 1);  /* the table still holds it */
+    memcpy(to, chunk + off, part);
+    to += part;
+    n -= part;
+    luaL_addsize(&b, part);
+  }
+  luaL_pushresult(&b);
+}
+
+/* Drops the first 'n' bytes of what is in the table on the top. [-0, +0, -] */
+static void rbuf_skip(lua_State *L, struct net_stream *s, size_t n) {
+  if (n > s->read_len)
+    n = s->read_len;
+  s->read_len -= n;
+  while (n > 0) {
+    size_t len = rbuf_first_len(L, s);
+    if (n < len) {
+      s->rbuf_off += n;
+      return;
+    }
+    n -= len;
+    rbuf_drop(L, s);
+  }
+}
+
+void net_rb_take(lua_State *L, int idx, size_t n) {
+  struct net_stream *s = stream_at(L, idx);
+  rbuf_push(L, idx);
+  rbuf_peek(L, s, n);
+  lua_insert(L, -2);
+  rbuf_skip(L, s, n);
+  lua_pop(L, 1);
+}
+
+void net_rb_peek(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  rbuf_push(L, idx);
+  rbuf_peek(L, s, s->read_len);
+  lua_remove(L, -2);
+}
+
+/* In the first chunk's slot, which is there, so that no memory is needed. */
+void net_rb_replace(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  size_t len = lua_rawlen(L, -1);
+  rbuf_push(L, idx);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, rbuf_key(s->rbuf_head));
+  for (uint32_t i = s->rbuf_head + 1; i != s->rbuf_tail; i++) {
+    lua_pushnil(L);
+    lua_rawseti(L, -2, rbuf_key(i));
+  }
+  s->rbuf_tail = s->rbuf_head + 1;
+  s->rbuf_off = 0;
+  s->read_len = len;
+  if (len == 0)
+    rbuf_drop(L, s);
+  lua_pop(L, 1);
+}
+
+void net_rb_prepend(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  size_t len = lua_rawlen(L, -1);
+  rbuf_push(L, idx);
+  if (s->rbuf_off > 0) {
+    rbuf_first(L, s);
+    lua_rawseti(L, -2, rbuf_key(s->rbuf_head));
+    s->rbuf_off = 0;
+  }
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, rbuf_key(s->rbuf_head - 1));
+  s->rbuf_head--;
+  s->read_len += len;
+  lua_pop(L, 1);
+}
+
+size_t net_rb_first(lua_State *L, int idx) {
+  rbuf_push(L, idx);
+  size_t len = rbuf_first_len(L, stream_at(L, idx));
+  lua_pop(L, 1);
+  return len;
+}
+
+void net_rb_reset(struct net_stream *s) {
+  s->read_len = s->rbuf_off = 0;
+  s->rbuf_head = s->rbuf_tail = 1;
+}
