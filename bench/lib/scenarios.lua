@@ -15,10 +15,13 @@
 
 local WHY = {
   echo = "perf: 77 % (Unix) to 83 % (TCP) of our server's time is the kernel's, of bare C's 96 %, "
-    .. "and as much of it in both. The rest are 2,400 instructions a message (callgrind): 1,250 "
-    .. "in Lua, for a string, a listener, and `socket:write`, which is looked up and called; 630 "
-    .. "in the core, 290 in malloc for the string, 160 in libev. They are not spent waiting for "
-    .. "memory: fetching the next socket's ahead changed nothing (229 pairs: 1.00).",
+    .. "and as much of it in both. The rest are 2,150 instructions a message (callgrind): 1,260 "
+    .. "in Lua, for a string, a listener, and `socket:write`, which is looked up and called; 520 "
+    .. "in the core, 200 in malloc for the string, 100 in libev. They are not spent waiting for "
+    .. "memory: fetching the next socket's ahead changed nothing (229 pairs: 1.00). To send for "
+    .. "16 ready sockets at once, not for each after its listener, would bring 1 to 5 % over TCP "
+    .. "(three runs of 60 pairs) and nothing over Unix; but an answer would then wait for other "
+    .. "connections' listeners, however long they take, which it does not in Node.",
   copy = "perf: 9 % are the copy of each 64 KiB into a Lua string, which C does not make, and 4 % "
     .. "are that the kernel then reads it from memory that is not as near. Bare C + Lua pays "
     .. "both. The rest are 3,900 instructions a message (callgrind), a third of them the "
@@ -32,16 +35,17 @@ local WHY = {
     .. "There is no brk, mmap or page fault while it runs (strace).",
   source = "The system calls are C's, and there are 1,300 instructions for each 64 KiB "
     .. "(callgrind): less than what the clock can tell apart here. See the quartiles.",
-  connect = "callgrind: 31,800 instructions a connection, of which C has hardly any: a userdata, "
-    .. "its listeners, and the ticks and close events that Node's order of events asks for. The "
-    .. "one system call more is shutdown(2), as in Node.",
+  connect = "callgrind: 22,700 instructions a connection, of which C has hardly any: a userdata, "
+    .. "its listeners, and the ticks and close events that Node's order of events asks for. They "
+    .. "were 31,800 before those were queued in C. The one system call more is shutdown(2), as in "
+    .. "Node.",
   four = "The system calls are those of C, one recv and one send. The rest is the price of four "
     .. "calls of `socket:write` from Lua: 900 instructions each (callgrind), to be looked up, "
     .. "called and checked.",
   proxy = "callgrind: 1,190 instructions for a message and its answer, a fifth of them libev's, "
     .. "with C's system calls. It was 1,660 before what is pumped stopped to ask Lua for "
     .. "anything.",
-  start = "callgrind: 4.2 million instructions, where a Lua that does nothing takes 0.45. About "
+  start = "callgrind: 4.0 million instructions, where a Lua that does nothing takes 0.45. About "
     .. "0.6 go to loading the C core and libev, most of the others to compiling Lua, 160 a byte "
     .. "of code. It was 7.3: what a start does not need is compiled when it is used, and read in "
     .. "C. Bytecode would fit one Lua only, and a rock cannot make it. Reading the modules' texts "
