@@ -68,6 +68,7 @@ build = {
         "src/emitter.c",
         "src/encoding.c",
         "src/error.c",
+        "src/exit.c",
         "src/fields.c",
         "src/listen.c",
         "src/listeners.c",

@@ -3,7 +3,9 @@
 --- The end of a Lua state while everything lives: in processes of their own,
 --- where a sanitizer would see what is used after it was freed, or leaked.
 
+local net = require("net")
 local lua = require("spec.support.lua")
+local within = require("spec.support").within
 
 local HEAD = [[
 local abort = require("net.abort")
@@ -185,4 +187,96 @@ describe("a finaliser of the user's", function()
     assert.equal(4, refusals)
     assert.same({ "an emitter needs no loop\n" }, others)
   end)
+end)
+
+describe("the end of the program in a listener", function()
+  --- What a server gets from a client that does this when it hears "go", and the
+  --- client's exit code. `run` are options of lua.start besides script and args.
+  local function sent_by(t, action, options)
+    local got, child, result = {}, nil, nil
+    local server = net.createServer(t.calls(1, function(socket)
+      socket:on("data", function(chunk) got[#got + 1] = chunk end)
+      socket:on("end", net.stop)
+      socket:write("go")
+    end))
+    server:listen(0, "127.0.0.1", function()
+      local program = [[
+        local net = require("net")
+        local socket = net.connect(tonumber((...)), "127.0.0.1")
+        socket:once("data", function()
+          ]] .. action .. [[
+
+        end)
+        net.run()
+      ]]
+      options.args[#options.args + 1] = tostring(server:address().port)
+      if options.program then
+        local path = t.tmpname(".lua")
+        local file <close> = assert(io.open(path, "w"))
+        file:write(program)
+        table.insert(options.args, 1, path)
+      else
+        options.script = program
+      end
+      child = lua.start(options)
+    end)
+    net.run()
+    result = child:wait()
+    server:close()
+    t.run()
+    assert.equal("", result.stderr)
+    return table.concat(got), result.code
+  end
+
+  for name, case in pairs({
+    ["a small write"] = { 'socket:write("bye")', "bye" },
+    ["small writes"] = { 'socket:write("by") socket:write("e") socket:write("!")', "bye!" },
+    ["writes that have callbacks"] = {
+      'socket:write("by", print) socket:write("e", print)', "bye",
+    },
+    ["a write of 10,000 bytes"] = { 'socket:write(("x"):rep(10000))', ("x"):rep(10000) },
+    ["what is finished"] = { 'socket:finish("bye")', "bye" },
+    ["what a coroutine writes"] = {
+      'coroutine.wrap(function() socket:write("bye") os.exit(3) end)()', "bye",
+    },
+    ["what is written before a tick ends it"] = {
+      'socket:write("bye") return net.process.nextTick(os.exit, 3)', "bye",
+    },
+    ["not what cork() holds back"] = { 'socket:write("b") socket:cork() socket:write("ye")', "b" },
+  }) do
+    it("by os.exit sends " .. name .. ", as Node does", within(function(t)
+      local bytes, code = sent_by(t, "do " .. case[1] .. " end os.exit(3)", { args = {} })
+      assert.equal(case[2], bytes)
+      assert.equal(3, code)
+    end))
+  end
+
+  it("by process.exit sends what 'exit' listeners write", within(function(t)
+    local bytes, code = sent_by(t, [[
+      net.process:on("exit", function() socket:write("bye") end)
+      net.process.exit(3)
+    ]], { args = {} })
+    assert.equal("bye", bytes)
+    assert.equal(3, code)
+  end))
+
+  for name, exit in pairs({ ["os.exit"] = "os.exit(0)", ["lua_close"] = "os.exit(0, true)" }) do
+    it("by " .. name .. " in a child made by fork sends nothing twice", within(function(t)
+      local program = lua.compile("spec/support/forks.c", t.tmpname())
+      if not program then
+        return pending("no Lua library to link with")
+      end
+      local bytes, code = sent_by(t, [[
+        socket:write("once")
+        if fork() == 0 then
+          ]] .. exit .. [[
+
+        end
+        wait()
+        socket:finish()
+      ]], { program = program, args = {} })
+      assert.equal("once", bytes)
+      assert.equal(0, code)
+    end))
+  end
 end)

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "exit.h"
 #include "pump.h"
 #include "sys.h"
 #include "timer.h"
@@ -122,7 +123,7 @@ struct dispatch {
   void *arg;
 };
 
-static void flush_dirty(lua_State *L, struct net_loop *loop) {
+void net_loop_flush(lua_State *L, struct net_loop *loop) {
   for (uint32_t i = 0; i < loop->dirty_len; i++) {
     struct net_flushable *f = loop->dirty[i];
     if (f == NULL)
@@ -151,7 +152,7 @@ static void loop_settle(lua_State *L, struct net_loop *loop) {
   while (loop->ticks.count > 0 || loop->dirty_len > 0) {
     while (!loop->halted && loop->ticks.count > 0)
       run_tick(L, loop);
-    flush_dirty(L, loop);
+    net_loop_flush(L, loop);
     if (loop->halted)
       return;
   }
@@ -416,6 +417,7 @@ static int loop_run(lua_State *L) {
     return luaL_error(L, "net.run() is running already");
   luaL_checkstack(L, 2 * LUA_MINSTACK, NULL);  /* no dispatch will be short of it */
   loop->L = L;
+  net_exit_own(loop);
   loop->stopped = loop->halted = 0;
   net_dispatch(loop, NULL, NULL);
   if (!loop->halted && !loop->stopped && (loop->refs > 0 || flags == EVRUN_NOWAIT))
@@ -438,12 +440,6 @@ static int loop_stop(lua_State *L) {
   struct net_loop *loop = net_loop_get(L);
   loop->stopped = 1;
   ev_break(loop->ev, EVBREAK_ONE);
-  return 0;
-}
-
-/* flush(): sends what this turn has written so far */
-static int loop_flush(lua_State *L) {
-  flush_dirty(L, net_loop_get(L));
   return 0;
 }
 
@@ -489,6 +485,7 @@ static int loop_gc(lua_State *L) {
   ev_check_stop(loop->ev, &loop->check);
   while (loop->refs > 0)
     net_loop_unref(loop);
+  net_exit_forget(loop);
   free(loop->heap);
   free(loop->dirty);
   free(loop->ready);
@@ -566,13 +563,13 @@ static void loop_new(lua_State *L) {
     luaL_error(L, "net: libev has no event loop for this system");
   loop_start(loop);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &loop_key);
+  net_exit_watch(loop);
 }
 
 void net_loop_open(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"run", loop_run},
     {"stop", loop_stop},
-    {"flush", loop_flush},
     {"tick", loop_tick},
     {"alive", loop_alive},
     {"now", loop_now},

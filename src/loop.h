@@ -18,8 +18,10 @@
 
 #include <ev.h>
 #include <lua.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "batch.h"
 #include "queue.h"
@@ -80,6 +82,9 @@ struct net_loop {
   struct net_pipe pipe;  /* the spare one of all pumps */
   unsigned bulk;         /* how many streams are pumped in bulk */
   int spare;             /* pump.c has a piece ready for what is refused */
+  struct net_loop *next_watched; /* borrowed; see exit.c, as the next two */
+  pid_t pid;             /* the process that runs it */
+  pthread_t runs_in;     /* the thread that does */
   uint32_t dirty_len, dirty_cap;
   struct net_batch batch; /* small writes of the turn */
   char rbuf[NET_READ_SIZE]; /* shared by all reads: a chunk is copied out at once */
@@ -135,12 +140,14 @@ void net_io_stop(struct net_loop *loop, ev_io *w);
  * the flush comes with the next run(). */
 int net_loop_dirty(struct net_loop *loop, struct net_flushable *f);
 void net_loop_clean(struct net_loop *loop, struct net_flushable *f);
+/* Flushes what is dirty now. [-0, +0, m] */
+void net_loop_flush(lua_State *L, struct net_loop *loop);
 
 /* Somebody listens for SIGCHLD, or no longer: libev hears it, or nobody does. */
 void net_loop_sigchld(int wanted);
 
 /* Makes the loop; must be opened before anything that uses it. Adds run, stop,
- * tick, flush, alive, now to the core table on the top.
+ * tick, alive, now to the core table on the top.
  * [-0, +0, e] */
 void net_loop_open(lua_State *L);
 

@@ -210,17 +210,16 @@ local function emit_exit()
   end
 end
 
---- Ends the process now: emits "exit", hands what was written to sockets to the
---- kernel as far as that takes it, and flushes files. Nothing else is closed or
---- waited for, and the Lua state is not closed either, as this may be called
---- from any depth; the system takes back what it lent.
+--- Ends the process now: emits "exit", then does what `os.exit` does: what was written
+--- to sockets is handed to the kernel as far as that takes it, and files are flushed.
+--- Nothing else is closed or waited for, and the Lua state is not closed either, as
+--- this may be called from any depth; the system takes back what it lent.
 ---@param ... integer? the exit code; process.exitCode, or 0, if left out
 function functions.exit(...)
   if select("#", ...) > 0 then
     process.exitCode = (...)
   end
   emit_exit()
-  core.flush()
   os.exit(exit_code or 0)
 end
 
@@ -243,7 +242,6 @@ function functions.finish(code)
     end
   end
   emit_exit()
-  core.flush()
   return exit_code or 0
 end
 
