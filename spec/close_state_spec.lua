@@ -193,7 +193,7 @@ describe("the end of the program in a listener", function()
   --- What a server gets from a client that does this when it hears "go", and the
   --- client's exit code. `run` are options of lua.start besides script and args.
   local function sent_by(t, action, options)
-    local got, child, result = {}, nil, nil
+    local got, child = {}
     local server = net.createServer(t.calls(1, function(socket)
       socket:on("data", function(chunk) got[#got + 1] = chunk end)
       socket:on("end", net.stop)
@@ -221,7 +221,7 @@ describe("the end of the program in a listener", function()
       child = lua.start(options)
     end)
     net.run()
-    result = child:wait()
+    local result = child:wait()
     server:close()
     t.run()
     assert.equal("", result.stderr)
