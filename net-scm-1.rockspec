@@ -70,6 +70,7 @@ build = {
         "src/error.c",
         "src/exit.c",
         "src/fields.c",
+        "src/finish.c",
         "src/listen.c",
         "src/listeners.c",
         "src/loop.c",

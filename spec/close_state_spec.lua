@@ -191,7 +191,7 @@ end)
 
 describe("the end of the program in a listener", function()
   --- What a server gets from a client that does this when it hears "go", and the
-  --- client's exit code. `run` are options of lua.start besides script and args.
+  --- client's exit code. `options` are those of lua.start, besides the script.
   local function sent_by(t, action, options)
     local got, child = {}
     local server = net.createServer(t.calls(1, function(socket)

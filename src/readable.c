@@ -16,6 +16,7 @@
 
 #include "encoding.h"
 #include "error.h"
+#include "finish.h"
 #include "pump.h"
 #include "readbuffer.h"
 #include "stream.h"
@@ -58,7 +59,7 @@ static int end_tick(lua_State *L) {
     s->flags |= S_WRITE_AFTER_FIN;
   net_emit_guarded(L, 1, ON_END, 0);
   if (net_writable_open(s) && !(s->flags & S_HALF_OPEN)) {
-    readable_tick(L, 1, net_writable_end_tick);
+    readable_tick(L, 1, net_finish_end_tick);
   } else if (net_writable_done(s)) {
     lua_pushnil(L);
     net_stream_destroy(L, 1);

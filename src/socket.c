@@ -18,6 +18,7 @@
 #include "encoding.h"
 #include "error.h"
 #include "fields.h"
+#include "finish.h"
 #include "pump.h"
 #include "readbuffer.h"
 #include "sendfile.h"
@@ -106,7 +107,7 @@ static int socket_finish(lua_State *L) {
       lua_remove(L, 3);
     lua_settop(L, 3);
   }
-  net_writable_end(L, 1);
+  net_finish(L, 1);
   lua_settop(L, 1);
   return 1;
 }
@@ -295,7 +296,7 @@ static int socket_destroy_soon(lua_State *L) {
   if (net_writable_open(s)) {
     lua_pushnil(L);
     lua_pushnil(L);
-    net_writable_end(L, 1);
+    net_finish(L, 1);
   }
   if (s->flags & S_FINISHED)
     destroy_step(L, 1);

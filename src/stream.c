@@ -438,14 +438,6 @@ static void destroy_handle(lua_State *L, int idx, int was_connecting, int is_err
     net_closing(L, idx, cancel_step);  /* queued last, runs first */
 }
 
-/* What this turn wrote is sent before the descriptor goes. */
-static void flush_now(lua_State *L, struct net_stream *s) {
-  if (!(s->flags & S_DEFERRED))
-    return;
-  net_loop_clean(s->o.loop, &s->flushable);
-  net_writable_flush(L, &s->flushable);
-}
-
 /* All of destroy(err at 'err') that may raise, so that a stream is not left half
  * destroyed: the last writes, the hook, the error, and room for what will be queued.
  * Returns whether it is still to be done, as a finalizer may have been faster; the
@@ -455,7 +447,7 @@ static int destroy_prepare(lua_State *L, int idx, int err) {
   struct net_stream *s = lua_touserdata(L, idx);
   net_stream_dialing(s, 0);  /* even then its attempt holds the loop no more */
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  flush_now(L, s);
+  net_writable_flush_now(L, s);  /* before the descriptor goes */
   if (s->flags & S_CONNECTING || s->failed)
     net_stream_hook(L, idx, "on_destroy");
   if (lua_toboolean(L, err) && !(s->flags & S_ERRORED)) {

@@ -3,9 +3,9 @@
  * stream.h - the state machine of a duplex stream over one descriptor.
  *
  * What Node spreads over Readable, Writable, Duplex and Socket is one struct
- * here, in five files: readable.c (flowing, 'data', 'end') and readbuffer.c (the
- * bytes read), writable.c (requests, callbacks, 'drain', 'finish') and writequeue.c
- * (the bytes to send), stream.c (the descriptor, closing). socket.c shows it to Lua.
+ * here, in six files: readable.c (flowing, 'data', 'end') and readbuffer.c (the bytes
+ * read), writable.c (requests, callbacks, 'drain'), writequeue.c (the bytes to send) and
+ * finish.c ('finish'), stream.c (the descriptor, closing). socket.c shows it to Lua.
  *
  *               connecting ──connected──▶ open ──┬─ 'end' emitted ──▶ R done ─┐
  *     new ─connect─▶ │                           └─ 'finish' emitted ▶ W done ─┤
@@ -230,8 +230,9 @@ void net_writable_write(lua_State *L, int idx);
  * the end of the turn: queues the chunk on the top, or returns 0 where it has to go
  * the long way. [-0, +0, m] */
 int net_writable_write_small(lua_State *L, int idx, struct net_stream *s);
-/* finish(chunk or nil, callback or nil), both on the top. [-2, +0, e] */
-void net_writable_end(lua_State *L, int idx);
+/* The chunk of finish(), at 'chunk', its callback at 'cb'; returns 0 if it was refused.
+ * [-0, +0, e] */
+int net_writable_last(lua_State *L, int idx, int chunk, int cb);
 void net_writable_uncork(lua_State *L, int idx);       /* [-0, +0, e] */
 /* Is there nothing between what is written now and the kernel, and may it be
  * queued without allocating? */
@@ -253,14 +254,16 @@ void net_writable_fail(lua_State *L, int idx, uint32_t end);
  * tick, and the pieces' numbers go on, so that whoever was amid the old ones sees
  * that they are done with. [-0, +0, e] */
 void net_writable_reset(lua_State *L, int idx);
+/* The same now, if anything waits for the end of the turn. [-0, +0, m] */
+void net_writable_flush_now(lua_State *L, struct net_stream *s);
 /* For __gc: sends what was never tried, and ignores the outcome. [-0, +0, -] */
 void net_writable_salvage(lua_State *L, int idx);
 /* destroy() with something queued: the tick that tells its callbacks. [-0, +0, m] */
 void net_writable_abandon(lua_State *L, int idx);
 /* Would write() be taken? Node's 'writable'. */
 int net_writable_open(const struct net_stream *s);
-/* The tick that ends the writable side after the peer has; takes the stream. */
-int net_writable_end_tick(lua_State *L);
+/* Pushes the stream's error, or ERR_STREAM_DESTROYED about 'what'. [-0, +1, e] */
+void net_writable_push_reason(lua_State *L, int idx, const char *what);
 /* 'finish' emitted, or the side was never there? */
 int net_writable_done(const struct net_stream *s);
 

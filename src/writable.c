@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * writable.c - the writable half of a stream: requests, their callbacks, 'drain'
- * and 'finish'. What they have still to send is in writequeue.c.
+ * writable.c - the writable half of a stream: requests, their callbacks and 'drain'.
+ * What they have still to send is in writequeue.c, how it all ends in finish.c.
  *
  * A request completes as a whole. A small write on an idle, read descriptor
  * is deferred: it counts as sent, and leaves with the turn's other writes in
@@ -12,6 +12,7 @@
 #include <errno.h>
 
 #include "error.h"
+#include "finish.h"
 #include "piece.h"
 #include "stream.h"
 #include "uncaught.h"
@@ -57,25 +58,7 @@ static void call_back(lua_State *L, int idx, uint32_t end, int err) {
     s->wq_done = end;
 }
 
-/* Calls and clears the callbacks of finish(), with the error at 'err' or none. */
-static void call_end_callbacks(lua_State *L, int idx, int err) {
-  struct net_stream *s = stream_at(L, idx);
-  if (net_rare_get(L, idx, RARE_ENDCBS) == LUA_TTABLE) {
-    lua_pushnil(L);
-    net_rare_set(L, idx, RARE_ENDCBS);
-    int n = (int)lua_rawlen(L, -1);
-    for (int i = 1; i <= n; i++) {
-      lua_rawgeti(L, -1, i);
-      if (err)
-        lua_pushvalue(L, err);
-      net_call_guarded(L, s->o.loop, err != 0);
-    }
-  }
-  lua_pop(L, 1);
-}
-
-/* Pushes the stream's error, or ERR_STREAM_DESTROYED about 'what'. [-0, +1, e] */
-static void push_reason(lua_State *L, int idx, const char *what) {
+void net_writable_push_reason(lua_State *L, int idx, const char *what) {
   if (stream_at(L, idx)->flags & S_ERRORED) {
     net_rare_get(L, idx, RARE_ERRORED);
     return;
@@ -105,7 +88,7 @@ static void abandon(lua_State *L, int idx) {
   int top = lua_gettop(L);
   if (net_wq_before(s->wq_head, s->wq_tail) && !is_going(s)) {
     call_back(L, idx, s->wq_head, 0);
-    push_reason(L, idx, "write");
+    net_writable_push_reason(L, idx, "write");
     if (is_going(s)) {
       lua_settop(L, top);
       return;
@@ -113,9 +96,9 @@ static void abandon(lua_State *L, int idx) {
     drop_unsent(L, idx);
     call_back(L, idx, s->wq_tail, top + 1);
   }
-  if (!is_going(s) && net_rare_get(L, idx, RARE_ENDCBS) == LUA_TTABLE) {
-    push_reason(L, idx, "end");
-    call_end_callbacks(L, idx, lua_gettop(L));
+  if (!is_going(s) && net_finish_is_awaited(L, idx)) {
+    net_writable_push_reason(L, idx, "end");
+    net_finish_tell(L, idx, lua_gettop(L));
   }
   lua_settop(L, top);
 }
@@ -127,10 +110,7 @@ static int abandon_tick(lua_State *L) {
 
 void net_writable_abandon(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  int waiting = net_rare_get(L, idx, RARE_ENDCBS) == LUA_TTABLE ||
-                net_wq_before(s->wq_req, s->wq_tail);
-  lua_pop(L, 1);
-  if (waiting)
+  if (net_finish_is_awaited(L, idx) || net_wq_before(s->wq_req, s->wq_tail))
     net_tick_step(L, idx, abandon_tick, 0);
 }
 
@@ -155,7 +135,7 @@ static void dismiss_writes(lua_State *L, int idx) {
   int top = lua_gettop(L), err = top + 1;
   if (s->wq_callbacks == 0)
     return;
-  push_reason(L, idx, "write");
+  net_writable_push_reason(L, idx, "write");
   while (has_old_callbacks(s)) {
     net_tick_reserve(L, s->o.loop, 1, CALLBACK_SLOTS);
     int is_sent = net_wq_before(s->wq_done, s->wq_head);
@@ -165,118 +145,17 @@ static void dismiss_writes(lua_State *L, int idx) {
   lua_settop(L, top);
 }
 
-/* The same for finish(): pushes the list, or nil; returns their number. [-0, +1, -] */
-static int push_old_ends(lua_State *L, int idx) {
-  int has_any = net_rare_get(L, idx, RARE_ENDCBS) == LUA_TTABLE;
-  return has_any && stream_at(L, idx)->flags & S_DESTROYED ? (int)lua_rawlen(L, -1) : 0;
-}
-
-/* Tells those of finish(): all are taken when there is room for all. [-0, +0, e] */
-static void dismiss_ends(lua_State *L, int idx) {
-  int top = lua_gettop(L), err = top + 1, list = top + 2, room = 0, n = push_old_ends(L, idx);
-  lua_pop(L, 1);
-  if (n == 0)
-    return;
-  push_reason(L, idx, "end");
-  while ((n = push_old_ends(L, idx)) > room) {  /* anew, as a finalizer may have been here */
-    lua_pop(L, 1);
-    net_tick_reserve(L, stream_at(L, idx)->o.loop, n, n * CALLBACK_SLOTS);
-    room = n;
-  }
-  if (n > 0) {
-    lua_pushnil(L);
-    net_rare_set(L, idx, RARE_ENDCBS);
-  }
-  for (int i = 1; i <= n; i++) {
-    lua_rawgeti(L, list, i);
-    call_later(L, idx, err);
-  }
-  lua_settop(L, top);
-}
-
 void net_writable_reset(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   net_emitter_internal_off(L, idx, ON_CONNECT, &connect_step);
   net_emitter_internal_off(L, idx, ON_CLOSE, &close_step);
   dismiss_writes(L, idx);
-  dismiss_ends(L, idx);
+  net_finish_dismiss(L, idx);
   if (!(s->flags & S_DESTROYED))
     return;  /* a finalizer has connected it, and may have written */
   net_wq_clear(L, idx);
   s->write_len = s->req_bytes = 0;
   s->deferred = s->corked = 0;
-}
-
-/* --- finishing -------------------------------------------------------------------- */
-
-static int need_finish(const struct net_stream *s) {
-  return s->flags & S_ENDING && s->write_len == 0 &&
-         !(s->flags & (S_DESTROYED | S_ERRORED | S_FINISHED | S_WRITING));
-}
-
-static int finish_tick(lua_State *L) {
-  struct net_stream *s = stream_at(L, 1);
-  if (!(s->flags & S_PREFINISHED) || s->flags & S_FINISHED)
-    return 0;
-  s->flags |= S_FINISHED;
-  call_end_callbacks(L, 1, 0);
-  net_emit_guarded(L, 1, ON_FINISH, 0);
-  if (net_readable_done(s)) {
-    lua_pushnil(L);
-    net_stream_destroy(L, 1);
-  }
-  return 0;
-}
-
-/* The descriptor is shut down, or there was none. [-0, +0, e] */
-static void final_done(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
-  if (!need_finish(s))
-    return;
-  s->flags |= S_PREFINISHED;
-  net_emit_guarded(L, idx, ON_PREFINISH, 0);
-  net_tick_step(L, idx, finish_tick, 0);
-}
-
-/* Pending completion: all is sent, now the FIN. */
-static int final_shutdown(lua_State *L) {
-  struct net_stream *s = stream_at(L, 1);
-  if (s->fd < 0)
-    return 0;
-  int err = net_sys_shutdown(s->fd, (enum net_fd_kind)s->kind);
-  if (err < 0)
-    net_stream_fail(L, 1, err, "shutdown");
-  else
-    final_done(L, 1);
-  return 0;
-}
-
-static void final_start(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
-  if (!(s->flags & S_FINAL_CALLED))
-    return;  /* that was before it was connected anew */
-  if (s->fd < 0) {
-    if (!s->failed || s->kind != NET_FD_TCP)  /* there shutdown(2) begins, and is cut off */
-      final_done(L, idx);
-    return;
-  }
-  net_pend(L, idx, final_shutdown);
-}
-
-static const struct net_internal final_on_connect = {final_start};
-
-static void finish_maybe(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
-  if (!need_finish(s) || s->flags & S_FINAL_CALLED)
-    return;
-  if (s->flags & S_CONNECTING) {
-    net_emitter_internal(L, idx, ON_CONNECT, &final_on_connect);
-    s->flags |= S_FINAL_CALLED;
-    return;
-  }
-  net_steps_reserve(L, &s->o.loop->pending, 1);
-  s->flags |= S_FINAL_CALLED;
-  final_start(L, idx);
 }
 
 /* --- completing -------------------------------------------------------------------- */
@@ -291,17 +170,15 @@ static void after_write(lua_State *L, int idx, uint32_t end) {
   call_back(L, idx, end, 0);
   if (s->flags & S_DESTROYED)
     abandon(L, idx);
-  finish_maybe(L, idx);
+  net_finish_maybe(L, idx);
 }
 
 /* The tick after a write that the kernel took, or is about to take, at once. */
 static int sent_tick(lua_State *L) {
   struct net_stream *s = stream_at(L, 1);
   uint32_t end = (uint32_t)lua_tointeger(L, 2);
-  if (s->flags & S_DEFERRED && net_wq_before(s->wq_head, end)) {
-    net_loop_clean(s->o.loop, &s->flushable);
-    net_writable_flush(L, &s->flushable);
-  }
+  if (net_wq_before(s->wq_head, end))
+    net_writable_flush_now(L, s);
   after_write(L, 1, net_wq_before(s->wq_head, end) ? s->wq_head : end);
   return 0;
 }
@@ -510,10 +387,6 @@ static void flush_run(lua_State *L, int idx, struct net_stream *s, uint32_t run,
     flush_refused(L, idx, run, bytes, err);
 }
 
-static void flush_at(lua_State *L, int idx, struct net_stream *s) {
-  flush_run(L, idx, s, s->wq_tail, 0);
-}
-
 void net_writable_flush(lua_State *L, struct net_flushable *f) {
   struct net_stream *s = (struct net_stream *)(void *)((char *)f - offsetof(struct net_stream, flushable));
   int err = 0;
@@ -529,10 +402,17 @@ void net_writable_flush(lua_State *L, struct net_flushable *f) {
   }
   net_push(L, &s->o);
   if (err == 0)
-    flush_at(L, lua_gettop(L), s);
+    flush_run(L, lua_gettop(L), s, s->wq_tail, 0);
   else
     flush_refused(L, lua_gettop(L), s->wq_tail, 0, err);
   lua_pop(L, 1);
+}
+
+void net_writable_flush_now(lua_State *L, struct net_stream *s) {
+  if (!(s->flags & S_DEFERRED))
+    return;
+  net_loop_clean(s->o.loop, &s->flushable);
+  net_writable_flush(L, &s->flushable);
 }
 
 void net_writable_salvage(lua_State *L, int idx) {
@@ -616,7 +496,7 @@ static void submit_early(lua_State *L, int idx, size_t bytes) {
   fail_later(L, idx, end);
 }
 
-/* --- write, end, uncork --------------------------------------------------------------- */
+/* --- write, uncork --------------------------------------------------------------- */
 
 /* The buffered pieces go out, unless something is in their way. [-0, +0, e] */
 static void send_buffered(lua_State *L, int idx) {
@@ -677,6 +557,16 @@ static void write_chunk(lua_State *L, int idx) {
   s->write_len += bytes;
   s->bytes_written += bytes;
   send_buffered(L, idx);
+}
+
+int net_writable_last(lua_State *L, int idx, int chunk, int cb) {
+  net_wq_prepare(L, idx);
+  if (refuse_write(L, idx, cb, 1))
+    return 0;
+  lua_pushvalue(L, chunk);
+  lua_pushnil(L);
+  write_chunk(L, idx);
+  return 1;
 }
 
 /* Pushes what write() says: is there room for more? [-0, +1, -] */
@@ -790,87 +680,4 @@ void net_writable_uncork(lua_State *L, int idx) {
     return;
   s->corked--;
   send_buffered(L, idx);
-}
-
-/* Pushes the error for the callback of a finish() that comes too late, or nil. */
-static void push_end_error(lua_State *L, const struct net_stream *s) {
-  const char *code = NULL;
-  if (s->flags & S_FINISHED)
-    code = "ERR_STREAM_ALREADY_FINISHED";
-  else if (s->flags & S_DESTROYED)
-    code = "ERR_STREAM_DESTROYED";
-  if (code == NULL) {
-    lua_pushnil(L);
-    return;
-  }
-  lua_pushliteral(L, "end");
-  net_error_push_code(L, code, 1);
-}
-
-/* Keeps the callback at 'cb' until the stream has finished. [-0, +0, m] */
-static void keep_end_callback(lua_State *L, int idx, int cb) {
-  if (net_rare_get(L, idx, RARE_ENDCBS) != LUA_TTABLE) {
-    lua_pop(L, 1);
-    lua_createtable(L, 1, 0);
-    lua_pushvalue(L, -1);
-    net_rare_set(L, idx, RARE_ENDCBS);
-  }
-  lua_pushvalue(L, cb);
-  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
-  lua_pop(L, 1);
-}
-
-/* The callback at 'cb' hears the error on the top, or waits. [-1, +0, m] */
-static void answer_end(lua_State *L, int idx, int cb) {
-  if (lua_type(L, cb) != LUA_TFUNCTION)
-    lua_pop(L, 1);
-  else if (lua_isnil(L, -1)) {
-    lua_pop(L, 1);
-    keep_end_callback(L, idx, cb);
-  } else {
-    lua_pushvalue(L, cb);
-    lua_insert(L, -2);
-    net_tick(L, stream_at(L, idx)->o.loop, 1);
-  }
-}
-
-void net_writable_end(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
-  int cb = lua_gettop(L), chunk = cb - 1;
-  if (!lua_isnil(L, chunk)) {
-    net_wq_prepare(L, idx);
-    if (refuse_write(L, idx, cb, 1)) {
-      s->corked = 0;
-      lua_settop(L, chunk - 1);
-      return;
-    }
-    lua_pushvalue(L, chunk);
-    lua_pushnil(L);
-    write_chunk(L, idx);
-  }
-  if (s->corked) {
-    s->corked = 1;
-    net_writable_uncork(L, idx);
-  }
-  if (s->flags & S_DEFERRED) {
-    net_loop_clean(s->o.loop, &s->flushable);
-    flush_at(L, idx, s);
-  }
-  if (!(s->flags & (S_ERRORED | S_ENDING))) {
-    s->flags |= S_ENDING;
-    finish_maybe(L, idx);
-    lua_pushnil(L);
-  } else
-    push_end_error(L, s);
-  answer_end(L, idx, cb);
-  lua_settop(L, chunk - 1);
-}
-
-int net_writable_end_tick(lua_State *L) {
-  if (net_writable_open(stream_at(L, 1))) {
-    lua_pushnil(L);
-    lua_pushnil(L);
-    net_writable_end(L, 1);
-  }
-  return 0;
 }
