@@ -260,8 +260,17 @@ describe("the end of the program in a listener", function()
     assert.equal(3, code)
   end))
 
-  for name, exit in pairs({ ["os.exit"] = "os.exit(0)", ["lua_close"] = "os.exit(0, true)" }) do
-    it("by " .. name .. " in a child made by fork sends nothing twice", within(function(t)
+  for name, case in pairs({
+    ["ends by os.exit"] = { "os.exit(0)", "once" },
+    ["ends by lua_close"] = { "os.exit(0, true)", "once" },
+    ["writes and ends by os.exit"] = { 'socket:write(", child") os.exit(0)', "once, child" },
+    ["writes and ends by lua_close"] = {
+      'socket:write(", child") os.exit(0, true)', "once, child",
+    },
+    ["destroys the socket"] = { "socket:destroy() os.exit(0)", "once" },
+    ["goes on with the loop"] = { "net.stop() return", "once" },
+  }) do
+    it("by a child made by fork, which " .. name .. ", sends all once", within(function(t)
       local program = lua.compile("spec/support/forks.c", t.tmpname())
       if not program then
         return pending("no Lua library to link with")
@@ -269,13 +278,13 @@ describe("the end of the program in a listener", function()
       local bytes, code = sent_by(t, [[
         socket:write("once")
         if fork() == 0 then
-          ]] .. exit .. [[
+          ]] .. case[1] .. [[
 
         end
         wait()
         socket:finish()
       ]], { program = program, args = {} })
-      assert.equal("once", bytes)
+      assert.equal(case[2], bytes)
       assert.equal(0, code)
     end))
   end

@@ -1,77 +1,54 @@
 /* SPDX-License-Identifier: MIT
  *
- * exit.c - what was written is sent although the program ends before the turn does.
- * See exit.h.
+ * exit.c - what was written is sent although the program ends, or forks, before the
+ * turn is over. See exit.h.
  *
- * Lua is asked only for what lies in its tables, on the thread that is inside of
- * run(): it is in a call of a C function, if it called exit(3), or waits for a
- * coroutine that did. */
+ * Each thread knows the loops that it is inside of, as only those have something that
+ * waits, and only to them may it speak. Lua is asked for what lies in its tables, on
+ * the thread that is inside of run(): it is in a call of a C function, if that has
+ * called exit(3) or fork(2), or waits for a coroutine that did. */
 #include "exit.h"
 
+#include <pthread.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct net_loop *watched; /* those of all Lua states, by next_watched */
-
-int net_exit_is_own_process(const struct net_loop *loop) { return loop->pid == getpid(); }
-
-static int is_own(const struct net_loop *loop) {
-  return net_exit_is_own_process(loop) && pthread_equal(loop->runs_in, pthread_self());
-}
-
-/* The next loop of ours that has something to send; a flush may call Lua, and that
- * close another state. */
-static struct net_loop *next_dirty(void) {
-  pthread_mutex_lock(&lock);
-  struct net_loop *loop = watched;
-  while (loop && !(is_own(loop) && loop->dirty_len > 0))
-    loop = loop->next_watched;
-  pthread_mutex_unlock(&lock);
-  return loop;
-}
+static _Thread_local struct net_loop *innermost; /* of several Lua states, by 'outer' */
 
 static int flush(lua_State *L) {
   net_loop_flush(L, lua_touserdata(L, 1));
   return 0;
 }
 
-static void on_exit_flush(void) {
-  struct net_loop *loop;
-  while ((loop = next_dirty()) != NULL) {
+/* Whatever comes of it: there is nobody to tell. */
+static void flush_all(void) {
+  for (struct net_loop *loop = innermost; loop; loop = loop->outer) {
     lua_State *L = net_loop_thread(loop);
-    if (lua_checkstack(L, LUA_MINSTACK)) {
-      lua_pushcfunction(L, flush);
-      lua_pushlightuserdata(L, loop);
-      (void)lua_pcall(L, 1, 0, 0);
-    }
-    net_exit_forget(loop);  /* tried once; what is left is what the kernel refused */
+    if (loop->dirty_len == 0 || !lua_checkstack(L, LUA_MINSTACK))
+      continue;
+    lua_pushcfunction(L, flush);
+    lua_pushlightuserdata(L, loop);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+      lua_pop(L, 1);
   }
 }
 
-static void watch_exit(void) { (void)atexit(on_exit_flush); }
-
-void net_exit_own(struct net_loop *loop) {
-  loop->pid = getpid();
-  loop->runs_in = pthread_self();
+static void watch(void) {
+  (void)atexit(flush_all);
+  (void)pthread_atfork(flush_all, NULL, NULL);
 }
 
-void net_exit_watch(struct net_loop *loop) {
-  pthread_once(&once, watch_exit);
-  net_exit_own(loop);
-  pthread_mutex_lock(&lock);
-  loop->next_watched = watched;
-  watched = loop;
-  pthread_mutex_unlock(&lock);
+void net_exit_open(void) { pthread_once(&once, watch); }
+
+void net_exit_enter(struct net_loop *loop) {
+  loop->outer = innermost;
+  innermost = loop;
 }
 
-void net_exit_forget(struct net_loop *loop) {
-  pthread_mutex_lock(&lock);
-  struct net_loop **at = &watched;
+void net_exit_leave(struct net_loop *loop) {
+  struct net_loop **at = &innermost;
   while (*at && *at != loop)
-    at = &(*at)->next_watched;
+    at = &(*at)->outer;
   if (*at)
-    *at = loop->next_watched;
-  pthread_mutex_unlock(&lock);
+    *at = loop->outer;
 }

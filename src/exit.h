@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT
  *
- * exit.h - what was written is sent although the program ends before the turn does.
+ * exit.h - what was written is sent although the program ends, or forks, before the
+ * turn is over.
  *
  * A small write leaves when the listener that made it is done (writable.c). os.exit()
- * in between closes no Lua state, so that no finalizer would send it; Node, which
- * writes at once, loses nothing there. */
+ * in between closes no Lua state, so that no finalizer would send it, and after fork(2)
+ * the child has a copy of it, which would be sent twice. Node, which writes at once,
+ * loses and repeats nothing there. */
 #ifndef NET_EXIT_H
 #define NET_EXIT_H
 
 #include "loop.h"
 
-/* From now on, and until it is forgotten, exit(3) in the thread that runs the loop
- * sends what waits for the turn's end. */
-void net_exit_watch(struct net_loop *loop);
-void net_exit_forget(struct net_loop *loop);
-/* The loop is run by this thread now. */
-void net_exit_own(struct net_loop *loop);
-/* Is it this process that writes? A child made by fork(2) has a copy of what waits. */
-int net_exit_is_own_process(const struct net_loop *loop);
+/* Between these two calls exit(3) and fork(2) in this thread first send what waits for
+ * the turn's end. */
+void net_exit_enter(struct net_loop *loop);
+void net_exit_leave(struct net_loop *loop);
+/* To be called once before. */
+void net_exit_open(void);
 
 #endif

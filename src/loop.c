@@ -187,10 +187,12 @@ void net_dispatch(struct net_loop *loop, lua_CFunction half, void *arg) {
     net_loop_halt(loop);  /* or whoever empties a queue would try for ever */
     return;
   }
-  loop->depth++;
+  if (loop->depth++ == 0)
+    net_exit_enter(loop);
   while (dispatch_once(L, &d))
     d.half = NULL;  /* what is left of the turn still runs, or is flushed */
-  loop->depth--;
+  if (--loop->depth == 0)
+    net_exit_leave(loop);
 }
 
 /* Runs what is ready, each half as if dispatched by itself: its ticks and its
@@ -417,7 +419,6 @@ static int loop_run(lua_State *L) {
     return luaL_error(L, "net.run() is running already");
   luaL_checkstack(L, 2 * LUA_MINSTACK, NULL);  /* no dispatch will be short of it */
   loop->L = L;
-  net_exit_own(loop);
   loop->stopped = loop->halted = 0;
   net_dispatch(loop, NULL, NULL);
   if (!loop->halted && !loop->stopped && (loop->refs > 0 || flags == EVRUN_NOWAIT))
@@ -485,7 +486,7 @@ static int loop_gc(lua_State *L) {
   ev_check_stop(loop->ev, &loop->check);
   while (loop->refs > 0)
     net_loop_unref(loop);
-  net_exit_forget(loop);
+  net_exit_leave(loop);  /* closed in a listener, as by os.exit(code, true) */
   free(loop->heap);
   free(loop->dirty);
   free(loop->ready);
@@ -563,7 +564,6 @@ static void loop_new(lua_State *L) {
     luaL_error(L, "net: libev has no event loop for this system");
   loop_start(loop);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &loop_key);
-  net_exit_watch(loop);
 }
 
 void net_loop_open(lua_State *L) {
@@ -576,5 +576,6 @@ void net_loop_open(lua_State *L) {
     {NULL, NULL}
   };
   luaL_setfuncs(L, functions, 0);
+  net_exit_open();
   loop_new(L);
 }

@@ -18,10 +18,8 @@
 
 #include <ev.h>
 #include <lua.h>
-#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "batch.h"
 #include "queue.h"
@@ -82,9 +80,7 @@ struct net_loop {
   struct net_pipe pipe;  /* the spare one of all pumps */
   unsigned bulk;         /* how many streams are pumped in bulk */
   int spare;             /* pump.c has a piece ready for what is refused */
-  struct net_loop *next_watched; /* borrowed; see exit.c, as the next two */
-  pid_t pid;             /* the process that runs it */
-  pthread_t runs_in;     /* the thread that does */
+  struct net_loop *outer; /* borrowed; see exit.c */
   uint32_t dirty_len, dirty_cap;
   struct net_batch batch; /* small writes of the turn */
   char rbuf[NET_READ_SIZE]; /* shared by all reads: a chunk is copied out at once */

@@ -18,7 +18,6 @@
 #include "bound.h"
 #include "dial.h"
 #include "error.h"
-#include "exit.h"
 #include "pump.h"
 #include "readbuffer.h"
 #include "server.h"
@@ -568,7 +567,7 @@ int net_stream_gc(lua_State *L) {
     return 0;
   idle_stop(s);
   net_loop_clean(loop, &s->flushable);
-  if (s->flags & S_DEFERRED && s->fd >= 0 && net_exit_is_own_process(loop))
+  if (s->flags & S_DEFERRED && s->fd >= 0)
     net_writable_salvage(L, 1);
   net_batch_drop(&loop->batch, &s->part);
   if (s->fd >= 0) {
