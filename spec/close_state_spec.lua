@@ -289,3 +289,66 @@ describe("the end of the program in a listener", function()
     end))
   end
 end)
+
+describe("a child made by fork", function()
+  -- It ends by a signal, or a leak checker would wait for the parent's threads.
+  local function forked(t, child)
+    local program = lua.compile("spec/support/forks.c", t.tmpname())
+    if not program then
+      return pending("no Lua library to link with")
+    end
+    local path = t.tmpname(".lua")
+    local file = assert(io.open(path, "w"))
+    file:write(child)
+    file:close()
+    local result = lua.run({ program = program, args = { path } })
+    assert.equal("", result.stderr)
+    return result.stdout
+  end
+
+  it("looks names up although its parent has", within(function(t)
+    assert.equal("parent\nchild\n", forked(t, [[
+      local net, dns = require("net"), require("net.dns")
+      local process = require("net.process")
+      local function look_up(who)
+        dns.lookup("localhost", function(err) print(err or who) io.stdout:flush() end)
+        net.run()
+      end
+      look_up("parent")
+      if fork() == 0 then
+        look_up("child")
+        process.kill(process.pid, "SIGKILL")
+      end
+      wait()
+    ]]))
+  end))
+
+  it("runs the loop while its parent does", within(function(t)
+    assert.equal("child\nparent\n", forked(t, [[
+      local net, dns, process = require("net"), require("net.dns"), require("net.process")
+      local parent = process.pid
+      process:on("SIGUSR2", net.stop)
+      require("net.timers").setTimeout(process.exit, 20000, 1) -- a guard
+      dns.lookup("localhost", net.stop)
+      net.run()
+      if fork() == 0 then
+        local left = 20
+        local function again()
+          left = left - 1
+          if left == 0 then
+            print("child")
+            io.stdout:flush()
+            process.kill(parent, "SIGUSR2")
+            process.kill(process.pid, "SIGKILL")
+          end
+          dns.lookup("localhost", again)
+        end
+        again()
+        net.run()
+      end
+      net.run()
+      wait()
+      print("parent")
+    ]]))
+  end))
+end)

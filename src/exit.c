@@ -33,9 +33,15 @@ static void flush_all(void) {
   }
 }
 
+/* libev's descriptors, of epoll and of signals, would be shared with the parent. */
+static void renew(void) {
+  if (ev_default_loop_uc_() != NULL)
+    ev_loop_fork(ev_default_loop(0));
+}
+
 static void watch(void) {
   (void)atexit(flush_all);
-  (void)pthread_atfork(flush_all, NULL, NULL);
+  (void)pthread_atfork(flush_all, NULL, renew);
 }
 
 void net_exit_open(void) { pthread_once(&once, watch); }

@@ -6,7 +6,7 @@
  * A small write leaves when the listener that made it is done (writable.c). os.exit()
  * in between closes no Lua state, so that no finalizer would send it, and after fork(2)
  * the child has a copy of it, which would be sent twice. Node, which writes at once,
- * loses and repeats nothing there. */
+ * loses and repeats nothing there. The child may run the loop too: libev is told. */
 #ifndef NET_EXIT_H
 #define NET_EXIT_H
 

@@ -11,7 +11,8 @@
  * The pool is counted memory. Its owner's share ends with net_pool_close, a
  * thread's when it returns; one that hangs inside getaddrinfo then comes back
  * to a closed pool, and drops the last share. For that the library is linked
- * never to be unmapped (-z nodelete). A process that forks loses the threads. */
+ * never to be unmapped (-z nodelete). A child made by fork(2) has none of the threads:
+ * it hires its own, and what they were about is never answered there. */
 #include "pool.h"
 
 #include <errno.h>
@@ -19,6 +20,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct list {
   struct net_job *first, *last;
@@ -34,6 +36,7 @@ struct net_pool {
   int closed;                 /* the owner's share has ended */
   struct ev_loop *ev;         /* borrowed; used while not closed */
   ev_async wake;              /* the loop's own, but for ev_async_send */
+  pid_t pid;                  /* the loop's own: the process that the threads are of */
 };
 
 /* --- jobs ------------------------------------------------------------------- */
@@ -204,31 +207,47 @@ static int pool_hire(struct net_pool *p) {
 
 /* --- the loop's side ------------------------------------------------------------ */
 
+/* No threads yet. Returns 0, or an errno. */
+static int pool_init(struct net_pool *p) {
+  int err = pthread_mutex_init(&p->lock, NULL);
+  if (err != 0)
+    return err;
+  err = pthread_cond_init(&p->work, NULL);
+  if (err != 0) {
+    pthread_mutex_destroy(&p->lock);
+    return err;
+  }
+  p->threads = p->idle = 0;
+  p->pid = getpid();
+  return 0;
+}
+
+/* After a fork the lock may be one that a thread of the parent's holds. */
+static void pool_lock(struct net_pool *p) {
+  if (p->pid != getpid())
+    (void)pool_init(p);
+  pthread_mutex_lock(&p->lock);
+}
+
 struct net_pool *net_pool_new(struct ev_loop *ev, void (*on_done)(EV_P_ ev_async *, int),
                               void *data) {
   struct net_pool *p = calloc(1, sizeof *p);
   if (p == NULL)
     return NULL;
-  if (pthread_mutex_init(&p->lock, NULL) != 0)
-    goto no_lock;
-  if (pthread_cond_init(&p->work, NULL) != 0)
-    goto no_cond;
+  if (pool_init(p) != 0) {
+    free(p);
+    return NULL;
+  }
   p->ev = ev;
   ev_async_init(&p->wake, on_done);
   p->wake.data = data;
   ev_async_start(ev, &p->wake);
   ev_unref(ev);
   return p;
-
-no_cond:
-  pthread_mutex_destroy(&p->lock);
-no_lock:
-  free(p);
-  return NULL;
 }
 
 void net_pool_close(struct net_pool *p) {
-  pthread_mutex_lock(&p->lock);
+  pool_lock(p);
   p->closed = 1;
   pthread_cond_broadcast(&p->work);
   ev_ref(p->ev);
@@ -238,7 +257,7 @@ void net_pool_close(struct net_pool *p) {
 
 int net_pool_add(struct net_pool *p, struct net_job *job) {
   int code = 0;
-  pthread_mutex_lock(&p->lock);
+  pool_lock(p);
   if (p->queued >= NET_POOL_QUEUE) {
     code = NET_EAI_AGAIN;
   } else {
@@ -256,7 +275,7 @@ int net_pool_add(struct net_pool *p, struct net_job *job) {
 }
 
 struct net_job *net_pool_done(struct net_pool *p) {
-  pthread_mutex_lock(&p->lock);
+  pool_lock(p);
   struct net_job *job = list_shift(&p->done);
   pthread_mutex_unlock(&p->lock);
   return job;
@@ -265,7 +284,7 @@ struct net_job *net_pool_done(struct net_pool *p) {
 void net_pool_again(struct net_pool *p) { ev_async_send(p->ev, &p->wake); }
 
 void net_pool_drop(struct net_pool *p, struct net_job *job) {
-  pthread_mutex_lock(&p->lock);
+  pool_lock(p);
   int begun = !list_remove(&p->waiting, job);
   p->queued -= !begun;
   pthread_mutex_unlock(&p->lock);
