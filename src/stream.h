@@ -246,6 +246,8 @@ void net_writable_tried(lua_State *L, int idx, size_t put, int err);
 void net_writable_ready(lua_State *L, int idx);
 /* Sends what this turn has written. [-0, +0, m] */
 void net_writable_flush(lua_State *L, struct net_flushable *f);
+/* The same before the turn ends, if anything waits for that. [-0, +0, m] */
+void net_writable_flush_now(lua_State *L, struct net_stream *s);
 /* The request that ends at piece 'end' has failed for good with the error on the top,
  * if it is still under way: making the error may run a finalizer, which connects the
  * stream anew. [-1, +0, e] */
@@ -254,8 +256,6 @@ void net_writable_fail(lua_State *L, int idx, uint32_t end);
  * tick, and the pieces' numbers go on, so that whoever was amid the old ones sees
  * that they are done with. [-0, +0, e] */
 void net_writable_reset(lua_State *L, int idx);
-/* The same now, if anything waits for the end of the turn. [-0, +0, m] */
-void net_writable_flush_now(lua_State *L, struct net_stream *s);
 /* For __gc: sends what was never tried, and ignores the outcome. [-0, +0, -] */
 void net_writable_salvage(lua_State *L, int idx);
 /* destroy() with something queued: the tick that tells its callbacks. [-0, +0, m] */
