@@ -23,15 +23,20 @@ static void rbuf_push(lua_State *L, int idx) {
   net_rare_set(L, idx, RARE_RBUF);
 }
 
+/* Puts the chunk under the table on the top into a slot of it. [-2, +0, m] */
+static void rbuf_put(lua_State *L, struct net_stream *s, uint32_t slot) {
+  size_t len = lua_rawlen(L, -2);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, rbuf_key(slot));
+  lua_pop(L, 1);
+  s->read_len += len;
+}
+
 void net_rb_append(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  size_t len = lua_rawlen(L, -1);
   rbuf_push(L, idx);
-  lua_insert(L, -2);
-  lua_rawseti(L, -2, rbuf_key(s->rbuf_tail));
+  rbuf_put(L, s, s->rbuf_tail);
   s->rbuf_tail++;
-  s->read_len += len;
-  lua_pop(L, 1);
 }
 
 /* Pushes what is left of the first chunk of the table on the top. [-0, +1, m] */
@@ -139,18 +144,14 @@ void net_rb_replace(lua_State *L, int idx) {
 
 void net_rb_prepend(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  size_t len = lua_rawlen(L, -1);
   rbuf_push(L, idx);
   if (s->rbuf_off > 0) {
     rbuf_first(L, s);
     lua_rawseti(L, -2, rbuf_key(s->rbuf_head));
     s->rbuf_off = 0;
   }
-  lua_insert(L, -2);
-  lua_rawseti(L, -2, rbuf_key(s->rbuf_head - 1));
+  rbuf_put(L, s, s->rbuf_head - 1);
   s->rbuf_head--;
-  s->read_len += len;
-  lua_pop(L, 1);
 }
 
 size_t net_rb_first(lua_State *L, int idx) {
