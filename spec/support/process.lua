@@ -49,7 +49,7 @@ Process.__index = Process
 ---@param command string for the shell; one program, with its arguments
 ---@return table process
 function M.spawn(command)
-  local pipe = assert(io.popen("exec 2>&1; echo $$; exec " .. GUARD .. command))
+  local pipe = assert(io.popen("exec 2>&1; echo $$; exec $(command -v setsid) " .. GUARD .. command))
   return setmetatable({ pipe = pipe, pid = pipe:read("n", "l") }, Process)
 end
 
@@ -86,10 +86,11 @@ function Process:finish()
   return rest, code
 end
 
---- For `after_each`: ends what a failed spec has left.
+--- For `after_each`: ends what a failed spec has left. The program is a group with its
+--- timeout(1), which forgets it if the signal comes just when it has started it.
 function Process:kill()
   if self.pipe then
-    self:signal("TERM")
+    assert(os.execute(("kill -TERM -- -%d 2>/dev/null || kill -TERM %d"):format(self.pid, self.pid)))
     self:finish()
   end
 end
