@@ -90,7 +90,7 @@ end
 --- timeout(1), which forgets it if the signal comes just when it has started it.
 function Process:kill()
   if self.pipe then
-    assert(os.execute(("kill -TERM -- -%d 2>/dev/null || kill -TERM %d"):format(self.pid, self.pid)))
+    assert(os.execute(("kill -TERM -%d 2>/dev/null || kill -TERM %d"):format(self.pid, self.pid)))
     self:finish()
   end
 end
