@@ -7,7 +7,7 @@
 #
 # Variables to set: CC CFLAGS CPPFLAGS LDFLAGS LUA LUA_CFLAGS BUILD, for install
 # PREFIX LUADIR LIBDIR BINDIR DESTDIR, for test SPEC (files) and BUSTED (options);
-# V=1 shows the compiler's command lines.
+# V=1 shows the compiler's command lines, DEPS=true installs nothing.
 
 # Not looked up before it is needed: `deps` may have to install it first.
 LUA ?= $(shell tools/find-lua.sh bin)
@@ -15,6 +15,7 @@ LUA_CFLAGS ?= $(shell LUA='$(LUA)' tools/find-lua.sh cflags)
 LUA_VERSION = $(shell $(LUA) -e 'io.write(_VERSION:match("%d+%.%d+"))')
 CFLAGS ?= -O2 -g
 BUILD ?= build
+DEPS ?= tools/deps.sh
 SPEC ?= spec
 PREFIX ?= /usr/local
 LUADIR ?= $(PREFIX)/share/lua/$(LUA_VERSION)
@@ -37,7 +38,9 @@ endif
 
 CORE = $(BUILD)/net/core.so
 SRC = $(wildcard src/*.c)
-OBJ = $(SRC:src/%.c=$(BUILD)/obj/%.o)
+# init.lua is what a program finds, and meta.lua is for editors only.
+BUNDLED = $(filter-out lua/net/init.lua lua/net/meta.lua,$(wildcard lua/net/*.lua))
+OBJ = $(SRC:src/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/bundled.o
 RUN_ENV = LUA='$(LUA)' LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
 	LUA_CPATH='$(CURDIR)/$(BUILD)/?.so;;'
 SHOW = $(if $(V),,@echo "$(notdir $(CC)) $@"; )
@@ -51,7 +54,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-24s %s\n", $$1, $$2 }'
 
 deps: ## install what is missing to build, test and check
-	@tools/deps.sh build test check
+	@$(DEPS) build test check
 
 demo: all ## echo files, open 500 connections, and tell what happened
 	@$(RUN_ENV) $(LUA) examples/demo.lua
@@ -124,18 +127,33 @@ env: ## print the settings with which Lua finds this tree
 
 $(CORE): $(OBJ)
 	@mkdir -p $(@D)
-	$(SHOW)$(CC) $(CFLAGS) $(SHARED) -o $@.new $^ $(LDFLAGS) -lev -pthread
+	$(SHOW)$(CC) $(CFLAGS) $(SHARED) -o $@.new $(OBJ) $(LDFLAGS) -lev -pthread
 	@mv $@.new $@ # in one step, as programs may be running with the old one
 
-$(BUILD)/obj/%.o: src/%.c Makefile | deps-build
+COMPILE = $(CC) $(BASE) $(WARN) $(WERROR) $(FORTIFY) -iquote src $(LUA_CFLAGS) $(CPPFLAGS) $(CFLAGS) \
+	-MMD -MP -c
+$(BUILD)/obj/%.o: src/%.c $(BUILD)/obj/settings
+	$(SHOW)$(COMPILE) -o $@ $<
+
+$(BUILD)/obj/bundled.o: $(BUILD)/obj/bundled.c
+	$(SHOW)$(COMPILE) -o $@ $<
+
+$(BUILD)/obj/bundled.c: tools/bundle.lua $(BUNDLED) $(BUILD)/obj/settings
+	@$(LUA) tools/bundle.lua $@ $(BUNDLED)
+
+# Changes if what is built now is not what was built last.
+$(BUILD)/obj/settings: FORCE | deps-build
 	@mkdir -p $(@D)
-	$(SHOW)$(CC) $(BASE) $(WARN) $(WERROR) $(FORTIFY) $(LUA_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@echo '$(SETTINGS)' | cmp -s - $@ || echo '$(SETTINGS)' >$@
+SETTINGS = $(LUA) $(COMPILE) $(SHARED) $(LDFLAGS) $(SRC) $(BUNDLED)
+FORCE:
+.DELETE_ON_ERROR:
 
 -include $(OBJ:.o=.d)
 
 bench-programs: $(BENCH_C)
 bench-ready: all bench-programs
-	@tools/deps.sh bench
+	@$(DEPS) bench
 	@$(RUN_ENV) BENCH_OUT=$(BENCH) bench/peers.sh
 
 # bare-lua gets Lua as the interpreter has it: not as a shared library, if that can be.
@@ -151,11 +169,11 @@ $(BENCH)/%: bench/%.c $(wildcard bench/*.h)
 
 # One after the other, as two package managers at once would lock each other out.
 deps-build:
-	@tools/deps.sh build
+	@$(DEPS) build
 deps-test: deps-build
-	@tools/deps.sh test
+	@$(DEPS) test
 deps-check: deps-test
-	@tools/deps.sh check
+	@$(DEPS) check
 
 check-gcc check-clang: check-%: deps-check
 	@$(MAKE) --no-print-directory BUILD=build/$@ CC=$* WERROR=-Werror all bench-programs
@@ -181,4 +199,4 @@ list-checks:
 
 .PHONY: all help deps demo test check asan valgrind parity install docs docs-check bench \
 	bench-quick bench-instructions bench-instructions-keep bench-programs bench-ready \
-	clean format env deps-build deps-test deps-check $(CHECKS) asan-run list-checks
+	clean format env FORCE deps-build deps-test deps-check $(CHECKS) asan-run list-checks

@@ -674,13 +674,13 @@ describe("A BlockList and the collector", function()
     local result = lua.run({ script = [[
       local net = require("net")
       local list
-      setmetatable({}, { __gc = function() -- after the list's own, being made before it
+      before = setmetatable({}, { __gc = function() -- after the list's own, as it was made before
         local ok, e = pcall(list.addAddress, list, "1.2.3.4")
         print(list:check("10.0.0.1"), list.size, ok, e)
       end })
       list = net.BlockList()
       list:addCIDRs(net.BlockList.PRIVATE_RANGES)
-      setmetatable({}, { __gc = function() print(list:check("10.0.0.1"), list.size) end })
+      after = setmetatable({}, { __gc = function() print(list:check("10.0.0.1"), list.size) end })
     ]] })
     assert.equal(0, result.code, result.stderr)
     assert.equal("", result.stderr)

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 
---- What is compiled late: a program must not be able to tell, but by the time.
+--- What is in the core and loaded late: a program must not be able to tell, but by
+--- the time.
 
 local process = require("spec.support.process")
 
@@ -17,8 +18,8 @@ local function output(program)
 end
 
 describe("require('net')", function()
-  it("compiles what a listening server needs, and no more", function()
-    assert.equal("args core lazy options server\n", output([[
+  it("loads what a listening server needs, and no more", function()
+    assert.equal("args core lazy options public server\n", output([[
       local net = require("net")
       net.createServer(print):listen(0)
       local names = {}
@@ -50,16 +51,19 @@ describe("require('net')", function()
     ]]))
   end)
 
-  it("compiles no more for a host that is an address, which is looked up all the same", function()
-    assert.equal("nil\tnil\tfalse\t127.0.0.1\n", output([[
+  it("loads no more for a host that is an address, which is looked up all the same", function()
+    assert.equal("0\tfalse\t127.0.0.1\n", output([[
       local net = require("net")
       local soon = false
       local server = net.createServer()
       server:listen(0, "127.0.0.1", function() soon = true end)
-      local dns, listen = package.loaded["net.dns"], package.loaded["net.listen"]
+      local more = {}
+      for _, name in ipairs { "dns", "listen", "numbers" } do
+        more[#more + 1] = package.loaded["net." .. name] and name
+      end
       local before = soon
       server:on("listening", function()
-        print(dns, listen, before, server:address().address)
+        print(#more, before, server:address().address)
         server:close()
       end)
       net.run()
@@ -88,6 +92,46 @@ describe("require('net')", function()
       for name, value in pairs(net) do seen[name] = type(value) end
       print(seen.connect, seen.BlockList, seen.process)
     ]]))
+  end)
+end)
+
+describe("the core", function()
+  it("has all modules in it, under the lines of their files", function()
+    local expected = {}
+    for file in require("lfs").dir("lua/net") do
+      if file:find("%.lua$") and file ~= "init.lua" and file ~= "meta.lua" then
+        expected[#expected + 1] = "net." .. file:gsub("%.lua$", "")
+      end
+    end
+    table.sort(expected)
+    assert.equal(table.concat(expected, " ") .. "\n@lua/net/args.lua\ttrue\n", output([[
+      require("net.core")
+      package.path, package.cpath = "", ""
+      local names = {}
+      for name in pairs(package.preload) do
+        names[#names + 1] = name
+        require(name)
+      end
+      table.sort(names)
+      print(table.concat(names, " "))
+      local info = debug.getinfo(require("net.args").normalize, "S")
+      print(info.source, info.linedefined > 1)
+    ]]))
+  end)
+
+  it("leaves in package.preload what a program put there", function()
+    assert.equal("mine\n", output([[
+      package.preload["net.args"] = function() return "mine" end
+      require("net.core")
+      print((require("net.args")))
+    ]]))
+  end)
+
+  it("says so when asked for a module that it has not", function()
+    assert.matches("net.core has no module 'net.nonesuch'", output([[
+      require("net.core")
+      print(pcall(package.preload["net.args"], "net.nonesuch"))
+    ]]), 1, true)
   end)
 end)
 

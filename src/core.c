@@ -12,6 +12,7 @@
 #include "addr.h"
 #include "blocklist.h"
 #include "bound.h"
+#include "bundle.h"
 #include "dial.h"
 #include "emitter.h"
 #include "encoding.h"
@@ -22,7 +23,6 @@
 #include "signal.h"
 #include "socketaddress.h"
 #include "socket.h"
-#include "source.h"
 #include "timer.h"
 #include "uncaught.h"
 
@@ -54,7 +54,7 @@ int luaopen_net_core(lua_State *L) {
   net_server_open(L);
   net_socketaddress_open(L);
   net_blocklist_open(L);
-  net_source_open(L);
+  net_bundle_open(L);
   lua_pushliteral(L, NET_VERSION);
   lua_setfield(L, -2, "version");
   lua_pushvalue(L, -1);

@@ -186,18 +186,20 @@ static const struct {
 #undef NAME
 };
 
-/* A new table: name -> number. [-0, +1, m] */
-static void push_names(lua_State *L) {
+/* signals() -> a new table: name -> number */
+static int core_signals(lua_State *L) {
   lua_newtable(L);
   for (size_t i = 0; i < sizeof signal_names / sizeof *signal_names; i++) {
     lua_pushinteger(L, signal_names[i].number);
     lua_setfield(L, -2, signal_names[i].name);
   }
+  return 1;
 }
 
 void net_signal_open(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"process", core_process},
+    {"signals", core_signals},
     {"signal_start", core_signal_start},
     {"signal_stop", core_signal_stop},
     {"signal_default", core_signal_default},
@@ -206,8 +208,6 @@ void net_signal_open(lua_State *L) {
     {NULL, NULL}
   };
   luaL_setfuncs(L, functions, 0);
-  push_names(L);
-  lua_setfield(L, -2, "signals");
   net_class_open(L, &process_class);
   lua_setfield(L, -2, "Process");
 }

@@ -22,7 +22,7 @@ local args = {}
 function args.tonumber_js(value)
   if type(value) == "number" then
     return value
-  elseif type(value) == "string" then
+  elseif type(value) == "string" and core.isIP(value) == 0 then
     return numbers.parse(value)
   elseif type(value) == "boolean" then
     return value and 1 or 0

@@ -3,7 +3,7 @@
 --- net.listen - the rarer ways to listen: on names, Unix sockets, descriptors and
 -- handles of others; and until a signal aborts.
 --
--- What net.server needs for some calls of `listen` only, so that it is compiled
+-- What net.server needs for some calls of `listen` only, so that it is loaded
 -- for those only. Functions that listen return `ok, errno, address, port`, from
 -- which net.server makes the event; 'port' is -1 where there is none.
 

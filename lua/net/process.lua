@@ -21,7 +21,7 @@ local validate = require("net.validate")
 
 local errors = lazy.module("net.errors")
 
-local signals = core.signals
+local signals = core.signals()
 
 local process
 

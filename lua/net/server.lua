@@ -84,7 +84,7 @@ local function forget_lookup(self)
 end
 
 --- Finds the address of a host. One that is an address is so on the next tick, as
---- net.dns has it, without compiling that: no program has replaced its `lookup`.
+--- net.dns has it, without loading that: no program has replaced its `lookup`.
 local function find_address(host, callback)
   if core.isIP(host) == 0 or package.loaded["net.dns"] then
     return listen.lookup(host, callback)
