@@ -650,8 +650,9 @@ static int may_keep(struct net_stream *s, size_t bytes) {
 
 /* Keeps the small chunk on the top, as bytes if it can. Returns 0 if a finalizer has
  * put something in its way. [-0, +0, m] */
-static int keep_small(lua_State *L, int idx, struct net_stream *s, size_t bytes) {
-  if (net_wq_append_bytes(s, lua_tostring(L, -1), bytes))
+static int keep_small(lua_State *L, int idx, struct net_stream *s, const char *chunk,
+                      size_t bytes) {
+  if (net_wq_append_bytes(s, chunk, bytes))
     return 1;
   net_wq_prepare(L, idx);
   if (!may_keep(s, bytes))
@@ -663,8 +664,9 @@ static int keep_small(lua_State *L, int idx, struct net_stream *s, size_t bytes)
 }
 
 int net_writable_write_small(lua_State *L, int idx, struct net_stream *s) {
-  size_t bytes = lua_rawlen(L, -1);
-  if (!may_keep(s, bytes) || !keep_small(L, idx, s, bytes))
+  size_t bytes;
+  const char *chunk = lua_tolstring(L, -1, &bytes);
+  if (!may_keep(s, bytes) || !keep_small(L, idx, s, chunk, bytes))
     return 0;
   net_stream_touch(s);
   s->wq_req = s->wq_tail;
