@@ -359,20 +359,33 @@ static void on_wake(struct ev_loop *ev, ev_timer *w, int revents) {
   loop->wake_at = 0;
 }
 
+/* Ends run() once more, if it is to end: a callback may have run the loop since, which
+ * forgets it. Elsewhere it is for who runs the loop to say. */
+static int end_again(const struct net_loop *loop) {
+  if (loop->L && loop->halted)
+    ev_break(loop->ev, EVBREAK_ALL);
+  else if (loop->L && loop->stopped)
+    ev_break(loop->ev, EVBREAK_ONE);
+  else
+    return 0;
+  return 1;
+}
+
 static void on_prepare(struct ev_loop *ev, ev_prepare *w, int revents) {
   struct net_loop *loop = w->data;
-  (void)revents;
+  (void)ev, (void)revents;
   loop->now = 0;
   if (loop->L == NULL)
     loop->halted = 0;
-  else if (loop->halted)
-    ev_break(ev, EVBREAK_ALL);  /* a callback has run the loop since, which forgets it */
+  if (end_again(loop))
+    return;
   if (loop->ticks.count > 0 || loop->dirty_len > 0)
     net_dispatch(loop, NULL, NULL);  /* left by Lua code that runs the loop itself */
   net_timers_run(loop);
   run_pending(loop);
   idle_set(loop);
   wake_set(loop);
+  end_again(loop);
 }
 
 static void on_polled(struct ev_loop *ev, ev_check *w, int revents) {
