@@ -22,19 +22,40 @@ local function write(text)
   return path
 end
 
---- What the host prints with these scripts, and what goes to stderr.
-local function embed(...)
+--- What became of the host with these scripts.
+local function run(env, ...)
   local paths = {}
   for i, text in ipairs({ ... }) do
     paths[i] = write(text)
   end
-  local result = lua.run({ program = host, args = paths })
+  local result = lua.run({ program = host, args = paths, env = env })
   for _, path in ipairs(paths) do
     os.remove(path)
   end
+  return result
+end
+
+--- What the host prints with these scripts, and what goes to stderr.
+local function embed(...)
+  local result = run({}, ...)
   assert.equal(0, result.code, result.stderr)
   return result.stdout, result.stderr
 end
+
+--- Echoes "hello" to a client that then ends.
+local ECHO = [[
+  local server = net.createServer(function(peer) peer:pipe(peer) end)
+  server:listen(0, "127.0.0.1", function()
+    local socket = net.connect(server:address().port, "127.0.0.1")
+    socket:write("hello")
+    socket:once("data", function(data)
+      print(data)
+      socket:finish()
+      server:close()
+    end)
+    socket:on("close", function() print("closed") end)
+  end)
+]]
 
 describe("a C host that runs the loop", function()
   setup(function()
@@ -68,19 +89,36 @@ describe("a C host that runs the loop", function()
   end)
 
   promise("serves sockets", function()
-    assert.equal("hello\nclosed\nhost: the loop has ended\n", (embed([[
-      local server = net.createServer(function(peer) peer:pipe(peer) end)
-      server:listen(0, "127.0.0.1", function()
-        local socket = net.connect(server:address().port, "127.0.0.1")
-        socket:write("hello")
-        socket:once("data", function(data)
+    assert.equal("hello\nclosed\nhost: the loop has ended\n", (embed(ECHO)))
+  end)
+
+  promise("serves them in a thread that is not the main one", function()
+    local result = run({ HOST_THREAD = "1" }, ECHO)
+    assert.equal(0, result.code, result.stderr)
+    assert.equal("hello\nclosed\nhost: the loop has ended\n", result.stdout)
+  end)
+
+  promise("sends from there what a listener wrote that calls os.exit", function()
+    if not os.execute("command -v socat >/dev/null") then
+      return pending("no socat")
+    end
+    local result = run({ HOST_THREAD = "1" }, [[
+      local server = net.createServer(function(peer)
+        peer:on("data", function(data)
           print(data)
-          socket:finish()
-          server:close()
+          peer:write("bye")
+          os.exit(3)
         end)
-        socket:on("close", function() print("closed") end)
       end)
-    ]])))
+      server:listen(0, "127.0.0.1", function()
+        local pipe = io.popen("socat -t60 - TCP:127.0.0.1:" .. server:address().port, "w")
+        pipe:write("hello")
+        pipe:flush()
+        host.pipe = pipe -- open until the end
+      end)
+    ]])
+    assert.equal(3, result.code, result.stderr)
+    assert.equal("hello\nbye", result.stdout)
   end)
 
   promise("may start things from callbacks of its own", function()

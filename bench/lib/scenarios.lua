@@ -45,11 +45,11 @@ local WHY = {
   proxy = "callgrind: 1,190 instructions for a message and its answer, a fifth of them libev's, "
     .. "with C's system calls. It was 1,660 before what is pumped stopped to ask Lua for "
     .. "anything.",
-  start = "callgrind: 3.0 million instructions, of which a Lua that does nothing takes 1.0; a server "
-    .. "on luv takes 3.2. Of ours, 0.4 go to loading two libraries, 0.4 to opening the core, 0.5 "
-    .. "to reading what is needed of the compiled modules that are in it, 0.4 to compiling the "
-    .. "bench's own program. It was 5.4 when the modules were compiled at every start. To leave "
-    .. "out lines and names for tracebacks would save 0.17, and 1 % of the time.",
+  start = "callgrind: 3.0 million instructions, of which a Lua that does nothing takes 1.0; a "
+    .. "server on luv takes 3.2. Of ours, 0.4 go to loading two libraries, 0.4 to opening the "
+    .. "core, 0.5 to reading what is needed of the compiled modules that are in it, 0.4 to "
+    .. "compiling the bench's own program. It was 5.4 when the modules were compiled at every "
+    .. "start. To leave out lines and names for tracebacks would save 0.17, and 1 % of the time.",
   timeout = "callgrind: 300 instructions more for a message, of 3,700 and what the kernel does. It "
     .. "was 6 to 8 % before what activity writes to was moved into the socket itself, as a "
     .. "thousand of them are more than the nearer caches hold; 2.1 to 2.6 % in two runs of 80 s "

@@ -6,11 +6,13 @@
  * then the host runs the loop, for all of them, until it ends. A script finds a
  * table 'host': after(ms, fn) is an ev_timer of the host's, run() an ev_run from
  * inside Lua. Its global function 'ended', if it has set one, is called when the
- * loop has ended; true has it run once more. */
+ * loop has ended; true has it run once more. All of it is done in the main thread, or
+ * with HOST_THREAD in the environment in another. */
 #include <ev.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -83,12 +85,13 @@ static int wants_more(lua_State *L) {
   return more;
 }
 
-int main(int argc, char **argv) {
+/* The scripts are the arguments up to NULL. */
+static void *host(void *arguments) {
+  char **scripts = arguments;
   lua_State *states[8];
-  int n = argc - 1 < 8 ? argc - 1 : 8, more;
-  setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
-  for (int i = 0; i < n; i++)
-    states[i] = open_state(argv[i + 1]);
+  int n = 0, more;
+  for (; n < 8 && scripts[n]; n++)
+    states[n] = open_state(scripts[n]);
   do {
     ev_run(EV_DEFAULT, 0);
     puts("host: the loop has ended");
@@ -98,5 +101,16 @@ int main(int argc, char **argv) {
   } while (more);
   for (int i = 0; i < n; i++)
     lua_close(states[i]);
+  return NULL;
+}
+
+int main(int argc, char **argv) {
+  pthread_t thread;
+  (void)argc;
+  setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+  if (getenv("HOST_THREAD") == NULL)
+    host(argv + 1);
+  else if (pthread_create(&thread, NULL, host, argv + 1) != 0 || pthread_join(thread, NULL) != 0)
+    return 2;
   return 0;
 }
