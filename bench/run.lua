@@ -4,9 +4,9 @@
 --
 --     lua bench/run.lua [--quick] [--rounds N] [--keep DIR] [SCENARIO...]
 --
--- For each scenario all servers are started, and driven in rounds, a tenth of a
--- second each (A B C A B C …), by load.c, which checks every byte; servers and load
--- have a core each. The figure is the server's CPU time per unit of work, by the
+-- For each scenario all servers are started, a few times anew, and driven in rounds, a
+-- tenth of a second each (A B C A B C …), by load.c, which checks every byte; servers
+-- and load have a core each. The figure is the server's CPU time per unit of work, by the
 -- kernel's own accounting, as a ratio to C in the same round. Writes
 -- results.json, results.md and a chart for each scenario into build/bench, and,
 -- if all scenarios were run, with --keep into DIR and a table into README.md. A
@@ -24,17 +24,18 @@ local report = require("report")
 local scenarios = require("scenarios")
 local tool = require("tool")
 
--- `first`: seconds that a server is driven before it counts (Node compiles then);
+-- `first`: seconds that a server is driven before it counts, and `compiled` one that
+-- compiles meanwhile; `fresh`: rounds after which servers are started anew;
 -- `warm`, `seconds`: of a round, `long` where a small difference is looked for;
 -- `again`: how often what the target is about is measured once more in a round;
 -- `few`: rounds where that says enough, or each is long; `least`: see undisturbed
 local FULL = {
   name = "full", rounds = 20, again = 3, few = 10, steady = 3, least = 7,
-  first = 0.7, warm = 0.03, seconds = 0.1, long = 0.2, starts = 21,
+  first = 0.2, compiled = 0.7, fresh = 5, warm = 0.03, seconds = 0.1, long = 0.2, starts = 21,
 }
 local QUICK = {
   name = "quick", rounds = 3, again = 0, few = 3, steady = 1, least = 3,
-  first = 0.2, warm = 0.03, seconds = 0.1, long = 0.1, starts = 7,
+  first = 0.2, compiled = 0.2, fresh = 3, warm = 0.03, seconds = 0.1, long = 0.1, starts = 7,
 }
 
 --- What the command line asks for: times, folder to keep results in, scenarios.
@@ -138,24 +139,44 @@ end
 
 local ROUNDS = { ratio = "rounds", over = "few", start = "few", memory = "steady" }
 
+local function close_all(live)
+  for _, running in pairs(live) do
+    running.close()
+  end
+end
+
+--- What can be measured of the contestants that are here.
+local function open_all(s, times)
+  local live = {}
+  for _, who in ipairs(s.who) do
+    progress(("%s: %s starts"):format(s.name, who))
+    if not contestants[who].absent then
+      live[who] = measure[s.kind](contestants[who], s, times)
+    end
+  end
+  return live
+end
+
+--- Where its memory lies makes a server some per cent faster or slower as long as it
+--- lives: so a ratio is of several lives.
 local function run_scenario(s, times)
-  local figures, live, rows = {}, {}, {}
+  local figures, rows, live = {}, {}, open_all(s, times)
   for _, who in ipairs(s.who) do
     figures[who] = {}
-    progress(("%s: %s starts"):format(s.name, who))
-    live[who] = not contestants[who].absent and measure[s.kind](contestants[who], s, times)
   end
-  for _ = 1, times[ROUNDS[s.kind]] do
+  for round = 1, times[ROUNDS[s.kind]] do
+    if s.kind == "ratio" and round > 1 and round % times.fresh == 1 then
+      close_all(live)
+      live = open_all(s, times)
+    end
     run_round(s, s.who, live, figures)
     for _ = 1, s.again and times.again or 0 do
       run_round(s, s.again, live, figures)
     end
   end
   progress("")
+  close_all(live)
   for i, who in ipairs(s.who) do
-    if live[who] then
-      live[who].close()
-    end
     rows[i] = summary(contestants[who], s, figures[who], times)
   end
   return rows

