@@ -151,6 +151,8 @@ static int has_pipe(struct net_loop *loop) {
 void net_pump_review(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx), *to = NULL;
   int top = lua_gettop(L);
+  if (s->o.data_slot && !s->pump)
+    return;  /* a plain function listens */
   net_emitter_only(L, idx, ON_DATA);
   if (lua_type(L, -1) == LUA_TTABLE) {
     lua_getfield(L, -1, "pump");

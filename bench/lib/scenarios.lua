@@ -35,7 +35,7 @@ local WHY = {
     .. "There is no brk, mmap or page fault while it runs (strace).",
   source = "The system calls are C's, and there are 1,300 instructions for each 64 KiB "
     .. "(callgrind): less than what the clock can tell apart here. See the quartiles.",
-  connect = "callgrind: 22,700 instructions a connection, of which C has hardly any: a userdata, "
+  connect = "callgrind: 22,100 instructions a connection, of which C has hardly any: a userdata, "
     .. "its listeners, and the ticks and close events that Node's order of events asks for. They "
     .. "were 31,800 before those were queued in C. The one system call more is shutdown(2), as in "
     .. "Node.",
