@@ -35,10 +35,10 @@ local WHY = {
     .. "There is no brk, mmap or page fault while it runs (strace).",
   source = "The system calls are C's, and there are 1,300 instructions for each 64 KiB "
     .. "(callgrind): less than what the clock can tell apart here. See the quartiles.",
-  connect = "callgrind: 22,100 instructions a connection, of which C has hardly any: a userdata, "
-    .. "its listeners, and the ticks and close events that Node's order of events asks for. They "
-    .. "were 31,800 before those were queued in C. The one system call more is shutdown(2), as in "
-    .. "Node.",
+  connect = "callgrind: 16,900 instructions for each of many connections, of which C has hardly "
+    .. "any: a userdata, its listeners, and the ticks and close events that Node's order of "
+    .. "events asks for; luv's server takes 19,300. A lone connection took 31,800 before those "
+    .. "were queued in C, 22,600 now. The one system call more is shutdown(2), as in Node.",
   four = "The system calls are those of C, one recv and one send. The rest is the price of four "
     .. "calls of `socket:write` from Lua: 900 instructions each (callgrind), to be looked up, "
     .. "called and checked.",
