@@ -127,6 +127,20 @@ describe("the core", function()
     ]]))
   end)
 
+  it("has them for a program that emptied package.loaded and package.preload, too", function()
+    assert.equal("true\t@lua/net/dns.lua\n", output([[
+      local before = require("net").createServer
+      for _, modules in ipairs { package.loaded, package.preload } do
+        for name in pairs(modules) do
+          modules[name] = name:find("^net") == nil and modules[name] or nil
+        end
+      end
+      local net = require("net")
+      package.path, package.cpath = "", ""
+      print(before ~= net.createServer, debug.getinfo(net.dns.lookup, "S").source)
+    ]]))
+  end)
+
   it("says so when asked for a module that it has not", function()
     assert.matches("net.core has no module 'net.nonesuch'", output([[
       require("net.core")

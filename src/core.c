@@ -32,10 +32,12 @@ static const char core_key; /* registry: the table, as long as the Lua state liv
 
 __attribute__((visibility("default"))) int luaopen_net_core(lua_State *L);
 
-/* A program may empty package.loaded and require again, as test runners do. The
- * objects there are go on with the one loop, so that is what it gets again. */
+/* A program may empty package.loaded and package.preload and require again, as test
+ * runners do. The objects there are go on with the one loop, so that is what it gets
+ * again; the Lua half is loaded anew. */
 int luaopen_net_core(lua_State *L) {
   luaL_checkversion(L);
+  net_bundle_open(L); /* first: this alone can run code of the program's, which may raise */
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &core_key) == LUA_TTABLE)
     return 1;
   lua_createtable(L, 0, 64);
@@ -54,7 +56,6 @@ int luaopen_net_core(lua_State *L) {
   net_server_open(L);
   net_socketaddress_open(L);
   net_blocklist_open(L);
-  net_bundle_open(L);
   lua_pushliteral(L, NET_VERSION);
   lua_setfield(L, -2, "version");
   lua_pushvalue(L, -1);
