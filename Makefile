@@ -7,7 +7,8 @@
 #
 # Variables to set: CC CFLAGS CPPFLAGS LDFLAGS LUA LUA_CFLAGS BUILD, for install
 # PREFIX LUADIR LIBDIR BINDIR DESTDIR, for test SPEC (files) and BUSTED (options);
-# V=1 shows the compiler's command lines, DEPS=true installs nothing.
+# V=1 shows the compiler's command lines, DEPS=true installs nothing. Other settings
+# than the last ones build anew: give `make install` those of `make`.
 
 # Not looked up before it is needed: `deps` may have to install it first.
 LUA ?= $(shell tools/find-lua.sh bin)
@@ -141,10 +142,12 @@ $(BUILD)/obj/bundled.o: $(BUILD)/obj/bundled.c
 $(BUILD)/obj/bundled.c: tools/bundle.lua $(BUNDLED) $(BUILD)/obj/settings
 	@$(LUA) tools/bundle.lua $@ $(BUNDLED)
 
-# Changes if what is built now is not what was built last.
+# Changes if what is built now is not what was built last. A quote ends the shell's
+# string, stands there escaped, and begins the next.
 $(BUILD)/obj/settings: FORCE | deps-build
 	@mkdir -p $(@D)
-	@echo '$(SETTINGS)' | cmp -s - $@ || echo '$(SETTINGS)' >$@
+	@printf '%s\n' '$(subst ','\'',$(SETTINGS))' >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 SETTINGS = $(LUA) $(COMPILE) $(SHARED) $(LDFLAGS) $(SRC) $(BUNDLED)
 FORCE:
 .DELETE_ON_ERROR:
