@@ -116,7 +116,7 @@ bench-instructions-keep: bench-ready ## keep those counts in docs/bench/instruct
 	@$(RUN_ENV) BENCH_OUT=$(BENCH) $(LUA) bench/instructions.lua --keep
 
 clean: ## remove what was built
-	rm -rf build net src/*.o
+	rm -rf build
 
 format: ## lay out the C sources
 	clang-format -i src/*.[ch]

@@ -23,20 +23,55 @@ external_dependencies = {
   EV = { header = "ev.h", library = "ev" },
 }
 
--- What make is told, twice, as what was built with other settings is built anew.
-local variables = {
-  BINDIR = "$(BINDIR)",
-  BUILD = "build/rock",
-  CC = "$(CC)",
-  CFLAGS = "$(CFLAGS)",
-  CPPFLAGS = "-I$(EV_INCDIR)",
-  DEPS = "true", -- what is missing is for the user to install
-  LDFLAGS = "-L$(EV_LIBDIR)",
-  LIBDIR = "$(LIBDIR)",
-  LUA = "$(LUA)",
-  LUADIR = "$(LUADIR)",
-  LUA_CFLAGS = "-I$(LUA_INCDIR)",
+-- Not "builtin": the Lua modules are compiled, too, and go into the core. And not
+-- installed by make, which is told a wrong folder when luarocks packs what it makes.
+build = {
+  type = "make",
+  install_pass = false,
+  build_variables = {
+    BUILD = "build/rock",
+    CC = "$(CC)",
+    CFLAGS = "$(CFLAGS)",
+    CPPFLAGS = "-I'$(EV_INCDIR)'",
+    DEPS = "true", -- what is missing is for the user to install
+    LDFLAGS = "-L'$(EV_LIBDIR)'",
+    LUA = "$(LUA)",
+    LUA_CFLAGS = "-I'$(LUA_INCDIR)'",
+  },
+  install = {
+    bin = { "bin/luanet" },
+    lib = { ["net.core"] = "build/rock/net/core.so" },
+    -- spec/rockspec_spec.lua checks that these are all the files there are.
+    lua = {
+      ["net"] = "lua/net/init.lua",
+      ["net.abort"] = "lua/net/abort.lua",
+      ["net.args"] = "lua/net/args.lua",
+      ["net.attempt"] = "lua/net/attempt.lua",
+      ["net.blocklist"] = "lua/net/blocklist.lua",
+      ["net.boundsocket"] = "lua/net/boundsocket.lua",
+      ["net.connect"] = "lua/net/connect.lua",
+      ["net.dns"] = "lua/net/dns.lua",
+      ["net.errors"] = "lua/net/errors.lua",
+      ["net.events"] = "lua/net/events.lua",
+      ["net.idna"] = "lua/net/idna.lua",
+      ["net.inspect"] = "lua/net/inspect.lua",
+      ["net.json"] = "lua/net/json.lua",
+      ["net.lazy"] = "lua/net/lazy.lua",
+      ["net.listen"] = "lua/net/listen.lua",
+      ["net.meta"] = "lua/net/meta.lua",
+      ["net.numbers"] = "lua/net/numbers.lua",
+      ["net.options"] = "lua/net/options.lua",
+      ["net.pipe"] = "lua/net/pipe.lua",
+      ["net.process"] = "lua/net/process.lua",
+      ["net.public"] = "lua/net/public.lua",
+      ["net.sendfile"] = "lua/net/sendfile.lua",
+      ["net.server"] = "lua/net/server.lua",
+      ["net.socket"] = "lua/net/socket.lua",
+      ["net.socketaddress"] = "lua/net/socketaddress.lua",
+      ["net.timers"] = "lua/net/timers.lua",
+      ["net.url"] = "lua/net/url.lua",
+      ["net.validate"] = "lua/net/validate.lua",
+      ["net.wait"] = "lua/net/wait.lua",
+    },
+  },
 }
-
--- Not "builtin": the Lua modules are compiled, too, and go into the core.
-build = { type = "make", build_variables = variables, install_variables = variables }
