@@ -16,7 +16,7 @@ local PORT_MAX = 65535
 local args = {}
 
 --- `Number(value)` of JavaScript. Nil, tables and whatever else is no number give
---- NaN.
+--- NaN, and so does an address, for which net.numbers need not be loaded.
 ---@param value any
 ---@return number
 function args.tonumber_js(value)
