@@ -90,7 +90,7 @@ install: all ## install below PREFIX (/usr/local), or LUADIR, LIBDIR, BINDIR
 	install -d '$(DESTDIR)$(LUADIR)/net' '$(DESTDIR)$(LIBDIR)/net' '$(DESTDIR)$(BINDIR)'
 	install -m 644 lua/net/*.lua '$(DESTDIR)$(LUADIR)/net'
 	install -m 755 $(CORE) '$(DESTDIR)$(LIBDIR)/net'
-	sed '1s|.*|#!$(LUA)|' bin/luanet >'$(DESTDIR)$(BINDIR)/luanet'
+	sed "1s|.*|#!$$(command -v $(LUA))|" bin/luanet >'$(DESTDIR)$(BINDIR)/luanet'
 	chmod 755 '$(DESTDIR)$(BINDIR)/luanet'
 
 docs: all ## make docs/api.md from lua/net/meta.lua
