@@ -6,14 +6,23 @@
  * Each thread knows the loops that it is inside of, as only those have something that
  * waits, and only to them may it speak. Lua is asked for what lies in its tables, on
  * the thread that is inside of run(): it is in a call of a C function, if that has
- * called exit(3) or fork(2), or waits for a coroutine that did. */
+ * called exit(3) or fork(2), or waits for a coroutine that did.
+ *
+ * A key, and not _Thread_local: of a variable in a library that dlopen(3) has loaded
+ * LeakSanitizer guesses where it lies, and may fall over that. */
 #include "exit.h"
+
+#include <lauxlib.h>
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static _Thread_local struct net_loop *innermost; /* of several Lua states, by 'outer' */
+static pthread_key_t key; /* a thread's innermost loop; of several Lua states, by 'outer' */
+static int key_error;     /* an errno: there is none */
+
+static struct net_loop *innermost(void) { return pthread_getspecific(key); }
 
 static int flush(lua_State *L) {
   net_loop_flush(L, lua_touserdata(L, 1));
@@ -22,7 +31,7 @@ static int flush(lua_State *L) {
 
 /* Whatever comes of it: there is nobody to tell. */
 static void flush_all(void) {
-  for (struct net_loop *loop = innermost; loop; loop = loop->outer) {
+  for (struct net_loop *loop = innermost(); loop; loop = loop->outer) {
     lua_State *L = net_loop_thread(loop);
     if (loop->dirty_len == 0 || !lua_checkstack(L, LUA_MINSTACK))
       continue;
@@ -40,21 +49,33 @@ static void renew(void) {
 }
 
 static void watch(void) {
+  key_error = pthread_key_create(&key, NULL);
+  if (key_error)
+    return;
   (void)atexit(flush_all);
   (void)pthread_atfork(flush_all, NULL, renew);
 }
 
-void net_exit_open(void) { pthread_once(&once, watch); }
+void net_exit_open(lua_State *L) {
+  pthread_once(&once, watch);
+  if (key_error)
+    luaL_error(L, "net: pthread_key_create: %s", strerror(key_error));
+}
 
+/* Without memory for it the turn's writes wait for the turn's end. */
 void net_exit_enter(struct net_loop *loop) {
-  loop->outer = innermost;
-  innermost = loop;
+  loop->outer = innermost();
+  (void)pthread_setspecific(key, loop);
 }
 
 void net_exit_leave(struct net_loop *loop) {
-  struct net_loop **at = &innermost;
-  while (*at && *at != loop)
-    at = &(*at)->outer;
-  if (*at)
-    *at = loop->outer;
+  struct net_loop *first = innermost();
+  if (first == loop) {
+    (void)pthread_setspecific(key, loop->outer);
+    return;
+  }
+  while (first && first->outer != loop)
+    first = first->outer;
+  if (first)
+    first->outer = loop->outer;
 }

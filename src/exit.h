@@ -16,7 +16,7 @@
  * the turn's end. */
 void net_exit_enter(struct net_loop *loop);
 void net_exit_leave(struct net_loop *loop);
-/* To be called once before. */
-void net_exit_open(void);
+/* To be called once before. [-0, +0, e] */
+void net_exit_open(lua_State *L);
 
 #endif

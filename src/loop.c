@@ -589,6 +589,6 @@ void net_loop_open(lua_State *L) {
     {NULL, NULL}
   };
   luaL_setfuncs(L, functions, 0);
-  net_exit_open();
+  net_exit_open(L);
   loop_new(L);
 }

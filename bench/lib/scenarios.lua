@@ -42,7 +42,7 @@ local WHY = {
   connect = "callgrind: 16,900 instructions for each of many connections, of which C has hardly "
     .. "any: a userdata, its listeners, and the ticks and close events that Node's order of "
     .. "events asks for; luv's server takes 19,300. A lone connection took 31,800 before those "
-    .. "were queued in C, 22,600 now. The one system call more is shutdown(2), as in Node. In "
+    .. "were queued in C, 23,000 now. The one system call more is shutdown(2), as in Node. In "
     .. "three whole runs we had .85, .84 and .84, luv .85, .83 and .88.",
   four = "The system calls are those of C, one recv and one send. The rest is the price of four "
     .. "calls of `socket:write` from Lua: 900 instructions each (callgrind), to be looked up, "
