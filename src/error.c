@@ -17,7 +17,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "sys.h"
+#include "errname.h"
 
 /* Registry keys; the addresses count, not the values. */
 static const char metatable_key;
@@ -52,11 +52,11 @@ static int push_where(lua_State *L, int host, int port) {
  * text shows it only when positive. [-1, +1, m] */
 static void make_system(lua_State *L, int err, const char *syscall, int port,
                         int described) {
-  const char *code = net_sys_errname(err);
+  const char *code = net_errname(err);
   int host = lua_gettop(L);
   push_bare(L, "Error");
   if (described)
-    lua_pushfstring(L, "%s %s: %s", syscall, code, net_sys_errtext(err));
+    lua_pushfstring(L, "%s %s: %s", syscall, code, net_errname_text(err));
   else
     lua_pushfstring(L, "%s %s", syscall, code);
   lua_concat(L, 1 + push_where(L, host, port));
@@ -205,19 +205,19 @@ static int core_errno_error(lua_State *L) {
 
 /* errname(errno) -> "ECONNRESET", [-0, +1, e] */
 static int core_errname(lua_State *L) {
-  lua_pushstring(L, net_sys_errname((int)luaL_checkinteger(L, 1)));
+  lua_pushstring(L, net_errname((int)luaL_checkinteger(L, 1)));
   return 1;
 }
 
 /* errtext(errno) -> "connection reset by peer", [-0, +1, e] */
 static int core_errtext(lua_State *L) {
-  lua_pushstring(L, net_sys_errtext((int)luaL_checkinteger(L, 1)));
+  lua_pushstring(L, net_errname_text((int)luaL_checkinteger(L, 1)));
   return 1;
 }
 
 /* errnum("ECONNRESET") -> -104, or nil for a name that is unknown. [-0, +1, e] */
 static int core_errnum(lua_State *L) {
-  int err = net_sys_errnum(luaL_checkstring(L, 1));
+  int err = net_errname_number(luaL_checkstring(L, 1));
   if (err == 0)
     lua_pushnil(L);
   else

@@ -6,7 +6,7 @@
  *
  * All functions are called from the thread that runs the loop. A job belongs to
  * the pool from net_pool_add until net_pool_done gives it back. Codes are
- * libuv's, 0 for success; net_sys_errname knows their names. */
+ * libuv's, 0 for success; net_errname knows their names. */
 #ifndef NET_POOL_H
 #define NET_POOL_H
 

@@ -4,7 +4,7 @@
  *
  * Every call is EINTR-safe and returns 0 or -errno; results come back through
  * out-parameters, which are last. Descriptors are close-on-exec and
- * non-blocking from birth, and nothing here ever raises SIGPIPE. All #ifdefs
+ * non-blocking from birth, and nothing here ever raises SIGPIPE. The #ifdefs
  * about the platform live in sys.c. No Lua in here. */
 #ifndef NET_SYS_H
 #define NET_SYS_H
@@ -99,16 +99,5 @@ int net_sys_chmod(const char *path, mode_t mode);
 
 /* Milliseconds on the monotonic clock, from an arbitrary start. */
 uint64_t net_sys_now_ms(void);
-
-/* "ECONNRESET" for -ECONNRESET; "UNKNOWN", as in Node, for what has no name.
- * Also the resolver's codes (see resolve.h), which carry libuv's numbers: -3001
- * is "EAI_AGAIN", -3007 and -3008 are both "ENOTFOUND". */
-const char *net_sys_errname(int err);
-/* The sentence listen errors carry ("address already in use"), as in libuv;
- * strerror's text for what libuv's table does not have, "unknown error" for
- * what has no name. */
-const char *net_sys_errtext(int err);
-/* The way back: -ECONNRESET for "ECONNRESET", 0 for a name that is unknown. */
-int net_sys_errnum(const char *name);
 
 #endif
