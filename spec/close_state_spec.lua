@@ -131,6 +131,52 @@ describe("a finaliser of the user's", function()
     ]])
   end)
 
+  it("finds sockets open that are newer than it", function()
+    ends("end\nheard\tbye\n", [[
+      KEEP = setmetatable({}, { __gc = function()
+        local heard
+        CLIENT:on("data", function(chunk) heard = chunk end)
+        PEER:write("bye")
+        repeat net.run("nowait") until heard
+        print("heard", heard)
+        CLIENT:destroy()
+      end })
+      local server
+      server = net.createServer(function(peer)
+        PEER = peer
+        server:close()
+        net.stop()
+      end):listen(0, "127.0.0.1", function()
+        CLIENT = net.connect(server:address().port, "127.0.0.1")
+      end)
+      net.run()
+      print("end")
+    ]])
+  end)
+
+  it("may go on with a socket whose file has been closed meanwhile", within(function(t)
+    local path = t.tmpname()
+    local file <close> = assert(io.open(path, "w"))
+    file:seek("set", 20000000 - 1)
+    assert(file:write("x"):flush())
+    ends("end\nECANCELED\n", [[
+      local server = net.createServer(function(peer) PEER = peer:pause() end)
+      server:listen(0)
+      local client
+      client = net.connect({ port = server:address().port, host = "127.0.0.1" }, function()
+        KEEP = setmetatable({}, { __gc = function()
+          PEER:resume()
+          repeat net.run("nowait") until client.destroyed
+        end })
+        client:sendFile("]] .. path .. [[")
+        client:on("error", function(err) print(err.code) end)
+        net.stop()
+      end)
+      net.run()
+      print("end")
+    ]])
+  end))
+
   it("that comes after the loop's end gets errors, or nothing, but from emitters", function()
     local result = lua.run({ script = [[
       KEEP = setmetatable({}, { __gc = function()
@@ -191,7 +237,8 @@ end)
 
 describe("the end of the program in a listener", function()
   --- What a server gets from a client that does this when it hears "go", and the
-  --- client's exit code. `options` are those of lua.start, besides the script.
+  --- client's exit code. `options` are those of lua.start, besides the script, and
+  --- `before`, what it does before it connects.
   local function sent_by(t, action, options)
     local got, child = {}
     local server = net.createServer(t.calls(1, function(socket)
@@ -202,7 +249,10 @@ describe("the end of the program in a listener", function()
     server:listen(0, "127.0.0.1", function()
       local program = [[
         local net = require("net")
-        local socket = net.connect(tonumber((...)), "127.0.0.1")
+        local socket
+        ]] .. (options.before or "") .. [[
+
+        socket = net.connect(tonumber((...)), "127.0.0.1")
         socket:once("data", function()
           ]] .. action .. [[
 
@@ -250,6 +300,14 @@ describe("the end of the program in a listener", function()
       assert.equal(3, code)
     end))
   end
+
+  it("by lua_close sends what a finaliser writes that is older than the socket", within(function(t)
+    local bytes, code = sent_by(t, "os.exit(3, true)", { args = {}, before = [[
+      KEEP = setmetatable({}, { __gc = function() socket:write("bye") end })
+    ]] })
+    assert.equal("bye", bytes)
+    assert.equal(3, code)
+  end))
 
   it("by process.exit sends what 'exit' listeners write", within(function(t)
     local bytes, code = sent_by(t, [[

@@ -962,6 +962,38 @@ describe("destroy()", function()
   end))
 end)
 
+describe("a socket that nobody refers to any more", function()
+  --- Opens and closes `count` connections without collecting. Returns the KiB of Lua's
+  --- memory that they leave behind after one collection, and before it.
+  local function leave(t, count)
+    local server, where = sockets.listen()
+    server:on("connection", function(peer) peer:resume() end)
+    collectgarbage()
+    collectgarbage()
+    collectgarbage("stop")
+    local before = collectgarbage("count")
+    for _ = 1, count do
+      local client = net.connect(where)
+      client:on("connect", function() client:destroy() end)
+      client:on("close", net.stop)
+      net.run()
+    end
+    local grown = collectgarbage("count") - before
+    collectgarbage()
+    collectgarbage("restart")
+    local kept = collectgarbage("count") - before
+    server:close()
+    t.run()
+    return kept, grown
+  end
+
+  it("is freed by one collection", within(function(t)
+    leave(t, 1) -- and what is kept for the next one is there
+    local kept, grown = leave(t, 100)
+    assert.is_true(kept < grown / 5, ("%d of %d KiB are kept"):format(kept // 1, grown // 1))
+  end))
+end)
+
 describe("__close", function()
   it("destroys the socket at the end of its block", within(function(t)
     local outer, peer

@@ -135,8 +135,8 @@ static void server_socket(lua_State *L, int server, struct incoming *in) {
     c->flags |= S_HALF_OPEN;
   if (!pipe)
     server_tune(s, c, fd);
-  in->fd = -1;  /* from here on the socket's, even if it raises */
   net_stream_open(L, socket, fd, pipe ? NET_FD_UNIX : NET_FD_TCP);
+  in->fd = -1;
   c->server = s;
   s->connections++;
 }

@@ -3,10 +3,12 @@
  * bound.c - net.BoundSocket: a descriptor that is bound, and nothing else yet.
  *
  * Owns the descriptor, and for a Unix socket the file, until a server (listen.c)
- * or a socket (stream.c) takes both over, or until it is closed. It does no I/O
- * and knows no loop; options and their checks are lua/net/boundsocket.lua's.
+ * takes both over or a socket (stream.c) the descriptor, or until it is closed. It
+ * does no I/O and knows no loop; options and their checks are
+ * lua/net/boundsocket.lua's.
  *
- * A collected one closes its descriptor and removes its file. Node never
+ * A collected one closes its descriptor and removes its file, also when a socket
+ * that has no finalizer of its own has used it. Node never
  * collects an open one, but does both when a program ends by itself, which here
  * is lua_close; process.exit() leaves the file, as os.exit does. */
 #include "bound.h"
@@ -23,6 +25,7 @@ struct net_bound {
   struct net_object o;
   int fd;     /* owned; -1 before it is bound, and when gone */
   int family; /* AF_INET, AF_INET6, AF_UNIX */
+  int file;   /* there is a file at its path, to be removed by it */
 };
 
 static const struct net_class net_bound_class;
@@ -42,25 +45,35 @@ void net_bound_push_path(lua_State *L, int idx) {
   lua_getiuservalue(L, idx, UV_BOUND_PATH);
 }
 
-int net_bound_take(struct net_bound *b, int *family) {
+int net_bound_lend(struct net_bound *b, int *family) {
   int fd = b->fd;
   *family = b->family;
   b->fd = -1;
   return fd;
 }
 
-/* Closes the one at 1, if it is open, and removes its file; an abstract name, or
- * "", has none. [-0, +0, -] */
+int net_bound_take(struct net_bound *b, int *family) {
+  b->file = 0;
+  return net_bound_lend(b, family);
+}
+
+void net_bound_remove_file(lua_State *L, int idx) {
+  struct net_bound *b = lua_touserdata(L, idx);
+  if (!b->file)
+    return;
+  b->file = 0;
+  net_bound_push_path(L, idx);
+  net_sys_unlink(lua_tostring(L, -1));
+  lua_pop(L, 1);
+}
+
+/* Closes the one at 1, if it is open, and removes its file. [-0, +0, -] */
 static void bound_shut(lua_State *L, struct net_bound *b) {
   if (b->fd < 0)
     return;
   net_sys_close(b->fd);
   b->fd = -1;
-  net_bound_push_path(L, 1);
-  const char *path = lua_tostring(L, -1);
-  if (path != NULL && *path != '\0')
-    net_sys_unlink(path);
-  lua_pop(L, 1);
+  net_bound_remove_file(L, 1);
 }
 
 /* --- methods and fields ------------------------------------------------------ */
@@ -104,6 +117,13 @@ static int bound_release(lua_State *L) {
   return 0;
 }
 
+/* A file that it has lent goes too: whoever had it is collected as well. */
+static int bound_gc(lua_State *L) {
+  bound_shut(L, bound_self(L));
+  net_bound_remove_file(L, 1);
+  return 0;
+}
+
 static int get_is_pipe(lua_State *L) {
   lua_pushboolean(L, bound_self(L)->family == AF_UNIX);
   return 1;
@@ -140,7 +160,7 @@ static const luaL_Reg bound_getters[] = {{"isPipe", get_is_pipe}, {NULL, NULL}};
 static const luaL_Reg bound_meta[] = {
   {"__tostring", bound_tostring},
   {"__close", bound_release},
-  {"__gc", bound_release},
+  {"__gc", bound_gc},
   {NULL, NULL},
 };
 
@@ -196,6 +216,7 @@ static int core_unix(lua_State *L) {
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, UV_BOUND_PATH);
   int err = net_bind_unix(path, len, &fd);
+  b->file = err == 0 && *path != '\0';
   return bound_result(L, b, err, fd);
 }
 

@@ -2,7 +2,8 @@
  *
  * bound.h - net.BoundSocket: a descriptor that is bound, and nothing else yet.
  *
- *     open ─take─▶ gone      (a server or a socket has the descriptor, and the file)
+ *     open ─take──▶ gone     (a server has the descriptor, and the file)
+ *      ├────lend──▶ gone     (a socket has the descriptor, and says when the file goes)
  *      └───close──▶ gone
  *
  * Nothing of the loop's points here, so that it is never anchored: one that is
@@ -23,6 +24,11 @@ void net_bound_push_path(lua_State *L, int idx);
 /* Hands over the descriptor of an open one, and the duty to remove its file;
  * 'family' is AF_INET, AF_INET6 or AF_UNIX. */
 int net_bound_take(struct net_bound *b, int *family);
+/* Hands over the descriptor alone: the file is there until it is told to remove it, or
+ * is collected. */
+int net_bound_lend(struct net_bound *b, int *family);
+/* Removes the file of the one at 'idx', if there is one. [-0, +0, -] */
+void net_bound_remove_file(lua_State *L, int idx);
 
 /* Adds BoundSocket, the class, and boundsocket, what lua/net/boundsocket.lua is
  * built on, to the core table on the top. [-0, +0, m] */

@@ -7,6 +7,7 @@
 #include "fields.h"
 
 #include "addr.h"
+#include "bound.h"
 #include "encoding.h"
 #include "stream.h"
 
@@ -134,7 +135,13 @@ static int get_server(lua_State *L) {
 /* Pushes {address = path} for a stream that a BoundSocket gave a path. As in Node
  * it stays, even after the close. [-0, +(1|0), m] */
 static int push_local_path(lua_State *L) {
-  if (net_rare_get(L, 1, RARE_PATH) != LUA_TSTRING) {
+  if (net_rare_get(L, 1, RARE_BOUND) == LUA_TNIL) {
+    lua_pop(L, 1);
+    return 0;
+  }
+  net_bound_push_path(L, -1);
+  lua_remove(L, -2);
+  if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
     return 0;
   }

@@ -425,11 +425,12 @@ static int core_failed(lua_State *L) {
 /* connected(s, dial): takes its descriptor; emits "connect" and "ready" */
 static int core_connected(lua_State *L) {
   enum net_fd_kind kind;
-  socket_check(L);
+  struct net_stream *s = socket_check(L);
+  net_anchor(L, 1, &s->o);  /* so that nothing raises while the descriptor is nobody's */
   int fd = net_dial_take(net_dial_check(L, 2), &kind);
   lua_pushnil(L);
   net_rare_set(L, 1, RARE_DIAL);
-  net_stream_dialing(lua_touserdata(L, 1), 0);
+  net_stream_dialing(s, 0);
   net_stream_connected(L, 1, fd, kind);
   return 0;
 }
@@ -619,7 +620,6 @@ static const luaL_Reg socket_methods[] = {
 };
 
 static const luaL_Reg socket_meta[] = {
-  {"__gc", net_stream_gc},
   {"__close", socket_close},
   {NULL, NULL}
 };
@@ -661,7 +661,9 @@ const struct net_class net_socket_class = {
 };
 
 void net_socket_open(lua_State *L) {
-  net_loop_get(L)->flush = net_writable_flush;
+  struct net_loop *loop = net_loop_get(L);
+  loop->flush = net_writable_flush;
+  loop->end_streams = net_stream_end_all;
   net_class_open(L, &net_socket_class);
   lua_setfield(L, -2, "Socket");
   lua_pushcfunction(L, core_socket);

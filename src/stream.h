@@ -53,7 +53,7 @@ enum {
   RARE_LOCAL,       /* table: our own, once it was read */
   RARE_DIAL,        /* userdata: the attempt under way */
   RARE_IDLE,        /* userdata: struct stream_idle, the idle timeout */
-  RARE_PATH,        /* string: the path that a BoundSocket gave it, shown for good */
+  RARE_BOUND,       /* the BoundSocket that it was made from: its path is shown for good */
   RARE_PUMP,        /* the stream in 'pump' */
   RARE_PRIVATE      /* table: what lua/net keeps with the socket; see socket.lua */
 };
@@ -111,7 +111,7 @@ struct net_stream {
   unsigned char onread;     /* option onread: chunks go to its callback */
   unsigned char pump_credit; /* large reads of the pump, less small ones; see pump.c */
   unsigned char pump_bulk;  /* counted in the loop's 'bulk' */
-  unsigned char unlinks;    /* the close removes the file at RARE_PATH */
+  unsigned char unlinks;    /* the close removes the file of RARE_BOUND */
   unsigned char failed;     /* the attempt has, and its dial is kept until destroy() */
   unsigned char error_told; /* 'error' was emitted */
   unsigned char was_read;   /* reading has begun once */
@@ -155,8 +155,8 @@ extern const struct net_class net_socket_class;
 
 /* Pushes a new stream without a descriptor. [-0, +1, e] */
 struct net_stream *net_stream_new(lua_State *L);
-/* Gives the stream at absolute 'idx' a connected descriptor, which it owns from
- * now on even if this raises, and anchors it. Nothing is read yet. [-0, +0, m] */
+/* Anchors the stream at absolute 'idx' and gives it a connected descriptor, which stays
+ * the caller's if this raises. Nothing is read yet. [-0, +0, m] */
 void net_stream_open(lua_State *L, int idx, int fd, enum net_fd_kind kind);
 /* Has a stream or server this descriptor already? libev bears no two watchers
  * of which one closes it. Looks at all that is open. [-0, +0, -] */
@@ -193,8 +193,8 @@ static inline void net_stream_touch(struct net_stream *s) {
 void net_stream_set_timeout(lua_State *L, int idx, uint64_t ms);
 /* Calls and clears the function private[name], if Lua left one. [-0, +0, e] */
 void net_stream_hook(lua_State *L, int idx, const char *name);
-/* __gc. */
-int net_stream_gc(lua_State *L);
+/* lua_close: closes the descriptors of all streams, without a word. [-0, +0, -] */
+void net_stream_end_all(lua_State *L);
 /* The RARE table: pushes value [key] or nil; sets the value on the top. */
 int net_rare_get(lua_State *L, int idx, int key);  /* type; [-0, +1, -] */
 void net_rare_set(lua_State *L, int idx, int key); /* [-1, +0, m] */

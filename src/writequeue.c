@@ -152,6 +152,8 @@ static int wq_send_object(lua_State *L, struct net_stream *s) {
   lua_rawgeti(L, -1, wq_slot(s, s->wq_head));
   struct net_piece *p = lua_touserdata(L, -1);
   lua_pop(L, 1);
+  if (p->cls == NULL)
+    return -ECANCELED;  /* lua_close has finalised it, and a finalizer still uses the stream */
   int err = p->cls->send(p, s, s->wq_off, &n);
   s->wq_off += n;
   if (err < 0)
