@@ -250,4 +250,56 @@ describe("a C host that runs the loop", function()
     ]]
     assert.equal("host: the loop has ended\n", (embed(live, live, live)))
   end)
+
+  --- Runs `first` in a finalizer amid the lua_close of one state, then `second`, amid that
+  --- of another.
+  local function at_the_end(first, second)
+    local script = "KEEP = setmetatable({}, { __gc = function() %s end })"
+    return run({}, script:format(first), script:format(second))
+  end
+
+  promise("closes a state with what a finalizer opens meanwhile: a server", function()
+    local path = os.tmpname()
+    os.remove(path)
+    local result = at_the_end(("net.createServer():listen(%q)"):format(path), ([[
+      local socket = net.connect(%q)
+      socket:on("connect", function() print("connected") end)
+      socket:on("error", function(err) print(err.code) end)
+      repeat net.run("nowait") until not socket.connecting
+    ]]):format(path))
+    os.remove(path)
+    assert.same({ code = 0, stdout = "host: the loop has ended\nECONNREFUSED\n", stderr = "" },
+      result)
+  end)
+
+  promise("closes a state with what a finalizer opens meanwhile: a connection", function()
+    local path = os.tmpname()
+    os.remove(path)
+    local result = run({}, ([[
+      KEEP = setmetatable({}, { __gc = function() net.connect(%q) end })
+    ]]):format(path), ([[
+      local heard
+      local server = net.createServer(function(peer)
+        peer:on("end", function() heard = "the end" end):resume()
+      end):listen(%q):unref()
+      KEEP = setmetatable({}, { __gc = function()
+        repeat net.run("once") until heard
+        print(heard)
+      end })
+      function ended() server:ref() end
+    ]]):format(path))
+    assert.same({ code = 0, stdout = "host: the loop has ended\nthe end\n", stderr = "" }, result)
+  end)
+
+  promise("closes a state with what a finalizer opens meanwhile: a signal's watcher", function()
+    local result = at_the_end([[
+      package.loaded["net.process"] = nil -- another object, newer than this
+      require("net.process"):on("SIGTERM", print)
+    ]], [[
+      process.kill(process.pid, "SIGTERM")
+      net.run("nowait")
+      print("not this")
+    ]])
+    assert.same({ 15, "host: the loop has ended\n" }, { result.signal, result.stdout })
+  end)
 end)

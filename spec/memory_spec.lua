@@ -343,6 +343,32 @@ end
 return problem
 ]]
 
+--- A finalizer goes on amid lua_close, when what is newer has been finalised, and opens
+--- what no finalizer is called for any more. The script runs as often as memory is asked
+--- for at its end.
+local AT_THE_END = HEAD .. [[
+local src, sink
+local last = net.createServer(function(peer) sink = peer:pause() end):listen(0)
+local proxy = net.createServer(function(peer) src = peer end):listen(0)
+local feeder, dst = net.connect(proxy:address().port), net.connect(last:address().port)
+KEEP = setmetatable({}, { __gc = function()
+  feeder:write(("x"):rep(20000000))
+  repeat turn() until dst.writableLength > 0
+  repeat until not src:write(("x"):rep(100000))
+  src:sendFile("LICENSE")
+  local server = net.createServer():listen(0)
+  net.connect(server:address().port):setTimeout(1000)
+  turn()
+end })
+repeat turn() until src and sink and not feeder.connecting and not dst.connecting
+src:pipe(dst)
+feeder:write("x")
+repeat turn() until dst.bytesWritten > 0
+starve(true)
+for _ = 1, 5 do pcall(table.pack) end
+starve(false)
+]]
+
 describe("without memory", function()
   local program = os.tmpname()
   local host
@@ -387,4 +413,5 @@ describe("without memory", function()
   promise("a write that raises takes no later one's callback away", CALLBACKS)
   promise("a connect() that is tried again tells each callback once", AGAIN)
   promise("a pipe() that raises is there wholly, or not at all", NO_PIPE)
+  promise("or with it, nothing is left of what a finalizer does at the end", AT_THE_END)
 end)

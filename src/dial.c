@@ -292,11 +292,13 @@ static int dial_close(lua_State *L) {
   return 0;
 }
 
-/* Also at lua_close, when it may still be connecting, and anchored. */
 static int dial_gc(lua_State *L) {
   dial_shut(net_dial_check(L, 1));
   return 0;
 }
+
+/* When it is still connecting, and anchored. */
+static void dial_end(lua_State *L, int idx) { dial_shut(lua_touserdata(L, idx)); }
 
 struct net_dial *net_dial_new(lua_State *L) {
   struct net_dial *d = net_object_new(L, &net_dial_class, sizeof *d, DIAL_UVS);
@@ -333,6 +335,7 @@ const struct net_class net_dial_class = {
   .name = "Dial",
   .methods = dial_methods,
   .meta = dial_meta,
+  .end = dial_end,
 };
 
 void net_dial_open(lua_State *L) {

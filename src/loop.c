@@ -486,8 +486,7 @@ static int loop_gc(lua_State *L) {
   struct net_loop *loop = lua_touserdata(L, 1);
   if (loop->ev == NULL)
     return 0;
-  if (loop->end_streams)
-    loop->end_streams(L);
+  net_object_end_all(L);
   wake_stop(loop);
   if (ev_is_active(&loop->idle)) {
     ev_ref(loop->ev);

@@ -77,7 +77,6 @@ struct net_loop {
   size_t ready_pos, ready_len, ready_cap;
   struct net_flushable **dirty; /* owned */
   void (*flush)(lua_State *L, struct net_flushable *f); /* of a dirty stream; [-0, +0, m] */
-  void (*end_streams)(lua_State *L); /* closes them, as Lua does; [-0, +0, -] */
   struct net_pipe pipe;  /* the spare one of all pumps */
   unsigned bulk;         /* how many streams are pumped in bulk */
   int spare;             /* pump.c has a piece ready for what is refused */

@@ -225,6 +225,28 @@ void net_object_hold(lua_State *L, int idx, struct net_object *o) {
   o->queued++;
 }
 
+/* The class of the value at 'idx' if it is an object of ours, else NULL: the metatable
+ * is the one that the registry has for the class. [-0, +0, -] */
+static const struct net_class *class_of(lua_State *L, int idx) {
+  const struct net_object *o = lua_touserdata(L, idx);
+  if (o == NULL || lua_rawlen(L, idx) < sizeof *o || !lua_getmetatable(L, idx))
+    return NULL;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, o->cls);
+  int is_ours = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return is_ours ? o->cls : NULL;
+}
+
+void net_object_end_all(lua_State *L) {
+  lua_pushnil(L);
+  while (lua_next(L, LUA_REGISTRYINDEX)) {
+    const struct net_class *cls = class_of(L, lua_gettop(L));
+    if (cls && cls->end)
+      cls->end(L, lua_gettop(L));
+    lua_pop(L, 1);
+  }
+}
+
 void net_object_let_go(lua_State *L, struct net_object *o) {
   o->queued--;
   unrefer(L, o);

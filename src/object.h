@@ -29,6 +29,9 @@ struct net_class {
   /* Called after a listener for 'event' was added, or one was removed. */
   void (*listened)(lua_State *L, int idx, int event);
   void (*unlistened)(lua_State *L, int idx, int event);
+  /* The Lua state closes: nothing of libev's or the system's is the object's from here
+   * on. Called for those that are anchored; may be NULL. [-0, +0, -] */
+  void (*end)(lua_State *L, int idx);
 };
 
 /* The head of every object's struct. */
@@ -73,6 +76,8 @@ void net_unanchor(lua_State *L, struct net_object *o);        /* [-0, +0, -] */
 /* The same for a step in a queue: held until each has been let go of. */
 void net_object_hold(lua_State *L, int idx, struct net_object *o); /* [-0, +0, m] */
 void net_object_let_go(lua_State *L, struct net_object *o);        /* [-0, +0, -] */
+/* Ends all that are anchored, for lua_close. [-0, +0, -] */
+void net_object_end_all(lua_State *L);
 /* Pushes an object that is anchored or queued. [-0, +1, -] */
 static inline void net_push(lua_State *L, const struct net_object *o) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, o->self);

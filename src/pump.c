@@ -111,6 +111,7 @@ static struct rest *push_spare(lua_State *L, struct net_loop *loop, size_t put, 
       return NULL;
     memcpy(rest->bytes + put, loop->rbuf + put, n - put);
   }
+  rest->piece.cls = &rest_class;  /* lua_close may have finalised it, and a finalizer be here */
   rest->piece.len = n;
   lua_pushboolean(L, 0);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &spare_key);

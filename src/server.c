@@ -258,11 +258,15 @@ static int server_tostring(lua_State *L) {
 }
 
 /* Only lua_close finds a server that still listens. */
-static int server_gc(lua_State *L) {
-  struct net_server *s = lua_touserdata(L, 1);
+static void server_end(lua_State *L, int idx) {
+  struct net_server *s = lua_touserdata(L, idx);
   s->flags |= SERVER_DEAD;
   if (s->fd >= 0)
     server_stop(s);
+}
+
+static int server_gc(lua_State *L) {
+  server_end(L, 1);
   return 0;
 }
 
@@ -309,7 +313,8 @@ const struct net_class net_server_class = {
   .getters = server_getters,
   .setters = server_setters,
   .meta = server_meta,
-  .emitter = 1
+  .emitter = 1,
+  .end = server_end
 };
 
 /* --- for lua/net/server.lua ---------------------------------------------------- */

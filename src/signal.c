@@ -128,18 +128,22 @@ static int core_pid(lua_State *L) {
   return 1;
 }
 
+static void process_end(lua_State *L, int idx) {
+  struct process *p = lua_touserdata(L, idx);
+  for (int i = 1; i < SIGNALS; i++)
+    signal_stop(L, p, &p->watcher[i]);
+}
+
 static int process_gc(lua_State *L) {
-  struct process *p = net_object_test(L, 1, &process_class);
-  if (p)
-    for (int i = 1; i < SIGNALS; i++)
-      signal_stop(L, p, &p->watcher[i]);
+  if (net_object_test(L, 1, &process_class))
+    process_end(L, 1);
   return 0;
 }
 
 static const luaL_Reg process_meta[] = {{"__gc", process_gc}, {NULL, NULL}};
 
 static const struct net_class process_class = {
-  .name = "process", .meta = process_meta, .emitter = 1
+  .name = "process", .meta = process_meta, .emitter = 1, .end = process_end
 };
 
 /* process(handler) -> the object */

@@ -657,13 +657,12 @@ const struct net_class net_socket_class = {
   .meta = socket_meta,
   .emitter = 1,
   .listened = net_readable_listened,
-  .unlistened = net_readable_unlistened
+  .unlistened = net_readable_unlistened,
+  .end = net_stream_end
 };
 
 void net_socket_open(lua_State *L) {
-  struct net_loop *loop = net_loop_get(L);
-  loop->flush = net_writable_flush;
-  loop->end_streams = net_stream_end_all;
+  net_loop_get(L)->flush = net_writable_flush;
   net_class_open(L, &net_socket_class);
   lua_setfield(L, -2, "Socket");
   lua_pushcfunction(L, core_socket);

@@ -200,17 +200,12 @@ void net_stream_open(lua_State *L, int idx, int fd, enum net_fd_kind kind) {
   ev_io_set(&s->io, fd, 0);
 }
 
-/* Pushes what the registry holds as number 'ref'; the stream, if it is one. [-0, +1, -] */
-static struct net_stream *push_anchored(lua_State *L, lua_Integer ref) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
-  return net_object_test(L, -1, &net_socket_class);
-}
-
 int net_stream_owns_fd(lua_State *L, int fd) {
   int owned = 0;
   lua_Integer n = (lua_Integer)lua_rawlen(L, LUA_REGISTRYINDEX);
   for (lua_Integer i = 1; i <= n && !owned; i++) {
-    const struct net_stream *s = push_anchored(L, i);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, i);
+    const struct net_stream *s = net_object_test(L, -1, &net_socket_class);
     const struct net_server *server = net_object_test(L, -1, &net_server_class);
     owned = (s && s->fd == fd) || (server && server->fd == fd);
     lua_pop(L, 1);
@@ -569,15 +564,13 @@ void net_stream_begin(lua_State *L, int idx) {
 /* --- lua_close ------------------------------------------------------------------------ */
 
 /* Silent: no listener, no raise, fine in every state. What was written and never
- * tried still goes; an attempt to connect, and the file of a BoundSocket, go by their
- * own finalizers. [-0, +0, -] */
-static void stream_end(lua_State *L, int idx) {
+ * tried still goes; an attempt to connect, and the file of a BoundSocket, go by
+ * themselves. */
+void net_stream_end(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);
   idle_stop(s);
   net_loop_clean(s->o.loop, &s->flushable);
-  if (s->flags & S_DEFERRED && s->fd >= 0)
-    net_writable_salvage(L, idx);
-  net_batch_drop(&s->o.loop->batch, &s->part);
+  net_writable_salvage(L, idx);
   if (s->fd >= 0) {
     net_stream_poll(s, 0);
     net_pump_leave(s);
@@ -585,13 +578,4 @@ static void stream_end(lua_State *L, int idx) {
     s->fd = -1;
   }
   net_stream_dialing(s, 0);
-}
-
-void net_stream_end_all(lua_State *L) {
-  lua_Integer n = (lua_Integer)lua_rawlen(L, LUA_REGISTRYINDEX);
-  for (lua_Integer i = 1; i <= n; i++) {
-    if (push_anchored(L, i))
-      stream_end(L, lua_gettop(L));
-    lua_pop(L, 1);
-  }
 }

@@ -193,8 +193,8 @@ static inline void net_stream_touch(struct net_stream *s) {
 void net_stream_set_timeout(lua_State *L, int idx, uint64_t ms);
 /* Calls and clears the function private[name], if Lua left one. [-0, +0, e] */
 void net_stream_hook(lua_State *L, int idx, const char *name);
-/* lua_close: closes the descriptors of all streams, without a word. [-0, +0, -] */
-void net_stream_end_all(lua_State *L);
+/* The Lua state closes: so does the stream's descriptor, without a word. [-0, +0, -] */
+void net_stream_end(lua_State *L, int idx);
 /* The RARE table: pushes value [key] or nil; sets the value on the top. */
 int net_rare_get(lua_State *L, int idx, int key);  /* type; [-0, +1, -] */
 void net_rare_set(lua_State *L, int idx, int key); /* [-1, +0, m] */
@@ -256,7 +256,9 @@ void net_writable_fail(lua_State *L, int idx, uint32_t end);
  * tick, and the pieces' numbers go on, so that whoever was amid the old ones sees
  * that they are done with. [-0, +0, e] */
 void net_writable_reset(lua_State *L, int idx);
-/* For __gc: sends what was never tried, and ignores the outcome. [-0, +0, -] */
+/* The Lua state closes: sends what was never tried, whatever comes of it, and closes the
+ * files and pipes that are queued, as those that a finalizer has queued have none.
+ * [-0, +0, -] */
 void net_writable_salvage(lua_State *L, int idx);
 /* destroy() with something queued: the tick that tells its callbacks. [-0, +0, m] */
 void net_writable_abandon(lua_State *L, int idx);

@@ -417,7 +417,11 @@ void net_writable_flush_now(lua_State *L, struct net_stream *s) {
 
 void net_writable_salvage(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  net_wq_send(L, idx, s->wq_req);
+  if (s->flags & S_DEFERRED && s->fd >= 0)
+    net_wq_send(L, idx, s->wq_req);
+  net_batch_drop(&s->o.loop->batch, &s->part);
+  if (s->wq_objects > 0)
+    net_wq_drop(L, idx, s->wq_tail);
 }
 
 /* May 'bytes' more wait for the end of the turn? What is no string may not: a file
