@@ -351,3 +351,28 @@ describe("a finalizer that runs amid a write behind small ones", function()
     end))
   end
 end)
+
+describe("a finalizer that runs amid destroy(err)", function()
+  for name, callback in pairs({ ["nobody"] = false, ["a callback"] = true }) do
+    it("may still write, heard of by " .. name, within(function(t)
+      local _ <close> = setmetatable({}, { __close = function()
+        collectgarbage("incremental", 200, 100, 13)
+      end })
+      local p, wrong, ran, got = pairs_of(1)[1], {}, false, {}
+      p.client:on("data", function(chunk) got[#got + 1] = chunk end)
+      p.peer:on("error", t.calls(1, function(err) assert.equal(wrong, err) end))
+      local heard = callback and t.calls(1, function(err) assert.is_nil(err) end) or nil
+      in_a_turn(function()
+        at_next_request(function()
+          if not ran then
+            ran = true
+            p.peer:write("x", heard)
+          end
+        end)
+        p.peer:destroy(wrong)
+      end)
+      t.run()
+      assert.same({ true, "x", 1 }, { ran, table.concat(got), p.peer.bytesWritten })
+    end))
+  end
+end)

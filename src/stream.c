@@ -448,12 +448,17 @@ static void destroy_handle(lua_State *L, int idx, int was_connecting, int is_err
  * [-0, +0, e] */
 static int destroy_prepare(lua_State *L, int idx, int err) {
   struct net_stream *s = lua_touserdata(L, idx);
+  int is_error = lua_toboolean(L, err);
   net_stream_dialing(s, 0);  /* even then its attempt holds the loop no more */
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  net_writable_flush_now(L, s);  /* before the descriptor goes */
   if (s->flags & S_CONNECTING || s->failed)
     net_stream_hook(L, idx, "on_destroy");
-  if (lua_toboolean(L, err) && !(s->flags & S_ERRORED)) {
+  if (is_error) {
+    net_object_table(L, idx, UV_RARE);  /* while a finalizer may still write; not below */
+    lua_pop(L, 1);
+  }
+  net_writable_flush_now(L, s);  /* before the descriptor goes */
+  if (is_error && !(s->flags & S_ERRORED)) {
     lua_pushvalue(L, err);
     net_rare_set(L, idx, RARE_ERRORED);
     s->flags |= S_ERRORED;
