@@ -6,6 +6,7 @@
 --- each socket has closed exactly once, 'error' came at most once and before, and
 --- nothing is left. All of it again under three brutal collectors.
 
+local core = require("net.core")
 local net = require("net")
 local timers = require("net.timers")
 local abuse = require("spec.support.abuse")
@@ -153,6 +154,24 @@ describe("a finalizer that calls into a socket", function()
     ]] })
     assert.same({ code = 0, stdout = "done\n", stderr = "" }, result)
   end)
+
+  it("amid setTimeout, to destroy it, leaves no timer behind", within(function(t)
+    local _ <close> = setmetatable({}, { __close = function()
+      collectgarbage("incremental", 200, 100, 13)
+    end })
+    local socket, before = net.Socket(), { core.alive() }
+    socket:on("timeout", t.never())
+    socket:on("close", t.calls(1))
+    collectgarbage()
+    collectgarbage("stop")
+    collectgarbage("incremental", 100, 1000, 40)
+    setmetatable({}, { __gc = function() socket:destroy() end })
+    collectgarbage("restart")
+    socket:setTimeout(1)
+    assert.is_true(socket.destroyed)
+    assert.same(before, { core.alive() })
+    t.run()
+  end))
 end)
 
 -- 1,000 sockets in each of ten ways

@@ -316,6 +316,8 @@ void net_stream_set_timeout(lua_State *L, int idx, uint64_t ms) {
     s->idle = idle;
   }
   s->idle->timeout = ms;
+  if (s->flags & S_DESTROYED)
+    return;  /* by a finalizer, meanwhile */
   net_anchor(L, idx, &s->o);
   net_stream_touch(s);
 }
