@@ -64,14 +64,16 @@ void net_pump_close(struct net_pipe *pipe) {
 static int rest_send(struct net_piece *p, struct net_stream *to, size_t off, size_t *n) {
   struct rest *rest = (struct rest *)p;
   size_t left = p->len - off;
-  struct iovec iov = {rest->bytes + (rest->bytes ? off : 0), left};
-  int err;
+  ssize_t put;
   if (rest->bytes)
-    err = net_sys_writev(to->fd, (enum net_fd_kind)to->kind, &iov, 1, 0, n);
+    put = net_sys_send(to->fd, (enum net_fd_kind)to->kind, rest->bytes + off, left);
   else
-    err = net_sys_splice_out(rest->pipe.out, to->fd, left, n);
+    put = net_sys_splice_out(rest->pipe.out, to->fd, left);
+  if (put < 0)
+    return (int)put;
+  *n = (size_t)put;
   rest->pipe.held -= rest->bytes ? 0 : *n;
-  return err == 0 && *n < left ? -EAGAIN : err;
+  return *n < left ? -EAGAIN : 0;
 }
 
 /* An empty pipe serves the next chunk, if there is likely to be one. */
@@ -210,27 +212,27 @@ int net_pump_ready(lua_State *L, const struct net_stream *s) {
 /* The stream's next bytes go into the kernel pipe. splice(2) stops at urgent data for
  * good, and says then that there is nothing, or that the stream has ended; recv(2)
  * alone passes it. So only bytes and failures are taken from it. */
-static int read_bulk(struct net_stream *s, size_t *size, size_t *n) {
-  struct net_pipe *pipe = &s->o.loop->pipe;
-  *size = PIPE_SIZE;
-  int err = net_sys_splice_in(s->fd, pipe->in, *size, n);
-  pipe->held = *n;
-  if (err == -ENOTSUP)
+static ssize_t read_bulk(struct net_stream *s) {
+  struct net_loop *loop = s->o.loop;
+  ssize_t got = net_sys_splice_in(s->fd, loop->pipe.in, PIPE_SIZE);
+  if (got > 0)
+    loop->pipe.held = (size_t)got;
+  if (got == -ENOTSUP)
     net_pump_leave(s);  /* not from such a descriptor */
-  return err == 0 && *n == 0 ? -EAGAIN : err;
+  loop->read_more = got == PIPE_SIZE;
+  return got;
 }
 
-int net_pump_read(struct net_stream *s, size_t *size, size_t *n) {
+ssize_t net_pump_read(struct net_stream *s) {
   struct net_loop *loop = s->o.loop;
   if (loop->pipe.held > 0)
     net_pump_close(&loop->pipe);  /* left by an error of memory */
   if (s->pump_bulk && has_pipe(loop)) {
-    int err = read_bulk(s, size, n);
-    if (err != -ENOTSUP && err != -EAGAIN)
-      return err;
+    ssize_t got = read_bulk(s);
+    if (got != 0 && got != -ENOTSUP && got != -EAGAIN)
+      return got;
   }
-  *size = NET_READ_SIZE;
-  return net_sys_read(s->fd, (enum net_fd_kind)s->kind, loop->rbuf, *size, n);
+  return net_stream_read(s, NET_READ_SIZE);
 }
 
 /* The kernel took 'put' of 'n' bytes and then answered 'err': they join the queue.
@@ -252,14 +254,14 @@ static int queue_rest(lua_State *L, struct net_stream *s, size_t put, size_t n, 
 void net_pump_pass(lua_State *L, struct net_stream *s, size_t n) {
   struct net_stream *to = s->pump;
   struct net_loop *loop = s->o.loop;
-  struct iovec iov = {loop->rbuf, n};
-  size_t put = 0;
-  int err, moved = loop->pipe.held > 0;
-  if (moved)
-    err = net_sys_splice_out(loop->pipe.out, to->fd, n, &put);
+  ssize_t sent;
+  int in_pipe = loop->pipe.held > 0;
+  if (in_pipe)
+    sent = net_sys_splice_out(loop->pipe.out, to->fd, n);
   else
-    err = net_sys_writev(to->fd, (enum net_fd_kind)to->kind, &iov, 1, 0, &put);
-  loop->pipe.held -= moved ? put : 0;
+    sent = net_sys_send(to->fd, (enum net_fd_kind)to->kind, loop->rbuf, n);
+  size_t put = sent < 0 ? 0 : (size_t)sent;
+  loop->pipe.held -= in_pipe ? put : 0;
   s->flags |= S_DATA_EMITTED;
   net_stream_touch(to);
   if (put == n) {
@@ -268,7 +270,7 @@ void net_pump_pass(lua_State *L, struct net_stream *s, size_t n) {
     s->gap = 0;
     return;
   }
-  int fits = queue_rest(L, s, put, n, err < 0 ? err : -EAGAIN);
+  int fits = queue_rest(L, s, put, n, sent < 0 ? (int)sent : -EAGAIN);
   s->gap = 0;
   if (!fits && s->pump == to) {  /* else a finalizer was here, and others may listen */
     net_push(L, &s->o);

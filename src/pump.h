@@ -25,9 +25,8 @@ extern const char net_pump_written;
 void net_pump_review(lua_State *L, int idx);
 /* May what arrives on 's', which has a 'pump', go straight there now? [-0, +0, m] */
 int net_pump_ready(lua_State *L, const struct net_stream *s);
-/* Reads once, as net_sys_read, at most *size bytes, which it sets; only
- * net_pump_pass knows where the bytes are. */
-int net_pump_read(struct net_stream *s, size_t *size, size_t *n);
+/* Reads once, as net_stream_read; only net_pump_pass knows where the bytes are. */
+ssize_t net_pump_read(struct net_stream *s);
 /* Sends the 'n' bytes that net_pump_read has read from the stream; what the
  * kernel refuses joins the destination's queue, and if that is long pipe.lua's
  * listener is called, with the address of net_pump_written. [-0, +0, e] */

@@ -24,27 +24,25 @@ struct file_piece {
 };
 
 /* The way around sendfile(2): through the loop's buffer. */
-static int copy_some(struct file_piece *f, struct net_stream *to, uint64_t from, size_t size,
-                     size_t *n) {
-  struct net_loop *loop = to->o.loop;
-  size_t got;
-  int err = net_sys_pread(f->fd, loop->rbuf, size < NET_READ_SIZE ? size : NET_READ_SIZE, from,
-                          &got);
-  if (err < 0 || got == 0)
-    return err;
-  struct iovec iov = {loop->rbuf, got};
-  return net_sys_writev(to->fd, (enum net_fd_kind)to->kind, &iov, 1, 0, n);
+static ssize_t copy_some(const struct file_piece *f, struct net_stream *to, uint64_t from,
+                         size_t size) {
+  char *rbuf = to->o.loop->rbuf;
+  ssize_t got = net_sys_pread(f->fd, rbuf, size < NET_READ_SIZE ? size : NET_READ_SIZE, from);
+  if (got <= 0)
+    return got;
+  return net_sys_send(to->fd, (enum net_fd_kind)to->kind, rbuf, (size_t)got);
 }
 
 static int file_send(struct net_piece *p, struct net_stream *to, size_t off, size_t *n) {
   struct file_piece *f = (struct file_piece *)p;
   size_t left = p->len - off, size = left < SLICE ? left : SLICE;
-  int err = net_sys_sendfile(to->fd, f->fd, f->offset + off, size, n);
-  if (err == -ENOTSUP)
-    err = copy_some(f, to, f->offset + off, size, n);
-  if (err == 0 && *n == 0)
-    return NET_SHORT_FILE;
-  return err == 0 && *n < left ? -EAGAIN : err;
+  ssize_t put = net_sys_sendfile(to->fd, f->fd, f->offset + off, size);
+  if (put == -ENOTSUP)
+    put = copy_some(f, to, f->offset + off, size);
+  if (put <= 0)
+    return put < 0 ? (int)put : NET_SHORT_FILE;
+  *n = (size_t)put;
+  return *n < left ? -EAGAIN : 0;
 }
 
 static void file_close(struct net_piece *p, struct net_loop *loop) {
@@ -70,10 +68,9 @@ static int file_open(lua_State *L, struct file_piece *f, int file, const char **
  * writing only, which a read of nothing tells. */
 static int file_measure(lua_State *L, struct file_piece *f, int file) {
   uint64_t size;
-  size_t n;
   int err = net_sys_file_size(f->fd, &size);
   if (err == 0 && lua_type(L, file) == LUA_TNUMBER)
-    err = net_sys_pread(f->fd, &n, 0, 0, &n);
+    err = (int)net_sys_pread(f->fd, &size, 0, 0);
   if (err < 0)
     return err;
   f->offset = (uint64_t)lua_tointeger(L, file + 1);

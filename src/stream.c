@@ -116,43 +116,46 @@ static size_t read_size(lua_State *L, const struct net_stream *s) {
   return n >= 1 && n < NET_READ_SIZE ? (size_t)n : NET_READ_SIZE;
 }
 
+ssize_t net_stream_read(struct net_stream *s, size_t size) {
+  struct net_loop *loop = s->o.loop;
+  ssize_t n = net_sys_read(s->fd, (enum net_fd_kind)s->kind, loop->rbuf, size);
+  loop->read_more = n == (ssize_t)size;
+  return n;
+}
+
 /* Lua half of reading. A listener may do anything, hence nothing of 's' is used
  * after one ran. What is pumped is not looked at by Lua, and needs none of it. */
 static int stream_readable(lua_State *L) {
   struct net_stream *s = lua_touserdata(L, 1);
-  struct net_loop *loop = s->o.loop;
-  size_t n = 0, size = NET_READ_SIZE;
   if (!(s->polled & EV_READ))
     return 0;  /* a listener before it in this turn has paused or closed it */
-  int pumped = s->pump && net_pump_ready(L, s), err = -ENOMEM;
-  if (s->onread)
-    size = read_size(L, s);
+  int pumped = s->pump && net_pump_ready(L, s);
+  size_t size = s->onread ? read_size(L, s) : NET_READ_SIZE;
   if (!(s->polled & EV_READ))
     return 0;  /* the function of option onread's buffer, or a finalizer, has */
+  ssize_t n = -ENOMEM;
   if (!s->gap)
-    err = pumped ? net_pump_read(s, &size, &n)
-                 : net_sys_read(s->fd, (enum net_fd_kind)s->kind, loop->rbuf, size, &n);
-  if (err == -EAGAIN)
+    n = pumped ? net_pump_read(s) : net_stream_read(s, size);
+  if (n == -EAGAIN)
     return 0;
   net_stream_touch(s);
   if (n > 0) {
-    s->bytes_read += n;
-    loop->read_more = n == size;
+    s->bytes_read += (uint64_t)n;
     s->gap = 1;  /* until somebody has them */
     if (pumped) {
-      net_pump_pass(L, s, n);
+      net_pump_pass(L, s, (size_t)n);
       return 0;
     }
   }
   net_push(L, &s->o);
-  if (err < 0)
-    net_stream_fail(L, 2, err, "read");
+  if (n < 0)
+    net_stream_fail(L, 2, (int)n, "read");
   else if (n == 0)
     net_readable_eof(L, 2);
   else if (s->onread)
-    read_to_callback(L, 2, n);
+    read_to_callback(L, 2, (size_t)n);
   else
-    net_readable_push(L, 2, s, loop->rbuf, n);
+    net_readable_push(L, 2, s, s->o.loop->rbuf, (size_t)n);
   return 0;
 }
 

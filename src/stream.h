@@ -164,6 +164,9 @@ int net_stream_owns_fd(lua_State *L, int fd);
 /* Takes the BoundSocket at 'from', which has to be open: the stream is bound, and
  * not anchored. Pushes its dial. [-0, +1, e] */
 void net_stream_bind(lua_State *L, int idx, int from);
+/* One read into the loop's buffer, of at most 'size' bytes, as net_sys_read; notes
+ * whether there may be more. */
+ssize_t net_stream_read(struct net_stream *s, size_t size);
 /* Starts reading, unless it is paused or has no readable side. [-0, +0, e] */
 void net_stream_begin(lua_State *L, int idx);
 /* connect() was called: there is a handle now; a closed stream starts over. */

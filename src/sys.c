@@ -245,18 +245,23 @@ int net_sys_error(int fd) {
   return err < 0 ? err : -value;
 }
 
-int net_sys_read(int fd, enum net_fd_kind kind, void *buf, size_t size, size_t *n) {
-  int socket_call = kind == NET_FD_TCP || kind == NET_FD_UNIX;
-  ssize_t got;
-  do
-    got = socket_call ? recv(fd, buf, size, 0) : read(fd, buf, size);
-  while (got < 0 && errno == EINTR);
-  *n = got < 0 ? 0 : (size_t)got;
-  return result(got < 0 ? -1 : 0);
+/* Has the calls that are for sockets alone. */
+static int is_socket(enum net_fd_kind kind) {
+  return kind == NET_FD_TCP || kind == NET_FD_UNIX;
 }
 
-/* One send(2) or sendmsg(2); the former spares the kernel a copy of the
- * vector. */
+/* The bytes that a call has moved, or its failure. */
+static ssize_t moved(ssize_t n) { return n < 0 ? -errno : n; }
+
+ssize_t net_sys_read(int fd, enum net_fd_kind kind, void *buf, size_t size) {
+  ssize_t got;
+  do
+    got = is_socket(kind) ? recv(fd, buf, size, 0) : read(fd, buf, size);
+  while (got < 0 && errno == EINTR);
+  return moved(got);
+}
+
+/* One sendmsg(2), or send(2), which spares the kernel a copy of the vector. */
 static ssize_t socket_write(int fd, struct iovec *iov, int count, int more) {
   struct msghdr msg;
   int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
@@ -320,17 +325,30 @@ static ssize_t pipe_write(int fd, struct iovec *iov, int count) {
   return put;
 }
 
-int net_sys_writev(int fd, enum net_fd_kind kind, struct iovec *iov, int count, int more,
-                   size_t *n) {
-  int socket_call = kind == NET_FD_TCP || kind == NET_FD_UNIX;
+ssize_t net_sys_writev(int fd, enum net_fd_kind kind, struct iovec *iov, int count, int more) {
   ssize_t put;
   if (count > IOV_MAX)
     count = IOV_MAX; /* past it both calls fail; a short write is allowed */
   do
-    put = socket_call ? socket_write(fd, iov, count, more) : pipe_write(fd, iov, count);
+    put = is_socket(kind) ? socket_write(fd, iov, count, more) : pipe_write(fd, iov, count);
   while (put < 0 && errno == EINTR);
-  *n = put < 0 ? 0 : (size_t)put;
-  return result(put < 0 ? -1 : 0);
+  return moved(put);
+}
+
+/* The same of one part, for what is no socket. */
+static ssize_t write_one(int fd, enum net_fd_kind kind, const void *bytes, size_t size) {
+  struct iovec iov = {(void *)(uintptr_t)bytes, size};
+  return net_sys_writev(fd, kind, &iov, 1, 0);
+}
+
+ssize_t net_sys_send(int fd, enum net_fd_kind kind, const void *bytes, size_t size) {
+  ssize_t put;
+  if (!is_socket(kind))
+    return write_one(fd, kind, bytes, size);
+  do
+    put = send(fd, bytes, size, MSG_NOSIGNAL);
+  while (put < 0 && errno == EINTR);
+  return moved(put);
 }
 
 #ifdef HAVE_SENDFILE
@@ -365,22 +383,19 @@ static ssize_t splice_some(int from, int to, size_t size) {
   return n;
 }
 
-int net_sys_splice_in(int fd, int pipe, size_t size, size_t *n) {
+ssize_t net_sys_splice_in(int fd, int pipe, size_t size) {
   ssize_t got = splice_some(fd, pipe, size);
-  *n = got < 0 ? 0 : (size_t)got;
-  return got < 0 ? refusal(errno) : 0;
+  return got < 0 ? refusal(errno) : got;
 }
 
-int net_sys_splice_out(int pipe, int fd, size_t size, size_t *n) {
+ssize_t net_sys_splice_out(int pipe, int fd, size_t size) {
   struct sigpipe_guard guard;
   int err = sigpipe_block(&guard);
-  *n = 0;
   if (err < 0)
     return err;
   ssize_t put = splice_some(pipe, fd, size);
   sigpipe_restore(&guard, put, size);
-  *n = put < 0 ? 0 : (size_t)put;
-  return result(put < 0 ? -1 : 0);
+  return moved(put);
 }
 
 #else
@@ -390,13 +405,13 @@ int net_sys_pipe(size_t size, int *in, int *out) {
   return -ENOTSUP;
 }
 
-int net_sys_splice_in(int fd, int pipe, size_t size, size_t *n) {
-  (void)fd, (void)pipe, (void)size, (void)n;
+ssize_t net_sys_splice_in(int fd, int pipe, size_t size) {
+  (void)fd, (void)pipe, (void)size;
   return -ENOTSUP;
 }
 
-int net_sys_splice_out(int pipe, int fd, size_t size, size_t *n) {
-  (void)pipe, (void)fd, (void)size, (void)n;
+ssize_t net_sys_splice_out(int pipe, int fd, size_t size) {
+  (void)pipe, (void)fd, (void)size;
   return -ENOTSUP;
 }
 
@@ -420,44 +435,41 @@ int net_sys_file_size(int fd, uint64_t *size) {
   return S_ISDIR(st.st_mode) ? -EISDIR : -ESPIPE;
 }
 
-int net_sys_pread(int fd, void *buf, size_t size, uint64_t offset, size_t *n) {
+ssize_t net_sys_pread(int fd, void *buf, size_t size, uint64_t offset) {
   ssize_t got;
   do
     got = pread(fd, buf, size, (off_t)offset);
   while (got < 0 && errno == EINTR);
-  *n = got < 0 ? 0 : (size_t)got;
-  return result(got < 0 ? -1 : 0);
+  return moved(got);
 }
 
 #ifdef HAVE_SENDFILE
 
-int net_sys_sendfile(int fd, int file, uint64_t offset, size_t size, size_t *n) {
+ssize_t net_sys_sendfile(int fd, int file, uint64_t offset, size_t size) {
   struct sigpipe_guard guard;
   off_t from = (off_t)offset;
   ssize_t put;
   int err = sigpipe_block(&guard);
-  *n = 0;
   if (err < 0)
     return err;
   do
     put = sendfile(fd, file, &from, size);
   while (put < 0 && errno == EINTR);
   sigpipe_restore(&guard, put, size);
-  *n = put < 0 ? 0 : (size_t)put;
-  return put < 0 ? refusal(errno) : 0;
+  return put < 0 ? refusal(errno) : put;
 }
 
 #else
 
-int net_sys_sendfile(int fd, int file, uint64_t offset, size_t size, size_t *n) {
-  (void)fd, (void)file, (void)offset, (void)size, (void)n;
+ssize_t net_sys_sendfile(int fd, int file, uint64_t offset, size_t size) {
+  (void)fd, (void)file, (void)offset, (void)size;
   return -ENOTSUP;
 }
 
 #endif
 
 int net_sys_shutdown(int fd, enum net_fd_kind kind) {
-  if (kind != NET_FD_TCP && kind != NET_FD_UNIX)
+  if (!is_socket(kind))
     return 0;
   return shutdown(fd, SHUT_WR) == 0 || errno == ENOTCONN ? 0 : -errno;
 }

@@ -50,31 +50,33 @@ int net_sys_connect(int fd, const struct sockaddr *sa, socklen_t len);
 /* Reads and clears SO_ERROR: 0, or the -errno of a failed connect. */
 int net_sys_error(int fd);
 
-/* One read of at most 'size' bytes (bytes); *n = 0 at end of stream. -EAGAIN when dry. */
-int net_sys_read(int fd, enum net_fd_kind kind, void *buf, size_t size, size_t *n);
-/* One write of everything in 'iov' that the kernel takes now; *n may be short,
- * and is where 'count' exceeds IOV_MAX. -EAGAIN when full. 'more' is to follow at
+/* What moves bytes returns how many, or a negative errno. */
+
+/* One read of at most 'size' bytes; 0 at the end of the stream. -EAGAIN when dry. */
+ssize_t net_sys_read(int fd, enum net_fd_kind kind, void *buf, size_t size);
+/* One write of as many of the 'size' bytes as the kernel takes now. -EAGAIN when full. */
+ssize_t net_sys_send(int fd, enum net_fd_kind kind, const void *bytes, size_t size);
+/* The same of what 'iov' tells, or its first IOV_MAX parts. 'more' is to follow at
  * once: no packet for what does not fill one. */
-int net_sys_writev(int fd, enum net_fd_kind kind, struct iovec *iov, int count, int more,
-                   size_t *n);
+ssize_t net_sys_writev(int fd, enum net_fd_kind kind, struct iovec *iov, int count, int more);
 /* A kernel pipe with room for 'size' bytes, if the system grants so much. -ENOTSUP
  * where there is no splice(2). */
 int net_sys_pipe(size_t size, int *in, int *out);
 /* Moves up to 'size' bytes from 'fd' into the kernel pipe, or out of it into 'fd',
- * without a copy; *n may be short. -EAGAIN when dry, or full; -ENOTSUP, of the former,
- * where the system has no such call, or not for such a descriptor. */
-int net_sys_splice_in(int fd, int pipe, size_t size, size_t *n);
-int net_sys_splice_out(int pipe, int fd, size_t size, size_t *n);
+ * without a copy. -EAGAIN when dry, or full; -ENOTSUP, of the former, where the system
+ * has no such call, or not for such a descriptor. */
+ssize_t net_sys_splice_in(int fd, int pipe, size_t size);
+ssize_t net_sys_splice_out(int pipe, int fd, size_t size);
 /* Opens a file to be read; never waits, not even for the other end of a FIFO. */
 int net_sys_open(const char *path, int *fd);
 /* How long the regular file is; -EISDIR, or -ESPIPE for what is no file. */
 int net_sys_file_size(int fd, uint64_t *size);
-/* One read at 'offset'; *n = 0 at the end of the file. */
-int net_sys_pread(int fd, void *buf, size_t size, uint64_t offset, size_t *n);
-/* Sends up to 'size' bytes of a file from 'offset' on; *n may be short, and is 0 at
- * the end of the file. -EAGAIN when full; -ENOTSUP where the system has no call for
- * it, or not for such a file. */
-int net_sys_sendfile(int fd, int file, uint64_t offset, size_t size, size_t *n);
+/* One read at 'offset'; 0 at the end of the file. */
+ssize_t net_sys_pread(int fd, void *buf, size_t size, uint64_t offset);
+/* Sends up to 'size' bytes of a file from 'offset' on; 0 at the end of the file.
+ * -EAGAIN when full; -ENOTSUP where the system has no call for it, or not for such a
+ * file. */
+ssize_t net_sys_sendfile(int fd, int file, uint64_t offset, size_t size);
 /* shutdown(SHUT_WR); ENOTCONN counts as success. On a pipe there is nothing to do. */
 int net_sys_shutdown(int fd, enum net_fd_kind kind);
 /* SO_LINGER {on, 0 s}: the next close sends RST. */

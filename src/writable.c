@@ -611,17 +611,16 @@ static int goes_straight(lua_State *L, const struct net_stream *s, size_t bytes)
 /* Sends the chunk below the nil on the top; what the kernel refuses is queued.
  * Pushes what write() says. [-2, +1, e] */
 static void write_straight(lua_State *L, int idx, struct net_stream *s) {
-  struct iovec iov;
-  size_t put;
-  iov.iov_base = (void *)(uintptr_t)lua_tolstring(L, -2, &iov.iov_len);
+  size_t size;
+  const char *bytes = lua_tolstring(L, -2, &size);
   net_stream_touch(s);
-  int err = net_sys_writev(s->fd, (enum net_fd_kind)s->kind, &iov, 1, 0, &put);
+  ssize_t put = net_sys_send(s->fd, (enum net_fd_kind)s->kind, bytes, size);
   lua_pop(L, 1);
-  if (put < iov.iov_len) {
-    net_writable_tried(L, idx, put, err < 0 ? err : -EAGAIN);
+  if (put < (ssize_t)size) {
+    net_writable_tried(L, idx, put < 0 ? 0 : (size_t)put, put < 0 ? (int)put : -EAGAIN);
     return;
   }
-  s->bytes_written += put;
+  s->bytes_written += size;
   lua_pop(L, 1);
   push_fits(L, s);
 }

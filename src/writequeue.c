@@ -163,22 +163,30 @@ static int wq_send_object(lua_State *L, struct net_stream *s) {
   return 0;
 }
 
+/* The kernel took 'n' bytes of the part, and not all. */
+static void batch_advance(struct net_stream *s, size_t n) {
+  struct net_batch *b = batch_of(s);
+  for (s->wq_off += n; s->wq_off >= net_batch_first(b, &s->part); s->wq_head++) {
+    s->wq_off -= net_batch_first(b, &s->part);
+    net_batch_shift(b, &s->part);
+  }
+}
+
 int net_wq_send_batch(struct net_stream *s) {
   struct net_batch *b = batch_of(s);
-  struct iovec iov = {b->bytes + s->part.at + s->wq_off, s->part.len - s->wq_off};
-  size_t n;
-  int err = net_sys_writev(s->fd, (enum net_fd_kind)s->kind, &iov, 1, 0, &n);
-  if (n == iov.iov_len) {
+  size_t size = s->part.len - s->wq_off;
+  ssize_t put = net_sys_send(s->fd, (enum net_fd_kind)s->kind, b->bytes + s->part.at + s->wq_off,
+                             size);
+  if (put == (ssize_t)size) {
     s->wq_head += s->part.count;
     s->wq_off = 0;
     net_batch_drop(b, &s->part);
     return 0;
   }
-  for (s->wq_off += n; s->wq_off >= net_batch_first(b, &s->part); s->wq_head++) {
-    s->wq_off -= net_batch_first(b, &s->part);
-    net_batch_shift(b, &s->part);
-  }
-  return err < 0 ? err : -EAGAIN;
+  if (put < 0)
+    return (int)put;
+  batch_advance(s, (size_t)put);
+  return -EAGAIN;
 }
 
 /* Is there another kind of piece behind the 'count' strings at the head? Its bytes
@@ -201,15 +209,14 @@ int net_wq_send(lua_State *L, int idx, uint32_t end) {
       err = wq_send_object(L, s);
       continue;
     }
-    size_t total = iov_total(iov, count), n = 0;
+    ssize_t total = (ssize_t)iov_total(iov, count), put = 0;
     if (total > 0)
-      err = net_sys_writev(s->fd, (enum net_fd_kind)s->kind, iov, count,
-                           is_followed(s, end, count), &n);
-    if (err == 0) {
-      wq_advance(L, s, iov, count, n);
-      if (n < total)
-        err = -EAGAIN;
-    }
+      put = net_sys_writev(s->fd, (enum net_fd_kind)s->kind, iov, count,
+                           is_followed(s, end, count));
+    if (put >= 0)
+      wq_advance(L, s, iov, count, (size_t)put);
+    if (put < total)
+      err = put < 0 ? (int)put : -EAGAIN;
   }
   lua_pop(L, 1);
   return err;
