@@ -148,14 +148,20 @@ static void run_tick(lua_State *L, struct net_loop *loop) {
 
 /* Ticks first, as Node has no flush to wait for; a failed flush queues ticks. In an
  * empty frame. */
-static void loop_settle(lua_State *L, struct net_loop *loop) {
-  while (loop->ticks.count > 0 || loop->dirty_len > 0) {
+static void settle_all(lua_State *L, struct net_loop *loop) {
+  do {
     while (!loop->halted && loop->ticks.count > 0)
       run_tick(L, loop);
     net_loop_flush(L, loop);
-    if (loop->halted)
-      return;
-  }
+  } while (!loop->halted && loop->ticks.count > 0);
+}
+
+/* The same; most messages leave a flush, and nothing else. */
+static void loop_settle(lua_State *L, struct net_loop *loop) {
+  if (loop->ticks.count == 0)
+    net_loop_flush(L, loop);
+  if (loop->ticks.count > 0)
+    settle_all(L, loop);
 }
 
 static int dispatch_body(lua_State *L) {
@@ -202,9 +208,8 @@ static int ready_batch(lua_State *L) {
   lua_settop(L, 0);
   for (int again = 0; !loop->halted && loop->ready_pos < loop->ready_len;) {
     struct net_ready r = loop->ready[loop->ready_pos++];
-    lua_pushlightuserdata(L, r.arg);
     loop->read_more = 0;
-    r.half(L);
+    r.half(L, r.arg);
     lua_settop(L, 0);
     loop_settle(L, loop);
     again = loop->read_more ? again + 1 : 0;
@@ -221,33 +226,36 @@ static void run_ready(struct net_loop *loop) {
   loop->ready_pos = loop->ready_len = 0;
 }
 
-void net_ready(struct net_loop *loop, lua_CFunction half, void *arg) {
+/* One that found no room to wait in. */
+static int ready_now(lua_State *L) {
+  struct net_ready r = *(struct net_ready *)lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  r.half(L, r.arg);
+  return 0;
+}
+
+void net_ready(struct net_loop *loop, void (*half)(lua_State *L, void *arg), void *arg) {
+  struct net_ready r = {half, arg};
   if (loop->ready_len == loop->ready_cap) {
     size_t cap = loop->ready_cap ? loop->ready_cap * 2 : 64;
     struct net_ready *grown = realloc(loop->ready, cap * sizeof *grown);
     if (grown == NULL) {
-      net_dispatch(loop, half, arg);
+      net_dispatch(loop, ready_now, &r);
       return;
     }
     loop->ready = grown;
     loop->ready_cap = cap;
   }
-  loop->ready[loop->ready_len++] = (struct net_ready){half, arg};
+  loop->ready[loop->ready_len++] = r;
 }
 
-int net_loop_dirty(struct net_loop *loop, struct net_flushable *f) {
-  if (f->index)
-    return 0;
-  if (loop->dirty_len == loop->dirty_cap) {
-    uint32_t cap = loop->dirty_cap ? loop->dirty_cap * 2 : 64;
-    struct net_flushable **grown = realloc(loop->dirty, cap * sizeof *grown);
-    if (grown == NULL)
-      return -ENOMEM;
-    loop->dirty = grown;
-    loop->dirty_cap = cap;
-  }
-  loop->dirty[loop->dirty_len++] = f;
-  f->index = loop->dirty_len;
+int net_loop_grow_dirty(struct net_loop *loop) {
+  uint32_t cap = loop->dirty_cap ? loop->dirty_cap * 2 : 64;
+  struct net_flushable **grown = realloc(loop->dirty, cap * sizeof *grown);
+  if (grown == NULL)
+    return -ENOMEM;
+  loop->dirty = grown;
+  loop->dirty_cap = cap;
   return 0;
 }
 

@@ -16,6 +16,7 @@
 #ifndef NET_LOOP_H
 #define NET_LOOP_H
 
+#include <errno.h>
 #include <ev.h>
 #include <lua.h>
 #include <stddef.h>
@@ -34,9 +35,10 @@ struct net_flushable {
   uint32_t index; /* 1-based place among the loop's dirty ones, 0: clean */
 };
 
-/* What a poll found ready: a Lua half to run. */
+/* What a poll found ready: a Lua half to run, which is called with 'arg', protected
+ * and in an empty frame, and may leave what it likes there. */
 struct net_ready {
-  lua_CFunction half;
+  void (*half)(lua_State *L, void *arg); /* [-0, +?, e] */
   void *arg; /* its owner is anchored until the turn's close events */
 };
 
@@ -101,7 +103,7 @@ void net_dispatch(struct net_loop *loop, lua_CFunction half, void *arg);
 /* The same, once the poll's results are all in and in the order in which they
  * came: for what is ready by the dozen, as one protected call serves for all.
  * A half that leaves loop->read_more set is run again, a few times. */
-void net_ready(struct net_loop *loop, lua_CFunction half, void *arg);
+void net_ready(struct net_loop *loop, void (*half)(lua_State *L, void *arg), void *arg);
 
 /* Nothing more of ours is run until run() is called again. */
 void net_loop_halt(struct net_loop *loop);
@@ -132,9 +134,19 @@ void net_loop_unref(struct net_loop *loop);
 void net_io_start(struct net_loop *loop, ev_io *w);
 void net_io_stop(struct net_loop *loop, ev_io *w);
 
+/* Makes room for another dirty one; 0, or -ENOMEM. */
+int net_loop_grow_dirty(struct net_loop *loop);
 /* Has 'f' flushed at the end of this turn; 0, or -ENOMEM. Outside a dispatch
  * the flush comes with the next run(). */
-int net_loop_dirty(struct net_loop *loop, struct net_flushable *f);
+static inline int net_loop_dirty(struct net_loop *loop, struct net_flushable *f) {
+  if (f->index)
+    return 0;
+  if (loop->dirty_len == loop->dirty_cap && net_loop_grow_dirty(loop) < 0)
+    return -ENOMEM;
+  loop->dirty[loop->dirty_len++] = f;
+  f->index = loop->dirty_len;
+  return 0;
+}
 void net_loop_clean(struct net_loop *loop, struct net_flushable *f);
 /* Flushes what is dirty now. [-0, +0, m] */
 void net_loop_flush(lua_State *L, struct net_loop *loop);

@@ -125,47 +125,45 @@ ssize_t net_stream_read(struct net_stream *s, size_t size) {
 
 /* Lua half of reading. A listener may do anything, hence nothing of 's' is used
  * after one ran. What is pumped is not looked at by Lua, and needs none of it. */
-static int stream_readable(lua_State *L) {
-  struct net_stream *s = lua_touserdata(L, 1);
+static void stream_readable(lua_State *L, void *arg) {
+  struct net_stream *s = arg;
   if (!(s->polled & EV_READ))
-    return 0;  /* a listener before it in this turn has paused or closed it */
+    return;  /* a listener before it in this turn has paused or closed it */
   int pumped = s->pump && net_pump_ready(L, s);
   size_t size = s->onread ? read_size(L, s) : NET_READ_SIZE;
   if (!(s->polled & EV_READ))
-    return 0;  /* the function of option onread's buffer, or a finalizer, has */
+    return;  /* the function of option onread's buffer, or a finalizer, has */
   ssize_t n = -ENOMEM;
   if (!s->gap)
     n = pumped ? net_pump_read(s) : net_stream_read(s, size);
   if (n == -EAGAIN)
-    return 0;
+    return;
   net_stream_touch(s);
   if (n > 0) {
     s->bytes_read += (uint64_t)n;
     s->gap = 1;  /* until somebody has them */
     if (pumped) {
       net_pump_pass(L, s, (size_t)n);
-      return 0;
+      return;
     }
   }
   net_push(L, &s->o);
   if (n < 0)
-    net_stream_fail(L, 2, (int)n, "read");
+    net_stream_fail(L, 1, (int)n, "read");
   else if (n == 0)
-    net_readable_eof(L, 2);
+    net_readable_eof(L, 1);
   else if (s->onread)
-    read_to_callback(L, 2, (size_t)n);
+    read_to_callback(L, 1, (size_t)n);
   else
-    net_readable_push(L, 2, s, s->o.loop->rbuf, (size_t)n);
-  return 0;
+    net_readable_push(L, 1, s, s->o.loop->rbuf, (size_t)n);
 }
 
-static int stream_writable(lua_State *L) {
-  struct net_stream *s = lua_touserdata(L, 1);
+static void stream_writable(lua_State *L, void *arg) {
+  struct net_stream *s = arg;
   if (!(s->polled & EV_WRITE))
-    return 0;
+    return;
   net_push(L, &s->o);
-  net_writable_ready(L, 2);
-  return 0;
+  net_writable_ready(L, 1);
 }
 
 static void on_io(struct ev_loop *ev, ev_io *w, int revents) {

@@ -643,7 +643,7 @@ void net_writable_write(lua_State *L, int idx) {
 
 /* May the small chunk wait for the turn's end, with nothing between it and the
  * kernel but others that do? The stream is in the loop's list then. */
-static int may_keep(struct net_stream *s, size_t bytes) {
+static inline int may_keep(struct net_stream *s, size_t bytes) {
   const uint32_t in_the_way = S_ENDING | S_DESTROYED | S_ERRORED | S_WRITE_OFF | S_WRITING |
                               S_NEED_DRAIN | S_CONNECTING;
   int waits = s->flags & S_DEFERRED ? s->wq_callbacks == 0 : s->wq_done == s->wq_tail;
@@ -651,12 +651,9 @@ static int may_keep(struct net_stream *s, size_t bytes) {
          net_loop_dirty(s->o.loop, &s->flushable) == 0;
 }
 
-/* Keeps the small chunk on the top, as bytes if it can. Returns 0 if a finalizer has
- * put something in its way. [-0, +0, m] */
-static int keep_small(lua_State *L, int idx, struct net_stream *s, const char *chunk,
-                      size_t bytes) {
-  if (net_wq_append_bytes(s, chunk, bytes))
-    return 1;
+/* Keeps the small chunk on the top in the table. Returns 0 if a finalizer has put
+ * something in its way. [-0, +0, m] */
+static int keep_string(lua_State *L, int idx, struct net_stream *s, size_t bytes) {
   net_wq_prepare(L, idx);
   if (!may_keep(s, bytes))
     return 0;
@@ -669,7 +666,9 @@ static int keep_small(lua_State *L, int idx, struct net_stream *s, const char *c
 int net_writable_write_small(lua_State *L, int idx, struct net_stream *s) {
   size_t bytes;
   const char *chunk = lua_tolstring(L, -1, &bytes);
-  if (!may_keep(s, bytes) || !keep_small(L, idx, s, chunk, bytes))
+  if (!may_keep(s, bytes))
+    return 0;
+  if (!net_wq_append_bytes(s, chunk, bytes) && !keep_string(L, idx, s, bytes))
     return 0;
   net_stream_touch(s);
   s->wq_req = s->wq_tail;

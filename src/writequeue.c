@@ -222,17 +222,6 @@ int net_wq_send(lua_State *L, int idx, uint32_t end) {
   return err;
 }
 
-int net_wq_append_bytes(struct net_stream *s, const char *chunk, size_t size) {
-  int alone = s->wq_done == s->wq_tail;
-  if (size > NET_BATCH_MAX || (!alone && s->part.count == 0) ||
-      !net_batch_add(batch_of(s), &s->part, chunk, size))
-    return 0;
-  if (alone)
-    s->wq_base = s->wq_tail;
-  s->wq_tail++;
-  return 1;
-}
-
 size_t net_wq_bytes(lua_State *L, int idx, size_t *first) {
   struct net_stream *s = stream_at(L, idx);
   size_t all = 0;

@@ -35,7 +35,16 @@ void net_wq_prepare(lua_State *L, int idx);
 /* Appends the chunk and the callback (or nil) on the top. [-2, +0, m] */
 void net_wq_append(lua_State *L, int idx);
 /* Appends a chunk without a callback as bytes; returns 0 if it cannot lie there. */
-int net_wq_append_bytes(struct net_stream *s, const char *chunk, size_t size);
+static inline int net_wq_append_bytes(struct net_stream *s, const char *chunk, size_t size) {
+  int alone = s->wq_done == s->wq_tail;
+  if (size > NET_BATCH_MAX || (!alone && s->part.count == 0) ||
+      !net_batch_add(&s->o.loop->batch, &s->part, chunk, size))
+    return 0;
+  if (alone)
+    s->wq_base = s->wq_tail;
+  s->wq_tail++;
+  return 1;
+}
 /* Sends from the head up to 'end': 0 when all went, -EAGAIN when the kernel is
  * full, else the failure. [-0, +0, m] */
 int net_wq_send(lua_State *L, int idx, uint32_t end);
