@@ -126,7 +126,7 @@ static void server_socket(lua_State *L, int server, struct incoming *in) {
   int pipe = !!(s->flags & SERVER_PIPE), fd = in->fd;
   server_check_hwm(L, server, s);
   net_anchor(L, server, &s->o);  /* a blockList of Lua may have closed it */
-  struct net_stream *c = net_stream_new(L);
+  struct net_stream *c = net_stream_new(L, s->o.loop);
   int socket = lua_gettop(L);
   lua_pushvalue(L, server);
   lua_setiuservalue(L, socket, UV_SERVER);

@@ -180,35 +180,43 @@ static int dial_bind(lua_State *L) {
   return dial_result(L, err < 0 ? err : bind_to(d, &a));
 }
 
-/* The attempt at 1 has its answer, if it still wants one: from the watcher by
- * net_dispatch, or from the pending completions. */
-static int dial_answer(lua_State *L) {
-  struct net_dial *d = lua_touserdata(L, 1);
-  lua_settop(L, 1);
+/* The attempt has its answer, if it still wants one. [-0, +?, e] */
+static void dial_answer(lua_State *L, struct net_dial *d) {
   if (d->state != DIAL_CONNECTING)
-    return 0;
+    return;
   int err = d->error < 0 ? d->error : net_sys_error(d->fd);
   if (err == -EINPROGRESS)
-    return 0;
+    return;
   dial_unwatch(d);
   d->state = err < 0 ? DIAL_FAILED : DIAL_CONNECTED;
   net_push(L, &d->o); /* on the stack, the userdata keeps 'd' alive */
   net_unanchor(L, &d->o);
-  lua_getiuservalue(L, 2, UV_CALLBACK);
+  int dial = lua_gettop(L);
+  lua_getiuservalue(L, dial, UV_CALLBACK);
   lua_pushnil(L);
-  lua_setiuservalue(L, 2, UV_CALLBACK);
+  lua_setiuservalue(L, dial, UV_CALLBACK);
   if (err < 0)
     lua_pushinteger(L, err);
   else
     lua_pushnil(L);
   lua_call(L, 1, 0);
+}
+
+/* Lua half of the watcher. */
+static int dial_connected(lua_State *L) {
+  dial_answer(L, lua_touserdata(L, 1));
   return 0;
+}
+
+/* Pending completion: of what failed at once. */
+static void failed_step(lua_State *L, const struct net_step *step) {
+  dial_answer(L, (struct net_dial *)step->o);
 }
 
 static void on_connected(struct ev_loop *ev, ev_io *w, int revents) {
   struct net_dial *d = w->data;
   (void)ev, (void)revents;
-  net_dispatch(d->o.loop, dial_answer, d);
+  net_dispatch(d->o.loop, dial_connected, d);
 }
 
 /* Whether a failure of connect(2) is told from the loop. */
@@ -220,7 +228,7 @@ static int is_told_later(const struct net_dial *d, int err) {
  * raise comes before the watcher is started, or the state changes. */
 static void dial_wait(lua_State *L, struct net_dial *d) {
   if (d->error < 0) {
-    net_pend(L, 1, dial_answer);
+    net_pend(L, 1, &d->o, failed_step);
   } else {
     ev_io_set(&d->io, d->fd, EV_WRITE);
     net_io_start(d->o.loop, &d->io);

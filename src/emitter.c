@@ -229,10 +229,11 @@ static void emit_internals(lua_State *L, int idx, enum net_event ev) {
   lua_settop(L, top);
 }
 
-int net_emit_guarded(lua_State *L, int idx, enum net_event ev, int nargs) {
-  const struct net_object *o = lua_touserdata(L, idx);
+int net_emit_guarded(lua_State *L, int idx, const struct net_object *o, enum net_event ev,
+                     int nargs) {
   if (!net_has(o, ev)) {
-    lua_pop(L, nargs);
+    if (nargs > 0)
+      lua_pop(L, nargs);
     return 0;
   }
   lua_pushcfunction(L, emit_thunk);

@@ -78,41 +78,38 @@ static int need_finish(const struct net_stream *s) {
          !(s->flags & (S_DESTROYED | S_ERRORED | S_FINISHED | S_WRITING));
 }
 
-static int finish_tick(lua_State *L) {
-  struct net_stream *s = stream_at(L, 1);
+static void finish_tick(lua_State *L, const struct net_step *step) {
+  struct net_stream *s = net_step_stream(step);
   if (!(s->flags & S_PREFINISHED) || s->flags & S_FINISHED)
-    return 0;
+    return;
   s->flags |= S_FINISHED;
   net_finish_tell(L, 1, 0);
-  net_emit_guarded(L, 1, ON_FINISH, 0);
+  net_emit_guarded(L, 1, &s->o, ON_FINISH, 0);
   if (net_readable_done(s)) {
     lua_pushnil(L);
     net_stream_destroy(L, 1);
   }
-  return 0;
 }
 
 /* The descriptor is shut down, or there was none. [-0, +0, e] */
-static void final_done(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+static void final_done(lua_State *L, int idx, struct net_stream *s) {
   if (!need_finish(s))
     return;
   s->flags |= S_PREFINISHED;
-  net_emit_guarded(L, idx, ON_PREFINISH, 0);
-  net_tick_step(L, idx, finish_tick, 0);
+  net_emit_guarded(L, idx, &s->o, ON_PREFINISH, 0);
+  net_tick_step(L, idx, &s->o, finish_tick, 0);
 }
 
 /* Pending completion: all is sent, now the FIN. */
-static int final_shutdown(lua_State *L) {
-  struct net_stream *s = stream_at(L, 1);
+static void final_shutdown(lua_State *L, const struct net_step *step) {
+  struct net_stream *s = net_step_stream(step);
   if (s->fd < 0)
-    return 0;
+    return;
   int err = net_sys_shutdown(s->fd, (enum net_fd_kind)s->kind);
   if (err < 0)
     net_stream_fail(L, 1, err, "shutdown");
   else
-    final_done(L, 1);
-  return 0;
+    final_done(L, 1, s);
 }
 
 static void final_start(lua_State *L, int idx) {
@@ -121,10 +118,10 @@ static void final_start(lua_State *L, int idx) {
     return;  /* that was before it was connected anew */
   if (s->fd < 0) {
     if (!s->failed || s->kind != NET_FD_TCP)  /* there shutdown(2) begins, and is cut off */
-      final_done(L, idx);
+      final_done(L, idx, s);
     return;
   }
-  net_pend(L, idx, final_shutdown);
+  net_pend(L, idx, &s->o, final_shutdown);
 }
 
 static const struct net_internal final_on_connect = {final_start};
@@ -210,11 +207,10 @@ void net_finish(lua_State *L, int idx) {
   lua_settop(L, chunk - 1);
 }
 
-int net_finish_end_tick(lua_State *L) {
-  if (net_writable_open(stream_at(L, 1))) {
+void net_finish_end_tick(lua_State *L, const struct net_step *step) {
+  if (net_writable_open(net_step_stream(step))) {
     lua_pushnil(L);
     lua_pushnil(L);
     net_finish(L, 1);
   }
-  return 0;
 }

@@ -8,8 +8,8 @@
 
 /* finish(chunk or nil, callback or nil), both on the top. [-2, +0, e] */
 void net_finish(lua_State *L, int idx);
-/* The tick that ends the writable half after the peer has; takes the stream. */
-int net_finish_end_tick(lua_State *L);
+/* The tick that ends the writable half after the peer has. [-0, +0, e] */
+void net_finish_end_tick(lua_State *L, const struct net_step *step);
 /* A write has completed: if it was the last, the end begins. [-0, +0, e] */
 void net_finish_maybe(lua_State *L, int idx);
 

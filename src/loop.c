@@ -77,8 +77,7 @@ void net_tick(lua_State *L, struct net_loop *loop, int nargs) {
   net_steps_mark(&loop->ticks);
 }
 
-void net_tick_step(lua_State *L, int idx, lua_CFunction run, lua_Integer n) {
-  struct net_object *o = lua_touserdata(L, idx);
+void net_tick_step(lua_State *L, int idx, struct net_object *o, net_step_fn *run, lua_Integer n) {
   net_steps_push(L, &o->loop->ticks, idx, o, run, n);
 }
 
@@ -98,14 +97,12 @@ static void hold_set(struct net_loop *loop) {
   loop->holding = busy;
 }
 
-void net_pend(lua_State *L, int idx, lua_CFunction run) {
-  struct net_object *o = lua_touserdata(L, idx);
+void net_pend(lua_State *L, int idx, struct net_object *o, net_step_fn *run) {
   net_steps_push(L, &o->loop->pending, idx, o, run, 0);
   hold_set(o->loop);
 }
 
-void net_closing(lua_State *L, int idx, lua_CFunction run) {
-  struct net_object *o = lua_touserdata(L, idx);
+void net_closing(lua_State *L, int idx, struct net_object *o, net_step_fn *run) {
   net_steps_push(L, &o->loop->closing, idx, o, run, 0);
   hold_set(o->loop);
 }

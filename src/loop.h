@@ -112,15 +112,15 @@ void net_loop_halt(struct net_loop *loop);
  * current callback is over. [-(nargs+1), +0, m] */
 void net_tick(lua_State *L, struct net_loop *loop, int nargs);
 /* The same with a step (steps.h) of the object at 'idx'. [-0, +0, m] */
-void net_tick_step(lua_State *L, int idx, lua_CFunction run, lua_Integer n);
+void net_tick_step(lua_State *L, int idx, struct net_object *o, net_step_fn *run, lua_Integer n);
 /* Makes room for so many ticks, of which calls take 'slots' in all, each nargs + 2:
  * queueing them next cannot raise if the steps' objects are anchored. [-0, +0, m] */
 void net_tick_reserve(lua_State *L, struct net_loop *loop, int count, int slots);
 
 /* Queue a step: with the pending completions of this turn; in the close phase, last in
  * first out. They hold the loop meanwhile. [-0, +0, m] */
-void net_pend(lua_State *L, int idx, lua_CFunction run);
-void net_closing(lua_State *L, int idx, lua_CFunction run);
+void net_pend(lua_State *L, int idx, struct net_object *o, net_step_fn *run);
+void net_closing(lua_State *L, int idx, struct net_object *o, net_step_fn *run);
 
 /* Milliseconds on the monotonic clock, read once a turn. */
 uint64_t net_loop_now(struct net_loop *loop);

@@ -144,7 +144,11 @@ void net_class_open(lua_State *L, const struct net_class *cls) {
 }
 
 void *net_object_new(lua_State *L, const struct net_class *cls, size_t size, int uservalues) {
-  struct net_loop *loop = net_loop_get(L);
+  return net_object_new_in(L, net_loop_get(L), cls, size, uservalues);
+}
+
+void *net_object_new_in(lua_State *L, struct net_loop *loop, const struct net_class *cls,
+                        size_t size, int uservalues) {
   struct net_object *o = lua_newuserdatauv(L, size, uservalues);
   memset(o, 0, size);
   o->cls = cls;

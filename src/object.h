@@ -54,6 +54,9 @@ void net_class_open(lua_State *L, const struct net_class *cls);
 /* A new zeroed object of 'size' bytes with 'uservalues' user values (at least
  * UV_OWN - 1), its class set. [-0, +1, e] */
 void *net_object_new(lua_State *L, const struct net_class *cls, size_t size, int uservalues);
+/* The same by somebody who knows the loop. */
+void *net_object_new_in(lua_State *L, struct net_loop *loop, const struct net_class *cls,
+                        size_t size, int uservalues);
 /* The object at 'idx' if it is of that class, else NULL. No userdata but ours
  * begins with the address of a class of ours. [-0, +0, -] */
 static inline void *net_object_test(lua_State *L, int idx, const struct net_class *cls) {

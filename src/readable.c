@@ -23,7 +23,7 @@
 
 #define MAX_READ (1 << 30) /* bytes; the most that one read(n) may ask for */
 
-static void readable_flow(lua_State *L, int idx);
+static void readable_flow(lua_State *L, int idx, struct net_stream *s);
 
 static struct net_stream *stream_at(lua_State *L, int idx) {
   return lua_touserdata(L, idx);
@@ -41,95 +41,88 @@ static int is_reading(const struct net_stream *s) {
   return (s->polled & EV_READ) || (s->flags & S_READ_WANTED);
 }
 
-/* Queues 'fn', called with the stream, for the tick. [-0, +0, m] */
-static void readable_tick(lua_State *L, int idx, lua_CFunction fn) {
-  net_tick_step(L, idx, fn, 0);
+/* Queues 'run', called with the stream, for the tick. [-0, +0, m] */
+static void readable_tick(lua_State *L, int idx, struct net_stream *s, net_step_fn *run) {
+  net_tick_step(L, idx, &s->o, run, 0);
 }
 
 /* --- events ------------------------------------------------------------------ */
 
 /* The tick of 'end'. */
-static int end_tick(lua_State *L) {
-  struct net_stream *s = stream_at(L, 1);
+static void end_tick(lua_State *L, const struct net_step *step) {
+  struct net_stream *s = net_step_stream(step);
   if (!(s->flags & S_EOF) || s->flags & (S_ERRORED | S_DESTROYED | S_END_EMITTED) ||
       s->read_len > 0)
-    return 0;
+    return;
   s->flags |= S_END_EMITTED;
   if (!(s->flags & S_HALF_OPEN))
     s->flags |= S_WRITE_AFTER_FIN;
-  net_emit_guarded(L, 1, ON_END, 0);
+  net_emit_guarded(L, 1, &s->o, ON_END, 0);
   if (net_writable_open(s) && !(s->flags & S_HALF_OPEN)) {
-    readable_tick(L, 1, net_finish_end_tick);
+    readable_tick(L, 1, s, net_finish_end_tick);
   } else if (net_writable_done(s)) {
     lua_pushnil(L);
     net_stream_destroy(L, 1);
   }
-  return 0;
 }
 
-static void readable_end(lua_State *L, int idx, const struct net_stream *s) {
+static void readable_end(lua_State *L, int idx, struct net_stream *s) {
   if (!(s->flags & S_END_EMITTED))
-    readable_tick(L, idx, end_tick);
+    readable_tick(L, idx, s, end_tick);
 }
 
 /* Says 'readable' if there is something to say, then flows on. [-0, +0, e] */
-static void emit_readable_now(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+static void emit_readable_now(lua_State *L, int idx, struct net_stream *s) {
   if (!(s->flags & (S_DESTROYED | S_ERRORED)) && (s->read_len > 0 || s->flags & S_EOF)) {
-    net_emit_guarded(L, idx, ON_READABLE, 0);
+    net_emit_guarded(L, idx, &s->o, ON_READABLE, 0);
     s->flags &= ~(uint32_t)S_EMITTED_READABLE;
   }
   s->flags &= ~(uint32_t)S_NEED_READABLE;
   if (!(s->flags & (S_FLOWING | S_EOF)) && s->read_len <= s->read_hwm)
     s->flags |= S_NEED_READABLE;
-  readable_flow(L, idx);
+  readable_flow(L, idx, s);
 }
 
-static int readable_tick_emit(lua_State *L) {
-  emit_readable_now(L, 1);
-  return 0;
+static void readable_tick_emit(lua_State *L, const struct net_step *step) {
+  emit_readable_now(L, 1, net_step_stream(step));
 }
 
 /* Has 'readable' said on the tick, once for all that comes before it. */
-static void emit_readable(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+static void emit_readable(lua_State *L, int idx, struct net_stream *s) {
   s->flags &= ~(uint32_t)S_NEED_READABLE;
   if (s->flags & S_EMITTED_READABLE)
     return;
   s->flags |= S_EMITTED_READABLE;
-  readable_tick(L, idx, readable_tick_emit);
+  readable_tick(L, idx, s, readable_tick_emit);
 }
 
 /* --- reading ---------------------------------------------------------------- */
 
 /* Pending completion: reading a Unix socket that is bound, not connected. */
-static int unconnected_step(lua_State *L) {
-  if (net_stream_is_bound(stream_at(L, 1)))
+static void unconnected_step(lua_State *L, const struct net_step *step) {
+  if (net_stream_is_bound(net_step_stream(step)))
     net_stream_fail(L, 1, -EINVAL, "read");
-  return 0;
 }
 
 /* libuv refuses to read a TCP socket that is bound, not connected; a Unix one it
  * polls, and the kernel refuses. Where connect(2) has failed it is the other way
  * round, but the end comes before a poll. [-0, +0, e] */
-static void read_unconnected(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+static void read_unconnected(lua_State *L, int idx, struct net_stream *s) {
   if (s->failed && s->kind == NET_FD_TCP)
     return;
   if (s->failed || s->kind == NET_FD_TCP) {
     net_stream_fail(L, idx, -ENOTCONN, "read");
     return;
   }
-  net_pend(L, idx, unconnected_step);
+  net_pend(L, idx, &s->o, unconnected_step);
 }
 
 /* Has the descriptor read; before it is open, as soon as it is. [-0, +0, e] */
-static void start_reading(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+static void start_reading(lua_State *L, int idx, struct net_stream *s) {
   if (s->fd >= 0 && !(s->flags & S_CONNECTING))
     net_stream_poll(s, s->polled | EV_READ);
   else if (net_stream_is_bound(s))
-    read_unconnected(L, idx);
+    read_unconnected(L, idx, s);
   else
     s->flags |= S_READ_WANTED;
 }
@@ -171,7 +164,7 @@ static void want_more(lua_State *L, int idx, struct net_stream *s, size_t n) {
   if (s->read_len == 0)
     s->flags |= S_NEED_READABLE;
   s->was_read = 1;
-  start_reading(L, idx);
+  start_reading(L, idx, s);
 }
 
 /* Is this a read(0) that has only to announce what is buffered already? */
@@ -182,17 +175,16 @@ static int is_nudge(const struct net_stream *s, lua_Integer n) {
 
 /* Tells 'data' of the chunk on the top, which stays. Guarded, an error goes where
  * an uncaught one goes; returns 1 after it. [-0, +0, e] */
-static int tell_data(lua_State *L, int idx, int guarded) {
+static int tell_data(lua_State *L, int idx, const struct net_stream *s, int guarded) {
   lua_pushvalue(L, -1);
   if (guarded)
-    return net_emit_guarded(L, idx, ON_DATA, 1);
+    return net_emit_guarded(L, idx, &s->o, ON_DATA, 1);
   net_emit(L, idx, ON_DATA, 1);
   return 0;
 }
 
 /* net_readable_read; returns what tell_data did. [-0, +1, e] */
-static int read_chunk(lua_State *L, int idx, lua_Integer n, int guarded) {
-  struct net_stream *s = stream_at(L, idx);
+static int read_chunk(lua_State *L, int idx, struct net_stream *s, lua_Integer n, int guarded) {
   if (n > 0 && (size_t)n > s->read_hwm)
     raise_mark(L, s, n);
   if (n != 0)
@@ -202,7 +194,7 @@ static int read_chunk(lua_State *L, int idx, lua_Integer n, int guarded) {
     if (s->read_len == 0)
       readable_end(L, idx, s);
     else if (is_nudge(s, n))
-      emit_readable(L, idx);
+      emit_readable(L, idx, s);
     lua_pushnil(L);
     return 0;
   }
@@ -224,33 +216,33 @@ static int read_chunk(lua_State *L, int idx, lua_Integer n, int guarded) {
   }
   if (take > 0 && !s->error_told && !(s->flags & S_CLOSE_EMITTED)) {
     s->flags |= S_DATA_EMITTED;
-    return tell_data(L, idx, guarded);
+    return tell_data(L, idx, s, guarded);
   }
   return 0;
 }
 
-void net_readable_read(lua_State *L, int idx, lua_Integer n) { read_chunk(L, idx, n, 0); }
+void net_readable_read(lua_State *L, int idx, lua_Integer n) {
+  read_chunk(L, idx, stream_at(L, idx), n, 0);
+}
 
-static int flow_tick(lua_State *L) {
-  readable_flow(L, 1);
-  return 0;
+static void flow_tick(lua_State *L, const struct net_step *step) {
+  readable_flow(L, 1, net_step_stream(step));
 }
 
 /* Reads until the buffer is empty, or somebody pauses it. After an error in a
  * listener the rest comes on a tick: nothing else would set it going again. */
-static void readable_flow(lua_State *L, int idx) {
-  const struct net_stream *s = stream_at(L, idx);
+static void readable_flow(lua_State *L, int idx, struct net_stream *s) {
   int more = 1;
   while (more && s->flags & S_FLOWING) {
     if (s->gap) {
       net_stream_fail(L, idx, -ENOMEM, "read");
       return;
     }
-    int raised = read_chunk(L, idx, -1, 1);
+    int raised = read_chunk(L, idx, s, -1, 1);
     more = !lua_isnil(L, -1) && !raised;
     lua_pop(L, 1);
     if (raised)
-      readable_tick(L, idx, flow_tick);
+      readable_tick(L, idx, s, flow_tick);
   }
 }
 
@@ -262,8 +254,7 @@ static int hears_at_once(const struct net_stream *s) {
 }
 
 /* Puts the chunk on the top where it belongs. [-1, +0, e] */
-static void add_chunk(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+static void add_chunk(lua_State *L, int idx, struct net_stream *s) {
   if (hears_at_once(s)) {
     s->gap = 0;
     s->flags |= S_DATA_EMITTED;
@@ -273,7 +264,7 @@ static void add_chunk(lua_State *L, int idx) {
   net_rb_append(L, idx);
   s->gap = 0;
   if (s->flags & S_NEED_READABLE)
-    emit_readable(L, idx);
+    emit_readable(L, idx, s);
   if (s->read_len >= s->read_hwm && s->read_len > 0)
     net_stream_poll(s, s->polled & ~EV_READ);
 }
@@ -304,7 +295,7 @@ void net_readable_push(lua_State *L, int idx, struct net_stream *s, const char *
   if (s->decoding)
     decode(L, idx);
   if (lua_rawlen(L, -1) > 0) {
-    add_chunk(L, idx);
+    add_chunk(L, idx, s);
   } else {
     s->gap = 0;
     lua_pop(L, 1);
@@ -331,7 +322,7 @@ void net_readable_eof(lua_State *L, int idx) {
     return;
   s->flags |= S_EOF | S_EMITTED_READABLE;
   s->flags &= ~(uint32_t)S_NEED_READABLE;
-  emit_readable_now(L, idx);
+  emit_readable_now(L, idx, s);
   net_readable_read(L, idx, 0);
   lua_pop(L, 1);
 }
@@ -347,13 +338,12 @@ static void unshift_fail(lua_State *L, int idx, const char *code, int nargs) {
 
 /* What was unshifted leaves room: as in Node the descriptor is read from now on, if
  * it was not yet, as with pauseOnConnect. */
-static int read_more_tick(lua_State *L) {
-  const struct net_stream *s = stream_at(L, 1);
+static void read_more_tick(lua_State *L, const struct net_step *step) {
+  const struct net_stream *s = net_step_stream(step);
   if (!(s->flags & S_EOF) && s->read_len < s->read_hwm) {
     net_readable_read(L, 1, 0);
     lua_pop(L, 1);
   }
-  return 0;
 }
 
 /* Does a chunk that is put back go straight to the listeners? As in Node not before
@@ -381,9 +371,9 @@ void net_readable_unshift(lua_State *L, int idx) {
   } else {
     net_rb_prepend(L, idx);
     if (s->flags & S_NEED_READABLE)
-      emit_readable(L, idx);
+      emit_readable(L, idx, s);
     if (!is_reading(s) && !s->onread)
-      readable_tick(L, idx, read_more_tick);
+      readable_tick(L, idx, s, read_more_tick);
   }
   lua_pushboolean(L, !(s->flags & S_EOF) && (s->read_len < s->read_hwm || s->read_len == 0));
 }
@@ -403,16 +393,15 @@ static void nudge(lua_State *L, int idx) {
   lua_pop(L, 1);
 }
 
-static int resume_tick(lua_State *L) {
-  struct net_stream *s = stream_at(L, 1);
+static void resume_tick(lua_State *L, const struct net_step *step) {
+  struct net_stream *s = net_step_stream(step);
   if (!is_reading(s))
     nudge(L, 1);
   s->flags &= ~(uint32_t)S_RESUME_SCHEDULED;
-  net_emit_guarded(L, 1, ON_RESUME, 0);
-  readable_flow(L, 1);
+  net_emit_guarded(L, 1, &s->o, ON_RESUME, 0);
+  readable_flow(L, 1, s);
   if (s->flags & S_FLOWING && !is_reading(s))
     nudge(L, 1);
-  return 0;
 }
 
 void net_readable_resume(lua_State *L, int idx) {
@@ -423,7 +412,7 @@ void net_readable_resume(lua_State *L, int idx) {
     set_flowing(s, !(s->flags & S_READABLE_LISTENS));
     if (!(s->flags & S_RESUME_SCHEDULED)) {
       s->flags |= S_RESUME_SCHEDULED;
-      readable_tick(L, idx, resume_tick);
+      readable_tick(L, idx, s, resume_tick);
     }
   }
   s->flags &= ~(uint32_t)S_PAUSED;
@@ -440,9 +429,9 @@ void net_readable_pause(lua_State *L, int idx) {
   s->flags |= S_PAUSED;
 }
 
-static int nudge_tick(lua_State *L) {
+static void nudge_tick(lua_State *L, const struct net_step *step) {
+  (void)step;
   nudge(L, 1);
-  return 0;
 }
 
 /* The first 'readable' listener takes the stream out of flowing mode. */
@@ -454,9 +443,9 @@ static void readable_listened(lua_State *L, int idx) {
   s->flags &= ~(uint32_t)S_EMITTED_READABLE;
   set_flowing(s, 0);
   if (s->read_len > 0)
-    emit_readable(L, idx);
+    emit_readable(L, idx, s);
   else if (!is_reading(s))
-    readable_tick(L, idx, nudge_tick);
+    readable_tick(L, idx, s, nudge_tick);
 }
 
 void net_readable_listened(lua_State *L, int idx, int event) {
@@ -473,8 +462,8 @@ void net_readable_listened(lua_State *L, int idx, int event) {
 }
 
 /* Nobody listens to 'readable' any more: back to flowing if 'data' is wanted. */
-static int unlistened_tick(lua_State *L) {
-  struct net_stream *s = stream_at(L, 1);
+static void unlistened_tick(lua_State *L, const struct net_step *step) {
+  struct net_stream *s = net_step_stream(step);
   if (net_has(&s->o, ON_READABLE))
     s->flags |= S_READABLE_LISTENS;
   else
@@ -485,12 +474,11 @@ static int unlistened_tick(lua_State *L) {
     net_readable_resume(L, 1);
   else if (!(s->flags & S_READABLE_LISTENS))
     s->flags &= ~(uint32_t)(S_FLOWING | S_FLOWING_SET);
-  return 0;
 }
 
 void net_readable_unlistened(lua_State *L, int idx, int event) {
   if (event == ON_READABLE)
-    readable_tick(L, idx, unlistened_tick);
+    readable_tick(L, idx, stream_at(L, idx), unlistened_tick);
   else if (event == ON_DATA)
     net_pump_review(L, idx);
 }

@@ -58,15 +58,15 @@ static void server_stop(struct net_server *s) {
   server_hold_loop(s);
 }
 
-static int emit_close(lua_State *L) {
+static void emit_close(lua_State *L, const struct net_step *step) {
+  (void)step;
   net_emit(L, 1, ON_CLOSE, 0);
-  return 0;
 }
 
 void net_server_drained(lua_State *L, int idx, struct net_server *s) {
   if (s->fd >= 0 || s->connections > 0)
     return;
-  net_tick_step(L, idx, emit_close, 0);
+  net_tick_step(L, idx, &s->o, emit_close, 0);
   net_unanchor(L, &s->o);
 }
 

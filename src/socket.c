@@ -384,7 +384,7 @@ static int answer(lua_State *L, int err) {
 
 /* socket() -> a Socket without a handle */
 static int core_socket(lua_State *L) {
-  net_stream_new(L);
+  net_stream_new(L, net_loop_get(L));
   return 1;
 }
 

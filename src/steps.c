@@ -38,7 +38,7 @@ void net_steps_reserve(lua_State *L, struct net_steps *q, size_t more) {
 }
 
 void net_steps_push(lua_State *L, struct net_steps *q, int idx, struct net_object *o,
-                    lua_CFunction run, lua_Integer n) {
+                    net_step_fn *run, lua_Integer n) {
   if (q->ended)
     return;
   net_object_hold(L, idx, o);  /* first: a finalizer that it runs may push, too */
@@ -82,8 +82,7 @@ struct net_step net_steps_pop_newest(struct net_steps *q) {
 void net_step_run(lua_State *L, const struct net_step *step) {
   net_push(L, step->o);
   net_object_let_go(L, step->o);
-  lua_pushinteger(L, step->n);
-  step->run(L);
+  step->run(L, step);
   lua_settop(L, 0);
 }
 

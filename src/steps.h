@@ -14,9 +14,14 @@
 
 #include "object.h"
 
-/* Called with the object at index 1 and 'n' at 2, in a frame that holds nothing else. */
+struct net_step;
+
+/* Called with the step, whose object is at index 1 of a frame that holds nothing else.
+ * [-0, +?, e] */
+typedef void net_step_fn(lua_State *L, const struct net_step *step);
+
 struct net_step {
-  lua_CFunction run;    /* NULL: whoever owns the queue knows what */
+  net_step_fn *run;     /* NULL: whoever owns the queue knows what */
   struct net_object *o; /* held; NULL if 'run' is */
   lua_Integer n;
 };
@@ -34,7 +39,7 @@ struct net_steps {
 void net_steps_reserve(lua_State *L, struct net_steps *q, size_t more);
 /* Queues a step for the object 'o', which is at 'idx'. [-0, +0, m] */
 void net_steps_push(lua_State *L, struct net_steps *q, int idx, struct net_object *o,
-                    lua_CFunction run, lua_Integer n);
+                    net_step_fn *run, lua_Integer n);
 /* Queues one without a function, for which there must be room. */
 void net_steps_mark(struct net_steps *q);
 /* The oldest of a queue that is not empty. */

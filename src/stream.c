@@ -175,8 +175,8 @@ static void on_io(struct ev_loop *ev, ev_io *w, int revents) {
     net_ready(s->o.loop, stream_writable, s);
 }
 
-struct net_stream *net_stream_new(lua_State *L) {
-  struct net_stream *s = net_object_new(L, &net_socket_class, sizeof *s, STREAM_UVS);
+struct net_stream *net_stream_new(lua_State *L, struct net_loop *loop) {
+  struct net_stream *s = net_object_new_in(L, loop, &net_socket_class, sizeof *s, STREAM_UVS);
   s->fd = -1;
   s->tos = -1;
   s->read_hwm = s->write_hwm = NET_DEFAULT_HWM;
@@ -339,8 +339,7 @@ void net_stream_hook(lua_State *L, int idx, const char *name) {
 }
 
 /* The file of a client that was bound to a path goes with its descriptor. */
-static void remove_file(lua_State *L, int idx) {
-  struct net_stream *s = lua_touserdata(L, idx);
+static void remove_file(lua_State *L, int idx, struct net_stream *s) {
   if (!s->unlinks)
     return;
   s->unlinks = 0;
@@ -350,8 +349,7 @@ static void remove_file(lua_State *L, int idx) {
 }
 
 /* Gives the descriptor, or the attempt to get one, back. */
-static void close_handle(lua_State *L, int idx) {
-  struct net_stream *s = lua_touserdata(L, idx);
+static void close_handle(lua_State *L, int idx, struct net_stream *s) {
   if (net_rare_get(L, idx, RARE_DIAL) != LUA_TNIL) {
     net_dial_close(lua_touserdata(L, -1));
     lua_pushnil(L);
@@ -359,7 +357,7 @@ static void close_handle(lua_State *L, int idx) {
     net_stream_dialing(s, 0);
   }
   lua_pop(L, 1);
-  remove_file(L, idx);
+  remove_file(L, idx, s);
   if (s->fd < 0)
     return;
   net_stream_poll(s, 0);
@@ -383,41 +381,42 @@ static void mark_closed(struct net_stream *s) {
 }
 
 /* A stream that never had a handle closes on the tick, and says no more. */
-static int close_tick(lua_State *L) {
-  mark_closed(lua_touserdata(L, 1));
-  net_emit_guarded(L, 1, ON_CLOSE, 0);
-  return 0;
+static void close_tick(lua_State *L, const struct net_step *step) {
+  struct net_stream *s = net_step_stream(step);
+  mark_closed(s);
+  net_emit_guarded(L, 1, &s->o, ON_CLOSE, 0);
 }
 
 /* Close phase: what the kernel still had is lost, unless it is connected anew. */
-static int cancel_step(lua_State *L) {
-  struct net_stream *s = lua_touserdata(L, 1);
+static void cancel_step(lua_State *L, const struct net_step *step) {
+  struct net_stream *s = net_step_stream(step);
   if (s->flags & S_WRITING && s->flags & S_DESTROYED) {
     uint32_t end = s->wq_req;
     net_error_push_sys(L, -ECANCELED, "write");
     net_writable_fail(L, 1, end);
   }
-  return 0;
 }
 
 /* Close phase: 'close', and the loop lets go. */
-static int close_handle_step(lua_State *L, int had_error) {
-  struct net_stream *s = lua_touserdata(L, 1);
+static void close_handle_step(lua_State *L, struct net_stream *s, int had_error) {
   s->closing--;
   stream_release(L, s);
   mark_closed(s);
   lua_pushboolean(L, had_error);
-  net_emit_guarded(L, 1, ON_CLOSE, 1);
-  return 0;
+  net_emit_guarded(L, 1, &s->o, ON_CLOSE, 1);
 }
 
 /* A stream that was connected anew may have two of them in one turn. */
-static int close_step(lua_State *L) { return close_handle_step(L, 0); }
-static int close_failed_step(lua_State *L) { return close_handle_step(L, 1); }
+static void close_step(lua_State *L, const struct net_step *step) {
+  close_handle_step(L, net_step_stream(step), 0);
+}
+
+static void close_failed_step(lua_State *L, const struct net_step *step) {
+  close_handle_step(L, net_step_stream(step), 1);
+}
 
 /* Queues the error at 'err' for the tick. [-0, +0, m] */
-static void queue_error(lua_State *L, int idx, int err) {
-  struct net_stream *s = lua_touserdata(L, idx);
+static void queue_error(lua_State *L, int idx, struct net_stream *s, int err) {
   lua_pushcfunction(L, error_tick);
   lua_pushvalue(L, idx);
   lua_pushvalue(L, err);
@@ -425,8 +424,7 @@ static void queue_error(lua_State *L, int idx, int err) {
 }
 
 /* The server stops counting it, at once. [-0, +0, m] */
-static void leave_server(lua_State *L, int idx) {
-  struct net_stream *s = lua_touserdata(L, idx);
+static void leave_server(lua_State *L, struct net_stream *s) {
   struct net_server *server = s->server;
   s->server = NULL;
   if (server)
@@ -434,14 +432,14 @@ static void leave_server(lua_State *L, int idx) {
 }
 
 /* The handle goes now, its close event in the close phase. [-0, +0, m] */
-static void destroy_handle(lua_State *L, int idx, int was_connecting, int is_error) {
-  struct net_stream *s = lua_touserdata(L, idx);
-  close_handle(L, idx);
+static void destroy_handle(lua_State *L, int idx, struct net_stream *s, int was_connecting,
+                           int is_error) {
+  close_handle(L, idx, s);
   s->flags &= ~(uint32_t)S_HANDLE;
   s->closing++;
-  net_closing(L, idx, is_error ? close_failed_step : close_step);
+  net_closing(L, idx, &s->o, is_error ? close_failed_step : close_step);
   if (s->flags & S_WRITING && !was_connecting)
-    net_closing(L, idx, cancel_step);  /* queued last, runs first */
+    net_closing(L, idx, &s->o, cancel_step);  /* queued last, runs first */
 }
 
 /* All of destroy(err at 'err') that may raise, so that a stream is not left half
@@ -449,8 +447,7 @@ static void destroy_handle(lua_State *L, int idx, int was_connecting, int is_err
  * Returns whether it is still to be done, as a finalizer may have been faster; the
  * stream is held then.
  * [-0, +0, e] */
-static int destroy_prepare(lua_State *L, int idx, int err) {
-  struct net_stream *s = lua_touserdata(L, idx);
+static int destroy_prepare(lua_State *L, int idx, struct net_stream *s, int err) {
   int is_error = lua_toboolean(L, err);
   net_stream_dialing(s, 0);  /* even then its attempt holds the loop no more */
   luaL_checkstack(L, LUA_MINSTACK, NULL);
@@ -478,7 +475,7 @@ void net_stream_destroy(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);
   int err = lua_gettop(L), is_error = lua_toboolean(L, err);
   int was_connecting = s->flags & S_CONNECTING || s->failed;
-  if (s->flags & S_DESTROYED || !destroy_prepare(L, idx, err)) {
+  if (s->flags & S_DESTROYED || !destroy_prepare(L, idx, s, err)) {
     lua_settop(L, err - 1);
     return;
   }
@@ -488,16 +485,16 @@ void net_stream_destroy(lua_State *L, int idx) {
   s->flags &= ~(uint32_t)(S_CONNECTING | S_READ_WANTED);
   idle_stop(s);
   if (s->flags & S_HANDLE) {
-    destroy_handle(L, idx, was_connecting, is_error);
+    destroy_handle(L, idx, s, was_connecting, is_error);
     if (is_error)
-      queue_error(L, idx, err);
+      queue_error(L, idx, s, err);
   } else {
     if (is_error)
-      queue_error(L, idx, err);
-    net_tick_step(L, idx, close_tick, 0);
+      queue_error(L, idx, s, err);
+    net_tick_step(L, idx, &s->o, close_tick, 0);
     stream_release(L, s);
   }
-  leave_server(L, idx);
+  leave_server(L, s);
   net_object_let_go(L, &s->o);
   lua_settop(L, err - 1);
 }
@@ -556,8 +553,8 @@ void net_stream_connected(lua_State *L, int idx, int fd, enum net_fd_kind kind) 
     s->flags &= ~(uint32_t)S_READ_WANTED;
     net_stream_poll(s, EV_READ);
   }
-  if (!net_emit_guarded(L, idx, ON_CONNECT, 0))
-    net_emit_guarded(L, idx, ON_READY, 0);
+  if (!net_emit_guarded(L, idx, &s->o, ON_CONNECT, 0))
+    net_emit_guarded(L, idx, &s->o, ON_READY, 0);
   net_stream_begin(L, idx);
 }
 

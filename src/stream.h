@@ -154,19 +154,23 @@ extern const struct net_class net_socket_class;
 /* --- stream.c: the descriptor ------------------------------------------------ */
 
 /* Pushes a new stream without a descriptor. [-0, +1, e] */
-struct net_stream *net_stream_new(lua_State *L);
+struct net_stream *net_stream_new(lua_State *L, struct net_loop *loop);
 /* Anchors the stream at absolute 'idx' and gives it a connected descriptor, which stays
  * the caller's if this raises. Nothing is read yet. [-0, +0, m] */
 void net_stream_open(lua_State *L, int idx, int fd, enum net_fd_kind kind);
 /* Has a stream or server this descriptor already? libev bears no two watchers
  * of which one closes it. Looks at all that is open. [-0, +0, -] */
 int net_stream_owns_fd(lua_State *L, int fd);
-/* Takes the BoundSocket at 'from', which has to be open: the stream is bound, and
- * not anchored. Pushes its dial. [-0, +1, e] */
+/* Takes the BoundSocket at 'from', or raises if that is gone: the stream is bound,
+ * and not anchored. Pushes its dial. [-0, +1, e] */
 void net_stream_bind(lua_State *L, int idx, int from);
 /* One read into the loop's buffer, of at most 'size' bytes, as net_sys_read; notes
  * whether there may be more. */
 ssize_t net_stream_read(struct net_stream *s, size_t size);
+/* The stream that a step was queued for. */
+static inline struct net_stream *net_step_stream(const struct net_step *step) {
+  return (struct net_stream *)step->o;
+}
 /* Starts reading, unless it is paused or has no readable side. [-0, +0, e] */
 void net_stream_begin(lua_State *L, int idx);
 /* connect() was called: there is a handle now; a closed stream starts over. */

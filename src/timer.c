@@ -331,14 +331,13 @@ static void immediate_done(struct immediate *i) {
 }
 
 /* What is queued: called with the object. */
-static int immediate_run(lua_State *L) {
-  struct immediate *i = lua_touserdata(L, 1);
+static void immediate_run(lua_State *L, const struct net_step *step) {
+  struct immediate *i = (struct immediate *)step->o;
   if (!(i->flags & IMMEDIATE_WAITS))
-    return 0;
+    return;
   immediate_done(i);
   callback_push(L, 1, i->nargs);
   lua_call(L, i->nargs, 0);
-  return 0;
 }
 
 /* immediate(fn, ...) -> Immediate */

@@ -103,15 +103,15 @@ static void abandon(lua_State *L, int idx) {
   lua_settop(L, top);
 }
 
-static int abandon_tick(lua_State *L) {
+static void abandon_tick(lua_State *L, const struct net_step *step) {
+  (void)step;
   abandon(L, 1);
-  return 0;
 }
 
 void net_writable_abandon(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   if (net_finish_is_awaited(L, idx) || net_wq_before(s->wq_req, s->wq_tail))
-    net_tick_step(L, idx, abandon_tick, 0);
+    net_tick_step(L, idx, &s->o, abandon_tick, 0);
 }
 
 /* Has the callback on the top called on the tick, with the error at 'err' or
@@ -165,7 +165,7 @@ static void after_write(lua_State *L, int idx, uint32_t end) {
   struct net_stream *s = stream_at(L, idx);
   if (s->flags & S_NEED_DRAIN && !(s->flags & (S_ENDING | S_DESTROYED)) && s->write_len == 0) {
     s->flags &= ~(uint32_t)S_NEED_DRAIN;
-    net_emit_guarded(L, idx, ON_DRAIN, 0);
+    net_emit_guarded(L, idx, &s->o, ON_DRAIN, 0);
   }
   call_back(L, idx, end, 0);
   if (s->flags & S_DESTROYED)
@@ -174,13 +174,12 @@ static void after_write(lua_State *L, int idx, uint32_t end) {
 }
 
 /* The tick after a write that the kernel took, or is about to take, at once. */
-static int sent_tick(lua_State *L) {
-  struct net_stream *s = stream_at(L, 1);
-  uint32_t end = (uint32_t)lua_tointeger(L, 2);
+static void sent_tick(lua_State *L, const struct net_step *step) {
+  struct net_stream *s = net_step_stream(step);
+  uint32_t end = (uint32_t)step->n;
   if (net_wq_before(s->wq_head, end))
     net_writable_flush_now(L, s);
   after_write(L, 1, net_wq_before(s->wq_head, end) ? s->wq_head : end);
-  return 0;
 }
 
 /* Does anybody care when the pieces under way are sent? */
@@ -192,7 +191,7 @@ static int is_awaited(const struct net_stream *s) {
 static void settle_sent(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   if (is_awaited(s))
-    net_tick_step(L, idx, sent_tick, s->wq_head);
+    net_tick_step(L, idx, &s->o, sent_tick, s->wq_head);
   else
     s->wq_done = s->wq_head;
 }
@@ -294,7 +293,7 @@ static void request_over(lua_State *L, int idx, int err, int async) {
     s->write_len = 0;
     s->wq_req = s->wq_head;
     if (is_awaited(s))
-      net_tick_step(L, idx, sent_tick, s->wq_head);
+      net_tick_step(L, idx, &s->o, sent_tick, s->wq_head);
   } else if (net_wq_before(end, s->wq_tail) && !s->corked) {
     request_begin(s, s->wq_tail, s->write_len);
   }
@@ -447,7 +446,7 @@ static void submit(lua_State *L, int idx, size_t bytes) {
     flush_run(L, idx, s, run, bytes);
   }
   if (!(s->flags & (S_WRITING | S_ERRORED)) && is_awaited(s))
-    net_tick_step(L, idx, sent_tick, s->wq_tail);
+    net_tick_step(L, idx, &s->o, sent_tick, s->wq_tail);
 }
 
 /* --- before the connection ---------------------------------------------------------- */
