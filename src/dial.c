@@ -20,6 +20,7 @@
 #include <ev.h>
 
 #include "addr.h"
+#include "bound.h"
 #include "error.h"
 #include "loop.h"
 
@@ -27,7 +28,11 @@
  * streams and servers, dials come behind the accept that answers them. */
 #define DIAL_PRIORITY (-1)
 
-enum { UV_CALLBACK = UV_OWN, DIAL_UVS = UV_CALLBACK };
+enum {
+  UV_CALLBACK = UV_OWN,
+  UV_BOUND, /* the BoundSocket that its descriptor came from */
+  DIAL_UVS = UV_BOUND
+};
 
 /* In the order of state_names. */
 enum dial_state {
@@ -60,11 +65,14 @@ struct net_dial *net_dial_check(lua_State *L, int idx) {
 
 int net_dial_fd(const struct net_dial *d) { return d->fd; }
 
-void net_dial_adopt(struct net_dial *d, int fd, int family) {
-  d->fd = fd;
-  d->family = family;
+int net_dial_adopt(lua_State *L, int idx, int from) {
+  struct net_dial *d = lua_touserdata(L, idx);
+  d->fd = net_bound_lend(net_bound_check(L, from), &d->family);
+  lua_pushvalue(L, from);
+  lua_setiuservalue(L, idx, UV_BOUND);
   d->adopted = d->shown = 1;
   d->state = DIAL_OPEN;
+  return d->family;
 }
 
 /* Nothing of the loop's points here any more. */
@@ -300,7 +308,11 @@ static int dial_close(lua_State *L) {
   return 0;
 }
 
+/* Whoever has forgotten it before it connected has not removed the file that it is
+ * bound to either. */
 static int dial_gc(lua_State *L) {
+  if (net_dial_check(L, 1)->fd >= 0 && lua_getiuservalue(L, 1, UV_BOUND) != LUA_TNIL)
+    net_bound_remove_file(L, 2);
   dial_shut(net_dial_check(L, 1));
   return 0;
 }

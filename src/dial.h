@@ -27,9 +27,10 @@ extern const struct net_class net_dial_class;
 struct net_dial *net_dial_check(lua_State *L, int idx);
 /* Pushes a new dial. [-0, +1, e] */
 struct net_dial *net_dial_new(lua_State *L);
-/* Gives a new dial the descriptor of a BoundSocket, which it owns from now on. To
- * what such a one can connect is the kernel's to say. */
-void net_dial_adopt(struct net_dial *d, int fd, int family);
+/* Gives the new dial at 'idx' the descriptor of the BoundSocket at 'from', which it
+ * owns from now on; raises if that is gone. Returns the family. To what such a one can
+ * connect is the kernel's to say. [-0, +0, e] */
+int net_dial_adopt(lua_State *L, int idx, int from);
 /* Hands over the descriptor of a connected dial, which is closed from now on;
  * -1, and nothing done, in any other state. */
 int net_dial_take(struct net_dial *d, enum net_fd_kind *kind);

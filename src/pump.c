@@ -270,12 +270,13 @@ void net_pump_pass(lua_State *L, struct net_stream *s, size_t n) {
     s->gap = 0;
     return;
   }
+  net_push(L, &s->o);  /* where it stays even if a finalizer closes it, and runs the loop */
+  int idx = lua_gettop(L);
   int fits = queue_rest(L, s, put, n, sent < 0 ? (int)sent : -EAGAIN);
   s->gap = 0;
   if (!fits && s->pump == to) {  /* else a finalizer was here, and others may listen */
-    net_push(L, &s->o);
     lua_pushlightuserdata(L, (void *)(uintptr_t)&net_pump_written);
-    net_emit(L, lua_gettop(L) - 1, ON_DATA, 1);
-    lua_pop(L, 1);
+    net_emit(L, idx, ON_DATA, 1);
   }
+  lua_settop(L, idx - 1);
 }

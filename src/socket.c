@@ -13,7 +13,6 @@
 
 #include <errno.h>
 
-#include "bound.h"
 #include "dial.h"
 #include "encoding.h"
 #include "error.h"
@@ -448,7 +447,6 @@ static int core_adopt(lua_State *L) {
 /* bind(s, bound) -> the dial with the descriptor of the BoundSocket, to connect by */
 static int core_bind(lua_State *L) {
   socket_check(L);
-  net_bound_check(L, 2);
   net_stream_bind(L, 1, 2);
   return 1;
 }

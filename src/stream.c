@@ -216,17 +216,14 @@ int net_stream_owns_fd(lua_State *L, int fd) {
 
 void net_stream_bind(lua_State *L, int idx, int from) {
   struct net_stream *s = lua_touserdata(L, idx);
-  struct net_dial *d = net_dial_new(L);
-  int dial = lua_gettop(L), family;
+  net_dial_new(L);
+  int dial = lua_gettop(L);
   lua_pushvalue(L, dial);
   net_rare_set(L, idx, RARE_DIAL);
   lua_pushvalue(L, from);
   net_rare_set(L, idx, RARE_BOUND);
-
-  int fd = net_bound_lend(lua_touserdata(L, from), &family);
-  net_dial_adopt(d, fd, family);
-  s->unlinks = family == AF_UNIX;
-  s->kind = family == AF_UNIX ? NET_FD_UNIX : NET_FD_TCP;
+  s->unlinks = net_dial_adopt(L, dial, from) == AF_UNIX;
+  s->kind = s->unlinks ? NET_FD_UNIX : NET_FD_TCP;
   s->flags |= S_HANDLE;
 }
 
