@@ -53,6 +53,7 @@ int luaopen_net_core(lua_State *L) {
   net_dial_open(L);
   net_resolve_open(L);
   net_socket_open(L);
+  net_corestream_open(L);
   net_server_open(L);
   net_socketaddress_open(L);
   net_blocklist_open(L);

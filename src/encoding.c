@@ -25,6 +25,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "error.h"
+
 #define DECODER_TYPE "net.Decoder"
 #define REPLACEMENT 0xFFFDu
 
@@ -513,6 +515,17 @@ void net_encoding_encode(lua_State *L, int idx, enum net_encoding e) {
   else
     base64_push(L, s, len);
   lua_remove(L, -2);
+}
+
+enum net_encoding net_encoding_check(lua_State *L, int idx) {
+  size_t len = 0;
+  const char *name = lua_type(L, idx) == LUA_TSTRING ? lua_tolstring(L, idx, &len) : "";
+  enum net_encoding e = net_encoding_of(name, len);
+  if (e == NET_ENC_UNKNOWN) {
+    lua_pushvalue(L, idx);
+    net_error_raise(L, "ERR_UNKNOWN_ENCODING", 1);
+  }
+  return e;
 }
 
 /* The encoding named by argument 'arg'; raises if there is none. */

@@ -33,6 +33,8 @@ struct net_decoder {
 /* Case-insensitive, with Node's aliases; NET_ENC_UNKNOWN for anything else,
  * "" too: what an absent name stands for is for the caller to say. */
 enum net_encoding net_encoding_of(const char *name, size_t len);
+/* The encoding named at 'idx'; raises ERR_UNKNOWN_ENCODING for anything else. [-0, +0, e] */
+enum net_encoding net_encoding_check(lua_State *L, int idx);
 /* Node's canonical name: "utf8", "utf16le", "latin1", ...; NULL for
  * NET_ENC_UNKNOWN. */
 const char *net_encoding_name(enum net_encoding e);
