@@ -8,6 +8,7 @@
 #include "finish.h"
 
 #include "error.h"
+#include "request.h"
 #include "uncaught.h"
 
 #define CALLBACK_SLOTS 3 /* of a queue, for a callback with its error */
@@ -47,7 +48,7 @@ void net_finish_dismiss(lua_State *L, int idx) {
   lua_pop(L, 1);
   if (n == 0)
     return;
-  net_writable_push_reason(L, idx, "end");
+  net_request_push_reason(L, idx, "end");
   while ((n = push_old(L, idx)) > room) {  /* anew, as a finalizer may have been here */
     lua_pop(L, 1);
     net_tick_reserve(L, stream_at(L, idx)->o.loop, n, n * CALLBACK_SLOTS);
@@ -196,7 +197,7 @@ void net_finish(lua_State *L, int idx) {
     s->corked = 1;
     net_writable_uncork(L, idx);
   }
-  net_writable_flush_now(L, s);
+  net_request_flush_now(L, s);
   if (!(s->flags & (S_ERRORED | S_ENDING))) {
     s->flags |= S_ENDING;
     net_finish_maybe(L, idx);

@@ -14,6 +14,7 @@
 #include "fields.h"
 #include "finish.h"
 #include "readbuffer.h"
+#include "request.h"
 
 /* --- writing --------------------------------------------------------------------- */
 
@@ -389,7 +390,7 @@ const struct net_class net_socket_class = {
 };
 
 void net_socket_open(lua_State *L) {
-  net_loop_get(L)->flush = net_writable_flush;
+  net_loop_get(L)->flush = net_request_flush;
   net_class_open(L, &net_socket_class);
   lua_setfield(L, -2, "Socket");
   lua_pushcfunction(L, core_socket);

@@ -25,6 +25,7 @@
 #include "error.h"
 #include "pump.h"
 #include "readbuffer.h"
+#include "request.h"
 #include "server.h"
 #include "timer.h"
 
@@ -163,7 +164,7 @@ static void stream_writable(lua_State *L, void *arg) {
   if (!(s->polled & EV_WRITE))
     return;
   net_push(L, &s->o);
-  net_writable_ready(L, 1);
+  net_request_ready(L, 1);
 }
 
 static void on_io(struct ev_loop *ev, ev_io *w, int revents) {
@@ -390,7 +391,7 @@ static void cancel_step(lua_State *L, const struct net_step *step) {
   if (s->flags & S_WRITING && s->flags & S_DESTROYED) {
     uint32_t end = s->wq_req;
     net_error_push_sys(L, -ECANCELED, "write");
-    net_writable_fail(L, 1, end);
+    net_request_fail(L, 1, end);
   }
 }
 
@@ -454,7 +455,7 @@ static int destroy_prepare(lua_State *L, int idx, struct net_stream *s, int err)
     net_object_table(L, idx, UV_RARE);  /* while a finalizer may still write; not below */
     lua_pop(L, 1);
   }
-  net_writable_flush_now(L, s);  /* before the descriptor goes */
+  net_request_flush_now(L, s);  /* before the descriptor goes */
   if (is_error && !(s->flags & S_ERRORED)) {
     lua_pushvalue(L, err);
     net_rare_set(L, idx, RARE_ERRORED);
@@ -478,7 +479,7 @@ void net_stream_destroy(lua_State *L, int idx) {
   }
   s->flags |= S_DESTROYED;
   net_loop_clean(s->o.loop, &s->flushable);
-  net_writable_abandon(L, idx);
+  net_request_abandon(L, idx);
   s->flags &= ~(uint32_t)(S_CONNECTING | S_READ_WANTED);
   idle_stop(s);
   if (s->flags & S_HANDLE) {
@@ -572,7 +573,7 @@ void net_stream_end(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);
   idle_stop(s);
   net_loop_clean(s->o.loop, &s->flushable);
-  net_writable_salvage(L, idx);
+  net_request_salvage(L, idx);
   if (s->fd >= 0) {
     net_stream_poll(s, 0);
     net_pump_leave(s);

@@ -3,9 +3,10 @@
  * stream.h - the state machine of a duplex stream over one descriptor.
  *
  * What Node spreads over Readable, Writable, Duplex and Socket is one struct
- * here, in six files: readable.c (flowing, 'data', 'end') and readbuffer.c (the bytes
- * read), writable.c (requests, callbacks, 'drain'), writequeue.c (the bytes to send) and
- * finish.c ('finish'), stream.c (the descriptor, closing). socket.c shows it to Lua.
+ * here, in seven files: readable.c (flowing, 'data', 'end') and readbuffer.c (the bytes
+ * read), writable.c (write, cork), request.c (sending, callbacks, 'drain'), writequeue.c
+ * (the bytes to send) and finish.c ('finish'), stream.c (the descriptor, closing).
+ * socket.c shows it to Lua.
  *
  *               connecting ──connected──▶ open ──┬─ 'end' emitted ──▶ R done ─┐
  *     new ─connect─▶ │                           └─ 'finish' emitted ▶ W done ─┤
@@ -249,30 +250,12 @@ int net_writable_idle(const struct net_stream *s);
  * not 0. Pushes what write() would have. The collector does not run before the chunk
  * is in its place. [-1, +1, e] */
 void net_writable_tried(lua_State *L, int idx, size_t put, int err);
-/* The descriptor takes bytes again. [-0, +0, e] */
-void net_writable_ready(lua_State *L, int idx);
-/* Sends what this turn has written. [-0, +0, m] */
-void net_writable_flush(lua_State *L, struct net_flushable *f);
-/* The same before the turn ends, if anything waits for that. [-0, +0, m] */
-void net_writable_flush_now(lua_State *L, struct net_stream *s);
-/* The request that ends at piece 'end' has failed for good with the error on the top,
- * if it is still under way: making the error may run a finalizer, which connects the
- * stream anew. [-1, +0, e] */
-void net_writable_fail(lua_State *L, int idx, uint32_t end);
 /* Forgets all, as the stream starts over: callbacks not called yet are on the
  * tick, and the pieces' numbers go on, so that whoever was amid the old ones sees
  * that they are done with. [-0, +0, e] */
 void net_writable_reset(lua_State *L, int idx);
-/* The Lua state closes: sends what was never tried, whatever comes of it, and closes the
- * files and pipes that are queued, as those that a finalizer has queued have none.
- * [-0, +0, -] */
-void net_writable_salvage(lua_State *L, int idx);
-/* destroy() with something queued: the tick that tells its callbacks. [-0, +0, m] */
-void net_writable_abandon(lua_State *L, int idx);
 /* Would write() be taken? Node's 'writable'. */
 int net_writable_open(const struct net_stream *s);
-/* Pushes the stream's error, or ERR_STREAM_DESTROYED about 'what'. [-0, +1, e] */
-void net_writable_push_reason(lua_State *L, int idx, const char *what);
 /* 'finish' emitted, or the side was never there? */
 int net_writable_done(const struct net_stream *s);
 

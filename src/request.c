@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * request.c - what was written, on its way: requests, their callbacks and 'drain'.
+ *
+ * A request completes as a whole. A small write on an idle, read descriptor
+ * is deferred: it counts as sent, and leaves with the turn's other writes in
+ * one sendmsg when the turn ends, or before its callback is due. A descriptor
+ * that is not read learns of its peer by writing only, so it is tried at once.
+ * If the kernel then refuses a part, the pieces become what they would have
+ * been in Node: a request and a buffer behind it. */
+#include "request.h"
+
+#include "error.h"
+#include "finish.h"
+#include "piece.h"
+#include "uncaught.h"
+#include "writequeue.h"
+
+/* Slots of a queue for the call of failed_tick, and of a callback with its error. */
+enum { FAILED_SLOTS = 4, CALLBACK_SLOTS = 3 };
+
+static struct net_stream *stream_at(lua_State *L, int idx) {
+  return lua_touserdata(L, idx);
+}
+
+/* --- telling ------------------------------------------------------------------- */
+
+/* Calls the callbacks of the pieces up to 'end', with the error at absolute
+ * index 'err' or nothing (0). An error in one does not stop the rest. */
+static void call_back(lua_State *L, int idx, uint32_t end, int err) {
+  struct net_stream *s = stream_at(L, idx);
+  while (net_wq_before(s->wq_done, end) && s->wq_callbacks > 0) {
+    if (!net_wq_take_callback(L, idx))
+      continue;
+    if (err)
+      lua_pushvalue(L, err);
+    net_call_guarded(L, s->o.loop, err != 0);
+  }
+  if (net_wq_before(s->wq_done, end))
+    s->wq_done = end;
+}
+
+void net_request_push_reason(lua_State *L, int idx, const char *what) {
+  if (stream_at(L, idx)->flags & S_ERRORED) {
+    net_rare_get(L, idx, RARE_ERRORED);
+    return;
+  }
+  lua_pushstring(L, what);
+  net_error_push_code(L, "ERR_STREAM_DESTROYED", 1);
+}
+
+/* A request is under way, or nothing has failed: so too if a callback has just
+ * connected a closed stream anew. */
+static int is_going(const struct net_stream *s) {
+  return s->flags & S_WRITING || !(s->flags & (S_DESTROYED | S_ERRORED));
+}
+
+/* Forgets the pieces from the head on. [-0, +0, m] */
+static void drop_unsent(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  net_wq_prepare(L, idx);
+  s->bytes_written -= net_wq_drop(L, idx, s->wq_tail);
+  s->write_len = s->deferred = 0;
+  s->wq_req = s->wq_tail;
+}
+
+/* What is buffered will never be sent: tells its callbacks, then finish()'s. */
+static void abandon(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  int top = lua_gettop(L);
+  if (net_wq_before(s->wq_head, s->wq_tail) && !is_going(s)) {
+    call_back(L, idx, s->wq_head, 0);
+    net_request_push_reason(L, idx, "write");
+    if (is_going(s)) {
+      lua_settop(L, top);
+      return;
+    }
+    drop_unsent(L, idx);
+    call_back(L, idx, s->wq_tail, top + 1);
+  }
+  if (!is_going(s) && net_finish_is_awaited(L, idx)) {
+    net_request_push_reason(L, idx, "end");
+    net_finish_tell(L, idx, lua_gettop(L));
+  }
+  lua_settop(L, top);
+}
+
+static void abandon_tick(lua_State *L, const struct net_step *step) {
+  (void)step;
+  abandon(L, 1);
+}
+
+void net_request_abandon(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  if (net_finish_is_awaited(L, idx) || net_wq_before(s->wq_req, s->wq_tail))
+    net_tick_step(L, idx, &s->o, abandon_tick, 0);
+}
+
+/* Has the callback on the top called on the tick, with the error at 'err' or
+ * nothing (0). [-1, +0, m] */
+static void call_later(lua_State *L, int idx, int err) {
+  if (err)
+    lua_pushvalue(L, err);
+  net_tick(L, stream_at(L, idx)->o.loop, err != 0);
+}
+
+/* Are there callbacks of writes, and not of a connection that a finalizer has begun? */
+static int has_old_callbacks(const struct net_stream *s) {
+  return s->flags & S_DESTROYED && s->wq_callbacks > 0 && s->wq_done != s->wq_tail;
+}
+
+void net_request_dismiss(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  int top = lua_gettop(L), err = top + 1;
+  if (s->wq_callbacks == 0)
+    return;
+  net_request_push_reason(L, idx, "write");
+  while (has_old_callbacks(s)) {
+    net_tick_reserve(L, s->o.loop, 1, CALLBACK_SLOTS);
+    int is_sent = net_wq_before(s->wq_done, s->wq_head);
+    if (has_old_callbacks(s) && net_wq_take_callback(L, idx))
+      call_later(L, idx, is_sent ? 0 : err);
+  }
+  lua_settop(L, top);
+}
+
+/* --- completing -------------------------------------------------------------------- */
+
+/* The pieces up to 'end' are sent, in Node's afterWrite. [-0, +0, e] */
+static void after_write(lua_State *L, int idx, uint32_t end) {
+  struct net_stream *s = stream_at(L, idx);
+  if (s->flags & S_NEED_DRAIN && !(s->flags & (S_ENDING | S_DESTROYED)) && s->write_len == 0) {
+    s->flags &= ~(uint32_t)S_NEED_DRAIN;
+    net_emit_guarded(L, idx, &s->o, ON_DRAIN, 0);
+  }
+  call_back(L, idx, end, 0);
+  if (s->flags & S_DESTROYED)
+    abandon(L, idx);
+  net_finish_maybe(L, idx);
+}
+
+/* The tick after a write that the kernel took, or is about to take, at once. */
+static void sent_tick(lua_State *L, const struct net_step *step) {
+  struct net_stream *s = net_step_stream(step);
+  uint32_t end = (uint32_t)step->n;
+  if (net_wq_before(s->wq_head, end))
+    net_request_flush_now(L, s);
+  after_write(L, 1, net_wq_before(s->wq_head, end) ? s->wq_head : end);
+}
+
+/* Does anybody care when the pieces under way are sent? */
+static int is_awaited(const struct net_stream *s) {
+  return s->wq_callbacks > 0 || s->flags & (S_NEED_DRAIN | S_ENDING);
+}
+
+/* In the failed request's own time: its callbacks, the rest's, then destroy. */
+static void failed_now(lua_State *L, int idx, int err) {
+  struct net_stream *s = stream_at(L, idx);
+  net_wq_prepare(L, idx);
+  uint32_t end = s->wq_req;
+  net_wq_drop(L, idx, end);
+  call_back(L, idx, end, err);
+  if (is_going(s))
+    return;
+  abandon(L, idx);
+  lua_pushvalue(L, err);
+  net_stream_destroy(L, idx);
+}
+
+static int failed_tick(lua_State *L) {
+  if (stream_at(L, 1)->flags & S_ERRORED)  /* not so if it is connected anew */
+    failed_now(L, 1, 2);
+  return 0;
+}
+
+/* Marks the stream as failed with the error on the top, if it has not failed
+ * already. [-0, +0, m] */
+static void mark_failed(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  if (!(s->flags & S_ERRORED)) {
+    lua_pushvalue(L, -1);
+    net_rare_set(L, idx, RARE_ERRORED);
+  }
+  s->write_len -= s->req_bytes;
+  s->req_bytes = 0;
+  s->flags &= ~(uint32_t)(S_WRITING | S_DEFERRED);
+  s->flags |= S_ERRORED;
+  net_stream_poll(s, s->polled & ~EV_WRITE);
+}
+
+/* Is the request up to 'end' still under way? To make its error takes memory, so a
+ * finalizer may have begun another connection meanwhile. */
+static int is_under_way(const struct net_stream *s, uint32_t end) {
+  return s->flags & S_WRITING && s->wq_req == end;
+}
+
+void net_request_fail(lua_State *L, int idx, uint32_t end) {
+  if (is_under_way(stream_at(L, idx), end)) {
+    mark_failed(L, idx);
+    failed_now(L, idx, lua_gettop(L));
+  }
+  lua_pop(L, 1);
+}
+
+void net_request_fail_later(lua_State *L, int idx, uint32_t end) {
+  struct net_stream *s = stream_at(L, idx);
+  net_tick_reserve(L, s->o.loop, 1, FAILED_SLOTS);
+  if (!is_under_way(s, end)) {
+    lua_pop(L, 1);
+    return;
+  }
+  size_t unsent = s->req_bytes;
+  mark_failed(L, idx);
+  s->bytes_written -= unsent;  /* as the kernel never had them */
+  lua_pushcfunction(L, failed_tick);
+  lua_insert(L, -2);
+  lua_pushvalue(L, idx);
+  lua_insert(L, -2);
+  net_tick(L, s->o.loop, 2);
+}
+
+/* --- sending ------------------------------------------------------------------------ */
+
+/* Pushes the error of an attempt to send. [-0, +1, e] */
+static void push_failure(lua_State *L, int err) {
+  if (err == NET_SHORT_FILE)
+    net_error_push_code(L, "ERR_FILE_TOO_SHORT", 0);
+  else
+    net_error_push_sys(L, err, "write");
+}
+
+/* After an attempt to send: the request with the kernel is over, and what was
+ * buffered behind it may be sent as well. [-0, +0, e] */
+static void request_over(lua_State *L, int idx, int err) {
+  struct net_stream *s = stream_at(L, idx);
+  uint32_t end = s->wq_req;
+  s->write_len -= s->req_bytes;
+  s->req_bytes = 0;
+  s->flags &= ~(uint32_t)S_WRITING;
+  if (err == 0 && net_wq_before(end, s->wq_head)) {  /* those behind it went along */
+    s->write_len = 0;
+    s->wq_req = s->wq_head;
+    if (is_awaited(s))
+      net_tick_step(L, idx, &s->o, sent_tick, s->wq_head);
+  } else if (net_wq_before(end, s->wq_tail) && !s->corked) {
+    net_request_begin(s, s->wq_tail, s->write_len);
+  }
+  after_write(L, idx, end);
+}
+
+void net_request_send(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  int err = net_wq_send(L, idx, s->corked ? s->wq_req : s->wq_tail);
+  if (err == 0 || err == -EAGAIN)
+    net_stream_poll(s, err ? s->polled | EV_WRITE : s->polled & ~EV_WRITE);
+  if (!net_wq_before(s->wq_head, s->wq_req))
+    request_over(L, idx, err);
+  if (err == 0 || err == -EAGAIN || s->fd < 0)
+    return;
+  net_stream_poll(s, s->polled | EV_WRITE);  /* tried again if there is no memory */
+  uint32_t end = s->wq_req;
+  push_failure(L, err);
+  net_request_fail(L, idx, end);
+}
+
+void net_request_ready(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  if (!(s->flags & S_WRITING)) {
+    net_stream_poll(s, s->polled & ~EV_WRITE);
+    return;
+  }
+  net_stream_touch(s);
+  net_request_send(L, idx);
+}
+
+/* The kernel refused a part of what counted as sent: it is buffered after all.
+ * The pieces from 'run' on, 'bytes' in all, are one request. */
+static void undefer(lua_State *L, int idx, uint32_t run, size_t bytes) {
+  struct net_stream *s = stream_at(L, idx);
+  if (!net_wq_before(s->wq_head, run)) {
+    s->write_len = bytes;
+    net_request_begin(s, s->wq_tail, bytes);
+    return;
+  }
+  size_t first;
+  s->write_len = net_wq_bytes(L, idx, &first);
+  net_request_begin(s, s->wq_head + 1, first);
+}
+
+void net_request_refused(lua_State *L, int idx, int err) {
+  struct net_stream *s = stream_at(L, idx);
+  net_stream_poll(s, s->polled | EV_WRITE);
+  if (err == -EAGAIN)
+    return;
+  uint32_t end = s->wq_req;
+  push_failure(L, err);
+  net_request_fail_later(L, idx, end);
+}
+
+/* All that was deferred is sent; not so what cork() holds behind it. */
+static void flushed(struct net_stream *s) {
+  if (!is_awaited(s))
+    s->wq_done = s->wq_head;
+}
+
+/* The kernel refused a part of what was deferred; see undefer. [-0, +0, m] */
+static void flush_refused(lua_State *L, int idx, uint32_t run, size_t bytes, int err) {
+  undefer(L, idx, run, bytes);
+  net_request_refused(L, idx, err);
+  net_wq_prepare(L, idx);  /* as the batch is of this turn */
+}
+
+static void flush_begin(struct net_stream *s) {
+  s->flags &= ~(uint32_t)S_DEFERRED;
+  s->deferred = 0;
+}
+
+/* Sends the deferred pieces of the stream at 'idx', each a request of its own but
+ * for those from 'run' on. [-0, +0, m] */
+static void flush_run(lua_State *L, int idx, struct net_stream *s, uint32_t run, size_t bytes) {
+  flush_begin(s);
+  int err = net_wq_send(L, idx, s->wq_req);
+  if (err == 0)
+    flushed(s);
+  else
+    flush_refused(L, idx, run, bytes, err);
+}
+
+void net_request_flush(lua_State *L, struct net_flushable *f) {
+  struct net_stream *s = (struct net_stream *)(void *)((char *)f - offsetof(struct net_stream, flushable));
+  int err = 0;
+  if (!(s->flags & S_DEFERRED))
+    return;
+  if (s->part.count > 0) {
+    flush_begin(s);
+    err = net_wq_send_batch(s);
+    if (err == 0) {
+      flushed(s);
+      return;
+    }
+  }
+  net_push(L, &s->o);
+  if (err == 0)
+    flush_run(L, lua_gettop(L), s, s->wq_tail, 0);
+  else
+    flush_refused(L, lua_gettop(L), s->wq_tail, 0, err);
+  lua_pop(L, 1);
+}
+
+void net_request_flush_now(lua_State *L, struct net_stream *s) {
+  if (!(s->flags & S_DEFERRED))
+    return;
+  net_loop_clean(s->o.loop, &s->flushable);
+  net_request_flush(L, &s->flushable);
+}
+
+void net_request_salvage(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  if (s->flags & S_DEFERRED && s->fd >= 0)
+    net_wq_send(L, idx, s->wq_req);
+  net_batch_drop(&s->o.loop->batch, &s->part);
+  if (s->wq_objects > 0)
+    net_wq_drop(L, idx, s->wq_tail);
+}
+
+void net_request_submit(lua_State *L, int idx, size_t bytes) {
+  struct net_stream *s = stream_at(L, idx);
+  int defer = net_request_may_defer(s, bytes);
+  uint32_t run = s->wq_req;
+  net_stream_touch(s);
+  s->write_len -= bytes;
+  s->deferred += (uint32_t)bytes;
+  s->wq_req = s->wq_tail;
+  s->flags |= S_DEFERRED;
+  if (!defer || net_loop_dirty(s->o.loop, &s->flushable) < 0) {
+    net_loop_clean(s->o.loop, &s->flushable);
+    flush_run(L, idx, s, run, bytes);
+  }
+  if (!(s->flags & (S_WRITING | S_ERRORED)) && is_awaited(s))
+    net_tick_step(L, idx, &s->o, sent_tick, s->wq_tail);
+}
+
