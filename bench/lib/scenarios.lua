@@ -15,10 +15,14 @@
 
 local WHY = {
   echo = "perf: 77 % (Unix) to 83 % (TCP) of our server's time is the kernel's, of bare C's 96 %, "
-    .. "and as much of it in both. The rest are 2,150 instructions a message (callgrind): 1,260 "
-    .. "in Lua, for a string, a listener, and `socket:write`, which is looked up and called; 520 "
-    .. "in the core, 200 in malloc for the string, 100 in libev. They are not spent waiting for "
-    .. "memory: fetching the next socket's ahead changed nothing (229 pairs: 1.00). To send for "
+    .. "and as much of it in both. The rest are 2,040 instructions a message (callgrind): 1,120 "
+    .. "in Lua, for a string, a listener, and `socket:write`, which is looked up and called; 560 "
+    .. "in the core, 250 in libc for the string, 100 in libev. Bare C + Lua, without libev and "
+    .. "`socket:write`, has 890. They lie in 170 cache lines of code (its: 86), which the kernel "
+    .. "has driven out of the nearest cache by then: gcc's profile (-fprofile-use -flto), at 165, "
+    .. "took 4 % off over Unix and 2 % over TCP (117 and 92 pairs) when there were 2,180 in 190, "
+    .. "and the calls that were taken out by hand since took as much. They are not spent waiting "
+    .. "for data: fetching the next socket's ahead changed nothing (229 pairs: 1.00). To send for "
     .. "16 ready sockets at once, not for each after its listener, would bring 1 to 5 % over TCP "
     .. "(three runs of 60 pairs) and nothing over Unix; but an answer would then wait for other "
     .. "connections' listeners, however long they take, which it does not in Node.",
@@ -39,17 +43,17 @@ local WHY = {
     .. "polls (8, 32) make none.",
   source = "The system calls are C's, and there are 1,300 instructions for each 64 KiB "
     .. "(callgrind): less than what the clock can tell apart here. See the quartiles.",
-  connect = "callgrind: 16,900 instructions for each of many connections, of which C has hardly "
+  connect = "callgrind: 15,400 instructions for each of many connections, of which C has hardly "
     .. "any: a userdata, its listeners, and the ticks and close events that Node's order of "
-    .. "events asks for; luv's server takes 19,300. A lone connection took 31,800 before those "
-    .. "were queued in C, 23,000 now. The one system call more is shutdown(2), as in Node. In "
-    .. "three whole runs we had .85, .84 and .84, luv .85, .83 and .88. Sockets without a "
-    .. "finalizer, which Lua frees a collection sooner, would cost 3 % less (144 pairs) and keep "
-    .. "the server at half its memory; but then the end of a state has to find and close them.",
+    .. "events asks for, in 600 cache lines of code; luv's server takes 19,300. They were 16,700 "
+    .. "before steps and helpers were handed the socket, which they had asked Lua for. The one "
+    .. "system call more is shutdown(2), as in Node. Sockets have no finalizer, so that Lua frees "
+    .. "them a collection sooner: 3 % less (144 pairs), and half of the memory. Beside bare C in "
+    .. "one run of 91 rounds: .85 before both, .89 after, luv .87.",
   four = "The system calls are those of C, one recv and one send. The rest is the price of four "
-    .. "calls of `socket:write` from Lua: 900 instructions each (callgrind), to be looked up, "
-    .. "called and checked.",
-  proxy = "callgrind: 1,190 instructions for a message and its answer, a fifth of them libev's, "
+    .. "calls of `socket:write` from Lua: 910 instructions each (callgrind), of which Lua's are "
+    .. "690, to look the method up, call it, and read its arguments.",
+  proxy = "callgrind: 1,040 instructions for a message and its answer, a fifth of them libev's, "
     .. "with C's system calls. It was 1,660 before what is pumped stopped to ask Lua for "
     .. "anything.",
   start = "callgrind: 3.0 million instructions, of which a Lua that does nothing takes 1.0; a "
