@@ -190,11 +190,11 @@ static int is_clear(const struct net_stream *s) {
 /* Does write() of 'to', which is open, do what ours does: bytes as they are, by our
  * method? [-0, +0, -] */
 static int writes_plainly(lua_State *L, const struct net_stream *to) {
-  int top = lua_gettop(L);
   if (to->encoding != NET_ENC_UTF8)
     return 0;
   if (!to->o.has_fields)
     return 1;
+  int top = lua_gettop(L);
   net_push(L, &to->o);
   lua_getiuservalue(L, -1, UV_FIELDS);
   int own = lua_getfield(L, -1, "write") != LUA_TNIL;

@@ -53,7 +53,7 @@ local WHY = {
   four = "The system calls are those of C, one recv and one send. The rest is the price of four "
     .. "calls of `socket:write` from Lua: 910 instructions each (callgrind), of which Lua's are "
     .. "690, to look the method up, call it, and read its arguments.",
-  proxy = "callgrind: 1,040 instructions for a message and its answer, a fifth of them libev's, "
+  proxy = "callgrind: 1,020 instructions for a message and its answer, a fifth of them libev's, "
     .. "with C's system calls. It was 1,660 before what is pumped stopped to ask Lua for "
     .. "anything.",
   start = "callgrind: 3.0 million instructions, of which a Lua that does nothing takes 1.0; a "
