@@ -311,9 +311,10 @@ static int dial_close(lua_State *L) {
 /* Whoever has forgotten it before it connected has not removed the file that it is
  * bound to either. */
 static int dial_gc(lua_State *L) {
-  if (net_dial_check(L, 1)->fd >= 0 && lua_getiuservalue(L, 1, UV_BOUND) != LUA_TNIL)
-    net_bound_remove_file(L, 2);
-  dial_shut(net_dial_check(L, 1));
+  struct net_dial *d = net_dial_check(L, 1);
+  if (d->fd >= 0 && lua_getiuservalue(L, 1, UV_BOUND) != LUA_TNIL)
+    net_bound_remove_file(L, lua_gettop(L));
+  dial_shut(d);
   return 0;
 }
 
