@@ -171,6 +171,16 @@ static int core_has_handle(lua_State *L) {
   return 1;
 }
 
+/* The server at 1 listens at the path of the bound socket at 2, whose file goes when
+ * that is collected: not before the server closes. [-0, +0, -] */
+static void keep_file(lua_State *L, const struct net_server *s) {
+  const struct net_stream *other = net_object_test(L, 2, &net_socket_class);
+  if (s->fd < 0 || other == NULL || !other->unlinks)
+    return;
+  lua_pushvalue(L, 2);
+  lua_setiuservalue(L, 1, UV_SHARED);
+}
+
 /* listen_shared(server, other, backlog) -> true | nil, errno, step
  * Listens on a duplicate of what 'other', a server or socket, has open. Node
  * lets both use one handle, and closes it under the one when the other is
@@ -187,7 +197,9 @@ static int core_listen_shared(lua_State *L) {
     lua_setiuservalue(L, 1, UV_PATH);
   }
   int pipe = net_sys_kind(copy) == NET_FD_TCP ? 0 : SERVER_PIPE;
-  return listen_on(L, s, copy, backlog, (unsigned)pipe);
+  int results = listen_on(L, s, copy, backlog, (unsigned)pipe);
+  keep_file(L, s);
+  return results;
 }
 
 static const luaL_Reg listen_functions[] = {

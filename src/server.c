@@ -74,6 +74,8 @@ void net_server_close(lua_State *L, int idx, struct net_server *s) {
   if (s->fd < 0)
     return;
   server_stop(s);
+  lua_pushnil(L);
+  lua_setiuservalue(L, idx, UV_SHARED);
   if (!(s->flags & SERVER_UNLINK))
     return;
   lua_getiuservalue(L, idx, UV_PATH);

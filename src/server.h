@@ -27,7 +27,8 @@
 /* User values of a server, behind the object's. */
 enum {
   UV_PATH = UV_OWN, /* string: the Unix path that was tried last */
-  SERVER_UVS = UV_PATH
+  UV_SHARED,        /* the socket at whose BoundSocket's path it listens */
+  SERVER_UVS = UV_SHARED
 };
 
 /* struct net_server.flags. */
