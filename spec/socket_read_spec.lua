@@ -1073,7 +1073,7 @@ describe("setEncoding()", function()
     assert.equal("utf8", net.Socket():setEncoding(nil).readableEncoding)
   end)
 
-  for _, bad in ipairs({ "utf9", "buffer", "utf 8", 7, true }) do
+  for _, bad in ipairs({ "utf9", "buffer", "utf 8", 7, true, false }) do
     it(("of %s raises and changes nothing"):format(tostring(bad)), function()
       local socket = net.Socket()
       local err = raised(socket.setEncoding, socket, bad)

@@ -228,7 +228,7 @@ static void decode_buffered(lua_State *L, const struct net_stream *s, struct net
 static int socket_set_encoding(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
   lua_settop(L, 2);
-  int is_absent = !lua_toboolean(L, 2) || is_empty_string(L, 2);
+  int is_absent = lua_isnil(L, 2) || is_empty_string(L, 2);
   enum net_encoding e = is_absent ? NET_ENC_UTF8 : net_encoding_check(L, 2);
   struct net_decoder *d = lua_newuserdatauv(L, sizeof *d, 0);
   net_decoder_init(d, e);
