@@ -3,7 +3,7 @@
  * exit.h - what was written is sent although the program ends, or forks, before the
  * turn is over.
  *
- * A small write leaves when the listener that made it is done (writable.c). os.exit()
+ * A small write leaves when the listener that made it is done (request.c). os.exit()
  * in between closes no Lua state, so that no finalizer would send it, and after fork(2)
  * the child has a copy of it, which would be sent twice. Node, which writes at once,
  * loses and repeats nothing there. The child may run the loop too: libev is told. */

@@ -241,8 +241,8 @@ static inline int may_keep(struct net_stream *s, size_t bytes) {
   const uint32_t in_the_way = S_ENDING | S_DESTROYED | S_ERRORED | S_WRITE_OFF | S_WRITING |
                               S_NEED_DRAIN | S_CONNECTING;
   int waits = s->flags & S_DEFERRED ? s->wq_callbacks == 0 : s->wq_done == s->wq_tail;
-  return bytes > 0 && waits && !(s->flags & in_the_way) && !s->corked && net_request_may_defer(s, bytes) &&
-         net_loop_dirty(s->o.loop, &s->flushable) == 0;
+  return bytes > 0 && waits && !(s->flags & in_the_way) && !s->corked &&
+         net_request_may_defer(s, bytes) && net_loop_dirty(s->o.loop, &s->flushable) == 0;
 }
 
 /* Keeps the small chunk on the top in the table. Returns 0 if a finalizer has put

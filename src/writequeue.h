@@ -18,7 +18,7 @@
  * kept as bytes instead (batch.h), all of it, and moves to the table when another
  * piece comes in its way or somebody needs to look.
  *
- * What is sent, buffered or failed is for writable.c to say. */
+ * What is sent, buffered or failed is for request.c to say. */
 #ifndef NET_WRITEQUEUE_H
 #define NET_WRITEQUEUE_H
 
