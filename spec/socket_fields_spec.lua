@@ -566,6 +566,17 @@ describe("timeout", function()
     assert.equal(0, socket.timeout)
   end)
 
+  it("may be assigned, as any property", function()
+    local socket = net.Socket()
+    socket.timeout = "mine"
+    assert.equal("mine", socket.timeout)
+    socket.timeout = nil
+    assert.is_nil(socket.timeout)
+    socket:setTimeout(1.5)
+    assert.equal(1.5, socket.timeout)
+    socket:destroy()
+  end)
+
   it("keeps its value after destroy()", within(function(t)
     local socket = net.Socket()
     socket:setTimeout(1000)

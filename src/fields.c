@@ -243,6 +243,21 @@ static int set_ignored(lua_State *L) {
   return 0;
 }
 
+/* socket.timeout: a plain property in Node, and kept apart from the program's own, as
+ * each look at an object that has those takes a look into their table. */
+static int get_timeout(lua_State *L) {
+  self(L);
+  net_rare_get(L, 1, RARE_TIMEOUT);
+  return 1;
+}
+
+static int set_timeout(lua_State *L) {
+  self(L);
+  lua_settop(L, 2);
+  net_rare_set(L, 1, RARE_TIMEOUT);
+  return 0;
+}
+
 const luaL_Reg net_socket_getters[] = {
   {"connecting", get_connecting},
   {"pending", get_pending},
@@ -255,6 +270,7 @@ const luaL_Reg net_socket_getters[] = {
   {"bytesRead", get_bytesRead},
   {"bytesWritten", get_bytesWritten},
   {"bufferSize", get_bufferSize},
+  {"timeout", get_timeout},
   {"localAddress", get_localAddress},
   {"localPort", get_localPort},
   {"localFamily", get_localFamily},
@@ -287,6 +303,7 @@ const luaL_Reg net_socket_setters[] = {
   {"connecting", set_connecting},
   {"readableFlowing", set_readableFlowing},
   {"server", set_server},
+  {"timeout", set_timeout},
   {"readable", set_ignored},
   {"writable", set_ignored},
   {"destroyed", set_ignored},

@@ -54,6 +54,7 @@ enum {
   RARE_LOCAL,       /* table: our own, once it was read */
   RARE_DIAL,        /* userdata: the attempt under way */
   RARE_IDLE,        /* userdata: struct stream_idle, the idle timeout */
+  RARE_TIMEOUT,     /* field 'timeout': what setTimeout was given last */
   RARE_BOUND,       /* the BoundSocket that it was made from: its path is shown for good */
   RARE_PUMP,        /* the stream in 'pump' */
   RARE_PRIVATE      /* table: what lua/net keeps with the socket; see socket.lua */

@@ -37,7 +37,7 @@ local WHY = {
     .. "generational at 100 %, .04 without: what counts is how soon the same memory is written "
     .. "again. Read size, in one run: .64, .71, .67, .68, .60 with 16, 32, 64, 128, 256 KiB. "
     .. "There is no brk, mmap or page fault while it runs (strace). luv makes the same copy: in "
-    .. "three whole runs it had .80, .86 and .75, and we .75, .80 and .81. perf found the "
+    .. "four whole runs it had .80, .86, .75 and .74, and we .75, .80, .81 and .79. perf found the "
     .. "difference in the copies alone, the kernel's and this one, for as long as a process "
     .. "lives; alignment (of the buffer, 0 to 4,080 bytes) and how often one reads before one "
     .. "polls (8, 32) make none.",
@@ -61,10 +61,10 @@ local WHY = {
     .. "core, 0.5 to reading what is needed of the compiled modules that are in it, 0.4 to "
     .. "compiling the bench's own program. It was 5.4 when the modules were compiled at every "
     .. "start. To leave out lines and names for tracebacks would save 0.17, and 1 % of the time.",
-  timeout = "callgrind: 300 instructions more for a message, of 3,700 and what the kernel does. It "
-    .. "was 6 to 8 % before what activity writes to was moved into the socket itself, as a "
-    .. "thousand of them are more than the nearer caches hold; 2.1 to 2.6 % in two runs of 80 s "
-    .. "(101 pairs), whose quartiles are 10 % away; -0.2, -3.9 and 4.7 % in three whole ones.",
+  timeout = "callgrind: 40 instructions more for a message, of 2,040 and what the kernel does; 200 "
+    .. "when `timeout` was among the fields of the program's own, into which each call of a method "
+    .. "of a socket that has any takes a look. With those it was -0.2, -3.9, 4.7 and 2.7 % in four "
+    .. "whole runs: two processes that do the same differ as much.",
   idle = "Two runs of 45 s, one after the other, gave 6.04 us a message without the idle ones and "
     .. "6.20 with them, and bare C 5.31 and 4.91: the difference of two figures needs a steadier "
     .. "machine than this. How often the collector runs (at 20, 5, 1 % growth) made none.",
