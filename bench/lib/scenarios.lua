@@ -37,9 +37,9 @@ local WHY = {
     .. "generational at 100 %, .04 without: what counts is how soon the same memory is written "
     .. "again. Read size, in one run: .64, .71, .67, .68, .60 with 16, 32, 64, 128, 256 KiB. "
     .. "There is no brk, mmap or page fault while it runs (strace). luv makes the same copy: in "
-    .. "four whole runs it had .80, .86, .75 and .74, and we .75, .80, .81 and .79. perf found the "
-    .. "difference in the copies alone, the kernel's and this one, for as long as a process "
-    .. "lives; alignment (of the buffer, 0 to 4,080 bytes) and how often one reads before one "
+    .. "five whole runs it had .80, .86, .75, .74 and .77, we .75, .80, .81, .79 and .79. perf "
+    .. "found the difference in the copies alone, the kernel's and this one, for as long as a "
+    .. "process lives; alignment (of the buffer, 0 to 4,080 bytes) and how often one reads before one "
     .. "polls (8, 32) make none.",
   source = "The system calls are C's, and there are 1,300 instructions for each 64 KiB "
     .. "(callgrind): less than what the clock can tell apart here. See the quartiles.",
@@ -60,12 +60,14 @@ local WHY = {
     .. "server on luv takes 3.2. Of ours, 0.4 go to loading two libraries, 0.4 to opening the "
     .. "core, 0.5 to reading what is needed of the compiled modules that are in it, 0.4 to "
     .. "compiling the bench's own program. It was 5.4 when the modules were compiled at every "
-    .. "start. To leave out lines and names for tracebacks would save 0.17, and 1 % of the time.",
+    .. "start. To leave out lines and names for tracebacks would save 0.17, and 1 % of the time. "
+    .. "In 50 rounds of 15 starts each it took as long as luv's (1.00), with 9 system calls and 6 "
+    .. "page faults more; in three whole runs 1.01, 1.02 and 1.13 of it.",
   timeout = "callgrind: 40 instructions more for a message, of 2,040 and what the kernel does; 200 "
     .. "when `timeout` was among the fields of the program's own, into which each call of a method "
     .. "of a socket that has any takes a look. With those it was -0.2, -3.9, 4.7 and 2.7 % in four "
     .. "whole runs: two processes that do the same differ as much.",
-  idle = "Two runs of 45 s, one after the other, gave 6.04 us a message without the idle ones and "
+  idle = "5.5, 3.2, -1.8 and 6.6 % in four whole runs. Two runs of 45 s, one after the other, gave 6.04 us a message without the idle ones and "
     .. "6.20 with them, and bare C 5.31 and 4.91: the difference of two figures needs a steadier "
     .. "machine than this. How often the collector runs (at 20, 5, 1 % growth) made none.",
 }
