@@ -39,8 +39,8 @@ local WHY = {
     .. "There is no brk, mmap or page fault while it runs (strace). luv makes the same copy: in "
     .. "five whole runs it had .80, .86, .75, .74 and .77, we .75, .80, .81, .79 and .79. perf "
     .. "found the difference in the copies alone, the kernel's and this one, for as long as a "
-    .. "process lives; alignment (of the buffer, 0 to 4,080 bytes) and how often one reads before one "
-    .. "polls (8, 32) make none.",
+    .. "process lives; alignment (of the buffer, 0 to 4,080 bytes) and how often one reads "
+    .. "before one polls (8, 32) make none.",
   source = "The system calls are C's, and there are 1,300 instructions for each 64 KiB "
     .. "(callgrind): less than what the clock can tell apart here. See the quartiles.",
   connect = "callgrind: 15,400 instructions for each of many connections, of which C has hardly "
@@ -67,7 +67,8 @@ local WHY = {
     .. "when `timeout` was among the fields of the program's own, into which each call of a method "
     .. "of a socket that has any takes a look. With those it was -0.2, -3.9, 4.7 and 2.7 % in four "
     .. "whole runs: two processes that do the same differ as much.",
-  idle = "5.5, 3.2, -1.8 and 6.6 % in four whole runs. Two runs of 45 s, one after the other, gave 6.04 us a message without the idle ones and "
+  idle = "5.5, 3.2, -1.8 and 6.6 % in four whole runs. Two runs of 45 s, one after the other, "
+    .. "gave 6.04 us a message without the idle ones and "
     .. "6.20 with them, and bare C 5.31 and 4.91: the difference of two figures needs a steadier "
     .. "machine than this. How often the collector runs (at 20, 5, 1 % growth) made none.",
 }
