@@ -103,11 +103,14 @@ docs-check: all ## check that all that is public is documented
 BENCH = $(BUILD)/bench
 BENCH_C = $(addprefix $(BENCH)/,load starts bare bare-lua libev proxy)
 BENCH_RUN = $(RUN_ENV) BENCH_OUT=$(BENCH) $(LUA) bench/run.lua $(SCENARIO)
-bench: bench-ready ## measure against others (15 minutes); writes docs/bench
+bench: bench-ready ## measure against others (15 minutes or more); writes docs/bench
 	@$(BENCH_RUN) --keep docs/bench
 
 bench-quick: bench-ready ## the same in three minutes; writes build/bench only
 	@$(BENCH_RUN) --quick
+
+bench-tables: all ## make docs/bench and README's tables anew, of the kept figures
+	@$(RUN_ENV) $(LUA) bench/run.lua --render docs/bench
 
 bench-instructions: bench-ready ## count instructions; fails at 5 % over the kept ones
 	@$(RUN_ENV) BENCH_OUT=$(BENCH) $(LUA) bench/instructions.lua
@@ -201,5 +204,5 @@ list-checks:
 	@echo $(CHECKS)
 
 .PHONY: all help deps demo test check asan valgrind parity install docs docs-check bench \
-	bench-quick bench-instructions bench-instructions-keep bench-programs bench-ready \
+	bench-quick bench-tables bench-instructions bench-instructions-keep bench-programs bench-ready \
 	clean format env FORCE deps-build deps-test deps-check $(CHECKS) asan-run list-checks

@@ -3,23 +3,28 @@
 --- make bench: servers on this module and on others, side by side.
 --
 --     lua bench/run.lua [--quick] [--rounds N] [--keep DIR] [SCENARIO...]
+--     lua bench/run.lua --render DIR [README]
 --
 -- For each scenario all servers are started, a few times anew, and driven in rounds, a
 -- tenth of a second each (A B C A B C …), by load.c, which checks every byte; servers
 -- and load have a core each. The figure is the server's CPU time per unit of work, by the
 -- kernel's own accounting, as a ratio to C in the same round. Writes
 -- results.json, results.md and a chart for each scenario into build/bench, and,
--- if all scenarios were run, with --keep into DIR and a table into README.md. A
--- server that answers wrongly, or dies, makes it fail.
+-- if all scenarios were run, with --keep into DIR and tables into README.md. A
+-- server that answers wrongly, or dies, makes it fail. What was disturbed by others is
+-- measured again (lib/quiet.lua). --render measures nothing: it makes all but
+-- results.json anew from the one in DIR, and the tables of README.md or of another file.
 -- How to read it all: README.md.
 
 local here = arg[0]:match("^(.*)/") or "."
 package.path = here .. "/lib/?.lua;" .. package.path
 
 local contestants = require("contestants")
+local firstpage = require("firstpage")
 local growth = require("growth")
 local json = require("json")
 local measure = require("measure")
+local quiet = require("quiet")
 local report = require("report")
 local scenarios = require("scenarios")
 local tool = require("tool")
@@ -28,14 +33,17 @@ local tool = require("tool")
 -- compiles meanwhile; `fresh`: rounds after which servers are started anew;
 -- `warm`, `seconds`: of a round, `long` where a small difference is looked for;
 -- `again`: how often what the target is about is measured once more in a round;
--- `few`: rounds where that says enough, or each is long; `least`: see undisturbed
+-- `few`: rounds where that says enough, or each is long; `least`: see undisturbed;
+-- `patience`: seconds that waiting for a quiet machine may take, and measuring again
 local FULL = {
   name = "full", rounds = 20, again = 3, few = 10, steady = 3, least = 7,
   first = 0.2, compiled = 0.7, fresh = 5, warm = 0.03, seconds = 0.1, long = 0.2, starts = 21,
+  patience = 900,
 }
 local QUICK = {
   name = "quick", rounds = 3, again = 0, few = 3, steady = 1, least = 3,
   first = 0.2, compiled = 0.2, fresh = 3, warm = 0.03, seconds = 0.1, long = 0.1, starts = 7,
+  patience = 10,
 }
 
 --- What the command line asks for: times, folder to keep results in, scenarios.
@@ -108,6 +116,7 @@ local function summary(contestant, s, all, times)
       list[i] = f[key]
     end
     row[key] = #list > 0 and tool.spread(list).median or nil
+    row.costs = key == "cost" and #list > 0 and tool.spread(list) or row.costs
   end
   return row
 end
@@ -195,17 +204,34 @@ local function about(times)
   }
 end
 
-local function main()
-  local times, keep, only = parse(arg)
-  local stolen = tool.watch_host()
-  contestants.find()
+--- A scenario's result, of a machine as quiet as there is patience for.
+local function result_of(s, times, patience)
+  local rows, others = quiet.measured(function() return run_scenario(s, times) end,
+    patience, progress)
+  return {
+    key = s.key, name = s.name, kind = s.kind, per = s.per, base = s.base, target = s.target,
+    why = s.why, rows = rows, others = others * 100, unquiet = others > quiet.LIMIT,
+  }
+end
+
+--- Notes in what is said of all of it how quiet the machine was for one.
+local function note_others(all, result)
+  all.others = math.max(all.others, result.others)
+  if result.unquiet then
+    table.insert(all.unquiet, result.key)
+  end
+end
+
+local function run_all(times, only)
   local results = { about = about(times), scenarios = {} }
+  local patience = { left = times.patience }
+  results.about.others, results.about.unquiet = 0, {}
   report.head(results.about)
   for _, s in ipairs(scenarios) do
     if not only or only[s.key] then
-      local result = { key = s.key, name = s.name, kind = s.kind, per = s.per, base = s.base,
-        target = s.target, why = s.why, rows = run_scenario(s, times) }
+      local result = result_of(s, times, patience)
       table.insert(results.scenarios, result)
+      note_others(results.about, result)
       report.print(result)
     end
   end
@@ -213,11 +239,39 @@ local function main()
     results.growth = growth.run(times, progress)
     report.print_growth(results.growth)
   end
+  return results
+end
+
+--- Makes the pages of what is kept in a folder: its own, and the tables of another.
+local function render(folder, page)
+  local file = assert(io.open(folder .. "/results.json"))
+  local results = json.decode(file:read("a")) -- its digits, so that it comes out the same again
+  file:close()
+  report.write(folder, results)
+  if page then
+    firstpage.write(page, results)
+  end
+end
+
+local function keep_in(folder, results, page)
+  assert(os.execute("mkdir -p '" .. folder .. "'"))
+  report.write_file(folder .. "/results.json", json.encode(results))
+  render(folder, page)
+end
+
+local function main()
+  if arg[1] == "--render" then
+    return render(assert(arg[2], "--render: a folder"), arg[3] or "README.md")
+  end
+  local times, keep, only = parse(arg)
+  local stolen = tool.watch_host()
+  contestants.find()
+  local results = run_all(times, only)
   results.about.stolen = stolen() * 100
-  report.write(tool.out, results, json.encode(results))
+  print("\n" .. report.conditions(results.about))
+  keep_in(tool.out, results)
   if keep and not only then
-    report.write(keep, results, json.encode(results))
-    report.readme("README.md", results)
+    keep_in(keep, results, "README.md")
   end
   if tool.folder then
     os.execute("rm -rf '" .. tool.folder .. "'")

@@ -142,6 +142,153 @@ describe("the bench's load generator #slow", function()
   end)
 end)
 
+--- A module of the bench, which has a folder of its own.
+local function of_bench(name)
+  local path = package.path
+  package.path = "bench/lib/?.lua;" .. path
+  local module = require(name)
+  package.path = path
+  return module
+end
+
+describe("the bench's JSON", function()
+  local json = of_bench("json")
+
+  it("reads what it has written", function()
+    local text = json.encode {
+      list = { 1, -2.5, false, true, { { a = ' "b" ' } } }, none = {}, [' "k\\\n'] = "\1\\n ",
+    }
+    assert.equal(text, json.encode(json.decode(text)))
+  end)
+
+  it("refuses what is cut short", function()
+    local text = json.encode { a = { "b", 1 } }
+    for length = 0, #text - 2 do
+      assert.is_false((pcall(json.decode, text:sub(1, length))))
+    end
+  end)
+end)
+
+describe("the bench on a machine where others are at work", function()
+  local quiet = of_bench("quiet")
+  local clock, naps, runs
+
+  --- A machine where the n-th time that is watched has `others` of that number.
+  local function measured(patience, others)
+    clock, naps, runs = 0, 0, 0
+    local watched = 0
+    local machine = {
+      now = function() return clock end,
+      nap = function() clock, naps = clock + 1, naps + 1 end,
+      watch = function()
+        watched = watched + 1
+        local share = others[watched]
+        return function() return share end
+      end,
+    }
+    local result, least = quiet.measured(function()
+      clock, runs = clock + 10, runs + 1
+      return "run " .. runs
+    end, patience, function() end, machine)
+    assert.equal(#others, watched)
+    return result, least
+  end
+
+  it("measures once when it is quiet", function()
+    local patience = { left = 100 }
+    assert.same({ "run 1", .01 }, { measured(patience, { .02, .01 }) })
+    assert.same({ 1, 99 }, { naps, patience.left })
+  end)
+
+  it("waits until it is quiet", function()
+    assert.same({ "run 1", .01 }, { measured({ left = 100 }, { .9, .5, .02, .01 }) })
+    assert.equal(3, naps)
+  end)
+
+  it("measures again what was disturbed", function()
+    local patience = { left = 100 }
+    assert.same({ "run 2", .03 }, { measured(patience, { .01, .4, .01, .03 }) })
+    assert.equal(100 - 1 - 1 - 10, patience.left) -- the first run is no waiting
+  end)
+
+  it("ends when its patience does, with the quietest of what it has", function()
+    local patience = { left = 25 }
+    assert.same({ "run 2", .2 },
+      { measured(patience, { 0, .4, 0, .2, 0, .3 }) })
+    assert.equal(3, runs)
+    assert.is_true(patience.left < 10)
+  end)
+
+  it("measures once, and waits for nothing, without patience", function()
+    assert.same({ "run 1", .9 }, { measured({ left = 0 }, { .9 }) })
+    assert.equal(0, naps)
+  end)
+
+  it("takes for its own work that of children that have ended", function()
+    local before = quiet.own_time() -- ticks of 10 ms
+    local burn = process.quote("while os.clock() < .3 do end")
+    assert.same({ "", 0 }, { run(("%s -e %s"):format(os.getenv("LUA") or "lua5.4", burn)) })
+    assert.is_true(quiet.own_time() - before >= 28)
+  end)
+end)
+
+describe("README's tables", function()
+  local firstpage = of_bench("firstpage")
+
+  local function results(about)
+    about.date, about.rounds, about.seconds, about.run = "2026-01-02", 3, .1, "quick"
+    about.versions = { net = "1", haproxy = "2" }
+    return { about = about, scenarios = {
+      { key = "sink", name = "in", kind = "ratio", per = "KiB",
+        rows = { { who = "net", cost = .5, value = { median = .9 } }, { who = "node" } } },
+      { key = "proxy", name = "through", kind = "ratio", per = "message",
+        rows = { { who = "net", cost = 9994 }, { who = "haproxy", cost = 123456 } } },
+      { key = "start", name = "start", kind = "start", rows = { { who = "net", value = { median = 1.5 } } } },
+    } }
+  end
+
+  it("have microseconds of CPU time, and HAProxy where there are proxies", function()
+    local text = firstpage.text(results { others = 1, unquiet = {} })
+    for _, row in ipairs {
+      "| µs | net | bare C | Node | luv | cqueues | copas |",
+      "| [in](docs/bench/sink.svg), each 64 KiB | 32.8 |  |  |  |  |  |",
+      "| as a proxy, µs | net | C, copying | C, splice | HAProxy | Node | luv |",
+      "| [through](docs/bench/proxy.svg) | 9.99 |  |  | 123 |  |  |",
+      "| [start](docs/bench/start.svg), ms | 1.50 |  |  |  |  |  |",
+      "net: 1; node: -",
+    } do
+      assert.matches(row, text, 1, true)
+    end
+    assert.matches("The machine was quiet.", text, 1, true)
+  end)
+
+  it("say what was measured while others were at work", function()
+    local text = firstpage.text(results { others = 42, unquiet = { "echo", "four" } })
+    assert.matches("**The machine was not quiet**: others had up to 42 % of the CPU time "
+      .. "during echo, four.", text, 1, true)
+  end)
+end)
+
+describe("the kept figures of the bench", function()
+  local function content(path)
+    local file = assert(io.open(path))
+    local text = file:read("a")
+    file:close()
+    return text
+  end
+
+  it("are what README and docs/bench show", function()
+    local folder = run("mktemp -d"):gsub("%s", "")
+    assert.same({ "", 0 }, { run(([[
+      cp docs/bench/results.json README.md '%s' &&
+      %s --render '%s' '%s/README.md' 2>&1]]):format(
+      folder, process.lua("bench/run.lua"), folder, folder)) })
+    assert.equal(content("README.md"), content(folder .. "/README.md"))
+    assert.equal("", run(("diff -r -x README.md -x instructions.txt docs/bench '%s' 2>&1"):format(folder)))
+    run("rm -r " .. folder)
+  end)
+end)
+
 describe("bare C #slow", function()
   setup(function()
     scratch = run("mktemp -d"):gsub("%s", "")

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 
---- A bar chart as SVG: a bar for each row, with its spread, and our target.
+--- A bar chart as SVG: a bar for each row, with its spread.
 
 local chart = {}
 
@@ -33,11 +33,11 @@ end
 
 --- How far it all reaches: the least, 0 or below it, and the most.
 local function extent(c)
-  local least, most = 0, c.reference or 0
+  local least, most = 0, 0
   for _, row in ipairs(c.rows) do
     local v = row.value or { low = 0, high = 0 }
     least = math.min(least, v.low)
-    most = math.max(most, v.high, row.target or 0)
+    most = math.max(most, v.high)
   end
   return least, most > least and most or 1
 end
@@ -50,10 +50,6 @@ local function axis(out, c, at, bottom)
     local x = at(i * step)
     out[#out + 1] = line(x, TOP, x, bottom, 'stroke="#e4e4e4"')
     out[#out + 1] = text(x, bottom + 14, "middle", 11, ("%.6g"):format(i * step))
-  end
-  if c.reference then
-    local x = at(c.reference)
-    out[#out + 1] = line(x, TOP - 4, x, bottom, 'stroke="#444" stroke-dasharray="4 3"')
   end
   out[#out + 1] = text(LEFT, bottom + 32, "start", 11, c.axis)
 end
@@ -76,14 +72,10 @@ local function bar(out, c, row, y, at)
     out[#out + 1] = line(x, middle - 4, x, middle + 4, 'stroke="#111"')
   end
   out[#out + 1] = text(x2 + 6, middle + 4, "start", 12, c.format:format(v.median))
-  if row.target then
-    local x = at(row.target)
-    out[#out + 1] = line(x, y - 4, x, y + BAR + 4, 'stroke="#c0392b" stroke-width="2"')
-  end
 end
 
 --- The SVG text.
----@param c table {title, note, axis, format, reference, base, rows}
+---@param c table {title, subtitle, note, axis, format, base, rows}
 function chart.bars(c)
   local bottom = TOP + #c.rows * ROW
   local least, most = extent(c)

@@ -12,12 +12,12 @@ local function at_most(value, target) return value <= target end
 --- What a kind of figure is, how it is written, and when a target is met.
 local KINDS = {
   ratio = {
-    head = "ratio", format = "%.2f", reference = 1, met = at_least, bound = ">= ",
-    axis = "CPU time of %s per %s, over that of the server: more is better, 1 is as cheap",
+    head = "ratio", format = "%.2f", met = at_least, bound = ">= ",
+    axis = "CPU time of the server for each %s, in microseconds: less is better",
   },
   over = {
     head = "over, %", format = "%.1f", met = at_most, bound = "<= ",
-    axis = "CPU time per message, in %% over that of the same server without it: less is better",
+    axis = "CPU time of the server for each %s, in microseconds: less is better",
   },
   memory = {
     head = "KiB", format = "%.2f", met = at_most, bound = "<= ",
@@ -43,12 +43,18 @@ local function rate(value, per)
   return number("%.0f/s", value)
 end
 
---- CPU time per unit.
+--- What CPU time is told of: streams have no messages, so 64 KiB stand for one.
+local function unit(per)
+  return per == "KiB" and "64 KiB" or per or "-"
+end
+
+--- CPU time per unit in microseconds, of that in ns; of a stream's, in ns per byte.
+function report.micros(value, per)
+  return value and value * (per == "KiB" and 65536 or 1) / 1000
+end
+
 local function cost(value, per)
-  if value and per == "KiB" then
-    return ("%.0f ns"):format(value * 1024)
-  end
-  return number("%.2f us", value and value / 1000)
+  return number("%.2f us", report.micros(value, per))
 end
 
 local function is_met(row, kind)
@@ -109,7 +115,7 @@ end
 local function cells(result)
   local kind = KINDS[result.kind]
   local rows = { { "", kind.head, "low quartile", "high quartile", "target", "known", "rounds",
-    "CPU/" .. (result.per or "-"), "rate", "p50 us", "p99", "p999", "max", "MiB", "busy",
+    "CPU/" .. unit(result.per), "rate", "p50 us", "p99", "p999", "max", "MiB", "busy",
     "load busy", "why" } }
   for _, row in ipairs(result.rows) do
     rows[#rows + 1] = row_cells(row, kind, result.per)
@@ -151,7 +157,7 @@ local function print_table(rows)
   end
 end
 
-local function markdown_table(rows)
+function report.markdown_table(rows)
   local out = {}
   for i, row in ipairs(rows) do
     out[#out + 1] = "| " .. table.concat(row, " | ") .. " |"
@@ -164,19 +170,31 @@ end
 
 -- What is around them
 
-local QUIET = 0.5 -- load average; from here on others are at work
-local NOTED = 1   -- % of CPU time that the host took
+local CALM = 0.5 -- load average; from here on others are at work
+local NOTED = 1  -- % of CPU time that the host took
 
-local function conditions(about)
-  local busy = (tonumber(about.load_before) or 0) > QUIET
-  return ("%s, %d rounds of %g s (%s), %s, %s, %s cores%s%s"):format(about.date, about.rounds,
-    about.seconds, about.run, about.cpu or "unknown CPU", about.kernel or "", about.cores or "?",
-    busy and (", busy with other things (load %s)"):format(about.load_before) or "",
-    (about.stolen or 0) > NOTED and (", %.0f %% of the CPU time taken by the host"):format(
-      about.stolen) or "")
+--- Says if anybody else was at work meanwhile. Older results know of the start only.
+local function quietness(about)
+  local busy = "**The machine was not quiet**: "
+  if about.others and #about.unquiet > 0 then
+    return busy .. ("others had up to %.0f %% of the CPU time during %s."):format(
+      about.others, table.concat(about.unquiet, ", "))
+  elseif not about.others and (tonumber(about.load_before) or 0) > CALM then
+    return busy .. ("its load was %s when it began."):format(about.load_before)
+  end
+  return about.others and "The machine was quiet." or "The machine was quiet when it began."
 end
 
-local function versions(about, keys)
+--- When and where it was measured, and if the machine was quiet.
+function report.conditions(about)
+  return ("%s, %d rounds of %g s (%s), %s, %s, %s cores. %s%s"):format(about.date, about.rounds,
+    about.seconds, about.run, about.cpu or "unknown CPU", about.kernel or "", about.cores or "?",
+    quietness(about), (about.stolen or 0) > NOTED
+    and (" The host took %.0f %% of the CPU time."):format(about.stolen) or "")
+end
+
+--- Who was measured, in which version.
+function report.versions(about, keys)
   local names = {}
   for _, key in ipairs(keys) do
     names[#names + 1] = ("%s: %s"):format(key == "bare" and "cc" or key,
@@ -189,8 +207,13 @@ local PEERS = { "net", "node", "luv", "cqueues", "copas", "haproxy" }
 local EVERYONE = { "net", "node", "luv", "cqueues", "copas", "haproxy", "libev", "bare" }
 
 function report.head(about)
-  print(conditions(about))
-  print(versions(about, EVERYONE))
+  print(("%s, %d rounds (%s), %s"):format(about.date, about.rounds, about.run, about.cpu))
+  print(report.versions(about, EVERYONE))
+end
+
+local function disturbance(result)
+  return result.unquiet and ("Not quiet: others had %.0f %% of the CPU time meanwhile."):format(
+    result.others) or nil
 end
 
 local function title(result)
@@ -205,6 +228,9 @@ end
 function report.print(result)
   print("\n" .. title(result))
   print_table(cells(result))
+  if result.unquiet then
+    print("  " .. disturbance(result))
+  end
 end
 
 function report.print_growth(rows)
@@ -214,16 +240,29 @@ end
 
 -- Files
 
-local function svg(result, about)
-  local kind, base = KINDS[result.kind], nil
-  for _, row in ipairs(result.rows) do
-    base = row.who == result.base and row.name or base
+--- The rows of a chart. CPU time is drawn in microseconds, as README's table has it,
+--- and of older results without its spread.
+local function bars(result)
+  if result.kind ~= "ratio" and result.kind ~= "over" then
+    return result.rows
   end
+  local rows = {}
+  for i, row in ipairs(result.rows) do
+    local value = row.cost and { low = row.cost, median = row.cost, high = row.cost }
+    for key, ns in pairs(value and row.costs or value or {}) do
+      value[key] = report.micros(ns, result.per)
+    end
+    rows[i] = { who = row.who, name = row.name, absent = row.absent, value = value or nil }
+  end
+  return rows
+end
+
+local function svg(result, about)
+  local kind = KINDS[result.kind]
   return chart.bars {
-    title = result.name, format = kind.format, reference = kind.reference, base = result.base,
-    subtitle = "Median and quartiles of the rounds; the red mark is our target.",
-    axis = kind.axis:format(base, result.per), rows = result.rows,
-    note = about.date .. "; " .. versions(about, PEERS),
+    title = result.name, format = "%.2f", base = result.base, rows = bars(result),
+    subtitle = "Median and quartiles of the rounds.", axis = kind.axis:format(unit(result.per)),
+    note = about.date .. "; " .. report.versions(about, PEERS),
   }
 end
 
@@ -238,71 +277,34 @@ its kernel is quicker, or what is not kernel slower.
 ]]
 
 local function markdown(results)
-  local out = { INTRO, conditions(results.about), "\n\n",
-    versions(results.about, EVERYONE), "\n" }
+  local out = { INTRO, report.conditions(results.about), "\n\n",
+    report.versions(results.about, EVERYONE), "\n" }
   for _, result in ipairs(results.scenarios) do
     out[#out + 1] = ("\n## %s\n\n![%s](%s.svg)\n\n%s\n"):format(
-      title(result), result.name, result.key, markdown_table(cells(result)))
-    local why = reason(result)
-    out[#out + 1] = why and ("\n%s\n"):format(why) or nil
+      title(result), result.name, result.key, report.markdown_table(cells(result)))
+    for _, text in ipairs { disturbance(result) or "", reason(result) or "" } do
+      out[#out + 1] = text ~= "" and ("\n%s\n"):format(text) or nil
+    end
   end
   if results.growth then
     out[#out + 1] = "\n## The cost of one operation of ours, by how much is open\n\n"
-      .. markdown_table(growth_cells(results.growth)) .. "\n"
+      .. report.markdown_table(growth_cells(results.growth)) .. "\n"
   end
   return table.concat(out)
 end
 
-local function write_file(path, content)
+function report.write_file(path, content)
   local file = assert(io.open(path, "w"))
   assert(file:write(content))
   assert(file:close())
 end
 
---- Writes results.json, results.md and the charts into a folder, made if need be.
-function report.write(folder, results, encoded)
-  assert(os.execute("mkdir -p '" .. folder .. "'"))
-  write_file(folder .. "/results.json", encoded)
-  write_file(folder .. "/results.md", markdown(results))
+--- Writes results.md and the charts into a folder.
+function report.write(folder, results)
+  report.write_file(folder .. "/results.md", markdown(results))
   for _, result in ipairs(results.scenarios) do
-    write_file(("%s/%s.svg"):format(folder, result.key), svg(result, results.about))
+    report.write_file(("%s/%s.svg"):format(folder, result.key), svg(result, results.about))
   end
-end
-
--- README's table
-
-local SHOWN = { "net", "node", "luv", "cqueues", "copas" }
-local UNITS = { ratio = "", over = " %", memory = " KiB", start = " ms" }
-
-local function short_cells(results)
-  local out = { { "", "net", "Node", "luv", "cqueues", "copas", "our target" } }
-  for i, result in ipairs(results.scenarios) do
-    local kind, values, target = KINDS[result.kind], {}, ""
-    for _, row in ipairs(result.rows) do
-      values[row.who] = row.value and kind.format:format(row.value.median)
-      target = row.target and verdict(row, kind) or target
-    end
-    out[i + 1] = { ("[%s](docs/bench/%s.svg)%s"):format(title(result), result.key,
-      UNITS[result.kind] ~= "" and "," .. UNITS[result.kind] or "") }
-    for at, who in ipairs(SHOWN) do
-      out[i + 1][at + 1] = values[who] or ""
-    end
-    table.insert(out[i + 1], target)
-  end
-  return out
-end
-
-local FROM, TO = "<!-- bench -->\n", "<!-- end of bench -->"
-
---- Puts the table between its marks in a file.
-function report.readme(path, results)
-  local file = assert(io.open(path))
-  local text = file:read("a")
-  file:close()
-  local _, from = text:find(FROM, 1, true)
-  local to = text:find(TO, 1, true)
-  write_file(path, ("%s%s\n\n%s\n%s"):format(text:sub(1, from),
-    markdown_table(short_cells(results)), conditions(results.about), text:sub(to)))
 end
 
 return report

@@ -111,28 +111,27 @@ function tool.await(server)
 end
 
 --- CPU time since the system started, in ticks of 10 ms: what the host gave to
---- others while it was due to us, and all there was.
-local function cpu_time()
+--- others while it was due to us, all there was, and what nobody wanted.
+function tool.cpu_time()
   local file = io.open("/proc/stat")
   local line = file and file:read("l") or ""
   if file then
     file:close()
   end
-  local all, stolen, column = 0, 0, 0
+  local all, columns = 0, {}
   for ticks in line:gmatch("%d+") do
-    column = column + 1
-    stolen = column == 8 and tonumber(ticks) or stolen
-    all = all + (column <= 8 and tonumber(ticks) or 0) -- what follows is counted already
+    columns[#columns + 1] = tonumber(ticks)
+    all = all + (#columns <= 8 and tonumber(ticks) or 0) -- what follows is counted already
   end
-  return stolen, all
+  return columns[8] or 0, all, (columns[4] or 0) + (columns[5] or 0)
 end
 
 --- Begins to watch the host; what it returns says what part of the CPU time was
 --- stolen since.
 function tool.watch_host()
-  local stolen, all = cpu_time()
+  local stolen, all = tool.cpu_time()
   return function()
-    local stolen_now, all_now = cpu_time()
+    local stolen_now, all_now = tool.cpu_time()
     return (stolen_now - stolen) / math.max(1, all_now - all)
   end
 end

@@ -1,0 +1,95 @@
+-- SPDX-License-Identifier: MIT
+
+--- README's tables: what a reader wants to know, in one unit, and less is better.
+--
+-- Microseconds of the server's CPU time wherever there are any; how that compares to C in
+-- the same round, and our targets, are in results.md. Proxies have a table of their own,
+-- as others are beside them.
+
+local report = require("report")
+
+local firstpage = {}
+
+local SERVERS = {
+  { "net", "net" }, { "bare", "bare C" }, { "node", "Node" }, { "luv", "luv" },
+  { "cqueues", "cqueues" }, { "copas", "copas" },
+}
+local PROXIES = {
+  { "net", "net" }, { "copy", "C, copying" }, { "splice", "C, splice" },
+  { "haproxy", "HAProxy" }, { "node", "Node" }, { "luv", "luv" },
+}
+local VERSIONS = { "net", "node", "luv", "cqueues", "copas", "haproxy", "bare" }
+
+--- Kinds that are no CPU time.
+local UNITS = { memory = "KiB", start = "ms" }
+
+local function is_proxy(result)
+  return result.key:find("^proxy") ~= nil
+end
+
+--- Three digits, or two behind the point.
+local function number(value)
+  return value and (value < 9.995 and "%.2f" or value < 99.95 and "%.1f" or "%.0f"):format(value)
+    or ""
+end
+
+--- What a row is of. It links to its chart.
+local function label(result)
+  local name = (result.kind == "over" and "echo, " or "") .. result.name
+  local unit = UNITS[result.kind] or result.per == "KiB" and "each 64 KiB"
+  return ("[%s](docs/bench/%s.svg)%s"):format(name, result.key, unit and ", " .. unit or "")
+end
+
+local function row(result, columns)
+  local values, out = {}, { label(result) }
+  for _, r in ipairs(result.rows) do
+    values[r.who] = UNITS[result.kind] and r.value and r.value.median
+      or report.micros(r.cost, result.per)
+  end
+  for i, column in ipairs(columns) do
+    out[i + 1] = number(values[column[1]])
+  end
+  return out
+end
+
+local function markdown(head, columns, results, wanted)
+  local rows = { { head } }
+  for i, column in ipairs(columns) do
+    rows[1][i + 1] = column[2]
+  end
+  for _, result in ipairs(results.scenarios) do
+    if wanted(result) then
+      rows[#rows + 1] = row(result, columns)
+    end
+  end
+  return #rows > 1 and report.markdown_table(rows) or nil
+end
+
+--- The tables and what is to be said of them, as Markdown.
+function firstpage.text(results)
+  return table.concat({
+    markdown("µs", SERVERS, results, function(result)
+      return not is_proxy(result) and not UNITS[result.kind]
+    end),
+    markdown("as a proxy, µs", PROXIES, results, is_proxy),
+    markdown("besides CPU time", SERVERS, results, function(result)
+      return UNITS[result.kind] ~= nil
+    end),
+    report.conditions(results.about),
+    "<sub>" .. report.versions(results.about, VERSIONS) .. "</sub>",
+  }, "\n\n")
+end
+
+local FROM, TO = "<!-- bench -->\n", "<!-- end of bench -->"
+
+--- Puts it between its marks in a file.
+function firstpage.write(path, results)
+  local file = assert(io.open(path))
+  local text = file:read("a")
+  file:close()
+  local _, from = text:find(FROM, 1, true)
+  local to = text:find(TO, 1, true)
+  report.write_file(path, text:sub(1, from) .. firstpage.text(results) .. "\n" .. text:sub(to))
+end
+
+return firstpage
