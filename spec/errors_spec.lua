@@ -4,6 +4,8 @@
 
 local core = require("net.core")
 local errors = require("net.errors")
+local net = require("net")
+local process = require("net.process")
 
 local codes = errors.codes
 
@@ -524,6 +526,23 @@ describe("errors.raise", function()
 
   it("complains about a code without a constructor", function()
     assert.has_error(function() errors.raise("ERR_NO_SUCH_CODE", 1) end)
+  end)
+end)
+
+describe("an error that the core raises", function()
+  it("has a stack, be it the system's or ours", function()
+    local core_raises = {
+      { process.on, process, "SIGKILL", print },
+      { process.on, process, "SIGSTOP", print },
+      { core.signal_start, process, -1 },
+      { core.server.close, 1 },
+      { net.createServer().on, net.createServer(), "x" },
+      { net.Socket().write, net.Socket() },
+    }
+    for i, call in ipairs(core_raises) do
+      local err = raised(table.unpack(call))
+      assert.is_truthy(tostring(err.stack):find(tostring(err) .. "\nstack traceback:", 1, true), i)
+    end
   end)
 end)
 

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 
+local core = require("net.core")
 local net = require("net")
 local within = require("spec.support").within
 local servers = require("spec.support.servers")
@@ -212,6 +213,17 @@ describe("net.Server on a Unix path", function()
         assert.same(name, server:address())
         net.connect(name):on("error", function() end):resume()
       end))
+      t.run()
+    end))
+
+    it("reads as that name, also before the system has given it one", within(function(t)
+      if not IS_LINUX then
+        return
+      end
+      local server = net.createServer()
+      assert.is_true(core.server.listen_unix(server, "", 511))
+      assert.equal("Server (listening on @, 0 connections)", tostring(server))
+      server:close()
       t.run()
     end))
 

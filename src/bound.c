@@ -86,10 +86,8 @@ static void push_address(lua_State *L, const struct net_bound *b) {
     return;
   }
   int err = net_sys_sockname(b->fd, &a.sa, &a.len);
-  if (err < 0) {
-    net_error_push_sys(L, err, "address");
-    lua_error(L);
-  }
+  if (err < 0)
+    net_error_raise_sys(L, err, "address");
   net_addr_push_table(L, &a);
 }
 
@@ -138,9 +136,11 @@ static int bound_tostring(lua_State *L) {
     return 1;
   }
   net_addr_push_host(L, &a);
-  const char *host = luaL_optstring(L, -1, "");
+  size_t len;
+  const char *host = luaL_optlstring(L, -1, "", &len);
+  int abstract = *host == '\0';
   if (b->family == AF_UNIX)
-    lua_pushfstring(L, *host ? "BoundSocket %s" : "BoundSocket @%s", host + !*host);
+    lua_pushfstring(L, abstract ? "BoundSocket @%s" : "BoundSocket %s", host + (abstract && len > 0));
   else
     lua_pushfstring(L,
                     b->family == AF_INET6 ? "BoundSocket [%s]:%d" : "BoundSocket %s:%d",

@@ -72,13 +72,17 @@ static int core_connected(lua_State *L) {
   return 0;
 }
 
-/* adopt(s, fd): a connected descriptor from outside -> true, or nil, errno */
+/* adopt(s, fd): a connected descriptor from outside -> true, or nil, errno. Anchored
+ * first: nothing may raise between the mark that it is ours and its owner. */
 static int core_adopt(lua_State *L) {
-  net_socket_check(L);
-  int fd = (int)luaL_checkinteger(L, 2);
+  struct net_stream *s = net_socket_check(L);
+  int fd = (int)luaL_checkinteger(L, 2), was_anchored = s->o.anchored;
+  net_anchor(L, 1, &s->o);
   int err = net_stream_owns_fd(L, fd) ? -EEXIST : net_sys_adopt(fd);
   if (err == 0)
     net_stream_open(L, 1, fd, net_sys_kind(fd));
+  else if (!was_anchored)
+    net_unanchor(L, &s->o);
   return answer(L, err);
 }
 

@@ -105,6 +105,11 @@ int net_error_raise(lua_State *L, const char *code, int nargs) {
   return error_throw(L);
 }
 
+int net_error_raise_sys(lua_State *L, int err, const char *syscall) {
+  net_error_push_sys(L, err, syscall);
+  return error_throw(L);
+}
+
 void net_error_set_stack(lua_State *L, int err, int trace) {
   if (lua_type(L, err) != LUA_TTABLE || !lua_getmetatable(L, err))
     return;

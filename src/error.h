@@ -19,6 +19,8 @@ void net_error_push_sys(lua_State *L, int err, const char *syscall);
 void net_error_push_code(lua_State *L, const char *code, int nargs);
 /* Raises it, with the traceback in its field 'stack'. [-nargs, -, e] */
 int net_error_raise(lua_State *L, const char *code, int nargs);
+/* Raises `syscall CODE`, with its stack. [-0, -, e] */
+int net_error_raise_sys(lua_State *L, int err, const char *syscall);
 /* Raises ERR_INVALID_ARG_TYPE: 'name' as Node calls the argument, 'expected'
  * the words behind "must be" ("of type function") or a type or class alone, the
  * offender at 'idx' (or none). [-0, -, e] */

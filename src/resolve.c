@@ -151,15 +151,17 @@ static int lookup_cancel(lua_State *L) {
   return 0;
 }
 
-/* Still waiting it is only at lua_close, ahead of the owner. */
+/* Still waiting it is only at lua_close, ahead of the owner, or where somebody calls
+ * this by hand. */
 static int lookup_gc(lua_State *L) {
   struct lookup *lk = net_object_check(L, 1, &lookup_class);
-  if (lk->waits)
+  if (lk->waits) {
     lk->job->owner = NULL;
-  else
+    lookup_settled(L, lk);
+  } else {
     net_job_free(lk->job);
+  }
   lk->job = NULL;
-  lk->waits = 0;
   return 0;
 }
 

@@ -103,10 +103,8 @@ static int server_address(lua_State *L) {
     return 1;
   }
   int err = net_sys_sockname(s->fd, &a.sa, &a.len);
-  if (err < 0) {
-    net_error_push_sys(L, err, "address");
-    return lua_error(L);
-  }
+  if (err < 0)
+    net_error_raise_sys(L, err, "address");
   net_addr_push_table(L, &a);
   return 1;
 }
@@ -239,8 +237,10 @@ static void push_state(lua_State *L, const struct net_server *s) {
     lua_pushstring(L, s->connections ? "closing" : "not listening");
   } else if (s->flags & SERVER_PIPE || net_sys_sockname(s->fd, &a.sa, &a.len) < 0) {
     lua_getiuservalue(L, 1, UV_PATH);
-    const char *path = luaL_optstring(L, -1, "a descriptor");
-    lua_pushfstring(L, "listening on %s%s", *path ? "" : "@", *path ? path : path + 1);
+    size_t len;
+    const char *path = luaL_optlstring(L, -1, "a descriptor", &len);
+    int abstract = *path == '\0';
+    lua_pushfstring(L, "listening on %s%s", abstract ? "@" : "", path + (abstract && len > 0));
   } else {
     net_addr_push_host(L, &a);
     lua_pushfstring(L, a.sa.ss_family == AF_INET6 ? "listening on [%s]:%d" : "listening on %s:%d",
@@ -268,6 +268,7 @@ static void server_end(lua_State *L, int idx) {
 }
 
 static int server_gc(lua_State *L) {
+  net_server_check(L, 1);
   server_end(L, 1);
   return 0;
 }

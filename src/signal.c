@@ -81,10 +81,8 @@ static ev_signal *signal_check(lua_State *L, struct process **p) {
 static int core_signal_start(lua_State *L) {
   struct process *p;
   ev_signal *w = signal_check(L, &p);
-  if (w == NULL) {
-    net_error_push_sys(L, -EINVAL, "uv_signal_start");
-    return lua_error(L);
-  }
+  if (w == NULL)
+    return net_error_raise_sys(L, -EINVAL, "uv_signal_start");
   if (ev_is_active(w))
     return 0;
   struct ev_loop *ev = net_loop_get(L)->ev;  /* raises in a state that closes */
@@ -135,8 +133,8 @@ static void process_end(lua_State *L, int idx) {
 }
 
 static int process_gc(lua_State *L) {
-  if (net_object_test(L, 1, &process_class))
-    process_end(L, 1);
+  net_object_check(L, 1, &process_class);
+  process_end(L, 1);
   return 0;
 }
 

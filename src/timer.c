@@ -283,9 +283,7 @@ static int core_clear_timeout(lua_State *L) {
 
 /* __gc, at lua_close at the latest: only then can it still be running. */
 static int timeout_gc(lua_State *L) {
-  struct timeout *t = net_object_test(L, 1, &timeout_class);
-  if (t && t->o.loop)
-    timeout_clear(L, t);
+  timeout_clear(L, net_object_check(L, 1, &timeout_class));
   return 0;
 }
 
@@ -300,7 +298,7 @@ static const luaL_Reg timeout_methods[] = {
 
 static const luaL_Reg timeout_meta[] = {
   {"__gc", timeout_gc},
-  {"__close", core_clear_timeout},
+  {"__close", timeout_close},
   {NULL, NULL}
 };
 
@@ -390,6 +388,12 @@ static int core_clear_immediate(lua_State *L) {
   return 0;
 }
 
+/* Leaving the scope of a <close> variable. */
+static int immediate_close(lua_State *L) {
+  immediate_done(net_object_check(L, 1, &immediate_class));
+  return 0;
+}
+
 static const luaL_Reg immediate_methods[] = {
   {"ref", immediate_ref},
   {"unref", immediate_unref},
@@ -399,7 +403,7 @@ static const luaL_Reg immediate_methods[] = {
 
 /* No __gc is needed: the queue, and so the loop, goes last. */
 static const luaL_Reg immediate_meta[] = {
-  {"__close", core_clear_immediate},
+  {"__close", immediate_close},
   {NULL, NULL}
 };
 

@@ -77,7 +77,9 @@ end
 
 local function forget_lookup(self)
   local lookup = lookups[self]
-  lookups[self] = nil
+  if lookup then
+    lookups[self] = nil
+  end
   if lookup and lookup.request then
     lookup.request:cancel()
   end
@@ -239,6 +241,9 @@ end
 
 --- Leaving the scope of a <close> variable: as `close`, if there is something.
 core.Server.metatable.__close = function(self)
+  if not native.is_server(self) then
+    errors.raise("ERR_INVALID_THIS", 2, "Server")
+  end
   forget_lookup(self)
   if is_listening(self) then
     native.close(self)

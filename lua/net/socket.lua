@@ -408,7 +408,7 @@ end
 
 core.Socket.metatable.__tostring = function(self)
   if not stream.is_socket(self) then
-    return "Socket"
+    errors.raise("ERR_INVALID_THIS", 2, "Socket")
   end
   local state = self.destroyed and "closed" or self.pending and not self.connecting and "new"
     or not self.connecting and boundsocket.dial_of(self) and "bound" or self.readyState
