@@ -6,9 +6,10 @@
 #     eval "$(make env)"; lua5.4 bin/luanet examples/...
 #
 # Variables to set: CC CFLAGS CPPFLAGS LDFLAGS LUA LUA_CFLAGS BUILD, for install
-# PREFIX LUADIR LIBDIR BINDIR DESTDIR, for test SPEC (files) and BUSTED (options);
-# V=1 shows the compiler's command lines, DEPS=true installs nothing. Other settings
-# than the last ones build anew: give `make install` those of `make`.
+# and uninstall PREFIX LUADIR LIBDIR BINDIR DESTDIR, for test SPEC (files) and BUSTED
+# (options); V=1 shows the compiler's command lines, DEPS=true installs no packages and
+# asks nothing. Other settings than the last ones build anew: give `make install` those
+# of `make`.
 
 # Not looked up before it is needed: `deps` may have to install it first.
 LUA ?= $(shell tools/find-lua.sh bin)
@@ -54,7 +55,7 @@ all: $(CORE) ## build the library (in build/)
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-24s %s\n", $$1, $$2 }'
 
-deps: ## install what is missing to build, test and check
+deps: ## install what is missing to build, test and check; asks first
 	@$(DEPS) build test check
 
 demo: all ## echo files, open 500 connections, and tell what happened
@@ -92,6 +93,12 @@ install: all ## install below PREFIX (/usr/local), or LUADIR, LIBDIR, BINDIR
 	install -m 755 $(CORE) '$(DESTDIR)$(LIBDIR)/net'
 	sed "1s|.*|#!$$(command -v $(LUA))|" bin/luanet >'$(DESTDIR)$(BINDIR)/luanet'
 	chmod 755 '$(DESTDIR)$(BINDIR)/luanet'
+
+uninstall: ## remove what install put there: give it the same settings
+	rm -f $(foreach file,$(notdir $(wildcard lua/net/*.lua)),'$(DESTDIR)$(LUADIR)/net/$(file)') \
+		'$(DESTDIR)$(LIBDIR)/net/$(notdir $(CORE))' '$(DESTDIR)$(BINDIR)/luanet'
+	for folder in '$(DESTDIR)$(LUADIR)/net' '$(DESTDIR)$(LIBDIR)/net'; do \
+		rmdir "$$folder" 2>/dev/null || true; done
 
 docs: all ## make docs/api.md from lua/net/meta.lua
 	@$(RUN_ENV) $(LUA) tools/docs.lua
@@ -160,7 +167,7 @@ FORCE:
 bench-programs: $(BENCH_C)
 bench-ready: all bench-programs
 	@$(DEPS) bench
-	@$(RUN_ENV) BENCH_OUT=$(BENCH) bench/peers.sh
+	@$(RUN_ENV) BENCH_OUT=$(BENCH) DEPS='$(DEPS)' bench/peers.sh
 
 # bare-lua gets Lua as the interpreter has it: not as a shared library, if that can be.
 BENCH_CC = $(CC) -std=c11 -D_GNU_SOURCE $(WARN) $(WERROR) $(CPPFLAGS) -O2 -g
@@ -203,6 +210,6 @@ asan-run:
 list-checks:
 	@echo $(CHECKS)
 
-.PHONY: all help deps demo test check asan valgrind parity install docs docs-check bench \
+.PHONY: all help deps demo test check asan valgrind parity install uninstall docs docs-check bench \
 	bench-quick bench-tables bench-instructions bench-instructions-keep bench-programs bench-ready \
 	clean format env FORCE deps-build deps-test deps-check $(CHECKS) asan-run list-checks

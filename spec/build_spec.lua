@@ -41,4 +41,62 @@ describe("make", function()
     assert.matches("not the headers of the Lua that compiled the modules", text, 1, true)
     assert.matches("refused\n$", text)
   end)
+
+  it("removes with uninstall what install has put there, and nothing else #slow", function()
+    assert.equal("bin/luanet\nlib/lua/5.4/net/core.so\nruns\nlib/mine\nshare/lua/5.4/net/mine.lua\n"
+      .. "same\n", (output([[
+      version=$(${LUA:-lua5.4} -e 'io.write(_VERSION:match("%d+%.%d+"))')
+      settings="DEPS=true BUILD=$scratch/build CFLAGS=-O0 DESTDIR=$scratch/to PREFIX=/usr"
+      mkdir -p $scratch/to/usr/share/lua/$version/net $scratch/to/usr/lib
+      touch $scratch/to/usr/share/lua/$version/net/mine.lua $scratch/to/usr/lib/mine
+      (cd $scratch/to && find . | sort) >$scratch/before
+      make -s install $settings LUA=${LUA:-lua5.4} >$scratch/log || cat $scratch/log
+      cd $scratch/to/usr; ls bin/* lib/lua/*/net/*
+      LUA_PATH="$PWD/share/lua/$version/?.lua;$PWD/share/lua/$version/?/init.lua" \
+        LUA_CPATH="$PWD/lib/lua/$version/?.so" ${LUA:-lua5.4} bin/luanet -e 'print("runs")'
+      cd - >/dev/null
+      make -s uninstall $settings LUA=${LUA:-lua5.4}
+      cd $scratch/to; find usr -type f | sed 's/^usr.//' | sort
+      rmdir usr/bin usr/lib/lua/$version usr/lib/lua
+      find . | sort | cmp - $scratch/before && echo same
+    ]]):gsub("lua/5%.%d+", "lua/5.4")))
+  end)
+end)
+
+--- In a copy, as it remembers what it was refused, and with an apt-get that writes down
+--- how it was called. No compiler is there, so the headers are missing.
+local function deps(command)
+  return output([[
+    mkdir -p $scratch/bin && cp -r tools $scratch/tools
+    printf '#!/bin/sh\necho "$@" >>%s/called\n' $scratch >$scratch/bin/apt-get
+    printf '#!/bin/sh\nexec "$@"\n' >$scratch/bin/sudo
+    printf '#!/bin/sh\nexit 1\n' >$scratch/bin/no-compiler
+    chmod +x $scratch/bin/*; export PATH=$scratch/bin:$PATH CC=no-compiler
+    ]] .. command .. [[ >$scratch/said 2>&1 || echo failed
+    tr -d '\r' <$scratch/said | grep -o 'apt-get install .*\|go on?\|nothing was installed'
+    grep -s '^install ' $scratch/called]])
+end
+
+local INSTALL = "install -y --no-install-recommends liblua5.4-dev libev-dev\n"
+
+describe("make deps", function()
+  it("shows the command and goes on where nobody can answer", function()
+    assert.equal("failed\napt-get " .. INSTALL .. INSTALL,
+      deps("$scratch/tools/deps.sh build </dev/null"))
+  end)
+
+  it("shows the command, and asks on a terminal", function()
+    if not os.execute("command -v script >/dev/null") then
+      return pending("no script(1) here")
+    end
+    local ask = [[echo %s | script -qec "$scratch/tools/deps.sh build" /dev/null]]
+    assert.equal("failed\napt-get " .. INSTALL .. "go on?\nnothing was installed\n",
+      deps(ask:format("n")))
+    assert.equal("failed\napt-get " .. INSTALL .. "go on?\n" .. INSTALL, deps(ask:format("y")))
+  end)
+
+  it("is silent where all is there, and with DEPS=true does nothing", function()
+    assert.equal("", output("tools/deps.sh build"))
+    assert.equal("", output("CC=no-compiler make -s DEPS=true deps"))
+  end)
 end)

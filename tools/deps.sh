@@ -5,11 +5,13 @@
 #
 # Looks first, so it is instant and needs no rights where all is there. What is
 # missing is installed with the system's package manager, as root or through
-# sudo; a package written rock:NAME comes from luarocks. Only what the table
+# sudo; a package written rock:NAME comes from luarocks. It shows the commands
+# first, and asks where somebody is there to answer. Only what the table
 # calls 'needed' must be there in the end: without the rest some specs skip, and
-# it is tried once, which build/unavailable remembers.
+# it is tried once, or refused once, which build/unavailable remembers.
 
-# shellcheck disable=SC2046,SC2086  # lists of words are meant to fall apart
+# shellcheck disable=SC2046,SC2086,SC2091  # lists of words are meant to fall apart, and to run
+# shellcheck disable=SC2030,SC2031         # packages in a loop are other ones
 set -eu
 cd "$(dirname "$0")"
 tried=../build/unavailable
@@ -73,24 +75,51 @@ packages_of() { # packages_of COLUMN WHAT...: their names in that column, each o
   done | tr , '\n' | awk '!seen[$0]++'
 }
 
-try() { # try PACKAGE...: one attempt with the manager found
+installer() { # the command that installs the packages after it
   case $manager in
-    apt-get) $root env DEBIAN_FRONTEND=noninteractive \
-      apt-get install -y --no-install-recommends "$@" ;;
-    dnf) $root dnf install -y "$@" ;;
-    apk) $root apk add "$@" ;;
-    pacman) $root pacman -S --noconfirm --needed "$@" ;;
-    brew) brew install "$@" ;;
+    apt-get) echo $root env DEBIAN_FRONTEND=noninteractive \
+      apt-get install -y --no-install-recommends ;;
+    dnf) echo $root dnf install -y ;;
+    apk) echo $root apk add ;;
+    pacman) echo $root pacman -S --noconfirm --needed ;;
+    brew) echo brew install ;;
   esac
 }
 
-refresh() {
+refresher() { # the command that fetches fresh lists of packages, if there is one
   case $manager in
-    apt-get) $root apt-get update ;;
-    apk) $root apk update ;;
-    pacman) $root pacman -Sy ;;
+    apt-get) echo $root apt-get update ;;
+    apk) echo $root apk update ;;
+    pacman) echo $root pacman -Sy ;;
     *) ;;
   esac
+}
+
+rocks_installer() {
+  lua=$(./find-lua.sh bin) && version=$("$lua" -e 'io.write(_VERSION:match("%d+%.%d+"))') ||
+    version=5.4
+  echo $root luarocks --lua-version=$version install
+}
+
+try() { $(installer) "$@"; } # try PACKAGE...: one attempt
+
+refresh() { $(refresher); }
+
+remember() { # remember WHAT...: that it is not to be had, or not wanted here
+  mkdir -p ../build
+  printf '%s\n' "$@" >>"$tried"
+}
+
+agreed() { # shows the commands, and asks if it may; without a terminal it may
+  say "missing: $*. This installs what is:" >&2
+  [ -z "$packages" ] || echo "    $(installer)" $packages >&2
+  [ -z "$packages" ] || [ -z "$(refresher)" ] ||
+    echo "    $(refresher)    # before it, if the lists of packages are missing or old" >&2
+  [ -z "$rocks" ] || echo "    $(rocks_installer)" $rocks >&2
+  [ -t 0 ] && [ -t 2 ] || return 0
+  printf 'deps: go on? [Y/n] ' >&2
+  read -r answer || answer=n
+  case $answer in '' | [Yy]*) ;; *) return 1 ;; esac
 }
 
 install_all() { # all at once; else with fresh lists; else each by itself
@@ -133,22 +162,22 @@ fi
 
 packages=$(packages_of $column "$@" | grep -v '^rock:' || true)
 rocks=$(packages_of $column "$@" | sed -n 's/^rock://p')
-if [ -n "$packages" ]; then
-  say "installing with $manager:" $packages
-  install_all $packages
+if ! agreed "$@"; then
+  set -- $(missing wanted)
+  [ $# = 0 ] || remember "$@"
+  set -- $(missing needed)
+  [ $# = 0 ] || die "nothing was installed. Needed are: $*"
+  exit 0
 fi
+[ -z "$packages" ] || install_all $packages
 for rock in $rocks; do
-  say "installing with luarocks: $rock"
-  lua=$(./find-lua.sh bin) || die "no Lua to install $rock for"
-  $root luarocks --lua-version="$("$lua" -e 'io.write(_VERSION:match("%d+%.%d+"))')" \
-    install "$rock" || say "no rock $rock"
+  $(rocks_installer) "$rock" || say "no rock $rock"
 done
 
 set -- $(missing wanted)
 if [ $# -gt 0 ]; then
   say "not to be had here: $* (what needs them is skipped)"
-  mkdir -p ../build
-  printf '%s\n' "$@" >>"$tried"
+  remember "$@"
 fi
 set -- $(missing needed)
 [ $# = 0 ] || die "still missing: $*. Please install these by hand, then run make again."
