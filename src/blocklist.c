@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "error.h"
+#include "loop.h"
 #include "object.h"
 #include "rules.h"
 
@@ -220,7 +221,7 @@ static uint64_t seed_of(const void *memory) {
 
 /* new() -> BlockList */
 static int core_new(lua_State *L) {
-  struct net_blocklist *b = net_object_new(L, &blocklist_class, sizeof *b, UV_OWN - 1);
+  struct net_blocklist *b = net_object_new(L, net_loop_get(L), &blocklist_class, sizeof *b, UV_OWN - 1);
   net_rules_init(&b->rules, seed_of(b));
   return 1;
 }
@@ -322,7 +323,7 @@ static const luaL_Reg blocklist_functions[] = {
 };
 
 void net_blocklist_open(lua_State *L) {
-  net_class_open(L, &blocklist_class);
+  net_class_open(L, &blocklist_class, 0);
   lua_setfield(L, -2, "BlockList");
   luaL_newlib(L, blocklist_functions);
   lua_setfield(L, -2, "blocklist");

@@ -16,6 +16,7 @@
 #include "addr.h"
 #include "bind.h"
 #include "error.h"
+#include "loop.h"
 #include "object.h"
 #include "sys.h"
 
@@ -175,7 +176,7 @@ static const struct net_class net_bound_class = {
 
 /* Pushes a new one, without a descriptor. [-0, +1, e] */
 static struct net_bound *bound_new(lua_State *L, int family) {
-  struct net_bound *b = net_object_new(L, &net_bound_class, sizeof *b, BOUND_UVS);
+  struct net_bound *b = net_object_new(L, net_loop_get(L), &net_bound_class, sizeof *b, BOUND_UVS);
   b->fd = -1;
   b->family = family;
   return b;
@@ -234,7 +235,7 @@ static const luaL_Reg bound_functions[] = {
 };
 
 void net_bound_open(lua_State *L) {
-  net_class_open(L, &net_bound_class);
+  net_class_open(L, &net_bound_class, 0);
   lua_setfield(L, -2, "BoundSocket");
   luaL_newlib(L, bound_functions);
   lua_setfield(L, -2, "boundsocket");

@@ -322,7 +322,7 @@ static int dial_gc(lua_State *L) {
 static void dial_end(lua_State *L, int idx) { dial_shut(lua_touserdata(L, idx)); }
 
 struct net_dial *net_dial_new(lua_State *L) {
-  struct net_dial *d = net_object_new(L, &net_dial_class, sizeof *d, DIAL_UVS);
+  struct net_dial *d = net_object_new(L, net_loop_get(L), &net_dial_class, sizeof *d, DIAL_UVS);
   d->fd = -1;
   ev_io_init(&d->io, on_connected, -1, EV_WRITE);
   ev_set_priority(&d->io, DIAL_PRIORITY);
@@ -360,7 +360,7 @@ const struct net_class net_dial_class = {
 };
 
 void net_dial_open(lua_State *L) {
-  net_class_open(L, &net_dial_class);
+  net_class_open(L, &net_dial_class, 0);
   lua_setfield(L, -2, "Dial");
   lua_pushcfunction(L, core_dial);
   lua_setfield(L, -2, "dial");

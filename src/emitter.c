@@ -12,6 +12,7 @@
 #include "uncaught.h"
 
 #define DEFAULT_MAX_LISTENERS 10 /* as in Node; Lua may change it */
+#define MORE_METHODS 15 /* of an emitter: those below, and about what Lua adds */
 
 static const char *const event_names[NET_EVENTS] = {
   "data", "readable", "end", "error", "close", "finish", "prefinish",
@@ -380,7 +381,7 @@ static int emitter_emit(lua_State *L) {
   return 1;
 }
 
-void net_emitter_methods(lua_State *L, int idx, const struct net_class *cls) {
+void net_emitter_class_open(lua_State *L, const struct net_class *cls) {
   static const luaL_Reg methods[] = {
     {"on", emitter_on},
     {"addListener", emitter_on},
@@ -392,15 +393,14 @@ void net_emitter_methods(lua_State *L, int idx, const struct net_class *cls) {
     {"emit", emitter_emit},
     {NULL, NULL}
   };
-  lua_pushvalue(L, idx);
+  net_class_open(L, cls, MORE_METHODS);
+  lua_getfield(L, -1, "methods");
   lua_pushlightuserdata(L, (void *)(uintptr_t)cls);
   luaL_setfuncs(L, methods, 1);
-  lua_pop(L, 1);
-}
-
-void net_emitter_mark(lua_State *L, int meta) {
+  lua_getfield(L, -2, "metatable");
   lua_pushboolean(L, 1);
-  lua_rawsetp(L, meta, &emitter_key);
+  lua_rawsetp(L, -2, &emitter_key);
+  lua_pop(L, 2);
 }
 
 /* --- for events.lua ---------------------------------------------------------- */
@@ -467,11 +467,11 @@ static int core_on_many_listeners(lua_State *L) {
   return 0;
 }
 
-static const struct net_class emitter_class = {.name = "EventEmitter", .emitter = 1};
+static const struct net_class emitter_class = {.name = "EventEmitter"};
 
 /* emitter() -> a bare emitter object */
 static int core_emitter(lua_State *L) {
-  net_object_new(L, &emitter_class, sizeof(struct net_object), UV_OWN - 1);
+  net_object_new(L, net_loop_get(L), &emitter_class, sizeof(struct net_object), UV_OWN - 1);
   return 1;
 }
 
@@ -507,6 +507,6 @@ void net_emitter_open(lua_State *L) {
   lua_pushvalue(L, -1);
   lua_setfield(L, -3, "error_monitor");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &monitor_key);
-  net_class_open(L, &emitter_class);
+  net_emitter_class_open(L, &emitter_class);
   lua_setfield(L, -2, "EventEmitter");
 }

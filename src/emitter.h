@@ -13,25 +13,14 @@
 
 #include <lua.h>
 
+#include "events.h"
 #include "object.h"
-
-/* The events that C emits or watches; a bit of net_object.events each. */
-enum net_event {
-  ON_DATA, ON_READABLE, ON_END, ON_ERROR, ON_CLOSE, ON_FINISH, ON_PREFINISH,
-  ON_DRAIN, ON_CONNECT, ON_READY, ON_TIMEOUT, ON_PAUSE, ON_RESUME, ON_PIPE, ON_UNPIPE,
-  ON_LISTENING, ON_CONNECTION, ON_DROP, ON_NEW_LISTENER, ON_REMOVE_LISTENER,
-  NET_EVENTS /* how many */
-};
 
 /* A step of ours among the user's listeners: runs once, in its place, and is
  * seen by nobody. 'idx' is the emitter's absolute stack index. */
 struct net_internal {
   void (*run)(lua_State *L, int idx);
 };
-
-static inline int net_has(const struct net_object *o, enum net_event ev) {
-  return (o->events >> ev) & 1;
-}
 
 /* Calls the listeners of 'ev' of the object at absolute index 'idx' with the
  * 'nargs' values on the top. Returns whether there were any. For ON_ERROR
@@ -66,10 +55,9 @@ void net_emitter_only(lua_State *L, int idx, enum net_event ev);
 /* Name of the event in 'idx' as enum net_event; NET_EVENTS for any other. */
 int net_event_of(lua_State *L, int idx);
 
-/* Adds on, once, off, emit, ... to the table of methods at 'idx'. [-0, +0, m] */
-void net_emitter_methods(lua_State *L, int idx, const struct net_class *cls);
-/* Marks the metatable at 'meta' as a class that emits. [-0, +0, m] */
-void net_emitter_mark(lua_State *L, int meta);
+/* As net_class_open, of a class that emits: its methods are on, once, off, emit, ...
+ * besides its own. [-0, +1, m] */
+void net_emitter_class_open(lua_State *L, const struct net_class *cls);
 /* Adds what events.lua needs to the core table on the top. [-0, +0, e] */
 void net_emitter_open(lua_State *L);
 

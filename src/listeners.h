@@ -18,7 +18,7 @@
 #ifndef NET_LISTENERS_H
 #define NET_LISTENERS_H
 
-#include "emitter.h"
+#include "events.h"
 
 /* One emit or look-up: which event, of whom, and where its arguments are. */
 struct net_emission {

@@ -483,7 +483,7 @@ static int loop_now(lua_State *L) {
 static int loop_alive(lua_State *L) {
   struct net_loop *loop = net_loop_get(L);
   lua_pushinteger(L, loop->refs);
-  lua_pushinteger(L, loop->anchored);
+  lua_pushinteger(L, net_object_count(L));
   return 2;
 }
 

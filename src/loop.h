@@ -59,7 +59,6 @@ struct net_loop {
   int traced;            /* the error being raised has its traceback already */
   int holding;           /* has a reference for what is pending or closing */
   unsigned refs;         /* what keeps the loop alive: a count */
-  unsigned anchored;     /* objects in the registry: a count (object.c) */
   lua_Number max_listeners; /* of an event before a warning; 0: any number */
   ev_prepare prepare;
   ev_check polled;       /* first after the poll: the time has moved on */

@@ -9,9 +9,7 @@
 
 #include <string.h>
 
-#include "emitter.h"
 #include "error.h"
-#include "loop.h"
 
 /* Upvalues of __index and __newindex. */
 enum { UP_METHODS = 1, UP_GETTERS, UP_SETTERS, UP_CLASS };
@@ -93,8 +91,7 @@ static int object_newindex(lua_State *L) {
   return 0;
 }
 
-/* Room for what a class gets later: from C and, about, from Lua. */
-enum { META_ACCESS = 6, EMITTER_METHODS = 15 };
+enum { META_ACCESS = 6 }; /* what a metatable gets from here on */
 
 /* A new table holding the functions of 'list', which may be NULL, with room for
  * 'more'. [-0, +1, m] */
@@ -118,16 +115,12 @@ static void class_accessor(lua_State *L, int meta, const char *name, lua_CFuncti
   lua_setfield(L, meta, name);
 }
 
-void net_class_open(lua_State *L, const struct net_class *cls) {
+void net_class_open(lua_State *L, const struct net_class *cls, int more) {
   int meta = lua_gettop(L) + 1;
   class_table(L, cls->meta, META_ACCESS);
-  class_table(L, cls->methods, cls->emitter ? EMITTER_METHODS : 0);
+  class_table(L, cls->methods, more);
   class_table(L, cls->getters, 0);
   class_table(L, cls->setters, 0);
-  if (cls->emitter) {
-    net_emitter_methods(L, meta + UP_METHODS, cls);
-    net_emitter_mark(L, meta);
-  }
   class_accessor(L, meta, "__index", object_index, cls);
   class_accessor(L, meta, "__newindex", object_newindex, cls);
   lua_pushstring(L, cls->name);
@@ -143,12 +136,8 @@ void net_class_open(lua_State *L, const struct net_class *cls) {
   lua_setfield(L, meta, "metatable");
 }
 
-void *net_object_new(lua_State *L, const struct net_class *cls, size_t size, int uservalues) {
-  return net_object_new_in(L, net_loop_get(L), cls, size, uservalues);
-}
-
-void *net_object_new_in(lua_State *L, struct net_loop *loop, const struct net_class *cls,
-                        size_t size, int uservalues) {
+void *net_object_new(lua_State *L, struct net_loop *loop, const struct net_class *cls,
+                     size_t size, int uservalues) {
   struct net_object *o = lua_newuserdatauv(L, size, uservalues);
   memset(o, 0, size);
   o->cls = cls;
@@ -211,8 +200,6 @@ void net_anchor(lua_State *L, int idx, struct net_object *o) {
   if (o->anchored)
     return;
   refer(L, idx, o);
-  if (!o->anchored)
-    o->loop->anchored++;
   o->anchored = 1;
 }
 
@@ -220,7 +207,6 @@ void net_unanchor(lua_State *L, struct net_object *o) {
   if (!o->anchored)
     return;
   o->anchored = 0;
-  o->loop->anchored--;
   unrefer(L, o);
 }
 
@@ -239,6 +225,17 @@ static const struct net_class *class_of(lua_State *L, int idx) {
   int is_ours = lua_rawequal(L, -1, -2);
   lua_pop(L, 2);
   return is_ours ? o->cls : NULL;
+}
+
+unsigned net_object_count(lua_State *L) {
+  unsigned count = 0;
+  lua_pushnil(L);
+  while (lua_next(L, LUA_REGISTRYINDEX)) {
+    if (class_of(L, lua_gettop(L)))
+      count += ((const struct net_object *)lua_touserdata(L, -1))->anchored;
+    lua_pop(L, 1);
+  }
+  return count;
 }
 
 void net_object_end_all(lua_State *L) {

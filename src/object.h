@@ -16,6 +16,8 @@
 
 struct net_loop;
 
+#define NET_EVENT_BITS 22 /* see events.h */
+
 /* The user values that every object has; a class may add more. */
 enum { UV_EVENTS = 1, UV_FIELDS, UV_OWN };
 
@@ -25,7 +27,6 @@ struct net_class {
   const luaL_Reg *getters;     /* called with the object */
   const luaL_Reg *setters;     /* called with the object and the value */
   const luaL_Reg *meta;        /* __gc, __close, __tostring, ... */
-  int emitter;                 /* 1: has the emitter's methods */
   /* Called after a listener for 'event' was added, or one was removed. */
   void (*listened)(lua_State *L, int idx, int event);
   void (*unlistened)(lua_State *L, int idx, int event);
@@ -38,7 +39,7 @@ struct net_class {
 struct net_object {
   const struct net_class *cls; /* borrowed; static */
   struct net_loop *loop;       /* borrowed; outlives every object */
-  uint32_t events : 22;        /* bit 1 << enum net_event: has a listener */
+  uint32_t events : NET_EVENT_BITS; /* bit 1 << enum net_event: has a listener */
   uint32_t has_fields : 1;     /* the user's own, in UV_FIELDS */
   uint32_t anchored : 1;       /* the loop can call it */
   uint32_t data_slot : 8;      /* where UV_EVENTS has the listener for "data", if that
@@ -48,15 +49,14 @@ struct net_object {
   uint32_t queued;             /* steps that wait to be run with it */
 };
 
-/* Makes the class's metatable; pushes {methods =, getters =, setters =} for Lua
- * to add to. [-0, +1, m] */
-void net_class_open(lua_State *L, const struct net_class *cls);
+/* Makes the class's metatable; pushes {metatable =, methods =, getters =, setters =}
+ * for others to add to, with room for 'more' methods. A class that emits is opened by
+ * net_emitter_class_open. [-0, +1, m] */
+void net_class_open(lua_State *L, const struct net_class *cls, int more);
 /* A new zeroed object of 'size' bytes with 'uservalues' user values (at least
- * UV_OWN - 1), its class set. [-0, +1, e] */
-void *net_object_new(lua_State *L, const struct net_class *cls, size_t size, int uservalues);
-/* The same by somebody who knows the loop. */
-void *net_object_new_in(lua_State *L, struct net_loop *loop, const struct net_class *cls,
-                        size_t size, int uservalues);
+ * UV_OWN - 1), its class set, which is called by 'loop'. [-0, +1, m] */
+void *net_object_new(lua_State *L, struct net_loop *loop, const struct net_class *cls,
+                     size_t size, int uservalues);
 /* The object at 'idx' if it is of that class, else NULL. No userdata but ours
  * begins with the address of a class of ours. [-0, +0, -] */
 static inline void *net_object_test(lua_State *L, int idx, const struct net_class *cls) {
@@ -79,6 +79,8 @@ void net_unanchor(lua_State *L, struct net_object *o);        /* [-0, +0, -] */
 /* The same for a step in a queue: held until each has been let go of. */
 void net_object_hold(lua_State *L, int idx, struct net_object *o); /* [-0, +0, m] */
 void net_object_let_go(lua_State *L, struct net_object *o);        /* [-0, +0, -] */
+/* How many are anchored; looks at the whole registry. [-0, +0, -] */
+unsigned net_object_count(lua_State *L);
 /* Ends all that are anchored, for lua_close. [-0, +0, -] */
 void net_object_end_all(lua_State *L);
 /* Pushes an object that is anchored or queued. [-0, +1, -] */

@@ -225,7 +225,7 @@ static int core_resolve(lua_State *L) {
   struct addrinfo hints;
   check_arguments(L, &hints);
   struct net_pool *p = pool_get(L);
-  struct lookup *lk = net_object_new(L, &lookup_class, sizeof *lk, LOOKUP_UVS);
+  struct lookup *lk = net_object_new(L, net_loop_get(L), &lookup_class, sizeof *lk, LOOKUP_UVS);
   lua_pushvalue(L, 4);
   lua_setiuservalue(L, 5, UV_CALLBACK);
   net_anchor(L, 5, &lk->o);
@@ -271,7 +271,7 @@ static void owner_new(lua_State *L) {
 
 void net_resolve_open(lua_State *L) {
   owner_new(L);
-  net_class_open(L, &lookup_class);
+  net_class_open(L, &lookup_class, 0);
   lua_setfield(L, -2, "Lookup");
   lua_pushcfunction(L, core_resolve);
   lua_setfield(L, -2, "resolve");

@@ -316,7 +316,6 @@ const struct net_class net_server_class = {
   .getters = server_getters,
   .setters = server_setters,
   .meta = server_meta,
-  .emitter = 1,
   .end = server_end
 };
 
@@ -324,7 +323,7 @@ const struct net_class net_server_class = {
 
 /* new() -> Server */
 static int core_new(lua_State *L) {
-  struct net_server *s = net_object_new(L, &net_server_class, sizeof *s, SERVER_UVS);
+  struct net_server *s = net_object_new(L, net_loop_get(L), &net_server_class, sizeof *s, SERVER_UVS);
   s->fd = -1;
   s->hwm = NET_DEFAULT_HWM;
   s->max_connections = HUGE_VAL;
@@ -354,7 +353,7 @@ static const luaL_Reg server_functions[] = {
 };
 
 void net_server_open(lua_State *L) {
-  net_class_open(L, &net_server_class);
+  net_emitter_class_open(L, &net_server_class);
   lua_setfield(L, -2, "Server");
   luaL_newlib(L, server_functions);
   net_listen_open(L);

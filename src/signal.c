@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "emitter.h"
 #include "error.h"
 #include "loop.h"
 #include "object.h"
@@ -141,13 +142,13 @@ static int process_gc(lua_State *L) {
 static const luaL_Reg process_meta[] = {{"__gc", process_gc}, {NULL, NULL}};
 
 static const struct net_class process_class = {
-  .name = "process", .meta = process_meta, .emitter = 1, .end = process_end
+  .name = "process", .meta = process_meta, .end = process_end
 };
 
 /* process(handler) -> the object */
 static int core_process(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
-  net_object_new(L, &process_class, sizeof(struct process), UV_HANDLER);
+  net_object_new(L, net_loop_get(L), &process_class, sizeof(struct process), UV_HANDLER);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, UV_HANDLER);
   return 1;
@@ -210,6 +211,6 @@ void net_signal_open(lua_State *L) {
     {NULL, NULL}
   };
   luaL_setfuncs(L, functions, 0);
-  net_class_open(L, &process_class);
+  net_emitter_class_open(L, &process_class);
   lua_setfield(L, -2, "Process");
 }

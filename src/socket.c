@@ -383,7 +383,6 @@ const struct net_class net_socket_class = {
   .getters = net_socket_getters,
   .setters = net_socket_setters,
   .meta = socket_meta,
-  .emitter = 1,
   .listened = net_readable_listened,
   .unlistened = net_readable_unlistened,
   .end = net_stream_end
@@ -391,7 +390,7 @@ const struct net_class net_socket_class = {
 
 void net_socket_open(lua_State *L) {
   net_loop_get(L)->flush = net_request_flush;
-  net_class_open(L, &net_socket_class);
+  net_emitter_class_open(L, &net_socket_class);
   lua_setfield(L, -2, "Socket");
   lua_pushcfunction(L, core_socket);
   lua_setfield(L, -2, "socket");

@@ -17,6 +17,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "loop.h"
 #include "object.h"
 
 struct socketaddress {
@@ -167,7 +168,7 @@ static int core_new(lua_State *L) {
     at.scope = zone_scope(text);
   }
   struct socketaddress *s =
-    net_object_new(L, &socketaddress_class, sizeof *s, UV_OWN - 1);
+    net_object_new(L, net_loop_get(L), &socketaddress_class, sizeof *s, UV_OWN - 1);
   s->at = at;
   return 1;
 }
@@ -185,7 +186,7 @@ static const luaL_Reg socketaddress_functions[] = {
 };
 
 void net_socketaddress_open(lua_State *L) {
-  net_class_open(L, &socketaddress_class);
+  net_class_open(L, &socketaddress_class, 0);
   lua_setfield(L, -2, "SocketAddress");
   luaL_newlib(L, socketaddress_functions);
   lua_setfield(L, -2, "socketaddress");

@@ -177,7 +177,7 @@ static void on_io(struct ev_loop *ev, ev_io *w, int revents) {
 }
 
 struct net_stream *net_stream_new(lua_State *L, struct net_loop *loop) {
-  struct net_stream *s = net_object_new_in(L, loop, &net_socket_class, sizeof *s, STREAM_UVS);
+  struct net_stream *s = net_object_new(L, loop, &net_socket_class, sizeof *s, STREAM_UVS);
   s->fd = -1;
   s->tos = -1;
   s->read_hwm = s->write_hwm = NET_DEFAULT_HWM;

@@ -216,7 +216,7 @@ static int core_timeout(lua_State *L) {
   lua_Integer ms = luaL_checkinteger(L, MS);
   luaL_argcheck(L, ms >= 1, MS, "must be at least 1");
   int nargs = callback_count(L, ARGS);
-  struct timeout *t = net_object_new(L, &timeout_class, sizeof *t, UV_OWN + nargs);
+  struct timeout *t = net_object_new(L, net_loop_get(L), &timeout_class, sizeof *t, UV_OWN + nargs);
   t->timer.fire = timeout_fire;
   t->ms = (uint64_t)ms;
   t->nargs = nargs;
@@ -342,7 +342,7 @@ static void immediate_run(lua_State *L, const struct net_step *step) {
 static int core_immediate(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   int nargs = callback_count(L, 2);
-  struct immediate *i = net_object_new(L, &immediate_class, sizeof *i, UV_OWN + nargs);
+  struct immediate *i = net_object_new(L, net_loop_get(L), &immediate_class, sizeof *i, UV_OWN + nargs);
   i->nargs = nargs;
   callback_store(L, 2, nargs);
   net_steps_push(L, &i->o.loop->immediates, 1, &i->o, immediate_run, 0);
@@ -422,8 +422,8 @@ void net_timer_open(lua_State *L) {
     {NULL, NULL}
   };
   luaL_setfuncs(L, functions, 0);
-  net_class_open(L, &timeout_class);
+  net_class_open(L, &timeout_class, 0);
   lua_setfield(L, -2, "Timeout");
-  net_class_open(L, &immediate_class);
+  net_class_open(L, &immediate_class, 0);
   lua_setfield(L, -2, "Immediate");
 }
