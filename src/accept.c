@@ -15,6 +15,7 @@
 
 #include "addr.h"
 #include "blocklist.h"
+#include "container.h"
 #include "error.h"
 #include "loop.h"
 #include "server.h"
@@ -137,7 +138,7 @@ static void server_socket(lua_State *L, int server, struct incoming *in) {
     server_tune(s, c, fd);
   net_stream_open(L, socket, fd, pipe ? NET_FD_UNIX : NET_FD_TCP);
   in->fd = -1;
-  c->server = s;
+  c->owner = &s->owner;
   s->connections++;
 }
 
@@ -205,8 +206,7 @@ static void server_pause(struct net_server *s, struct incoming *in) {
 
 /* The pause is over; the poller tells whether somebody waits. */
 static int server_retry(lua_State *L) {
-  char *timer = lua_touserdata(L, 1);
-  struct net_server *s = (struct net_server *)(timer - offsetof(struct net_server, retry));
+  struct net_server *s = net_container_of(lua_touserdata(L, 1), struct net_server, retry);
   net_io_start(s->o.loop, &s->io);
   return 0;
 }
@@ -265,15 +265,26 @@ static void on_connection(struct ev_loop *ev, ev_io *w, int revents) {
   lua_pop(L, 1);
 }
 
-void net_accept_init(struct net_server *s) {
+/* A connection was destroyed. Its descriptor is free, so that a pause is over soon. */
+static void server_gone(lua_State *L, struct net_owner *owner) {
+  struct net_server *s = net_container_of(owner, struct net_server, owner);
+  s->connections--;
+  if (s->retry.place)
+    (void)net_timer_start(s->o.loop, &s->retry, net_loop_now(s->o.loop));
+  luaL_checkstack(L, 3, NULL);
+  net_push(L, &s->o);
+  net_server_drained(L, lua_gettop(L), s);
+  lua_pop(L, 1);
+}
+
+/* new() -> Server */
+static int core_new(lua_State *L) {
+  struct net_server *s = net_server_new(L);
+  s->owner.gone = server_gone;
   s->retry.fire = server_retry;
   ev_io_init(&s->io, on_connection, -1, EV_READ);
   s->io.data = s;
-}
-
-void net_accept_hurry(struct net_server *s) {
-  if (s->retry.place)
-    (void)net_timer_start(s->o.loop, &s->retry, net_loop_now(s->o.loop));
+  return 1;
 }
 
 /* on_starved(fn): fn(server, err) is called when accepting has to pause and
@@ -286,6 +297,10 @@ static int core_on_starved(lua_State *L) {
 }
 
 void net_accept_open(lua_State *L) {
+  lua_getfield(L, -1, "server");
+  lua_pushcfunction(L, core_new);
+  lua_setfield(L, -2, "new");
   lua_pushcfunction(L, core_on_starved);
   lua_setfield(L, -2, "on_starved");
+  lua_pop(L, 1);
 }

@@ -55,6 +55,8 @@ int luaopen_net_core(lua_State *L) {
   net_socket_open(L);
   net_corestream_open(L);
   net_server_open(L);
+  net_accept_open(L);
+  net_listen_open(L);
   net_socketaddress_open(L);
   net_blocklist_open(L);
   lua_pushliteral(L, NET_VERSION);

@@ -78,7 +78,7 @@ static int core_adopt(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
   int fd = (int)luaL_checkinteger(L, 2), was_anchored = s->o.anchored;
   net_anchor(L, 1, &s->o);
-  int err = net_stream_owns_fd(L, fd) ? -EEXIST : net_sys_adopt(fd);
+  int err = net_sys_adopt(fd);
   if (err == 0)
     net_stream_open(L, 1, fd, net_sys_kind(fd));
   else if (!was_anchored)
@@ -233,7 +233,7 @@ static int core_fd_type(lua_State *L) {
 
 /* is_socket(v) -> boolean */
 static int core_is_socket(lua_State *L) {
-  lua_pushboolean(L, net_object_test(L, 1, &net_socket_class) != NULL);
+  lua_pushboolean(L, net_object_test(L, 1, &net_stream_class) != NULL);
   return 1;
 }
 

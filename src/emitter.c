@@ -381,7 +381,7 @@ static int emitter_emit(lua_State *L) {
   return 1;
 }
 
-void net_emitter_class_open(lua_State *L, const struct net_class *cls) {
+void net_emitter_class_open(lua_State *L, const struct net_class *cls, int more) {
   static const luaL_Reg methods[] = {
     {"on", emitter_on},
     {"addListener", emitter_on},
@@ -393,7 +393,7 @@ void net_emitter_class_open(lua_State *L, const struct net_class *cls) {
     {"emit", emitter_emit},
     {NULL, NULL}
   };
-  net_class_open(L, cls, MORE_METHODS);
+  net_class_open(L, cls, MORE_METHODS + more);
   lua_getfield(L, -1, "methods");
   lua_pushlightuserdata(L, (void *)(uintptr_t)cls);
   luaL_setfuncs(L, methods, 1);
@@ -507,6 +507,6 @@ void net_emitter_open(lua_State *L) {
   lua_pushvalue(L, -1);
   lua_setfield(L, -3, "error_monitor");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &monitor_key);
-  net_emitter_class_open(L, &emitter_class);
+  net_emitter_class_open(L, &emitter_class, 0);
   lua_setfield(L, -2, "EventEmitter");
 }

@@ -56,8 +56,8 @@ void net_emitter_only(lua_State *L, int idx, enum net_event ev);
 int net_event_of(lua_State *L, int idx);
 
 /* As net_class_open, of a class that emits: its methods are on, once, off, emit, ...
- * besides its own. [-0, +1, m] */
-void net_emitter_class_open(lua_State *L, const struct net_class *cls);
+ * besides its own and 'more'. [-0, +1, m] */
+void net_emitter_class_open(lua_State *L, const struct net_class *cls, int more);
 /* Adds what events.lua needs to the core table on the top. [-0, +0, e] */
 void net_emitter_open(lua_State *L);
 

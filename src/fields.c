@@ -12,7 +12,7 @@
 #include "stream.h"
 
 static const struct net_stream *self(lua_State *L) {
-  return net_object_check(L, 1, &net_socket_class);
+  return net_object_check(L, 1, &net_stream_class);
 }
 
 static int push_boolean(lua_State *L, int value) {
@@ -207,7 +207,7 @@ int net_fields_address(lua_State *L) {
 /* --- setters ------------------------------------------------------------------------ */
 
 static struct net_stream *own(lua_State *L) {
-  return net_object_check(L, 1, &net_socket_class);
+  return net_object_check(L, 1, &net_stream_class);
 }
 
 static void set_flag(struct net_stream *s, uint32_t flag, int on) {

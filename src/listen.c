@@ -121,8 +121,7 @@ static int core_listen_fd(lua_State *L) {
     lua_setiuservalue(L, 1, UV_PATH);
   }
   enum net_fd_kind kind = net_sys_kind(fd);
-  int err = kind == NET_FD_OTHER ? -EINVAL : net_stream_owns_fd(L, fd) ? -EEXIST
-                                                                      : net_sys_adopt(fd);
+  int err = kind == NET_FD_OTHER ? -EINVAL : net_sys_adopt(fd);
   if (err < 0)
     return listen_failed(L, s, err, "open");
   return listen_on(L, s, fd, backlog, flags | (kind == NET_FD_TCP ? 0 : SERVER_PIPE));
@@ -159,7 +158,7 @@ static int dial_of(lua_State *L, int idx) {
 /* The descriptor of the server or socket at 'idx'; -1 where there is none. */
 static int handle_of(lua_State *L, int idx) {
   struct net_server *server = net_object_test(L, idx, &net_server_class);
-  struct net_stream *stream = net_object_test(L, idx, &net_socket_class);
+  struct net_stream *stream = net_object_test(L, idx, &net_stream_class);
   if (stream && stream->fd < 0)
     return dial_of(L, idx);
   return server ? server->fd : stream ? stream->fd : -1;
@@ -174,7 +173,7 @@ static int core_has_handle(lua_State *L) {
 /* The server at 1 listens at the path of the bound socket at 2, whose file goes when
  * that is collected: not before the server closes. [-0, +0, -] */
 static void keep_file(lua_State *L, const struct net_server *s) {
-  const struct net_stream *other = net_object_test(L, 2, &net_socket_class);
+  const struct net_stream *other = net_object_test(L, 2, &net_stream_class);
   if (s->fd < 0 || other == NULL || !other->unlinks)
     return;
   lua_pushvalue(L, 2);
@@ -212,4 +211,8 @@ static const luaL_Reg listen_functions[] = {
   {NULL, NULL}
 };
 
-void net_listen_open(lua_State *L) { luaL_setfuncs(L, listen_functions, 0); }
+void net_listen_open(lua_State *L) {
+  lua_getfield(L, -1, "server");
+  luaL_setfuncs(L, listen_functions, 0);
+  lua_pop(L, 1);
+}

@@ -19,7 +19,6 @@
 
 #include "error.h"
 #include "exit.h"
-#include "pump.h"
 #include "sys.h"
 #include "timer.h"
 #include "uncaught.h"
@@ -514,7 +513,7 @@ static int loop_gc(lua_State *L) {
   net_steps_end(&loop->immediates);
   net_steps_end(&loop->closing);
   net_steps_end(&loop->closing_now);
-  net_pump_close(&loop->pipe);
+  net_sys_pipe_close(&loop->pipe);
   loop->ev = NULL;
   return 0;
 }
@@ -576,7 +575,7 @@ static void loop_new(lua_State *L) {
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   loop->main = main_thread(L);
-  loop->pipe.in = loop->pipe.out = -1;
+  loop->pipe = NET_NO_PIPE;
   net_queue_init(L, &loop->calls);
   loop->ev = default_loop();
   if (loop->ev == NULL)

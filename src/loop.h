@@ -25,6 +25,7 @@
 #include "batch.h"
 #include "queue.h"
 #include "steps.h"
+#include "sys.h"
 
 #define NET_READ_SIZE 65536 /* bytes; the most that one 'data' chunk holds */
 
@@ -40,12 +41,6 @@ struct net_flushable {
 struct net_ready {
   void (*half)(lua_State *L, void *arg); /* [-0, +?, e] */
   void *arg; /* its owner is anchored until the turn's close events */
-};
-
-/* A kernel pipe; see pump.h. */
-struct net_pipe {
-  int in, out; /* owned; -1: none */
-  size_t held; /* bytes in it */
 };
 
 struct net_loop {

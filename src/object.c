@@ -136,6 +136,12 @@ void net_class_open(lua_State *L, const struct net_class *cls, int more) {
   lua_setfield(L, meta, "metatable");
 }
 
+void net_class_add(lua_State *L, const char *table, const luaL_Reg *functions) {
+  lua_getfield(L, -1, table);
+  luaL_setfuncs(L, functions, 0);
+  lua_pop(L, 1);
+}
+
 void *net_object_new(lua_State *L, struct net_loop *loop, const struct net_class *cls,
                      size_t size, int uservalues) {
   struct net_object *o = lua_newuserdatauv(L, size, uservalues);

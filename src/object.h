@@ -53,6 +53,9 @@ struct net_object {
  * for others to add to, with room for 'more' methods. A class that emits is opened by
  * net_emitter_class_open. [-0, +1, m] */
 void net_class_open(lua_State *L, const struct net_class *cls, int more);
+/* Adds functions to a table of the class on the top: "metatable", "methods",
+ * "getters" or "setters". [-0, +0, m] */
+void net_class_add(lua_State *L, const char *table, const luaL_Reg *functions);
 /* A new zeroed object of 'size' bytes with 'uservalues' user values (at least
  * UV_OWN - 1), its class set, which is called by 'loop'. [-0, +1, m] */
 void *net_object_new(lua_State *L, struct net_loop *loop, const struct net_class *cls,

@@ -52,13 +52,6 @@ struct rest {
 
 static const char spare_key; /* registry: a rest that is not in use, or false */
 
-void net_pump_close(struct net_pipe *pipe) {
-  net_sys_close(pipe->in);
-  net_sys_close(pipe->out);
-  pipe->in = pipe->out = -1;
-  pipe->held = 0;
-}
-
 /* --- the piece ----------------------------------------------------------------- */
 
 static int rest_send(struct net_piece *p, struct net_stream *to, size_t off, size_t *n) {
@@ -68,7 +61,7 @@ static int rest_send(struct net_piece *p, struct net_stream *to, size_t off, siz
   if (rest->bytes)
     put = net_sys_send(to->fd, (enum net_fd_kind)to->kind, rest->bytes + off, left);
   else
-    put = net_sys_splice_out(rest->pipe.out, to->fd, left);
+    put = net_sys_splice_out(rest->pipe.reading, to->fd, left);
   if (put < 0)
     return (int)put;
   *n = (size_t)put;
@@ -81,8 +74,8 @@ static void rest_close(struct net_piece *p, struct net_loop *loop) {
   struct rest *rest = (struct rest *)p;
   free(rest->bytes);
   rest->bytes = NULL;
-  if (loop == NULL || rest->pipe.held > 0 || loop->bulk == 0 || loop->pipe.in >= 0)
-    net_pump_close(&rest->pipe);
+  if (loop == NULL || rest->pipe.held > 0 || loop->bulk == 0 || loop->pipe.writing >= 0)
+    net_sys_pipe_close(&rest->pipe);
   else
     loop->pipe = rest->pipe;
 }
@@ -94,7 +87,7 @@ static void provide_spare(lua_State *L, struct net_loop *loop) {
   if (loop->spare)
     return;
   struct rest *rest = net_piece_new(L, &rest_class, sizeof *rest);
-  rest->pipe.in = rest->pipe.out = -1;
+  rest->pipe = NET_NO_PIPE;
   lua_rawsetp(L, LUA_REGISTRYINDEX, &spare_key);
   loop->spare = 1;
 }
@@ -106,7 +99,7 @@ static struct rest *push_spare(lua_State *L, struct net_loop *loop, size_t put, 
   struct rest *rest = lua_touserdata(L, -1);
   if (loop->pipe.held > 0) {
     rest->pipe = loop->pipe;
-    loop->pipe = (struct net_pipe){-1, -1, 0};
+    loop->pipe = NET_NO_PIPE;
   } else {
     rest->bytes = malloc(n);
     if (rest->bytes == NULL)
@@ -129,7 +122,7 @@ void net_pump_leave(struct net_stream *s) {
     return;
   s->pump_bulk = 0;
   if (--s->o.loop->bulk == 0)
-    net_pump_close(&s->o.loop->pipe);
+    net_sys_pipe_close(&s->o.loop->pipe);
 }
 
 /* Another chunk of 'n' bytes has passed. */
@@ -146,7 +139,7 @@ static void note_size(struct net_stream *s, size_t n) {
 
 /* Is there a kernel pipe? Makes one if not. */
 static int has_pipe(struct net_loop *loop) {
-  return loop->pipe.in >= 0 || net_sys_pipe(PIPE_SIZE, &loop->pipe.in, &loop->pipe.out) == 0;
+  return loop->pipe.writing >= 0 || net_sys_pipe(PIPE_SIZE, &loop->pipe) == 0;
 }
 
 /* --- pumping ---------------------------------------------------------------------- */
@@ -159,7 +152,7 @@ void net_pump_review(lua_State *L, int idx) {
   net_emitter_only(L, idx, ON_DATA);
   if (lua_type(L, -1) == LUA_TTABLE) {
     lua_getfield(L, -1, "pump");
-    to = net_object_test(L, -1, &net_socket_class);
+    to = net_object_test(L, -1, &net_stream_class);
   }
   if (to == NULL)
     lua_pushnil(L);
@@ -214,7 +207,7 @@ int net_pump_ready(lua_State *L, const struct net_stream *s) {
  * alone passes it. So only bytes and failures are taken from it. */
 static ssize_t read_bulk(struct net_stream *s) {
   struct net_loop *loop = s->o.loop;
-  ssize_t got = net_sys_splice_in(s->fd, loop->pipe.in, PIPE_SIZE);
+  ssize_t got = net_sys_splice_in(s->fd, loop->pipe.writing, PIPE_SIZE);
   if (got > 0)
     loop->pipe.held = (size_t)got;
   if (got == -ENOTSUP)
@@ -226,7 +219,7 @@ static ssize_t read_bulk(struct net_stream *s) {
 ssize_t net_pump_read(struct net_stream *s) {
   struct net_loop *loop = s->o.loop;
   if (loop->pipe.held > 0)
-    net_pump_close(&loop->pipe);  /* left by an error of memory */
+    net_sys_pipe_close(&loop->pipe);  /* left by an error of memory */
   if (s->pump_bulk && has_pipe(loop)) {
     ssize_t got = read_bulk(s);
     if (got != 0 && got != -ENOTSUP && got != -EAGAIN)
@@ -257,7 +250,7 @@ void net_pump_pass(lua_State *L, struct net_stream *s, size_t n) {
   ssize_t sent;
   int in_pipe = loop->pipe.held > 0;
   if (in_pipe)
-    sent = net_sys_splice_out(loop->pipe.out, to->fd, n);
+    sent = net_sys_splice_out(loop->pipe.reading, to->fd, n);
   else
     sent = net_sys_send(to->fd, (enum net_fd_kind)to->kind, loop->rbuf, n);
   size_t put = sent < 0 ? 0 : (size_t)sent;

@@ -33,7 +33,5 @@ ssize_t net_pump_read(struct net_stream *s);
 void net_pump_pass(lua_State *L, struct net_stream *s, size_t n);
 /* The stream is not pumped in bulk any more. */
 void net_pump_leave(struct net_stream *s);
-/* Closes a kernel pipe, if there is one. */
-void net_pump_close(struct net_pipe *pipe);
 
 #endif

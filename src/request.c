@@ -10,6 +10,7 @@
  * been in Node: a request and a buffer behind it. */
 #include "request.h"
 
+#include "container.h"
 #include "error.h"
 #include "finish.h"
 #include "piece.h"
@@ -327,7 +328,7 @@ static void flush_run(lua_State *L, int idx, struct net_stream *s, uint32_t run,
 }
 
 void net_request_flush(lua_State *L, struct net_flushable *f) {
-  struct net_stream *s = (struct net_stream *)(void *)((char *)f - offsetof(struct net_stream, flushable));
+  struct net_stream *s = net_container_of(f, struct net_stream, flushable);
   int err = 0;
   if (!(s->flags & S_DEFERRED))
     return;

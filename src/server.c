@@ -83,15 +83,6 @@ void net_server_close(lua_State *L, int idx, struct net_server *s) {
   lua_pop(L, 1);
 }
 
-void net_server_gone(lua_State *L, struct net_server *s) {
-  s->connections--;
-  net_accept_hurry(s);
-  luaL_checkstack(L, 3, NULL);
-  net_push(L, &s->o);
-  net_server_drained(L, lua_gettop(L), s);
-  lua_pop(L, 1);
-}
-
 /* --- methods ------------------------------------------------------------------ */
 
 /* server:address() -> {address, family, port} | path | nil */
@@ -321,14 +312,12 @@ const struct net_class net_server_class = {
 
 /* --- for lua/net/server.lua ---------------------------------------------------- */
 
-/* new() -> Server */
-static int core_new(lua_State *L) {
+struct net_server *net_server_new(lua_State *L) {
   struct net_server *s = net_object_new(L, net_loop_get(L), &net_server_class, sizeof *s, SERVER_UVS);
   s->fd = -1;
   s->hwm = NET_DEFAULT_HWM;
   s->max_connections = HUGE_VAL;
-  net_accept_init(s);
-  return 1;
+  return s;
 }
 
 /* close(server): what listens is closed now; 'close' follows if nothing is left */
@@ -346,17 +335,14 @@ static int core_is_server(lua_State *L) {
 }
 
 static const luaL_Reg server_functions[] = {
-  {"new", core_new},
   {"close", core_close},
   {"is_server", core_is_server},
   {NULL, NULL}
 };
 
 void net_server_open(lua_State *L) {
-  net_emitter_class_open(L, &net_server_class);
+  net_emitter_class_open(L, &net_server_class, 0);
   lua_setfield(L, -2, "Server");
   luaL_newlib(L, server_functions);
-  net_listen_open(L);
-  net_accept_open(L);
   lua_setfield(L, -2, "server");
 }

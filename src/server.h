@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "object.h"
+#include "stream.h"
 #include "timer.h"
 
 /* User values of a server, behind the object's. */
@@ -49,6 +50,7 @@ enum {
 
 struct net_server {
   struct net_object o;
+  struct net_owner owner;  /* of what it has accepted: accept.c */
   ev_io io;                /* active while listening, but for a pause */
   struct net_timer retry;  /* runs during a pause */
   int fd;                  /* owned; -1 while not listening */
@@ -74,26 +76,23 @@ void net_server_close(lua_State *L, int idx, struct net_server *s);
 /* Queues 'close' for the server at 'idx', and lets go of it, if it neither
  * listens nor has connections. [-0, +0, m] */
 void net_server_drained(lua_State *L, int idx, struct net_server *s);
-/* A connection of this server was destroyed; called once for each that was
- * accepted, within destroy(). [-0, +0, m] */
-void net_server_gone(lua_State *L, struct net_server *s);
+/* Pushes a server that does not listen, and whose watcher, timer and owner are
+ * accept.c's to set. [-0, +1, e] */
+struct net_server *net_server_new(lua_State *L);
 /* Adds Server, the class, and server, what lua/net/server.lua is built on, to
  * the core table on the top. [-0, +0, m] */
 void net_server_open(lua_State *L);
 
 /* --- accept.c ---------------------------------------------------------------- */
 
-/* Prepares the watcher and the timer of a new server. */
-void net_accept_init(struct net_server *s);
-/* A descriptor became free: a pause is over soon. */
-void net_accept_hurry(struct net_server *s);
-/* Adds on_starved to the table on the top. [-0, +0, m] */
+/* Adds new and on_starved to the table 'server' of the core table on the top.
+ * [-0, +0, m] */
 void net_accept_open(lua_State *L);
 
 /* --- listen.c ---------------------------------------------------------------- */
 
 /* Adds listen_tcp, listen_unix, listen_fd, listen_bound, listen_shared, has_handle
- * to the table on the top. [-0, +0, m] */
+ * to the same table. [-0, +0, m] */
 void net_listen_open(lua_State *L);
 
 #endif

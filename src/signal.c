@@ -211,6 +211,6 @@ void net_signal_open(lua_State *L) {
     {NULL, NULL}
   };
   luaL_setfuncs(L, functions, 0);
-  net_emitter_class_open(L, &process_class);
+  net_emitter_class_open(L, &process_class, 0);
   lua_setfield(L, -2, "Process");
 }

@@ -372,25 +372,20 @@ static const luaL_Reg socket_methods[] = {
   {NULL, NULL}
 };
 
+enum { SOCKET_METHODS = sizeof socket_methods / sizeof *socket_methods };
+
 static const luaL_Reg socket_meta[] = {
   {"__close", socket_close},
   {NULL, NULL}
 };
 
-const struct net_class net_socket_class = {
-  .name = "Socket",
-  .methods = socket_methods,
-  .getters = net_socket_getters,
-  .setters = net_socket_setters,
-  .meta = socket_meta,
-  .listened = net_readable_listened,
-  .unlistened = net_readable_unlistened,
-  .end = net_stream_end
-};
-
 void net_socket_open(lua_State *L) {
   net_loop_get(L)->flush = net_request_flush;
-  net_emitter_class_open(L, &net_socket_class);
+  net_emitter_class_open(L, &net_stream_class, SOCKET_METHODS);
+  net_class_add(L, "methods", socket_methods);
+  net_class_add(L, "metatable", socket_meta);
+  net_class_add(L, "getters", net_socket_getters);
+  net_class_add(L, "setters", net_socket_setters);
   lua_setfield(L, -2, "Socket");
   lua_pushcfunction(L, core_socket);
   lua_setfield(L, -2, "socket");

@@ -8,7 +8,7 @@
 
 /* The socket at 1, or raises. [-0, +0, e] */
 static inline struct net_stream *net_socket_check(lua_State *L) {
-  return net_object_check(L, 1, &net_socket_class);
+  return net_object_check(L, 1, &net_stream_class);
 }
 
 /* Adds Socket and socket to the core table on the top. [-0, +0, m] */

@@ -26,7 +26,6 @@
 #include "pump.h"
 #include "readbuffer.h"
 #include "request.h"
-#include "server.h"
 #include "timer.h"
 
 /* What one destroy() may queue: ticks that tell the callbacks of writes, 'error', a call
@@ -177,7 +176,7 @@ static void on_io(struct ev_loop *ev, ev_io *w, int revents) {
 }
 
 struct net_stream *net_stream_new(lua_State *L, struct net_loop *loop) {
-  struct net_stream *s = net_object_new(L, loop, &net_socket_class, sizeof *s, STREAM_UVS);
+  struct net_stream *s = net_object_new(L, loop, &net_stream_class, sizeof *s, STREAM_UVS);
   s->fd = -1;
   s->tos = -1;
   s->read_hwm = s->write_hwm = NET_DEFAULT_HWM;
@@ -200,19 +199,6 @@ void net_stream_open(lua_State *L, int idx, int fd, enum net_fd_kind kind) {
   s->fd = fd;
   s->kind = (unsigned char)kind;
   ev_io_set(&s->io, fd, 0);
-}
-
-int net_stream_owns_fd(lua_State *L, int fd) {
-  int owned = 0;
-  lua_Integer n = (lua_Integer)lua_rawlen(L, LUA_REGISTRYINDEX);
-  for (lua_Integer i = 1; i <= n && !owned; i++) {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, i);
-    const struct net_stream *s = net_object_test(L, -1, &net_socket_class);
-    const struct net_server *server = net_object_test(L, -1, &net_server_class);
-    owned = (s && s->fd == fd) || (server && server->fd == fd);
-    lua_pop(L, 1);
-  }
-  return owned;
 }
 
 void net_stream_bind(lua_State *L, int idx, int from) {
@@ -421,12 +407,12 @@ static void queue_error(lua_State *L, int idx, struct net_stream *s, int err) {
   net_tick(L, s->o.loop, 2);
 }
 
-/* The server stops counting it, at once. [-0, +0, m] */
-static void leave_server(lua_State *L, struct net_stream *s) {
-  struct net_server *server = s->server;
-  s->server = NULL;
-  if (server)
-    net_server_gone(L, server);
+/* The owner stops counting it, at once. [-0, +0, m] */
+static void leave_owner(lua_State *L, struct net_stream *s) {
+  struct net_owner *owner = s->owner;
+  s->owner = NULL;
+  if (owner)
+    owner->gone(L, owner);
 }
 
 /* The handle goes now, its close event in the close phase. [-0, +0, m] */
@@ -492,7 +478,7 @@ void net_stream_destroy(lua_State *L, int idx) {
     net_tick_step(L, idx, &s->o, close_tick, 0);
     stream_release(L, s);
   }
-  leave_server(L, s);
+  leave_owner(L, s);
   net_object_let_go(L, &s->o);
   lua_settop(L, err - 1);
 }
@@ -569,7 +555,7 @@ void net_stream_begin(lua_State *L, int idx) {
 /* Silent: no listener, no raise, fine in every state. What was written and never
  * tried still goes; an attempt to connect, and the file of a BoundSocket, go by
  * themselves. */
-void net_stream_end(lua_State *L, int idx) {
+static void stream_end(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);
   idle_stop(s);
   net_loop_clean(s->o.loop, &s->flushable);
@@ -582,3 +568,10 @@ void net_stream_end(lua_State *L, int idx) {
   }
   net_stream_dialing(s, 0);
 }
+
+const struct net_class net_stream_class = {
+  .name = "Socket",
+  .listened = net_readable_listened,
+  .unlistened = net_readable_unlistened,
+  .end = stream_end
+};

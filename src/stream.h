@@ -94,7 +94,10 @@ enum {
 };
 #define S_WRITE_AFTER_FIN (UINT32_C(1) << 31) /* peer ended, no half-open: writes give EPIPE */
 
-struct net_server;
+/* Who counts a stream among its own; embedded in a server. */
+struct net_owner {
+  void (*gone)(lua_State *L, struct net_owner *owner); /* once, in destroy(); [-0, +0, m] */
+};
 
 struct net_stream {
   struct net_object o;
@@ -145,13 +148,14 @@ struct net_stream {
   struct net_batch_part part; /* the whole queue, while it is as bytes */
 
   uint64_t bytes_read, bytes_written; /* since the descriptor was opened */
-  struct net_server *server; /* counted there until destroy; NULL if not accepted */
+  struct net_owner *owner;  /* borrowed until destroy; NULL: nobody, it was not accepted */
   struct net_stream *pump;  /* RARE_PUMP: all that flows goes there; NULL: to Lua */
   struct stream_idle *idle; /* borrowed from RARE_IDLE; NULL: no idle timeout */
   uint64_t active;          /* ms; the last activity, if there is an idle timeout */
 };
 
-extern const struct net_class net_socket_class;
+/* net.Socket; its methods and fields are socket.c's to add. */
+extern const struct net_class net_stream_class;
 
 /* --- stream.c: the descriptor ------------------------------------------------ */
 
@@ -160,9 +164,6 @@ struct net_stream *net_stream_new(lua_State *L, struct net_loop *loop);
 /* Anchors the stream at absolute 'idx' and gives it a connected descriptor, which stays
  * the caller's if this raises. Nothing is read yet. [-0, +0, m] */
 void net_stream_open(lua_State *L, int idx, int fd, enum net_fd_kind kind);
-/* Has a stream or server this descriptor already? libev bears no two watchers
- * of which one closes it. Looks at all that is open. [-0, +0, -] */
-int net_stream_owns_fd(lua_State *L, int fd);
 /* Takes the BoundSocket at 'from', or raises if that is gone: the stream is bound,
  * and not anchored. Pushes its dial. [-0, +1, e] */
 void net_stream_bind(lua_State *L, int idx, int from);
@@ -202,8 +203,6 @@ static inline void net_stream_touch(struct net_stream *s) {
 void net_stream_set_timeout(lua_State *L, int idx, uint64_t ms);
 /* Calls and clears the function private[name], if Lua left one. [-0, +0, e] */
 void net_stream_hook(lua_State *L, int idx, const char *name);
-/* The Lua state closes: so does the stream's descriptor, without a word. [-0, +0, -] */
-void net_stream_end(lua_State *L, int idx);
 /* The RARE table: pushes value [key] or nil; sets the value on the top. */
 int net_rare_get(lua_State *L, int idx, int key);  /* type; [-0, +1, -] */
 void net_rare_set(lua_State *L, int idx, int key); /* [-1, +0, m] */

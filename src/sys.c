@@ -363,15 +363,14 @@ static int refusal(int err) {
 
 #ifdef HAVE_SPLICE
 
-int net_sys_pipe(size_t size, int *in, int *out) {
+int net_sys_pipe(size_t size, struct net_pipe *pipe) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
     return -errno;
-  *out = ends[0];
-  *in = ends[1];
-  own(*out);
-  own(*in);
-  (void)fcntl(*in, F_SETPIPE_SZ, (int)size); /* refused past the user's share: fine */
+  *pipe = (struct net_pipe){ends[0], ends[1], 0};
+  own(pipe->reading);
+  own(pipe->writing);
+  (void)fcntl(pipe->writing, F_SETPIPE_SZ, (int)size); /* refused past the user's share: fine */
   return 0;
 }
 
@@ -400,8 +399,8 @@ ssize_t net_sys_splice_out(int pipe, int fd, size_t size) {
 
 #else
 
-int net_sys_pipe(size_t size, int *in, int *out) {
-  (void)size, (void)in, (void)out;
+int net_sys_pipe(size_t size, struct net_pipe *pipe) {
+  (void)size, (void)pipe;
   return -ENOTSUP;
 }
 
@@ -416,6 +415,12 @@ ssize_t net_sys_splice_out(int pipe, int fd, size_t size) {
 }
 
 #endif
+
+void net_sys_pipe_close(struct net_pipe *pipe) {
+  net_sys_close(pipe->reading);
+  net_sys_close(pipe->writing);
+  *pipe = NET_NO_PIPE;
+}
 
 int net_sys_open(const char *path, int *fd) {
   do

@@ -23,6 +23,13 @@ enum net_fd_kind {
   NET_FD_OTHER   /* a file, a terminal, a datagram socket, not open at all */
 };
 
+/* Both ends of a kernel pipe that bytes are moved through. */
+struct net_pipe {
+  int reading, writing; /* owned; -1: none */
+  size_t held;          /* bytes in it */
+};
+#define NET_NO_PIPE ((struct net_pipe){-1, -1, 0})
+
 /* A new stream socket of 'family'. */
 int net_sys_socket(int family, int *fd);
 /* Closes; never retried, as the descriptor is gone even on EINTR. */
@@ -59,9 +66,11 @@ ssize_t net_sys_send(int fd, enum net_fd_kind kind, const void *bytes, size_t si
 /* The same of what 'iov' tells, or its first IOV_MAX parts. 'more' is to follow at
  * once: no packet for what does not fill one. */
 ssize_t net_sys_writev(int fd, enum net_fd_kind kind, struct iovec *iov, int count, int more);
-/* A kernel pipe with room for 'size' bytes, if the system grants so much. -ENOTSUP
- * where there is no splice(2). */
-int net_sys_pipe(size_t size, int *in, int *out);
+/* A kernel pipe with room for 'size' bytes, if the system grants so much, or nothing
+ * done. -ENOTSUP where there is no splice(2). */
+int net_sys_pipe(size_t size, struct net_pipe *pipe);
+/* Closes it, if there is one; it is NET_NO_PIPE from here on. */
+void net_sys_pipe_close(struct net_pipe *pipe);
 /* Moves up to 'size' bytes from 'fd' into the kernel pipe, or out of it into 'fd',
  * without a copy. -EAGAIN when dry, or full; -ENOTSUP, of the former, where the system
  * has no such call, or not for such a descriptor. */
