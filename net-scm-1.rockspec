@@ -10,14 +10,16 @@ description = {
   summary = "Node's net module for Lua: TCP and Unix-socket servers and clients on libev",
   detailed = [[
     Servers and sockets with the names, the order of events and the error codes of Node's
-    net module, as a C extension over libev. With coroutines where Node has promises.]],
+    net module, and its timers, process events, look-ups and abort signals as far as those
+    go with it: a C extension over libev. No TLS and no UDP; for Linux, and meant to work
+    on other Unixes. Comes with luanet, which runs a script and then the loop.]],
   license = "MIT",
   labels = { "network", "socket", "tcp", "async", "event-loop", "libev" },
 }
 
 supported_platforms = { "unix" }
 
-dependencies = { "lua >= 5.4, < 5.6" }
+dependencies = { "lua >= 5.4, < 5.5" }
 
 external_dependencies = {
   EV = { header = "ev.h", library = "ev" },

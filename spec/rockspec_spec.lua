@@ -1,12 +1,15 @@
 -- SPDX-License-Identifier: MIT
 
---- The rock: what it needs, and that a tree made of it works.
+--- The rocks, of the tree and of the version: what they need, and that what is made of
+--- them works.
 
 local lfs = require("lfs")
 
-local function rockspec()
+local net = require("net")
+
+local function rockspec(version)
   local spec = {}
-  assert(loadfile("net-scm-1.rockspec", "t", spec))()
+  assert(loadfile(("net-%s.rockspec"):format(version or "scm-1"), "t", spec))()
   return spec
 end
 
@@ -30,6 +33,13 @@ describe("the rockspec", function()
     assert.same(expected, rockspec().build.install.lua)
   end)
 
+  it("is that of this version but for the version and the tag", function()
+    local scm, spec = rockspec(), rockspec(net.version .. "-1")
+    assert.same({ net.version .. "-1", "v" .. net.version }, { spec.version, spec.source.tag })
+    spec.version, spec.source.tag = scm.version, nil
+    assert.same(scm, spec)
+  end)
+
   it("makes a tree that works by itself, and a rock of it #slow", function()
     local scratch = os.tmpname()
     os.remove(scratch)
@@ -41,15 +51,16 @@ describe("the rockspec", function()
       unset LUA_PATH LUA_CPATH; export DESTDIR=$scratch/elsewhere; PATH=${PATH#*/build/asan/bin:}
       rocks="luarocks --lua-version=$version"
       cd $scratch/copy && $rocks make --tree ../tree &&
-      $rocks make --tree ../unused --pack-binary-rock &&
-      $rocks install --tree ../packed net-scm-1.*.rock && cd / &&
-      echo "print('runs', require('net').isIP('::1'), ...)" >$scratch/script.lua &&
+      $rocks make --tree ../unused --pack-binary-rock net-%s-1.rockspec &&
+      $rocks install --tree ../packed net-%s-1.*.rock && cd / &&
+      echo "print('runs', require('net').version, ...)" >$scratch/script.lua &&
       $scratch/tree/bin/luanet $scratch/script.lua an argument &&
       $scratch/packed/bin/luanet $scratch/script.lua]]):format(scratch,
-        _VERSION:match("%d%.%d"))))
+        _VERSION:match("%d%.%d"), net.version, net.version)))
     local output = log:read("a")
     log:close()
     os.execute("rm -r " .. scratch)
-    assert.matches("runs\t6\tan\targument\nruns\t6\n$", output)
+    assert.equal(("runs\t%s\tan\targument\nruns\t%s\n"):format(net.version, net.version),
+      output:match("runs.*$"), output)
   end)
 end)

@@ -26,7 +26,7 @@
 #include "timer.h"
 #include "uncaught.h"
 
-#define NET_VERSION "0.1.0"
+#define NET_VERSION "0.2.0"
 
 static const char core_key; /* registry: the table, as long as the Lua state lives */
 

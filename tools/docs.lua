@@ -18,8 +18,8 @@ local meta = require("tools.meta")
 local names = require("tools.node_names")
 
 local PAGE = "docs/api.md"
-local PAGES = { PAGE, "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/differences.md",
-  "docs/internals.md" }
+local PAGES = { PAGE, "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md",
+  "docs/differences.md", "docs/internals.md" }
 
 local anchor = links.anchor
 

@@ -70,7 +70,7 @@ function net.stop() end
 ---@return string?
 function net.traceback(err) end
 
---- The version of this library, as in `"0.1.0"`.
+--- The version of this library, as in `"0.2.0"`.
 ---@type string
 net.version = ""
 

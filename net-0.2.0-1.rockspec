@@ -1,0 +1,80 @@
+rockspec_format = "3.0"
+package = "net"
+version = "0.2.0-1"
+
+source = {
+  url = ".", -- `luarocks make` builds the tree it stands in, which is that of
+  tag = "v0.2.0", -- this tag; to publish it, write the repository's address there
+}
+
+description = {
+  summary = "Node's net module for Lua: TCP and Unix-socket servers and clients on libev",
+  detailed = [[
+    Servers and sockets with the names, the order of events and the error codes of Node's
+    net module, and its timers, process events, look-ups and abort signals as far as those
+    go with it: a C extension over libev. No TLS and no UDP; for Linux, and meant to work
+    on other Unixes. Comes with luanet, which runs a script and then the loop.]],
+  license = "MIT",
+  labels = { "network", "socket", "tcp", "async", "event-loop", "libev" },
+}
+
+supported_platforms = { "unix" }
+
+dependencies = { "lua >= 5.4, < 5.5" }
+
+external_dependencies = {
+  EV = { header = "ev.h", library = "ev" },
+}
+
+-- Not "builtin": the Lua modules are compiled, too, and go into the core. And not
+-- installed by make, which is told a wrong folder when luarocks packs what it makes.
+build = {
+  type = "make",
+  install_pass = false,
+  build_variables = {
+    BUILD = "build/rock",
+    CC = "$(CC)",
+    CFLAGS = "$(CFLAGS)",
+    CPPFLAGS = "-I'$(EV_INCDIR)'",
+    DEPS = "true", -- what is missing is for the user to install
+    LDFLAGS = "-L'$(EV_LIBDIR)'",
+    LUA = "$(LUA)",
+    LUA_CFLAGS = "-I'$(LUA_INCDIR)'",
+  },
+  install = {
+    bin = { "bin/luanet" },
+    lib = { ["net.core"] = "build/rock/net/core.so" },
+    -- spec/rockspec_spec.lua checks that these are all the files there are.
+    lua = {
+      ["net"] = "lua/net/init.lua",
+      ["net.abort"] = "lua/net/abort.lua",
+      ["net.args"] = "lua/net/args.lua",
+      ["net.attempt"] = "lua/net/attempt.lua",
+      ["net.blocklist"] = "lua/net/blocklist.lua",
+      ["net.boundsocket"] = "lua/net/boundsocket.lua",
+      ["net.connect"] = "lua/net/connect.lua",
+      ["net.dns"] = "lua/net/dns.lua",
+      ["net.errors"] = "lua/net/errors.lua",
+      ["net.events"] = "lua/net/events.lua",
+      ["net.idna"] = "lua/net/idna.lua",
+      ["net.inspect"] = "lua/net/inspect.lua",
+      ["net.json"] = "lua/net/json.lua",
+      ["net.lazy"] = "lua/net/lazy.lua",
+      ["net.listen"] = "lua/net/listen.lua",
+      ["net.meta"] = "lua/net/meta.lua",
+      ["net.numbers"] = "lua/net/numbers.lua",
+      ["net.options"] = "lua/net/options.lua",
+      ["net.pipe"] = "lua/net/pipe.lua",
+      ["net.process"] = "lua/net/process.lua",
+      ["net.public"] = "lua/net/public.lua",
+      ["net.sendfile"] = "lua/net/sendfile.lua",
+      ["net.server"] = "lua/net/server.lua",
+      ["net.socket"] = "lua/net/socket.lua",
+      ["net.socketaddress"] = "lua/net/socketaddress.lua",
+      ["net.timers"] = "lua/net/timers.lua",
+      ["net.url"] = "lua/net/url.lua",
+      ["net.validate"] = "lua/net/validate.lua",
+      ["net.wait"] = "lua/net/wait.lua",
+    },
+  },
+}
