@@ -78,6 +78,27 @@ describe("isIP", function()
     assert.equal(0, core.isIP(print))
   end)
 
+  it("looks at what an object says of itself, as Node does", function()
+    local function saying(value)
+      return setmetatable({}, { __tostring = function() return value end })
+    end
+    assert.equal(4, core.isIP(saying("1.2.3.4")))
+    assert.equal(6, core.isIP(saying("::1")))
+    assert.equal(0, core.isIP(saying("1.2.3")))
+    assert.is_true(core.isIPv4(saying("1.2.3.4")))
+    assert.is_false(core.isIPv6(saying("1.2.3.4")))
+    assert.is_true(core.isIPv6(saying("::1")))
+    assert.is_false(core.isIPv4(io.stdout))
+  end)
+
+  it("raises what that raises", function()
+    local bad = setmetatable({}, { __tostring = function() error("no text", 0) end })
+    for _, fn in ipairs({ core.isIP, core.isIPv4, core.isIPv6 }) do
+      assert.has_error(function() fn(bad) end, "no text")
+    end
+    assert.has_error(function() core.isIP(setmetatable({}, { __tostring = function() end })) end)
+  end)
+
   it("sees a NUL where C would see the end", function()
     assert.equal(0, core.isIP("1.2.3.4\0"))
     assert.equal(0, core.isIP("::1\0%lo"))

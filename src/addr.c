@@ -258,30 +258,33 @@ void net_addr_push_table(lua_State *L, const struct net_addr *a) {
   lua_setfield(L, -2, "port");
 }
 
-/* The version of the argument, 0 for anything but a string: a number is never
- * taken for one. */
+/* The version of the argument, as text: of an object with a __tostring of its own
+ * that is what it says, as in Node. No other value reads as an address. */
 static int arg_version(lua_State *L) {
   size_t len;
-  const char *text;
-  if (lua_type(L, 1) != LUA_TSTRING)
-    return 0;
-  text = lua_tolstring(L, 1, &len);
+  lua_settop(L, 1);
+  if (lua_type(L, 1) != LUA_TSTRING) {
+    if (luaL_getmetafield(L, 1, "__tostring") == LUA_TNIL)
+      return 0;
+    luaL_tolstring(L, 1, NULL);
+  }
+  const char *text = lua_tolstring(L, -1, &len);
   return net_addr_is_ip(text, len);
 }
 
-/* isIP(value) -> 4, 6 or 0, [-0, +1, -] */
+/* isIP(value) -> 4, 6 or 0, [-0, +1, e] */
 static int addr_is_ip(lua_State *L) {
   lua_pushinteger(L, arg_version(L));
   return 1;
 }
 
-/* isIPv4(value) -> boolean, [-0, +1, -] */
+/* isIPv4(value) -> boolean, [-0, +1, e] */
 static int addr_is_ipv4(lua_State *L) {
   lua_pushboolean(L, arg_version(L) == 4);
   return 1;
 }
 
-/* isIPv6(value) -> boolean, [-0, +1, -] */
+/* isIPv6(value) -> boolean, [-0, +1, e] */
 static int addr_is_ipv6(lua_State *L) {
   lua_pushboolean(L, arg_version(L) == 6);
   return 1;

@@ -129,7 +129,8 @@ function net.connect(options, onConnect) end
 net.createConnection = net.connect
 
 --- 4 for an IPv4 address in dotted decimals without leading zeros, 6 for an IPv6 address (RFC 4291,
---- with or without `%zone`), 0 for anything else.
+--- with or without `%zone`), 0 for anything else. Of an object with a `__tostring` that is what it
+--- says of itself.
 ---@param value any
 ---@return 0|4|6
 function net.isIP(value) end
