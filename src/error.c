@@ -15,9 +15,9 @@
 #include "error.h"
 
 #include <lauxlib.h>
-#include <string.h>
 
 #include "errname.h"
+#include "errortext.h"
 
 /* Registry keys; the addresses count, not the values. */
 static const char metatable_key;
@@ -94,7 +94,7 @@ void net_error_push_code(lua_State *L, const char *code, int nargs) {
 
 /* Raises the error on the top, with its stack. [-1, -, e] */
 static int error_throw(lua_State *L) {
-  luaL_traceback(L, L, luaL_tolstring(L, -1, NULL), 0);
+  luaL_traceback(L, L, net_errortext_push(L, -1), 0);
   lua_setfield(L, -3, "stack");
   lua_pop(L, 1);
   return lua_error(L);
@@ -110,21 +110,22 @@ int net_error_raise_sys(lua_State *L, int err, const char *syscall) {
   return error_throw(L);
 }
 
+int net_error_push_stack(lua_State *L, int err) {
+  if (!net_errortext_is_error(L, err))
+    return 0;
+  lua_pushliteral(L, "stack");
+  if (lua_rawget(L, err) == LUA_TSTRING)
+    return 1;
+  lua_pop(L, 1);
+  return 0;
+}
+
 void net_error_set_stack(lua_State *L, int err, int trace) {
-  if (lua_type(L, err) != LUA_TTABLE || !lua_getmetatable(L, err))
-    return;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
-  int ours = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  if (!ours)
+  if (!net_errortext_is_error(L, err))
     return;
   lua_pushliteral(L, "stack");
-  if (lua_rawget(L, err) == LUA_TNIL) {
-    lua_pushliteral(L, "stack");
-    lua_pushvalue(L, trace);
-    lua_rawset(L, err);
-  }
-  lua_pop(L, 1);
+  lua_pushvalue(L, trace);
+  lua_rawset(L, err);
 }
 
 void net_error_push_arg_type(lua_State *L, const char *name, const char *expected,
@@ -149,49 +150,6 @@ int net_error_this(lua_State *L, const char *class_name) {
   luaL_checkstack(L, 1, "no room for an error");
   lua_pushstring(L, class_name);
   return net_error_raise(L, "ERR_INVALID_THIS", 1);
-}
-
-/* Pushes the error's own field 'key', or "" for what is no text: an error is
- * the user's table too, and must not fail while it is being reported.
- * [-0, +1, m] */
-static const char *push_text(lua_State *L, const char *key) {
-  lua_pushstring(L, key);
-  if (lua_rawget(L, 1) != LUA_TSTRING) {
-    lua_pop(L, 1);
-    lua_pushliteral(L, "");
-  }
-  return lua_tostring(L, -1);
-}
-
-/* True for errors that Node makes with a code in brackets. ERR_INVALID_ADDRESS
- * comes from its C++ side without; an AggregateError borrows its first error's
- * code. */
-static int is_coded(const char *name, const char *code) {
-  return strncmp(code, "ERR_", 4) == 0 && strcmp(code, "ERR_INVALID_ADDRESS") != 0 &&
-         strcmp(name, "AggregateError") != 0;
-}
-
-/* tostring(error) -> `Error: message`, `TypeError [ERR_X]: message`, or the
- * name alone for an empty message. [-0, +1, e] */
-static int error_tostring(lua_State *L) {
-  enum { ERROR = 1, CODE, NAME, HEAD };
-  const char *code, *name;
-  luaL_checktype(L, ERROR, LUA_TTABLE);
-  lua_settop(L, ERROR);
-  code = push_text(L, "code");
-  name = push_text(L, "name");
-  if (*name == '\0')
-    name = "Error";
-  if (is_coded(name, code))
-    lua_pushfstring(L, "%s [%s]: ", name, code);
-  else
-    lua_pushfstring(L, "%s: ", name);
-  push_text(L, "message");
-  if (lua_rawlen(L, -1) == 0)
-    lua_pushstring(L, name);
-  else
-    lua_concat(L, 2);
-  return 1;
 }
 
 /* errno_error(errno, syscall [, address [, port [, described]]]) -> error
@@ -230,6 +188,14 @@ static int core_errnum(lua_State *L) {
   return 1;
 }
 
+/* stack(value) -> the field 'stack' of an error of ours, or nil. [-0, +1, e] */
+static int core_stack(lua_State *L) {
+  lua_settop(L, 1);
+  if (!net_error_push_stack(L, 1))
+    lua_pushnil(L);
+  return 1;
+}
+
 /* set_error_codes(table): where net_error_push_code looks from now on.
  * [-0, +0, e] */
 static int core_set_error_codes(lua_State *L) {
@@ -243,15 +209,17 @@ static const luaL_Reg error_functions[] = {{"errno_error", core_errno_error},
                                            {"errname", core_errname},
                                            {"errtext", core_errtext},
                                            {"errnum", core_errnum},
+                                           {"stack", core_stack},
                                            {"set_error_codes", core_set_error_codes},
                                            {NULL, NULL}};
 
 void net_error_open(lua_State *L) {
   luaL_setfuncs(L, error_functions, 0);
+  net_errortext_open(L);
   lua_createtable(L, 0, 2);
   lua_pushliteral(L, "Error");
   lua_setfield(L, -2, "__name");
-  lua_pushcfunction(L, error_tostring);
+  lua_pushcfunction(L, net_errortext_tostring);
   lua_setfield(L, -2, "__tostring");
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);

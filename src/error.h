@@ -27,8 +27,11 @@ int net_error_raise_sys(lua_State *L, int err, const char *syscall);
 int net_error_arg_type(lua_State *L, const char *name, const char *expected, int idx);
 /* Pushes that error. [-0, +1, e] */
 void net_error_push_arg_type(lua_State *L, const char *name, const char *expected, int idx);
-/* Gives the error at absolute 'err', if it is one of ours without, the field
- * 'stack' with the text at 'trace'. [-0, +0, m] */
+/* Pushes the field 'stack' of the value at absolute 'err', if it is an error of
+ * ours that has one; returns whether. [-0, +(0|1), m] */
+int net_error_push_stack(lua_State *L, int err);
+/* Gives the value at absolute 'err', if it is an error of ours, the field 'stack'
+ * with the text at 'trace'. [-0, +0, m] */
 void net_error_set_stack(lua_State *L, int err, int trace);
 /* Raises ERR_INVALID_THIS `Value of "this" must be of type CLASS`. [-0, -, e] */
 int net_error_this(lua_State *L, const char *class_name);

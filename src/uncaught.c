@@ -4,8 +4,10 @@
 #include "uncaught.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 
 #include "error.h"
+#include "errortext.h"
 
 static const char error_key;  /* registry: the uncaught error that waits */
 static const char taker_key;  /* registry: Lua's function that may take one */
@@ -46,13 +48,16 @@ static int trace_find(lua_State *L) {
 }
 
 /* Takes the traceback of thread 'from' for the error at 1, which may be a table
- * that has one already. [-0, +0, m] */
+ * that has one already: an Error of ours that was raised knows of where.
+ * [-0, +0, m] */
 static void trace_take(lua_State *L, lua_State *from, int level) {
   lua_settop(L, 1);
   if (trace_find(L) && lua_type(L, 1) == LUA_TTABLE)
     return;
-  luaL_traceback(L, from, luaL_tolstring(L, 1, NULL), level);
-  net_error_set_stack(L, 1, lua_gettop(L));
+  if (!net_error_push_stack(L, 1)) {
+    luaL_traceback(L, from, net_errortext_push(L, 1), level);
+    net_error_set_stack(L, 1, lua_gettop(L));
+  }
   trace_store(L);
 }
 
@@ -99,7 +104,7 @@ static void take_error(lua_State *L) {
 static int warn_of(lua_State *L) {
   lua_settop(L, 1);
   if (!trace_find(L))
-    luaL_tolstring(L, 1, NULL);
+    net_errortext_push(L, 1);
   lua_warning(L, "net: uncaught error: ", 1);
   lua_warning(L, lua_tostring(L, -1), 0);
   return 0;
@@ -173,8 +178,31 @@ int net_call_guarded(lua_State *L, struct net_loop *loop, int nargs) {
   return failed;
 }
 
+/* tell(err): writes the traceback of what run() is about to raise to stderr. The
+ * traceback that the host will show begins in run(). */
+static int tell(lua_State *L) {
+  size_t len;
+  lua_settop(L, 1);
+  if (!trace_find(L))
+    net_errortext_push(L, 1);
+  const char *text = lua_tolstring(L, -1, &len);
+  fputs("net: uncaught error: ", stderr);
+  fwrite(text, 1, len, stderr);
+  fputc('\n', stderr);
+  return 0;
+}
+
+/* An Error of ours tells the host by itself; of any other value nobody would see
+ * where it comes from, nor, of a table, what it is. */
 int net_uncaught_raise(lua_State *L) {
   take_error(L);
+  int err = lua_gettop(L);
+  if (!net_errortext_is_error(L, err) && net_errortext_is_last(L)) {
+    lua_pushcfunction(L, tell);
+    lua_pushvalue(L, err);
+    lua_pcall(L, 1, 0, 0);
+    lua_settop(L, err);
+  }
   return lua_error(L);
 }
 

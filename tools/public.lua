@@ -90,7 +90,7 @@ local TABLES = {
   ["net.BlockListClass"] = net.BlockList, ["net.SocketAddressClass"] = net.SocketAddress,
   ["net.BoundSocketClass"] = net.BoundSocket, ["net.EventEmitterClass"] = net.events.EventEmitter,
   ["net.AbortControllerClass"] = net.abort.AbortController,
-  ["net.AbortSignalClass"] = net.abort.AbortSignal,
+  ["net.AbortSignalClass"] = net.abort.AbortSignal, ["net.ErrorClass"] = net.Error,
 }
 
 -- Members

@@ -66,6 +66,10 @@ core.set_error_codes(setmetatable({}, {
   end,
 }))
 
+core.on_describe(function(value)
+  return require("net.inspect").inspect(value)
+end)
+
 core.on_many_listeners(function(...)
   return require("net.events")._warn_of_listeners(...)
 end)

@@ -1414,7 +1414,32 @@ function signal:throwIfAborted() end
 --- `TypeError [ERR_INVALID_ARG_TYPE]: The "port" argument must be …`. Compare `err.code`, not
 --- texts.
 ---
+--- An error that nobody takes is shown with the traceback of the call that raised it, under plain
+--- `lua5.4`, `luanet` and in a C program alike. To its host an error says so by itself:
+--- `__tostring` gives the field `stack` to a message handler in C, as `lua5.4` has one, and to C
+--- code outside of any Lua function; Lua code always gets the one line. Any other value that comes
+--- out of `net.run` where no Lua function can catch it, not in a coroutine, is written to stderr
+--- first, with the traceback of where it was raised, and a plain table with its fields:
+--- `net: uncaught error: …`. Elsewhere `net.traceback(err)` has it.
+---
 --- Fields: `net.Error`.
+
+--- An error of a program's own, for `socket:destroy(err)`, a signal's `reason`, or `error`:
+--- `net.Error("too late")`, `net.Error({code = "ELATE", message = "too late", seconds = 3})`. Each
+--- field that is given is the error's; `name` is `"Error"` if left out, `message` is empty. `stack`
+--- says where it was made. A `code` that begins with `ERR_` shows in the text.
+---
+--- Raises `ERR_INVALID_ARG_TYPE`.
+---@class net.ErrorClass
+---@overload fun(message?: string, fields?: table): net.Error
+---@overload fun(fields: table): net.Error
+local Error = {}
+net.Error = Error
+
+--- Whether a value is an error of this library, or one that `net.Error` made.
+---@param value any
+---@return boolean
+function Error.isError(value) end
 
 ---@class net.Error
 --- all: `"Error"`, `"TypeError"`, `"RangeError"`, `"AbortError"`, `"AggregateError"`
@@ -1447,7 +1472,7 @@ function signal:throwIfAborted() end
 ---@field cause? any
 --- `ERR_UNHANDLED_ERROR`: the value that was emitted
 ---@field context? any
---- those that were raised: the text and the traceback
+--- those that were raised, or made by `net.Error`: the text and the traceback
 ---@field stack? string
 --- warnings that were given one, see `process.emitWarning`
 ---@field detail? string

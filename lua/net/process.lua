@@ -197,7 +197,7 @@ local function emit_exit()
   exiting = true
   local trace
   local ok, err = xpcall(process.emit, function(e)
-    trace = debug.traceback(tostring(e), 2)
+    trace = core.stack(e) or debug.traceback(core.describe(e), 2)
     return e
   end, process, "exit", exit_code or 0)
   if ok then

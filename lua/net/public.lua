@@ -63,6 +63,7 @@ local REST = {
   timers = true,
   BlockList = "net.blocklist",
   BoundSocket = "net.boundsocket",
+  Error = "net.errorclass",
   SocketAddress = "net.socketaddress",
   connect = "net.connect",
   createConnection = "net.connect",

@@ -28,8 +28,8 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents) {
   lua_rawgeti(a->L, LUA_REGISTRYINDEX, a->fn);
   luaL_unref(a->L, LUA_REGISTRYINDEX, a->fn);
   if (lua_pcall(a->L, 0, 0, 0) != LUA_OK) {
-    printf("host: %s\n", lua_tostring(a->L, -1));
-    lua_pop(a->L, 1);
+    printf("host: %s\n", luaL_tolstring(a->L, -1, NULL));
+    lua_pop(a->L, 2);
   }
   free(a);
 }
@@ -67,7 +67,7 @@ static lua_State *open_state(const char *script) {
   luaL_newlib(L, functions);
   lua_setglobal(L, "host");
   if (luaL_dofile(L, script) != LUA_OK) {
-    printf("host: %s\n", lua_tostring(L, -1));
+    printf("host: %s\n", luaL_tolstring(L, -1, NULL));
     exit(2);
   }
   return L;
