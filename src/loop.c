@@ -27,7 +27,8 @@
 #define TICK_ARGS 60000  /* as a timer's: far more might never find room on the stack of
                             run(), and hold up all ticks behind them */
 
-static const char loop_key; /* registry: the loop's userdata */
+static const char loop_key;  /* registry: the loop's userdata */
+static const char ended_key; /* registry: Lua's function for the end of run() */
 
 struct net_loop *net_loop_get(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &loop_key);
@@ -428,6 +429,29 @@ static int loop_mode(lua_State *L) {
   return net_error_raise(L, "ERR_INVALID_ARG_VALUE", 3);
 }
 
+/* Has the Lua half told of what will not happen any more, on the loop. */
+static int ended_body(lua_State *L) {
+  lua_settop(L, 0);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &ended_key) == LUA_TFUNCTION)
+    lua_call(L, 0, 0);
+  return 0;
+}
+
+static int is_idle(const struct net_loop *loop) {
+  return !loop->halted && !loop->stopped && loop->refs == 0;
+}
+
+/* Runs until nothing holds the loop; who is told of its end may find more to do. */
+static void run_to_the_end(struct net_loop *loop) {
+  if (loop->refs > 0)
+    ev_run(loop->ev, 0);
+  if (!is_idle(loop))
+    return;
+  net_dispatch(loop, ended_body, NULL);
+  if (!loop->halted && !loop->stopped && loop->refs > 0)
+    ev_run(loop->ev, 0);
+}
+
 /* run([mode]) -> boolean: whether anything still holds the loop */
 static int loop_run(lua_State *L) {
   int flags = loop_mode(L);
@@ -438,7 +462,9 @@ static int loop_run(lua_State *L) {
   loop->L = L;
   loop->stopped = loop->halted = 0;
   net_dispatch(loop, NULL, NULL);
-  if (!loop->halted && !loop->stopped && (loop->refs > 0 || flags == EVRUN_NOWAIT))
+  if (!loop->halted && !loop->stopped && flags == 0)
+    run_to_the_end(loop);
+  else if (!loop->halted && !loop->stopped && (loop->refs > 0 || flags == EVRUN_NOWAIT))
     ev_run(loop->ev, flags);
   if (flags == EVRUN_ONCE) {  /* what it waited for may have been a timer */
     loop->now = 0;
@@ -451,6 +477,14 @@ static int loop_run(lua_State *L) {
   }
   lua_pushboolean(L, loop->refs > 0);
   return 1;
+}
+
+/* on_ended(fn): fn() is called when run() has nothing left to do */
+static int loop_on_ended(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &ended_key);
+  return 0;
 }
 
 /* stop(): run() returns before it would wait again; no-op outside of it */
@@ -588,6 +622,7 @@ void net_loop_open(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"run", loop_run},
     {"stop", loop_stop},
+    {"on_ended", loop_on_ended},
     {"tick", loop_tick},
     {"alive", loop_alive},
     {"now", loop_now},

@@ -355,7 +355,7 @@ function events.once(emitter, event, options)
     return nil, errors.abort(signal.reason)
   end
 
-  local waiter, args, failure = {}, nil, nil
+  local waiter, args, failure = wait.new("events.once", emitter, event), nil, nil
   local forget, off_abort
   local function on_event(...)
     forget()
@@ -450,7 +450,7 @@ function Stream:next()
   wait.current("events.on")
   local args = self:shift()
   while not args and not self.finished do
-    self.waiter = {}
+    self.waiter = wait.new("events.on", self.emitter, self.event)
     wait.suspend(self.waiter)
     args = self:shift()
   end
@@ -494,7 +494,7 @@ function events.on(emitter, event, options)
   check_emitter(emitter)
 
   local stream = setmetatable({
-    emitter = emitter, listening = {}, first = 1, last = 0, high = high, low = low,
+    emitter = emitter, event = event, listening = {}, first = 1, last = 0, high = high, low = low,
   }, Stream)
   local function fail(err) stream:finish(err) end
   stream.off_abort = on_abort(signal, function() fail(errors.abort(signal.reason)) end)

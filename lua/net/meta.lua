@@ -56,6 +56,10 @@ local net = {}
 --- was raised. The loop is left in order, and may be run again: it goes on where it stopped. May be
 --- called in a coroutine; not inside itself.
 ---
+--- When nothing holds the loop any more, a coroutine that still waits, in `events.once` or
+--- `events.on`, will never be resumed: a warning tells once what it waits for, and where. Not after
+--- `net.stop`, nor after an error.
+---
 --- Raises `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`.
 ---@param mode? "default"|"once"|"nowait" (default "default")
 ---@return boolean
