@@ -766,7 +766,7 @@ describe("socket:connect of a BoundSocket's", function()
 
   it("goes by the kind of the descriptor: a Unix one needs a path", within(function(t)
     local socket = net.Socket({ handle = net.BoundSocket({ path = t.tmpname() }) })
-    assert.equal('The "options.path" property must be of type string. Received undefined',
+    assert.equal('The "options.path" property must be of type string. Received nil',
       raised(socket.connect, socket, 80).message)
     assert.is_false(socket.connecting)
     socket:destroy()
@@ -776,7 +776,7 @@ describe("socket:connect of a BoundSocket's", function()
     local from = t.tmpname()
     local socket = net.Socket({ handle = net.BoundSocket({ path = from }) })
     socket:on("error", t.calls(1, function(err)
-      assert.equal(("Error: connect EINVAL - Local (%s:undefined)"):format(from), tostring(err))
+      assert.equal(("Error: connect EINVAL - Local (%s)"):format(from), tostring(err))
       assert.equal("", err.address)
     end))
     socket:connect({ path = "" })

@@ -252,7 +252,7 @@ describe("ERR_INVALID_ARG_TYPE", function()
 
   it("speaks of an argument, or of a property where the name has a dot", function()
     reads('TypeError [ERR_INVALID_ARG_TYPE]: The "listener" argument must be of type function. '
-      .. "Received undefined", code, "listener", "function", nil)
+      .. "Received nil", code, "listener", "function", nil)
     reads('TypeError [ERR_INVALID_ARG_TYPE]: The "options.fd" property must be of type number. '
       .. "Received type boolean (true)", code, "options.fd", "number", true)
     reads("TypeError [ERR_INVALID_ARG_TYPE]: The first argument must be of type function. "
@@ -282,11 +282,11 @@ describe("ERR_INVALID_ARG_TYPE", function()
     for _, wording in ipairs({ "of type string or an instance of Buffer, TypedArray, or DataView",
       "one of type number or string", "an instance of AbortSignal", "a dictionary" }) do
       reads('TypeError [ERR_INVALID_ARG_TYPE]: The "x" argument must be ' .. wording
-        .. ". Received undefined", code, "x", wording, nil)
+        .. ". Received nil", code, "x", wording, nil)
     end
   end)
 
-  it("tells null from undefined when the caller does", function()
+  it("tells JSON's null from nil when the caller does", function()
     reads('TypeError [ERR_INVALID_ARG_TYPE]: The "options.port" property must be one of type number '
       .. "or string. Received null", code, "options.port", { "number", "string" }, nil, true)
   end)
@@ -311,8 +311,8 @@ describe("errors.received", function()
     end
   end)
 
-  it("says undefined of nil, or null when told so", function()
-    assert.equal("undefined", errors.received(nil))
+  it("says nil, or null when told so", function()
+    assert.equal("nil", errors.received(nil))
     assert.equal("null", errors.received(nil, true))
   end)
 
@@ -387,7 +387,7 @@ describe("the other codes", function()
         "Port should be >= 0 and < 65536. Received type number (-1).", "Port", -1 },
       { "RangeError", "ERR_SOCKET_BAD_PORT",
         "options.port should be > 0 and < 65536. Received type string ('').", "options.port", "", false },
-      { "TypeError", "ERR_INVALID_IP_ADDRESS", "Invalid IP address: undefined" },
+      { "TypeError", "ERR_INVALID_IP_ADDRESS", "Invalid IP address: nil" },
       { "TypeError", "ERR_INVALID_IP_ADDRESS", "Invalid IP address: 1%2", "1%2" },
       { "TypeError", "ERR_INVALID_IP_ADDRESS", "Invalid IP address: { a: [Object] }", { a = { b = 1 } } },
       { "TypeError", "ERR_INVALID_FD_TYPE", "Unsupported fd type: FILE", "FILE" },
@@ -406,7 +406,7 @@ describe("the other codes", function()
       { "Error", "ERR_STREAM_WRITE_AFTER_END", "write after end" },
       { "Error", "ERR_STREAM_DESTROYED", "Cannot call write after a stream was destroyed", "write" },
       { "Error", "ERR_STREAM_ALREADY_FINISHED", "Cannot call end after a stream was finished", "end" },
-      { "TypeError", "ERR_STREAM_NULL_VALUES", "May not write null values to stream" },
+      { "TypeError", "ERR_STREAM_NULL_VALUES", "May not write nil values to stream" },
       { "Error", "ERR_STREAM_PUSH_AFTER_EOF", "stream.push() after EOF" },
       { "Error", "ERR_STREAM_UNSHIFT_AFTER_END_EVENT", "stream.unshift() after end event" },
       { "Error", "ERR_STREAM_PREMATURE_CLOSE", "Premature close" },
@@ -439,7 +439,7 @@ describe("the other codes", function()
       "ERR_UNHANDLED_ERROR", value)
     assert.equal(value, e.context)
     reads("Error [ERR_UNHANDLED_ERROR]: Unhandled error. ('str')", "ERR_UNHANDLED_ERROR", "str")
-    reads("Error [ERR_UNHANDLED_ERROR]: Unhandled error. (undefined)", "ERR_UNHANDLED_ERROR", nil)
+    reads("Error [ERR_UNHANDLED_ERROR]: Unhandled error. (nil)", "ERR_UNHANDLED_ERROR", nil)
   end)
 
   it("include EPIPE as a sentence, without errno", function()

@@ -275,7 +275,7 @@ for kind, new in pairs(kinds) do
         assert.equal('TypeError [ERR_INVALID_ARG_TYPE]: The "listener" argument must be of type '
           .. "function. Received type number (5)", text_of(e[method], e, "x", 5))
         assert.equal('TypeError [ERR_INVALID_ARG_TYPE]: The "listener" argument must be of type '
-          .. "function. Received undefined", text_of(e[method], e, "x"))
+          .. "function. Received nil", text_of(e[method], e, "x"))
       end
       assert.same({}, e:eventNames())
     end)
@@ -319,7 +319,7 @@ for kind, new in pairs(kinds) do
         return text_of(e.emit, e, "error", ...)
       end
       local head = "Error [ERR_UNHANDLED_ERROR]: Unhandled error. "
-      assert.equal(head .. "(undefined)", unhandled())
+      assert.equal(head .. "(nil)", unhandled())
       assert.equal(head .. "('text')", unhandled("text"))
       assert.equal(head .. "(5)", unhandled(5))
       assert.equal(head .. "({ a: 1 })", unhandled({ a = 1 }))

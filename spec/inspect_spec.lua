@@ -174,8 +174,8 @@ describe("inspect of a table", function()
 end)
 
 describe("inspect of other values", function()
-  it("shows nil as undefined", function()
-    assert.equal("undefined", inspect.inspect(nil))
+  it("shows nil as Lua does", function()
+    assert.equal("nil", inspect.inspect(nil))
     shows({ { true, "true" }, { false, "false" } })
   end)
 

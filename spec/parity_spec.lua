@@ -4,6 +4,7 @@
 
 local runner = require("spec.parity.runner")
 local compare = require("spec.parity.compare")
+local words = require("spec.parity.words")
 
 --- Whether a scenario needs what this machine does not have.
 local function ipv6_missing()
@@ -36,3 +37,21 @@ for _, theme in ipairs(runner.themes()) do
     teardown(runner.close)
   end)
 end
+
+describe("the words of Node's that mean its own values", function()
+  it("are all replaced in what is expected here", function()
+    for _, theme in ipairs(runner.themes()) do
+      for title, log in pairs(compare.golden(theme)) do
+        local ours = words.ours(log)
+        assert.is_nil(ours:find("undefined"), title)
+        assert.is_nil(ours:find("Buffer"), title)
+      end
+    end
+  end)
+
+  it("leave JSON's null and what a program said", function()
+    for _, text in ipairs({ "Received null", "Received type string ('undefined')" }) do
+      assert.equal(text, words.ours(text))
+    end
+  end)
+end)

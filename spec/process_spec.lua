@@ -67,7 +67,7 @@ describe("process.kill", function()
     for _, bad in ipairs({ "x", 1.5, 2 ^ 40, 0 / 0, {} }) do
       assert.matches('The "pid" argument must be of type number', text_of(process.kill, bad, 0))
     end
-    assert.matches("Received undefined", text_of(process.kill))
+    assert.matches("Received nil", text_of(process.kill))
   end)
 end)
 
@@ -295,7 +295,7 @@ describe("process.emitWarning", function()
   it("raises for what is no warning", function()
     local head = "TypeError [ERR_INVALID_ARG_TYPE]: The "
     assert.equal(head .. '"warning" argument must be of type string or an instance of Error. '
-      .. "Received undefined", text_of(process.emitWarning))
+      .. "Received nil", text_of(process.emitWarning))
     assert.equal(head .. '"type" argument must be of type string. Received type number (5)',
       text_of(process.emitWarning, "m", 5))
     assert.equal(head .. '"code" argument must be of type string. Received type number (5)',

@@ -225,7 +225,7 @@ describe("server:getConnections", function()
     local server = net.createServer()
     local err = sockets.raised(server.getConnections, server)
     assert.same('TypeError [ERR_INVALID_ARG_TYPE]: The "callback" argument must be of type '
-      .. "function. Received undefined", tostring(err))
+      .. "function. Received nil", tostring(err))
     err = sockets.raised(server.getConnections, server, 1)
     assert.matches("Received type number %(1%)$", err.message)
   end)

@@ -174,7 +174,7 @@ describe("setTimeout()", function()
     ["infinity"] = { { math.huge }, 'RangeError [ERR_OUT_OF_RANGE]: The value of "msecs" is out ' ..
       "of range. It must be a non-negative finite number. Received Infinity" },
     ["nothing"] = { {}, 'TypeError [ERR_INVALID_ARG_TYPE]: The "msecs" argument must be of type ' ..
-      "number. Received undefined" },
+      "number. Received nil" },
     ["a callback that is a string"] = { { 5, "x" }, "TypeError [ERR_INVALID_ARG_TYPE]: The " ..
       "\"callback\" argument must be of type function. Received type string ('x')" },
     ["a callback that is a number, to turn it off"] = { { 0, 5 }, "TypeError " ..
@@ -477,7 +477,7 @@ describe("setTypeOfService()", function()
     ["NaN"] = { NAN, 'TypeError [ERR_INVALID_ARG_TYPE]: The "tos" argument must be of type ' ..
       "number. Received type number (NaN)" },
     ["nothing"] = { nil, 'TypeError [ERR_INVALID_ARG_TYPE]: The "tos" argument must be of type ' ..
-      "number. Received undefined" },
+      "number. Received nil" },
   }) do
     it("refuses " .. name, function()
       local socket = net.Socket()

@@ -291,7 +291,7 @@ describe("SocketAddress.parse", function()
   it("refuses what is no string", function()
     local wanted = "of type string"
     refuses(arg_type("input", "argument", wanted, "type number (5)"), SocketAddress.parse, 5)
-    refuses(arg_type("input", "argument", wanted, "undefined"), SocketAddress.parse)
+    refuses(arg_type("input", "argument", wanted, "nil"), SocketAddress.parse)
     refuses(arg_type("input", "argument", wanted, "an instance of SocketAddress"),
       SocketAddress.parse, SocketAddress())
   end)

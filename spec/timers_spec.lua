@@ -100,7 +100,7 @@ describe("setTimeout", function()
     local ok, err = pcall(timers.setTimeout)
     assert.is_false(ok)
     assert.equal('TypeError [ERR_INVALID_ARG_TYPE]: The "callback" argument must be of type '
-      .. "function. Received undefined", tostring(err))
+      .. "function. Received nil", tostring(err))
   end)
 end)
 

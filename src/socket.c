@@ -36,7 +36,7 @@ static void check_chunk(lua_State *L, int given) {
   if (given >= 2 && lua_isnil(L, 2))
     net_error_raise(L, "ERR_STREAM_NULL_VALUES", 0);
   net_error_arg_type(L, "chunk",
-                     "of type string or an instance of Buffer, TypedArray, or DataView", 2);
+                     "of type string", 2);
 }
 
 /* Folds (chunk [, encoding] [, callback]) into the bytes at 2 and the callback
@@ -176,7 +176,7 @@ static int socket_unshift(lua_State *L) {
   lua_settop(L, 3);
   if (lua_type(L, 2) != LUA_TSTRING) {
     net_error_push_arg_type(L, "chunk",
-                            "of type string or an instance of Buffer, TypedArray, or DataView", 2);
+                            "of type string", 2);
     net_stream_destroy(L, 1);
     lua_pushboolean(L, 0);
     return 1;

@@ -111,10 +111,10 @@ local function attempt_error(plan, errno)
 end
 
 --- The error of an attempt that could not begin; it names the local end that
---- the system had chosen by then.
+--- the system had chosen by then, if any.
 local function refusal_error(plan, errno, dial)
   local name = dial:sockname() or own_address(plan.socket)
-  local details = ("%s:%s"):format(name.address or "undefined", name.port or "undefined")
+  local details = name.address and name.port and name.address .. ":" .. name.port or name.address
   return errors.system(errno, "connect", plan.address, plan.port, details)
 end
 

@@ -13,8 +13,9 @@
 -- a listener or a callback. Those that are raised go through `errors.throw`,
 -- which adds `stack`, since Lua puts a position on strings only.
 --
--- Node's null and undefined are both nil. Texts say "undefined" unless the
--- caller, who knows how many arguments came, passes `true` for `is_null`.
+-- Texts are Node's, but for words that mean a Lua value: they say nil for null and
+-- undefined, and nothing of Buffers, which are strings (spec/parity/words.lua has
+-- all of it). JSON's null stays null: who read one passes `true` for `is_null`.
 
 local core = require("net.core")
 local lazy = require("net.lazy")
@@ -93,12 +94,12 @@ end
 
 --- What "Received …" says of a value that has the wrong type.
 ---@param v any
----@param is_null? boolean a nil that Node would have got as null
+---@param is_null? boolean it was JSON's null
 ---@return string
 function errors.received(v, is_null)
   local kind = type(v)
   if kind == "nil" then
-    return is_null and "null" or "undefined"
+    return is_null and "null" or "nil"
   elseif kind == "number" then
     return "type number (" .. inspect.number(v) .. ")"
   elseif kind == "boolean" then
@@ -185,7 +186,7 @@ local function is_wording(expected)
     and (expected:find("^of type ") or expected:find("^one of ") or expected:find("^an? "))
 end
 
---- "of type string or an instance of Buffer"
+--- "of type string or an instance of AbortSignal"
 local function expected_text(expected)
   if is_wording(expected) then
     return expected
@@ -209,7 +210,7 @@ end
 
 --- `expected` is one text or a list: "string" and the like, "Object",
 --- "AbortSignal" (a class), or any other wording; a text such as "of type
---- string or an instance of Buffer" is taken as it is.
+--- string or an instance of AbortSignal" is taken as it is.
 ---@param name string
 ---@param expected string|string[]
 ---@param actual any
@@ -336,7 +337,7 @@ local SIMPLE = {
   ERR_STREAM_ALREADY_FINISHED = { "Error", "Cannot call %s after a stream was finished" },
   ERR_STREAM_CANNOT_PIPE = { "Error", "Cannot pipe, not readable" },
   ERR_STREAM_DESTROYED = { "Error", "Cannot call %s after a stream was destroyed" },
-  ERR_STREAM_NULL_VALUES = { "TypeError", "May not write null values to stream" },
+  ERR_STREAM_NULL_VALUES = { "TypeError", "May not write nil values to stream" },
   ERR_STREAM_PREMATURE_CLOSE = { "Error", "Premature close" },
   ERR_STREAM_PUSH_AFTER_EOF = { "Error", "stream.push() after EOF" },
   ERR_STREAM_UNABLE_TO_PIPE = { "Error", "Cannot pipe to a closed or destroyed stream" },

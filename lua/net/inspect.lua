@@ -513,7 +513,7 @@ function format_value(ctx, value, level)
   elseif kind == "thread" then
     return "[Coroutine]"
   end
-  return value == nil and "undefined" or tostring(value)
+  return tostring(value)
 end
 
 --- A value as `util.inspect` prints it.

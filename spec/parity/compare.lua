@@ -12,6 +12,7 @@ local here = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
 package.path = here .. "../../?.lua;" .. package.path
 
 local parse = require("spec.parity.parse")
+local words = require("spec.parity.words")
 
 local compare = {}
 
@@ -41,13 +42,14 @@ end
 --- The recorded logs of a theme: title to text.
 function compare.golden(theme) return logs_of(here .. "golden/" .. theme .. ".log") end
 
---- What our module is to log: what the scenario lists, else what Node 26 does.
+--- What our module is to log: what the scenario lists, else what Node 26 does, in
+--- our words.
 ---@param scenario table
 ---@param golden table<string, string>
 ---@return string? text nil where nothing was recorded
 function compare.expected(scenario, golden)
   if scenario.expect then return table.concat(scenario.expect, "\n") .. "\n" end
-  return golden[scenario.title]
+  return golden[scenario.title] and words.ours(golden[scenario.title])
 end
 
 --- What `who` should have logged, and whether a difference would be a listed one.
@@ -119,9 +121,9 @@ local function compare_all(who, dir, chosen)
   return count
 end
 
-local function main(words)
+local function main(arguments)
   local pairs_given, chosen, differences, scenarios = {}, {}, 0, 0
-  for _, word in ipairs(words) do
+  for _, word in ipairs(arguments) do
     local who, dir = word:match("^(%w+)=(.+)$")
     if who then pairs_given[#pairs_given + 1] = { who, dir } else chosen[#chosen + 1] = word end
   end
