@@ -65,9 +65,29 @@ local function markdown(head, columns, results, wanted)
   return #rows > 1 and report.markdown_table(rows) or nil
 end
 
+--- A first figure in words, for who does not read tables; none without an echo.
+local function in_words(results)
+  for _, result in ipairs(results.scenarios) do
+    local ours, said = nil, {}
+    for _, r in ipairs(result.key == "echo" and result.rows or {}) do
+      local micros = number(report.micros(r.cost, result.per))
+      ours = r.who == "net" and micros or ours
+      for _, column in ipairs(SERVERS) do
+        said[#said + 1] = r.cost and r.who ~= "net" and column[1] == r.who
+          and ("%s in %s"):format(micros, column[2]) or nil
+      end
+    end
+    if ours then
+      return ("To echo a small message takes %s µs; %s.\n\n"):format(ours,
+        table.concat(said, ", "))
+    end
+  end
+  return ""
+end
+
 --- The tables and what is to be said of them, as Markdown.
 function firstpage.text(results)
-  return table.concat({
+  return in_words(results) .. table.concat({
     markdown("µs", SERVERS, results, function(result)
       return not is_proxy(result) and not UNITS[result.kind]
     end),
