@@ -28,7 +28,7 @@ WARN = -Wall -Wextra -Wpedantic -Wshadow
 # Fortify needs an optimiser, and gets in the way of the sanitizers.
 FORTIFY = $(if $(findstring -fsanitize,$(CFLAGS)),,$(if $(filter -O1 -O2 -O3 -Os,$(CFLAGS)),\
 	-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
-BASE = -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -fno-plt -fstack-protector-strong -pthread
+BASE = -std=c11 -D_GNU_SOURCE -iquote src -iquote include -fPIC -fvisibility=hidden -fno-plt -fstack-protector-strong -pthread
 ifeq ($(shell uname -s),Darwin)
   BREW := $(shell brew --prefix 2>/dev/null)
   export CPPFLAGS += -I$(BREW)/include
@@ -141,7 +141,7 @@ $(CORE): $(OBJ)
 	$(SHOW)$(CC) $(CFLAGS) $(SHARED) -o $@.new $(OBJ) $(LDFLAGS) -lev -pthread
 	@mv $@.new $@ # in one step, as programs may be running with the old one
 
-COMPILE = $(CC) $(BASE) $(WARN) $(WERROR) $(FORTIFY) -iquote src $(LUA_CFLAGS) $(CPPFLAGS) $(CFLAGS) \
+COMPILE = $(CC) $(BASE) $(WARN) $(WERROR) $(FORTIFY) $(LUA_CFLAGS) $(CPPFLAGS) $(CFLAGS) \
 	-MMD -MP -c
 $(BUILD)/obj/%.o: src/%.c $(BUILD)/obj/settings
 	$(SHOW)$(COMPILE) -o $@ $<

@@ -47,7 +47,7 @@ describe("the rockspec", function()
     -- PATH where Lua lives, which must not be the one of `make asan`.
     local log = assert(io.popen(([[exec 2>&1
       scratch=%s version=%s
-      mkdir -p $scratch/copy && cp -r Makefile src lua bin tools *.rockspec $scratch/copy
+      mkdir -p $scratch/copy && cp -r Makefile src include lua bin tools *.rockspec $scratch/copy
       unset LUA_PATH LUA_CPATH; export DESTDIR=$scratch/elsewhere; PATH=${PATH#*/build/asan/bin:}
       rocks="luarocks --lua-version=$version"
       cd $scratch/copy && $rocks make --tree ../tree &&

@@ -136,7 +136,7 @@ static void server_socket(lua_State *L, int server, struct incoming *in) {
     c->flags |= S_HALF_OPEN;
   if (!pipe)
     server_tune(s, c, fd);
-  net_stream_open(L, socket, fd, pipe ? NET_FD_UNIX : NET_FD_TCP);
+  net_stream_open_fd(L, socket, fd, pipe ? NET_FD_UNIX : NET_FD_TCP);
   in->fd = -1;
   c->owner = &s->owner;
   s->connections++;

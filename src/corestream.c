@@ -80,7 +80,7 @@ static int core_adopt(lua_State *L) {
   net_anchor(L, 1, &s->o);
   int err = net_sys_adopt(fd);
   if (err == 0)
-    net_stream_open(L, 1, fd, net_sys_kind(fd));
+    net_stream_open_fd(L, 1, fd, net_sys_kind(fd));
   else if (!was_anchored)
     net_unanchor(L, &s->o);
   return answer(L, err);
@@ -125,7 +125,7 @@ static int core_options(lua_State *L) {
   if (lua_getfield(L, 2, "write_hwm") == LUA_TNUMBER)
     s->write_hwm = (size_t)lua_tointeger(L, -1);
   if (lua_getfield(L, 2, "encoding") == LUA_TSTRING && lua_rawlen(L, -1) > 0)
-    s->encoding = s->read_encoding = (unsigned char)net_encoding_check(L, -1);
+    s->encoding = s->read_encoding = net_encoding_check(L, -1);
   for (int i = 0; i < 3; i++) {
     lua_getfield(L, 2, flags[i].name);
     if (lua_toboolean(L, -1))
@@ -144,6 +144,11 @@ static int core_onread(lua_State *L) {
   return 0;
 }
 
+/* Is there a descriptor that can do this? */
+static int has(const struct net_stream *s, unsigned can) {
+  return s->open && net_stream_can(s, can);
+}
+
 /* nodelay(s, on): remembered before there is a descriptor */
 static int core_nodelay(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
@@ -151,15 +156,15 @@ static int core_nodelay(lua_State *L) {
   if ((s->flags & S_NODELAY) == on)
     return 0;
   s->flags ^= S_NODELAY;
-  return s->fd >= 0 && s->kind == NET_FD_TCP ? answer(L, net_sys_nodelay(s->fd, on != 0)) : 0;
+  return has(s, NET_CAN_NODELAY) ? answer(L, net_sys_nodelay(net_stream_fd(s), on != 0)) : 0;
 }
 
 /* keepalive(s, on, idle, interval, count): seconds; nothing without a descriptor */
 static int core_keepalive(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
-  if (s->fd < 0 || s->kind != NET_FD_TCP)
+  if (!has(s, NET_CAN_KEEPALIVE))
     return 0;
-  return answer(L, net_sys_keepalive(s->fd, lua_toboolean(L, 2), (int)luaL_optinteger(L, 3, 0),
+  return answer(L, net_sys_keepalive(net_stream_fd(s), lua_toboolean(L, 2), (int)luaL_optinteger(L, 3, 0),
                                      (int)luaL_optinteger(L, 4, 0),
                                      (int)luaL_optinteger(L, 5, 0)));
 }
@@ -174,23 +179,18 @@ static int core_server_keepalive(lua_State *L) {
   return 1;
 }
 
-/* Is there a descriptor that knows of types of service? */
-static int has_tos(const struct net_stream *s) {
-  return s->fd >= 0 && s->kind == NET_FD_TCP;
-}
-
 /* set_tos(s, tos) -> true, or nil, errno */
 static int core_set_tos(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
-  s->tos = (int)luaL_checkinteger(L, 2);
-  return answer(L, has_tos(s) ? net_sys_set_tos(s->fd, s->tos) : 0);
+  s->tos = (short)luaL_checkinteger(L, 2);
+  return answer(L, has(s, NET_CAN_ADDRESS) ? net_sys_set_tos(net_stream_fd(s), s->tos) : 0);
 }
 
 /* get_tos(s) -> tos, or nil, errno; what was asked for without a descriptor */
 static int core_get_tos(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
   int tos = s->tos < 0 ? 0 : s->tos;
-  int err = has_tos(s) ? net_sys_get_tos(s->fd, &tos) : 0;
+  int err = has(s, NET_CAN_ADDRESS) ? net_sys_get_tos(net_stream_fd(s), &tos) : 0;
   if (err < 0)
     return answer(L, err);
   lua_pushinteger(L, tos);

@@ -435,7 +435,7 @@ const char *net_encoding_name(enum net_encoding e) {
 }
 
 void net_decoder_init(struct net_decoder *d, enum net_encoding e) {
-  d->encoding = (unsigned char)e;
+  d->encoding = e;
   d->held = 0;
 }
 

@@ -151,6 +151,10 @@ static int push_local_path(lua_State *L) {
   return 1;
 }
 
+static int has_addresses(const struct net_stream *s) {
+  return s->open && net_stream_can(s, NET_CAN_ADDRESS);
+}
+
 /* Pushes our own address as a table, or nil: the kernel's word each time, of
  * the attempt while connecting. */
 static void push_local(lua_State *L) {
@@ -158,7 +162,7 @@ static void push_local(lua_State *L) {
   struct net_addr a = {.len = sizeof a.sa};
   if (push_local_path(L))
     return;
-  if (s->fd >= 0 && s->kind == NET_FD_TCP && net_sys_sockname(s->fd, &a.sa, &a.len) == 0) {
+  if (has_addresses(s) && net_sys_sockname(net_stream_fd(s), &a.sa, &a.len) == 0) {
     net_addr_push_table(L, &a);
   } else if (net_rare_get(L, 1, RARE_DIAL) != LUA_TNIL) {
     lua_getfield(L, -1, "sockname");
@@ -173,7 +177,7 @@ static void push_remote(lua_State *L) {
   struct net_addr a = {.len = sizeof a.sa};
   if (net_rare_get(L, 1, RARE_REMOTE) == LUA_TTABLE)
     return;
-  if (s->fd < 0 || s->kind != NET_FD_TCP || net_sys_peername(s->fd, &a.sa, &a.len) < 0)
+  if (!has_addresses(s) || net_sys_peername(net_stream_fd(s), &a.sa, &a.len) < 0)
     return;
   lua_pop(L, 1);
   net_addr_push_table(L, &a);

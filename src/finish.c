@@ -104,9 +104,9 @@ static void final_done(lua_State *L, int idx, struct net_stream *s) {
 /* Pending completion: all is sent, now the FIN. */
 static void final_shutdown(lua_State *L, const struct net_step *step) {
   struct net_stream *s = net_step_stream(step);
-  if (s->fd < 0)
+  if (!s->open)
     return;
-  int err = net_sys_shutdown(s->fd, (enum net_fd_kind)s->kind);
+  int err = s->handle.via->shutdown(&s->handle);
   if (err < 0)
     net_stream_fail(L, 1, err, "shutdown");
   else
@@ -117,8 +117,8 @@ static void final_start(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   if (!(s->flags & S_FINAL_CALLED))
     return;  /* that was before it was connected anew */
-  if (s->fd < 0) {
-    if (!s->failed || s->kind != NET_FD_TCP)  /* there shutdown(2) begins, and is cut off */
+  if (!s->open) {
+    if (!s->failed || !net_stream_can(s, NET_CAN_ADDRESS))  /* there shutdown(2) begins, and is cut off */
       final_done(L, idx, s);
     return;
   }

@@ -159,9 +159,9 @@ static int dial_of(lua_State *L, int idx) {
 static int handle_of(lua_State *L, int idx) {
   struct net_server *server = net_object_test(L, idx, &net_server_class);
   struct net_stream *stream = net_object_test(L, idx, &net_stream_class);
-  if (stream && stream->fd < 0)
+  if (stream && !stream->open)
     return dial_of(L, idx);
-  return server ? server->fd : stream ? stream->fd : -1;
+  return server ? server->fd : stream ? net_stream_fd(stream) : -1;
 }
 
 /* has_handle(value) -> boolean: whether listen_shared would have something */

@@ -59,9 +59,9 @@ static int rest_send(struct net_piece *p, struct net_stream *to, size_t off, siz
   size_t left = p->len - off;
   ssize_t put;
   if (rest->bytes)
-    put = net_sys_send(to->fd, (enum net_fd_kind)to->kind, rest->bytes + off, left);
+    put = to->handle.via->send(&to->handle, rest->bytes + off, left);
   else
-    put = net_sys_splice_out(rest->pipe.reading, to->fd, left);
+    put = net_sys_splice_out(rest->pipe.reading, net_transport_fd(&to->handle), left);
   if (put < 0)
     return (int)put;
   *n = (size_t)put;
@@ -196,7 +196,7 @@ static int writes_plainly(lua_State *L, const struct net_stream *to) {
 }
 
 int net_pump_ready(lua_State *L, const struct net_stream *s) {
-  if (s->pump->fd < 0)
+  if (!s->pump->open)
     return 0;
   provide_room(L, s->pump);  /* first, as a finalizer may run and change anything */
   return is_clear(s) && writes_plainly(L, s->pump);
@@ -207,7 +207,7 @@ int net_pump_ready(lua_State *L, const struct net_stream *s) {
  * alone passes it. So only bytes and failures are taken from it. */
 static ssize_t read_bulk(struct net_stream *s) {
   struct net_loop *loop = s->o.loop;
-  ssize_t got = net_sys_splice_in(s->fd, loop->pipe.writing, PIPE_SIZE);
+  ssize_t got = net_sys_splice_in(net_transport_fd(&s->handle), loop->pipe.writing, PIPE_SIZE);
   if (got > 0)
     loop->pipe.held = (size_t)got;
   if (got == -ENOTSUP)
@@ -216,11 +216,15 @@ static ssize_t read_bulk(struct net_stream *s) {
   return got;
 }
 
+static int can_splice(const struct net_stream *s) {
+  return s->handle.via->can & s->pump->handle.via->can & NET_CAN_SPLICE;
+}
+
 ssize_t net_pump_read(struct net_stream *s) {
   struct net_loop *loop = s->o.loop;
   if (loop->pipe.held > 0)
     net_sys_pipe_close(&loop->pipe);  /* left by an error of memory */
-  if (s->pump_bulk && has_pipe(loop)) {
+  if (s->pump_bulk && can_splice(s) && has_pipe(loop)) {
     ssize_t got = read_bulk(s);
     if (got != 0 && got != -ENOTSUP && got != -EAGAIN)
       return got;
@@ -250,9 +254,9 @@ void net_pump_pass(lua_State *L, struct net_stream *s, size_t n) {
   ssize_t sent;
   int in_pipe = loop->pipe.held > 0;
   if (in_pipe)
-    sent = net_sys_splice_out(loop->pipe.reading, to->fd, n);
+    sent = net_sys_splice_out(loop->pipe.reading, net_transport_fd(&to->handle), n);
   else
-    sent = net_sys_send(to->fd, (enum net_fd_kind)to->kind, loop->rbuf, n);
+    sent = to->handle.via->send(&to->handle, loop->rbuf, n);
   size_t put = sent < 0 ? 0 : (size_t)sent;
   loop->pipe.held -= in_pipe ? put : 0;
   s->flags |= S_DATA_EMITTED;

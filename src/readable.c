@@ -38,7 +38,7 @@ int net_readable_paused(const struct net_stream *s) {
 }
 
 static int is_reading(const struct net_stream *s) {
-  return (s->polled & EV_READ) || (s->flags & S_READ_WANTED);
+  return (s->wanted & EV_READ) || (s->flags & S_READ_WANTED);
 }
 
 /* Queues 'run', called with the stream, for the tick. [-0, +0, m] */
@@ -108,9 +108,9 @@ static void unconnected_step(lua_State *L, const struct net_step *step) {
  * polls, and the kernel refuses. Where connect(2) has failed it is the other way
  * round, but the end comes before a poll. [-0, +0, e] */
 static void read_unconnected(lua_State *L, int idx, struct net_stream *s) {
-  if (s->failed && s->kind == NET_FD_TCP)
+  if (s->failed && net_stream_can(s, NET_CAN_ADDRESS))
     return;
-  if (s->failed || s->kind == NET_FD_TCP) {
+  if (s->failed || net_stream_can(s, NET_CAN_ADDRESS)) {
     net_stream_fail(L, idx, -ENOTCONN, "read");
     return;
   }
@@ -119,8 +119,8 @@ static void read_unconnected(lua_State *L, int idx, struct net_stream *s) {
 
 /* Has the descriptor read; before it is open, as soon as it is. [-0, +0, e] */
 static void start_reading(lua_State *L, int idx, struct net_stream *s) {
-  if (s->fd >= 0 && !(s->flags & S_CONNECTING))
-    net_stream_poll(s, s->polled | EV_READ);
+  if (s->open && !(s->flags & S_CONNECTING))
+    net_stream_poll(s, s->wanted | EV_READ);
   else if (net_stream_is_bound(s))
     read_unconnected(L, idx, s);
   else
@@ -266,7 +266,7 @@ static void add_chunk(lua_State *L, int idx, struct net_stream *s) {
   if (s->flags & S_NEED_READABLE)
     emit_readable(L, idx, s);
   if (s->read_len >= s->read_hwm && s->read_len > 0)
-    net_stream_poll(s, s->polled & ~EV_READ);
+    net_stream_poll(s, s->wanted & ~EV_READ);
 }
 
 /* Replaces the bytes on the top by the text they complete. */
@@ -317,7 +317,7 @@ void net_readable_eof(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   if (s->decoding)
     append_rest(L, idx);
-  net_stream_poll(s, s->polled & ~EV_READ);
+  net_stream_poll(s, s->wanted & ~EV_READ);
   if (s->flags & S_EOF)
     return;
   s->flags |= S_EOF | S_EMITTED_READABLE;

@@ -186,7 +186,7 @@ static void mark_failed(lua_State *L, int idx) {
   s->req_bytes = 0;
   s->flags &= ~(uint32_t)(S_WRITING | S_DEFERRED);
   s->flags |= S_ERRORED;
-  net_stream_poll(s, s->polled & ~EV_WRITE);
+  net_stream_poll(s, s->wanted & ~EV_WRITE);
 }
 
 /* Is the request up to 'end' still under way? To make its error takes memory, so a
@@ -253,12 +253,12 @@ void net_request_send(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   int err = net_wq_send(L, idx, s->corked ? s->wq_req : s->wq_tail);
   if (err == 0 || err == -EAGAIN)
-    net_stream_poll(s, err ? s->polled | EV_WRITE : s->polled & ~EV_WRITE);
+    net_stream_poll(s, err ? s->wanted | EV_WRITE : s->wanted & ~EV_WRITE);
   if (!net_wq_before(s->wq_head, s->wq_req))
     request_over(L, idx, err);
-  if (err == 0 || err == -EAGAIN || s->fd < 0)
+  if (err == 0 || err == -EAGAIN || !s->open)
     return;
-  net_stream_poll(s, s->polled | EV_WRITE);  /* tried again if there is no memory */
+  net_stream_poll(s, s->wanted | EV_WRITE);  /* tried again if there is no memory */
   uint32_t end = s->wq_req;
   push_failure(L, err);
   net_request_fail(L, idx, end);
@@ -267,7 +267,7 @@ void net_request_send(lua_State *L, int idx) {
 void net_request_ready(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   if (!(s->flags & S_WRITING)) {
-    net_stream_poll(s, s->polled & ~EV_WRITE);
+    net_stream_poll(s, s->wanted & ~EV_WRITE);
     return;
   }
   net_stream_touch(s);
@@ -290,7 +290,7 @@ static void undefer(lua_State *L, int idx, uint32_t run, size_t bytes) {
 
 void net_request_refused(lua_State *L, int idx, int err) {
   struct net_stream *s = stream_at(L, idx);
-  net_stream_poll(s, s->polled | EV_WRITE);
+  net_stream_poll(s, s->wanted | EV_WRITE);
   if (err == -EAGAIN)
     return;
   uint32_t end = s->wq_req;
@@ -357,7 +357,7 @@ void net_request_flush_now(lua_State *L, struct net_stream *s) {
 
 void net_request_salvage(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  if (s->flags & S_DEFERRED && s->fd >= 0)
+  if (s->flags & S_DEFERRED && s->open)
     net_wq_send(L, idx, s->wq_req);
   net_batch_drop(&s->o.loop->batch, &s->part);
   if (s->wq_objects > 0)

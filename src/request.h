@@ -26,7 +26,7 @@ static inline void net_request_begin(struct net_stream *s, uint32_t end, size_t 
 /* May 'bytes' more wait for the end of the turn? What is no string may not: a file
  * may change meanwhile, and nothing can send it any more when Lua closes. */
 static inline int net_request_may_defer(const struct net_stream *s, size_t bytes) {
-  return s->wq_objects == 0 && s->o.loop->depth > 0 && s->polled & EV_READ &&
+  return s->wq_objects == 0 && s->o.loop->depth > 0 && s->wanted & EV_READ &&
          s->deferred + bytes < NET_DEFER_MAX;
 }
 

@@ -30,13 +30,15 @@ static ssize_t copy_some(const struct file_piece *f, struct net_stream *to, uint
   ssize_t got = net_sys_pread(f->fd, rbuf, size < NET_READ_SIZE ? size : NET_READ_SIZE, from);
   if (got <= 0)
     return got;
-  return net_sys_send(to->fd, (enum net_fd_kind)to->kind, rbuf, (size_t)got);
+  return to->handle.via->send(&to->handle, rbuf, (size_t)got);
 }
 
 static int file_send(struct net_piece *p, struct net_stream *to, size_t off, size_t *n) {
   struct file_piece *f = (struct file_piece *)p;
   size_t left = p->len - off, size = left < SLICE ? left : SLICE;
-  ssize_t put = net_sys_sendfile(to->fd, f->fd, f->offset + off, size);
+  ssize_t put = -ENOTSUP;
+  if (to->handle.via->can & NET_CAN_SENDFILE)
+    put = net_sys_sendfile(net_transport_fd(&to->handle), f->fd, f->offset + off, size);
   if (put == -ENOTSUP)
     put = copy_some(f, to, f->offset + off, size);
   if (put <= 0)

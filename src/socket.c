@@ -114,7 +114,7 @@ static int socket_uncork(lua_State *L) {
 static int socket_set_default_encoding(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
   lua_settop(L, 2);
-  s->encoding = (unsigned char)net_encoding_check(L, 2);
+  s->encoding = net_encoding_check(L, 2);
   lua_settop(L, 1);
   return 1;
 }
@@ -190,7 +190,7 @@ static int socket_unshift(lua_State *L) {
 static int socket_pause(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
   if (s->onread && !(s->flags & S_CONNECTING))
-    net_stream_poll(s, s->polled & ~EV_READ);
+    net_stream_poll(s, s->wanted & ~EV_READ);
   net_readable_pause(L, 1);
   lua_settop(L, 1);
   return 1;
@@ -200,7 +200,7 @@ static int socket_pause(lua_State *L) {
 static int socket_resume(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
   if (s->onread && !(s->flags & (S_CONNECTING | S_EOF)))
-    net_stream_poll(s, s->polled | EV_READ);
+    net_stream_poll(s, s->wanted | EV_READ);
   net_readable_resume(L, 1);
   lua_settop(L, 1);
   return 1;
@@ -295,7 +295,7 @@ static int socket_reset_and_destroy(lua_State *L) {
   if (!(s->flags & S_HANDLE)) {
     net_error_push_code(L, "ERR_SOCKET_CLOSED", 0);
     net_stream_destroy(L, 1);
-  } else if (s->kind != NET_FD_TCP) {
+  } else if (!net_stream_can(s, NET_CAN_RESET)) {
     return net_error_raise(L, "ERR_INVALID_HANDLE_TYPE", 0);
   } else if (s->flags & S_CONNECTING) {
     net_emitter_internal(L, 1, ON_CONNECT, &reset_on_connect);

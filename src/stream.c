@@ -2,7 +2,7 @@
  *
  * stream.c - the descriptor under a stream: opening, polling, destroying.
  *
- * One ev_io serves both directions; what it watches is 's->polled'. It watches
+ * One ev_io serves both directions; what it watches is 's->wanted'. It watches
  * for writing only after the kernel refused bytes. A stream is anchored, and
  * holds the loop unless unref'd, from the moment it has a handle until 'close';
  * the descriptor itself is closed at once by destroy(), and 'close' follows in
@@ -68,27 +68,37 @@ void net_rare_set(lua_State *L, int idx, int key) {
  * attempt to connect under way; not while it only exists. What it has begun, a
  * write or an attempt, holds the loop even if it is unref'd. */
 static void hold_loop(struct net_stream *s) {
-  int begun = s->polled & EV_WRITE || s->dialing;
-  int hold = begun || (s->polled && !(s->flags & S_UNREF));
+  int begun = s->watched & EV_WRITE || s->dialing;
+  int hold = begun || (s->watched && !(s->flags & S_UNREF));
   if (hold == s->holds_loop)
     return;
-  s->holds_loop = (unsigned char)hold;
+  s->holds_loop = hold;
   if (hold)
     net_loop_ref(s->o.loop);
   else
     net_loop_unref(s->o.loop);
 }
 
-void net_stream_poll(struct net_stream *s, int events) {
-  if (s->fd < 0 || events == s->polled)
+/* The transport may have wishes of its own, or nothing that a poll could tell. */
+static void watch(struct net_stream *s) {
+  struct net_handle *h = &s->handle;
+  int events = h->via->poll ? h->via->poll(h, s->wanted) : s->wanted;
+  if (events == s->watched)
     return;
-  s->polled = (unsigned char)events;
+  s->watched = events;
   net_io_stop(s->o.loop, &s->io);
   if (events) {
     ev_io_modify(&s->io, events);  /* no system call if this turn undoes it */
     net_io_start(s->o.loop, &s->io);
   }
   hold_loop(s);
+}
+
+void net_stream_poll(struct net_stream *s, int events) {
+  if (!s->open || events == s->wanted)
+    return;
+  s->wanted = events;
+  watch(s);
 }
 
 /* The 'n' bytes in the loop's buffer go straight to onread's callback; its answer
@@ -101,7 +111,7 @@ static void read_to_callback(lua_State *L, int idx, size_t n) {
   s->gap = 0;
   lua_call(L, 2, 1);
   if (lua_isboolean(L, -1) && !lua_toboolean(L, -1))
-    net_stream_poll(s, s->polled & ~EV_READ);
+    net_stream_poll(s, s->wanted & ~EV_READ);
   lua_pop(L, 1);
 }
 
@@ -118,7 +128,7 @@ static size_t read_size(lua_State *L, const struct net_stream *s) {
 
 ssize_t net_stream_read(struct net_stream *s, size_t size) {
   struct net_loop *loop = s->o.loop;
-  ssize_t n = net_sys_read(s->fd, (enum net_fd_kind)s->kind, loop->rbuf, size);
+  ssize_t n = s->handle.via->read(&s->handle, loop->rbuf, size);
   loop->read_more = n == (ssize_t)size;
   return n;
 }
@@ -127,11 +137,11 @@ ssize_t net_stream_read(struct net_stream *s, size_t size) {
  * after one ran. What is pumped is not looked at by Lua, and needs none of it. */
 static void stream_readable(lua_State *L, void *arg) {
   struct net_stream *s = arg;
-  if (!(s->polled & EV_READ))
+  if (!(s->wanted & EV_READ))
     return;  /* a listener before it in this turn has paused or closed it */
   int pumped = s->pump && net_pump_ready(L, s);
   size_t size = s->onread ? read_size(L, s) : NET_READ_SIZE;
-  if (!(s->polled & EV_READ))
+  if (!(s->wanted & EV_READ))
     return;  /* the function of option onread's buffer, or a finalizer, has */
   ssize_t n = -ENOMEM;
   if (!s->gap)
@@ -160,7 +170,7 @@ static void stream_readable(lua_State *L, void *arg) {
 
 static void stream_writable(lua_State *L, void *arg) {
   struct net_stream *s = arg;
-  if (!(s->polled & EV_WRITE))
+  if (!(s->wanted & EV_WRITE))
     return;
   net_push(L, &s->o);
   net_request_ready(L, 1);
@@ -177,7 +187,8 @@ static void on_io(struct ev_loop *ev, ev_io *w, int revents) {
 
 struct net_stream *net_stream_new(lua_State *L, struct net_loop *loop) {
   struct net_stream *s = net_object_new(L, loop, &net_stream_class, sizeof *s, STREAM_UVS);
-  s->fd = -1;
+  s->handle.via = &net_transport_tcp;
+  s->handle.stream = s;
   s->tos = -1;
   s->read_hwm = s->write_hwm = NET_DEFAULT_HWM;
   net_rb_reset(s);
@@ -193,12 +204,26 @@ static void stream_hold(lua_State *L, int idx) {
   s->flags |= S_HANDLE;
 }
 
-void net_stream_open(lua_State *L, int idx, int fd, enum net_fd_kind kind) {
+void net_stream_open(lua_State *L, int idx, const struct net_transport *via, void *state) {
   struct net_stream *s = lua_touserdata(L, idx);
   stream_hold(L, idx);
-  s->fd = fd;
-  s->kind = (unsigned char)kind;
-  ev_io_set(&s->io, fd, 0);
+  s->handle.via = via;
+  s->handle.state = state;
+  s->open = 1;
+  ev_io_set(&s->io, net_stream_fd(s), 0);
+}
+
+void net_stream_open_fd(lua_State *L, int idx, int fd, enum net_fd_kind kind) {
+  net_stream_open(L, idx, net_transport_of(kind), (void *)(intptr_t)fd);
+}
+
+int net_stream_can(const struct net_stream *s, unsigned can) {
+  return (net_transport_lowest(&s->handle)->via->can & can) != 0;
+}
+
+int net_stream_fd(const struct net_stream *s) {
+  const struct net_handle *h = net_transport_lowest(&s->handle);
+  return s->open && h->via->can & NET_CAN_POLL ? net_transport_fd(h) : -1;
 }
 
 void net_stream_bind(lua_State *L, int idx, int from) {
@@ -210,7 +235,7 @@ void net_stream_bind(lua_State *L, int idx, int from) {
   lua_pushvalue(L, from);
   net_rare_set(L, idx, RARE_BOUND);
   s->unlinks = net_dial_adopt(L, dial, from) == AF_UNIX;
-  s->kind = s->unlinks ? NET_FD_UNIX : NET_FD_TCP;
+  s->handle.via = s->unlinks ? &net_transport_unix : &net_transport_tcp;
   s->flags |= S_HANDLE;
 }
 
@@ -223,7 +248,7 @@ void net_stream_hold_loop(struct net_stream *s, int hold) {
 }
 
 void net_stream_dialing(struct net_stream *s, int dialing) {
-  s->dialing = (unsigned char)dialing;
+  s->dialing = dialing;
   hold_loop(s);
 }
 
@@ -332,6 +357,13 @@ static void remove_file(lua_State *L, int idx, struct net_stream *s) {
   lua_pop(L, 1);
 }
 
+static void close_transport(struct net_stream *s) {
+  net_stream_poll(s, 0);
+  net_pump_leave(s);
+  s->open = 0;
+  s->handle.via->close(&s->handle);
+}
+
 /* Gives the descriptor, or the attempt to get one, back. */
 static void close_handle(lua_State *L, int idx, struct net_stream *s) {
   if (net_rare_get(L, idx, RARE_DIAL) != LUA_TNIL) {
@@ -342,14 +374,11 @@ static void close_handle(lua_State *L, int idx, struct net_stream *s) {
   }
   lua_pop(L, 1);
   remove_file(L, idx, s);
-  if (s->fd < 0)
+  if (!s->open)
     return;
-  net_stream_poll(s, 0);
-  net_pump_leave(s);
-  if (s->flags & S_RESET)
-    net_sys_linger_reset(s->fd);
-  net_sys_close(s->fd);
-  s->fd = -1;
+  if (s->flags & S_RESET && net_stream_can(s, NET_CAN_RESET))
+    net_sys_linger_reset(net_stream_fd(s));
+  close_transport(s);
 }
 
 static int error_tick(lua_State *L) {
@@ -517,7 +546,7 @@ void net_stream_connecting(lua_State *L, int idx, enum net_fd_kind kind) {
   struct net_stream *s = lua_touserdata(L, idx);
   if (s->flags & S_DESTROYED)
     stream_reset(L, idx);
-  s->kind = (unsigned char)kind;
+  s->handle.via = net_transport_of(kind);
   s->bytes_read = s->bytes_written = 0;
   s->failed = 0;
   stream_hold(L, idx);
@@ -527,13 +556,13 @@ void net_stream_connecting(lua_State *L, int idx, enum net_fd_kind kind) {
 
 void net_stream_connected(lua_State *L, int idx, int fd, enum net_fd_kind kind) {
   struct net_stream *s = lua_touserdata(L, idx);
-  net_stream_open(L, idx, fd, kind);
+  net_stream_open_fd(L, idx, fd, kind);
   s->flags &= ~(uint32_t)S_CONNECTING;
   net_stream_touch(s);
   if (s->flags & S_NODELAY && kind == NET_FD_TCP)
     net_sys_nodelay(fd, 1);
   net_stream_hook(L, idx, "on_connected");
-  if (s->flags & S_READ_WANTED && s->fd >= 0) {
+  if (s->flags & S_READ_WANTED && s->open) {
     s->flags &= ~(uint32_t)S_READ_WANTED;
     net_stream_poll(s, EV_READ);
   }
@@ -560,12 +589,8 @@ static void stream_end(lua_State *L, int idx) {
   idle_stop(s);
   net_loop_clean(s->o.loop, &s->flushable);
   net_request_salvage(L, idx);
-  if (s->fd >= 0) {
-    net_stream_poll(s, 0);
-    net_pump_leave(s);
-    net_sys_close(s->fd);
-    s->fd = -1;
-  }
+  if (s->open)
+    close_transport(s);
   net_stream_dialing(s, 0);
 }
 

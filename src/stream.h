@@ -30,7 +30,9 @@
 #include "emitter.h"
 #include "loop.h"
 #include "object.h"
+#include "net_capi.h"
 #include "sys.h"
+#include "transport.h"
 
 #define NET_DEFAULT_HWM 65536 /* bytes; both directions */
 
@@ -102,31 +104,31 @@ struct net_owner {
 struct net_stream {
   struct net_object o;
   struct net_flushable flushable; /* in the loop's dirty list while S_DEFERRED */
-  int fd;                   /* owned; -1 before open and after close */
-  ev_io io;                 /* active only while 'fd' is open */
+  struct net_handle handle; /* the top one; what it holds is owned while 'open' */
+  ev_io io;                 /* active only while 'open' */
   uint32_t flags;           /* S_* */
-  unsigned char kind;       /* enum net_fd_kind */
-  unsigned char encoding;   /* default encoding of writes, enum net_encoding */
-  unsigned char read_encoding; /* the same of unshift; option defaultEncoding alone sets it */
-  unsigned char polled;     /* EV_READ | EV_WRITE as wanted from 'io' */
-  unsigned char dialing;    /* an attempt to connect is under way */
-  unsigned char holds_loop; /* counted by net_loop_ref */
-  unsigned char closing;    /* close events under way */
-  unsigned char decoding;   /* setEncoding: chunks pass RARE_DECODER */
-  unsigned char onread;     /* option onread: chunks go to its callback */
-  unsigned char pump_credit; /* large reads of the pump, less small ones; see pump.c */
-  unsigned char pump_bulk;  /* counted in the loop's 'bulk' */
-  unsigned char unlinks;    /* the close removes the file of RARE_BOUND */
-  unsigned char failed;     /* the attempt has, and its dial is kept until destroy() */
-  unsigned char error_told; /* 'error' was emitted */
-  unsigned char was_read;   /* reading has begun once */
-  unsigned char keepalive;  /* its server had keepAlive set */
-  unsigned char wq_made;    /* UV_WQ is a table */
-  unsigned char gap;        /* bytes were read and lost, for want of memory */
-  unsigned char idle_runs;  /* the timer of 'idle' does */
-  int keepalive_delay;      /* s; its server's keepAliveInitialDelay */
-  int tos;                  /* type of service asked for; -1: none */
   uint32_t corked;          /* nesting depth */
+  uint32_t open : 1;        /* connected, and not destroyed: 'handle' can be used */
+  uint32_t encoding : 3;    /* default encoding of writes, enum net_encoding */
+  uint32_t read_encoding : 3; /* the same of unshift; option defaultEncoding alone sets it */
+  uint32_t wanted : 2;      /* NET_READ | NET_WRITE: what somebody waits for */
+  uint32_t watched : 2;     /* the same: what 'io' is set to */
+  uint32_t dialing : 1;     /* an attempt to connect is under way */
+  uint32_t holds_loop : 1;  /* counted by net_loop_ref */
+  uint32_t decoding : 1;    /* setEncoding: chunks pass RARE_DECODER */
+  uint32_t onread : 1;      /* option onread: chunks go to its callback */
+  uint32_t pump_credit : 4; /* large reads of the pump, less small ones; see pump.c */
+  uint32_t pump_bulk : 1;   /* counted in the loop's 'bulk' */
+  uint32_t unlinks : 1;     /* the close removes the file of RARE_BOUND */
+  uint32_t failed : 1;      /* the attempt has, and its dial is kept until destroy() */
+  uint32_t error_told : 1;  /* 'error' was emitted */
+  uint32_t was_read : 1;    /* reading has begun once */
+  uint32_t keepalive : 1;   /* its server had keepAlive set */
+  uint32_t wq_made : 1;     /* UV_WQ is a table */
+  uint32_t gap : 1;         /* bytes were read and lost, for want of memory */
+  uint32_t idle_runs : 1;   /* the timer of 'idle' does */
+  unsigned char closing;    /* close events under way: a count */
+  short tos;                /* type of service asked for; -1: none */
 
   size_t read_hwm;          /* bytes */
   size_t read_len;          /* bytes buffered */
@@ -146,6 +148,7 @@ struct net_stream {
   uint32_t wq_objects;      /* pieces that are no strings */
   uint32_t deferred;        /* bytes that wait for the flush */
   struct net_batch_part part; /* the whole queue, while it is as bytes */
+  int keepalive_delay;      /* s; its server's keepAliveInitialDelay */
 
   uint64_t bytes_read, bytes_written; /* since the descriptor was opened */
   struct net_owner *owner;  /* borrowed until destroy; NULL: nobody, it was not accepted */
@@ -161,9 +164,15 @@ extern const struct net_class net_stream_class;
 
 /* Pushes a new stream without a descriptor. [-0, +1, e] */
 struct net_stream *net_stream_new(lua_State *L, struct net_loop *loop);
-/* Anchors the stream at absolute 'idx' and gives it a connected descriptor, which stays
- * the caller's if this raises. Nothing is read yet. [-0, +0, m] */
-void net_stream_open(lua_State *L, int idx, int fd, enum net_fd_kind kind);
+/* Anchors the stream at absolute 'idx' and gives it what is connected, which stays the
+ * caller's if this raises: a descriptor, or the state of another transport. Nothing is
+ * read yet. [-0, +0, m] */
+void net_stream_open(lua_State *L, int idx, const struct net_transport *via, void *state);
+void net_stream_open_fd(lua_State *L, int idx, int fd, enum net_fd_kind kind);
+/* The descriptor at the bottom; -1 while there is none. */
+int net_stream_fd(const struct net_stream *s);
+/* Can what is at the bottom, or will be once it is connected, do this? NET_CAN_* */
+int net_stream_can(const struct net_stream *s, unsigned can);
 /* Takes the BoundSocket at 'from', or raises if that is gone: the stream is bound,
  * and not anchored. Pushes its dial. [-0, +1, e] */
 void net_stream_bind(lua_State *L, int idx, int from);
@@ -180,7 +189,7 @@ void net_stream_begin(lua_State *L, int idx);
 void net_stream_connecting(lua_State *L, int idx, enum net_fd_kind kind); /* [-0, +0, m] */
 /* The connection stands: 'connect', 'ready', reading. [-0, +0, e] */
 void net_stream_connected(lua_State *L, int idx, int fd, enum net_fd_kind kind);
-/* What is watched: EV_READ, EV_WRITE, both or 0. */
+/* What is waited for: NET_READ, NET_WRITE, both or 0. */
 void net_stream_poll(struct net_stream *s, int events);
 /* ref() and unref(), also before there is a handle. */
 void net_stream_hold_loop(struct net_stream *s, int hold);
@@ -209,7 +218,7 @@ void net_rare_set(lua_State *L, int idx, int key); /* [-1, +0, m] */
 
 /* There is a handle, which is neither connected nor connecting. */
 static inline int net_stream_is_bound(const struct net_stream *s) {
-  return s->flags & S_HANDLE && s->fd < 0 && !(s->flags & S_CONNECTING);
+  return s->flags & S_HANDLE && !s->open && !(s->flags & S_CONNECTING);
 }
 
 /* --- readable.c ------------------------------------------------------------- */

@@ -246,17 +246,21 @@ int net_sys_error(int fd) {
 }
 
 /* Has the calls that are for sockets alone. */
-static int is_socket(enum net_fd_kind kind) {
-  return kind == NET_FD_TCP || kind == NET_FD_UNIX;
-}
-
 /* The bytes that a call has moved, or its failure. */
 static ssize_t moved(ssize_t n) { return n < 0 ? -errno : n; }
 
-ssize_t net_sys_read(int fd, enum net_fd_kind kind, void *buf, size_t size) {
+ssize_t net_sys_recv(int fd, void *buf, size_t size) {
   ssize_t got;
   do
-    got = is_socket(kind) ? recv(fd, buf, size, 0) : read(fd, buf, size);
+    got = recv(fd, buf, size, 0);
+  while (got < 0 && errno == EINTR);
+  return moved(got);
+}
+
+ssize_t net_sys_read(int fd, void *buf, size_t size) {
+  ssize_t got;
+  do
+    got = read(fd, buf, size);
   while (got < 0 && errno == EINTR);
   return moved(got);
 }
@@ -325,26 +329,27 @@ static ssize_t pipe_write(int fd, struct iovec *iov, int count) {
   return put;
 }
 
-ssize_t net_sys_writev(int fd, enum net_fd_kind kind, struct iovec *iov, int count, int more) {
+/* Past it both calls fail; a short write is allowed. */
+static int at_most_iov_max(int count) { return count > IOV_MAX ? IOV_MAX : count; }
+
+ssize_t net_sys_sendv(int fd, struct iovec *iov, int count, int more) {
   ssize_t put;
-  if (count > IOV_MAX)
-    count = IOV_MAX; /* past it both calls fail; a short write is allowed */
   do
-    put = is_socket(kind) ? socket_write(fd, iov, count, more) : pipe_write(fd, iov, count);
+    put = socket_write(fd, iov, at_most_iov_max(count), more);
   while (put < 0 && errno == EINTR);
   return moved(put);
 }
 
-/* The same of one part, for what is no socket. */
-static ssize_t write_one(int fd, enum net_fd_kind kind, const void *bytes, size_t size) {
-  struct iovec iov = {(void *)(uintptr_t)bytes, size};
-  return net_sys_writev(fd, kind, &iov, 1, 0);
+ssize_t net_sys_writev(int fd, struct iovec *iov, int count) {
+  ssize_t put;
+  do
+    put = pipe_write(fd, iov, at_most_iov_max(count));
+  while (put < 0 && errno == EINTR);
+  return moved(put);
 }
 
-ssize_t net_sys_send(int fd, enum net_fd_kind kind, const void *bytes, size_t size) {
+ssize_t net_sys_send(int fd, const void *bytes, size_t size) {
   ssize_t put;
-  if (!is_socket(kind))
-    return write_one(fd, kind, bytes, size);
   do
     put = send(fd, bytes, size, MSG_NOSIGNAL);
   while (put < 0 && errno == EINTR);
@@ -473,9 +478,7 @@ ssize_t net_sys_sendfile(int fd, int file, uint64_t offset, size_t size) {
 
 #endif
 
-int net_sys_shutdown(int fd, enum net_fd_kind kind) {
-  if (!is_socket(kind))
-    return 0;
+int net_sys_shutdown(int fd) {
   return shutdown(fd, SHUT_WR) == 0 || errno == ENOTCONN ? 0 : -errno;
 }
 

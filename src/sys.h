@@ -59,13 +59,18 @@ int net_sys_error(int fd);
 
 /* What moves bytes returns how many, or a negative errno. */
 
-/* One read of at most 'size' bytes; 0 at the end of the stream. -EAGAIN when dry. */
-ssize_t net_sys_read(int fd, enum net_fd_kind kind, void *buf, size_t size);
-/* One write of as many of the 'size' bytes as the kernel takes now. -EAGAIN when full. */
-ssize_t net_sys_send(int fd, enum net_fd_kind kind, const void *bytes, size_t size);
+/* One read of at most 'size' bytes, of a socket or of what is none; 0 at the end of the
+ * stream. -EAGAIN when dry. */
+ssize_t net_sys_recv(int fd, void *buf, size_t size);
+ssize_t net_sys_read(int fd, void *buf, size_t size);
+/* One write to a socket of as many of the 'size' bytes as the kernel takes now. -EAGAIN
+ * when full. */
+ssize_t net_sys_send(int fd, const void *bytes, size_t size);
 /* The same of what 'iov' tells, or its first IOV_MAX parts. 'more' is to follow at
  * once: no packet for what does not fill one. */
-ssize_t net_sys_writev(int fd, enum net_fd_kind kind, struct iovec *iov, int count, int more);
+ssize_t net_sys_sendv(int fd, struct iovec *iov, int count, int more);
+/* The same to what is no socket. */
+ssize_t net_sys_writev(int fd, struct iovec *iov, int count);
 /* A kernel pipe with room for 'size' bytes, if the system grants so much, or nothing
  * done. -ENOTSUP where there is no splice(2). */
 int net_sys_pipe(size_t size, struct net_pipe *pipe);
@@ -86,8 +91,8 @@ ssize_t net_sys_pread(int fd, void *buf, size_t size, uint64_t offset);
  * -EAGAIN when full; -ENOTSUP where the system has no call for it, or not for such a
  * file. */
 ssize_t net_sys_sendfile(int fd, int file, uint64_t offset, size_t size);
-/* shutdown(SHUT_WR); ENOTCONN counts as success. On a pipe there is nothing to do. */
-int net_sys_shutdown(int fd, enum net_fd_kind kind);
+/* shutdown(SHUT_WR) of a socket; ENOTCONN counts as success. */
+int net_sys_shutdown(int fd);
 /* SO_LINGER {on, 0 s}: the next close sends RST. */
 int net_sys_linger_reset(int fd);
 

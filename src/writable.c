@@ -35,12 +35,12 @@ int net_writable_open(const struct net_stream *s) {
 
 static void write_on_connect(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  if (s->fd < 0 && !(s->flags & S_DESTROYED)) {  /* a listener before us connected it anew */
+  if (!s->open && !(s->flags & S_DESTROYED)) {  /* a listener before us connected it anew */
     net_emitter_internal(L, idx, ON_CONNECT, &connect_step);
     return;
   }
   net_emitter_internal_off(L, idx, ON_CLOSE, &close_step);
-  if (s->fd < 0) {  /* a listener before us destroyed it */
+  if (!s->open) {  /* a listener before us destroyed it */
     uint32_t end = s->wq_req;
     s->bytes_written -= s->req_bytes;
     net_error_push_code(L, "ERR_SOCKET_CLOSED", 0);
@@ -74,8 +74,9 @@ static void submit_early(lua_State *L, int idx, size_t bytes) {
     net_emitter_internal(L, idx, ON_CLOSE, &close_step);
     return;
   }
+  int is_unix = !net_stream_can(s, NET_CAN_ADDRESS) && !s->failed;
   if (net_stream_is_bound(s))  /* what libuv says of TCP, and the kernel of the other */
-    net_error_push_sys(L, s->kind == NET_FD_TCP || s->failed ? -EPIPE : -ENOTCONN, "write");
+    net_error_push_sys(L, is_unix ? -ENOTCONN : -EPIPE, "write");
   else
     net_error_push_code(L, "ERR_SOCKET_CLOSED", 0);
   net_request_fail_later(L, idx, end);
@@ -101,7 +102,7 @@ static void send_buffered(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   if (s->wq_req == s->wq_tail || s->corked || s->flags & (S_WRITING | S_ERRORED | S_DESTROYED))
     return;
-  if (s->fd >= 0 && !(s->flags & S_CONNECTING))
+  if (s->open && !(s->flags & S_CONNECTING))
     net_request_submit(L, idx, s->write_len);
   else
     submit_early(L, idx, s->write_len);
@@ -178,7 +179,7 @@ static void push_fits(lua_State *L, struct net_stream *s) {
 int net_writable_idle(const struct net_stream *s) {
   const uint32_t busy = S_WRITING | S_DEFERRED | S_NEED_DRAIN | S_ENDING | S_WRITE_OFF |
                         S_CONNECTING | S_DESTROYED | S_ERRORED;
-  return !(s->flags & busy) && s->fd >= 0 && !s->corked && s->wq_head == s->wq_tail &&
+  return !(s->flags & busy) && s->open && !s->corked && s->wq_head == s->wq_tail &&
          s->wq_made;
 }
 
@@ -208,7 +209,7 @@ static void write_straight(lua_State *L, int idx, struct net_stream *s) {
   size_t size;
   const char *bytes = lua_tolstring(L, -2, &size);
   net_stream_touch(s);
-  ssize_t put = net_sys_send(s->fd, (enum net_fd_kind)s->kind, bytes, size);
+  ssize_t put = s->handle.via->send(&s->handle, bytes, size);
   lua_pop(L, 1);
   if (put < (ssize_t)size) {
     net_writable_tried(L, idx, put < 0 ? 0 : (size_t)put, put < 0 ? (int)put : -EAGAIN);

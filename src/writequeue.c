@@ -175,8 +175,7 @@ static void batch_advance(struct net_stream *s, size_t n) {
 int net_wq_send_batch(struct net_stream *s) {
   struct net_batch *b = batch_of(s);
   size_t size = s->part.len - s->wq_off;
-  ssize_t put = net_sys_send(s->fd, (enum net_fd_kind)s->kind, b->bytes + s->part.at + s->wq_off,
-                             size);
+  ssize_t put = s->handle.via->send(&s->handle, b->bytes + s->part.at + s->wq_off, size);
   if (put == (ssize_t)size) {
     s->wq_head += s->part.count;
     s->wq_off = 0;
@@ -211,8 +210,7 @@ int net_wq_send(lua_State *L, int idx, uint32_t end) {
     }
     ssize_t total = (ssize_t)iov_total(iov, count), put = 0;
     if (total > 0)
-      put = net_sys_writev(s->fd, (enum net_fd_kind)s->kind, iov, count,
-                           is_followed(s, end, count));
+      put = s->handle.via->writev(&s->handle, iov, count, is_followed(s, end, count));
     if (put >= 0)
       wq_advance(L, s, iov, count, (size_t)put);
     if (put < total)

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * transport.h - what is under a stream when that is a descriptor: three transports.
+ *
+ * The contract of a transport is in net_capi.h. */
+#ifndef NET_TRANSPORT_H
+#define NET_TRANSPORT_H
+
+#include "net_capi.h"
+#include "sys.h"
+
+extern const struct net_transport net_transport_tcp;
+extern const struct net_transport net_transport_unix;
+extern const struct net_transport net_transport_pipe; /* anything else that can be polled */
+
+/* The one for such a descriptor. */
+const struct net_transport *net_transport_of(enum net_fd_kind kind);
+
+/* The number in the handle of a descriptor. */
+static inline int net_transport_fd(const struct net_handle *h) {
+  return (int)(intptr_t)h->state;
+}
+/* The handle that is below all others. */
+static inline const struct net_handle *net_transport_lowest(const struct net_handle *h) {
+  while (h->via->below)
+    h = h->via->below(h);
+  return h;
+}
+
+#endif
