@@ -17,6 +17,7 @@
 #include "blocklist.h"
 #include "container.h"
 #include "error.h"
+#include "fields.h"
 #include "loop.h"
 #include "server.h"
 #include "stream.h"
@@ -136,6 +137,7 @@ static void server_socket(lua_State *L, int server, struct incoming *in) {
     c->flags |= S_HALF_OPEN;
   if (!pipe)
     server_tune(s, c, fd);
+  net_fields_keep_peer(L, socket, &in->peer);
   net_stream_open_fd(L, socket, fd, pipe ? NET_FD_UNIX : NET_FD_TCP);
   in->fd = -1;
   c->owner = &s->owner;

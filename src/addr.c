@@ -258,6 +258,29 @@ void net_addr_push_table(lua_State *L, const struct net_addr *a) {
   lua_setfield(L, -2, "port");
 }
 
+int net_addr_v4(const struct net_addr *a, uint32_t *ip) {
+  const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&a->sa;
+  int family = addr_family(a);
+  if (family == AF_INET)
+    *ip = ((const struct sockaddr_in *)&a->sa)->sin_addr.s_addr;
+  else if (family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
+    memcpy(ip, six->sin6_addr.s6_addr + 12, sizeof *ip);
+  else
+    return 0;
+  return family;
+}
+
+void net_addr_from_v4(int family, uint32_t ip, int port, struct net_addr *out) {
+  struct sockaddr_in6 *six = (struct sockaddr_in6 *)&out->sa;
+  net_addr_any(family, port, out);
+  if (family == AF_INET) {
+    ((struct sockaddr_in *)&out->sa)->sin_addr.s_addr = ip;
+    return;
+  }
+  memset(six->sin6_addr.s6_addr + 10, 0xFF, 2);
+  memcpy(six->sin6_addr.s6_addr + 12, &ip, sizeof ip);
+}
+
 /* The version of the argument, as text: of an object with a __tostring of its own
  * that is what it says, as in Node. No other value reads as an address. */
 static int arg_version(lua_State *L) {

@@ -9,6 +9,7 @@
 
 #include <lua.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 struct net_addr {
@@ -28,6 +29,11 @@ int net_addr_unix(const char *path, size_t len, struct net_addr *out);
 void net_addr_any(int family, int port, struct net_addr *out);
 /* Port of an IP address, else -1. */
 int net_addr_port(const struct net_addr *a);
+/* The IPv4 address, also one in an IPv6 address (::ffff:1.2.3.4), in 4 bytes of 'ip';
+ * returns AF_INET, AF_INET6 for the latter, or 0 where there is none. */
+int net_addr_v4(const struct net_addr *a, uint32_t *ip);
+/* The way back, with a port. */
+void net_addr_from_v4(int family, uint32_t ip, int port, struct net_addr *out);
 /* Pushes the IP as text (with %zone for scoped link-local IPv6), the path for
  * a named Unix socket, or nil. [-0, +1, m] */
 void net_addr_push_host(lua_State *L, const struct net_addr *a);

@@ -182,14 +182,14 @@ static int core_server_keepalive(lua_State *L) {
 /* set_tos(s, tos) -> true, or nil, errno */
 static int core_set_tos(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
-  s->tos = (short)luaL_checkinteger(L, 2);
+  s->tos = (unsigned char)luaL_checkinteger(L, 2);
   return answer(L, has(s, NET_CAN_ADDRESS) ? net_sys_set_tos(net_stream_fd(s), s->tos) : 0);
 }
 
 /* get_tos(s) -> tos, or nil, errno; what was asked for without a descriptor */
 static int core_get_tos(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
-  int tos = s->tos < 0 ? 0 : s->tos;
+  int tos = s->tos;
   int err = has(s, NET_CAN_ADDRESS) ? net_sys_get_tos(net_stream_fd(s), &tos) : 0;
   if (err < 0)
     return answer(L, err);

@@ -3,8 +3,11 @@
  * fields.c - the fields of net.Socket, computed from the stream.
  *
  * Nothing is stored that the stream's flags and counters tell, but the peer's
- * address: it is kept once read, since Node still shows it after the close. */
+ * address: it is kept once read, since Node still shows it after the close, and of
+ * a connection that was accepted from the start. */
 #include "fields.h"
+
+#include <string.h>
 
 #include "addr.h"
 #include "bound.h"
@@ -171,13 +174,52 @@ static void push_local(lua_State *L) {
   }
 }
 
+enum { PEER_V4 = 1, PEER_V6 };
+
+void net_fields_keep_peer(lua_State *L, int idx, const struct net_addr *peer) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  int port = net_addr_port(peer);
+  if (port < 0)
+    return;
+  s->peer_port = (uint16_t)port;
+  int family = net_addr_v4(peer, &s->peer_ip);
+  s->peer_family = family == AF_INET ? PEER_V4 : family == AF_INET6 ? PEER_V6 : 0;
+  if (s->peer_family)
+    return;
+  lua_pushlstring(L, (const char *)&peer->sa, peer->len);
+  net_rare_set(L, idx, RARE_PEER);
+}
+
+/* What accept(2) told of the stream at 1; 0 if nothing. */
+static int kept_peer(lua_State *L, const struct net_stream *s, struct net_addr *out) {
+  if (s->peer_family) {
+    net_addr_from_v4(s->peer_family == PEER_V4 ? AF_INET : AF_INET6, s->peer_ip, s->peer_port, out);
+    return 1;
+  }
+  size_t len = 0;
+  net_rare_get(L, 1, RARE_PEER);
+  const char *sa = lua_tolstring(L, -1, &len);
+  if (sa)
+    memcpy(&out->sa, sa, len);
+  out->len = (socklen_t)len;
+  lua_pop(L, 1);
+  return sa != NULL;
+}
+
+/* The peer's address; 0 if it is not known. The kernel forgets it when the peer has
+ * reset the connection, which may be before anybody has looked; of who connected to
+ * a server it is known then, too. */
+static int peer_of(lua_State *L, const struct net_stream *s, struct net_addr *out) {
+  if (has_addresses(s) && net_sys_peername(net_stream_fd(s), &out->sa, &out->len) == 0)
+    return 1;
+  return (s->open || s->flags & S_ERRORED) && kept_peer(L, s, out);
+}
+
 /* Pushes the peer's address as a table, or nil. */
 static void push_remote(lua_State *L) {
   const struct net_stream *s = self(L);
   struct net_addr a = {.len = sizeof a.sa};
-  if (net_rare_get(L, 1, RARE_REMOTE) == LUA_TTABLE)
-    return;
-  if (!has_addresses(s) || net_sys_peername(net_stream_fd(s), &a.sa, &a.len) < 0)
+  if (net_rare_get(L, 1, RARE_REMOTE) == LUA_TTABLE || !peer_of(L, s, &a))
     return;
   lua_pop(L, 1);
   net_addr_push_table(L, &a);

@@ -10,5 +10,8 @@ extern const luaL_Reg net_socket_getters[];
 /* socket:address(). */
 int net_fields_address(lua_State *L);
 extern const luaL_Reg net_socket_setters[];
+struct net_addr;
+/* Keeps the address of who connected to a server, for the stream at 'idx'. [-0, +0, m] */
+void net_fields_keep_peer(lua_State *L, int idx, const struct net_addr *peer);
 
 #endif

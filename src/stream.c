@@ -189,7 +189,6 @@ struct net_stream *net_stream_new(lua_State *L, struct net_loop *loop) {
   struct net_stream *s = net_object_new(L, loop, &net_stream_class, sizeof *s, STREAM_UVS);
   s->handle.via = &net_transport_tcp;
   s->handle.stream = s;
-  s->tos = -1;
   s->read_hwm = s->write_hwm = NET_DEFAULT_HWM;
   net_rb_reset(s);
   ev_io_init(&s->io, on_io, -1, 0);
@@ -534,8 +533,9 @@ static void stream_reset(lua_State *L, int idx) {
   net_rb_reset(s);
   s->gap = 0;
   s->error_told = 0;
-  static const int stale[] = {RARE_ERRORED, RARE_RBUF, RARE_ENDCBS, RARE_REMOTE, RARE_LOCAL,
-                              RARE_DIAL};
+  s->peer_family = 0;
+  static const int stale[] = {RARE_ERRORED, RARE_RBUF, RARE_ENDCBS, RARE_REMOTE, RARE_PEER,
+                              RARE_LOCAL, RARE_DIAL};
   for (size_t i = 0; i < sizeof stale / sizeof *stale; i++) {
     lua_pushnil(L);
     net_rare_set(L, idx, stale[i]);

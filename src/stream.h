@@ -53,6 +53,7 @@ enum {
   RARE_ONREAD,      /* function: option onread's callback */
   RARE_ONREAD_BUF,  /* integer or function: its size */
   RARE_REMOTE,      /* table: the peer's address, once it was read */
+  RARE_PEER,        /* string: what accept(2) told, a sockaddr, of an address that is IPv6 */
   RARE_LOCAL,       /* table: our own, once it was read */
   RARE_DIAL,        /* userdata: the attempt under way */
   RARE_IDLE,        /* userdata: struct stream_idle, the idle timeout */
@@ -104,6 +105,7 @@ struct net_owner {
 struct net_stream {
   struct net_object o;
   struct net_flushable flushable; /* in the loop's dirty list while S_DEFERRED */
+  uint32_t peer_ip;         /* who connected, as accept(2) told; see 'peer_family' */
   struct net_handle handle; /* the top one; what it holds is owned while 'open' */
   ev_io io;                 /* active only while 'open' */
   uint32_t flags;           /* S_* */
@@ -127,8 +129,11 @@ struct net_stream {
   uint32_t wq_made : 1;     /* UV_WQ is a table */
   uint32_t gap : 1;         /* bytes were read and lost, for want of memory */
   uint32_t idle_runs : 1;   /* the timer of 'idle' does */
+  uint32_t peer_family : 2; /* of 'peer_ip': 1: IPv4, 2: IPv6, of which it is a part; 0:
+                               RARE_PEER, if anything */
   unsigned char closing;    /* close events under way: a count */
-  short tos;                /* type of service asked for; -1: none */
+  unsigned char tos;        /* type of service asked for */
+  uint16_t peer_port;       /* of 'peer_ip' */
 
   size_t read_hwm;          /* bytes */
   size_t read_len;          /* bytes buffered */

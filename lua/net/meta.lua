@@ -390,7 +390,9 @@ net.Stream = net.Socket
 
 ---@class net.Socket: net.EventEmitter
 --- The peer's IP address. Nil for Unix sockets, while not connected, and after the end, unless it
---- was read before. An IPv4 peer of a server on `::` shows as `::ffff:a.b.c.d`.
+--- was read before. Of a socket that a server has accepted it is known though the peer has reset
+--- the connection already, also after that error. An IPv4 peer of a server on `::` shows as
+--- `::ffff:a.b.c.d`.
 ---@field remoteAddress? string (read-only)
 ---@field remotePort? integer (read-only)
 ---@field remoteFamily? "IPv4"|"IPv6" (read-only)
