@@ -133,6 +133,12 @@ static int get_server(lua_State *L) {
   return 1;
 }
 
+/* socket:fd() -> the descriptor, -1 while there is no connection */
+int net_fields_fd(lua_State *L) {
+  lua_pushinteger(L, net_stream_fd(self(L)));
+  return 1;
+}
+
 /* --- addresses -------------------------------------------------------------------- */
 
 /* Pushes {address = path} for a stream that a BoundSocket gave a path. As in Node

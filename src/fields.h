@@ -7,6 +7,8 @@
 #include <lauxlib.h>
 
 extern const luaL_Reg net_socket_getters[];
+/* socket:fd(). */
+int net_fields_fd(lua_State *L);
 /* socket:address(). */
 int net_fields_address(lua_State *L);
 extern const luaL_Reg net_socket_setters[];

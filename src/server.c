@@ -108,6 +108,12 @@ static int server_set_ref(lua_State *L, int ref) {
   return 1;
 }
 
+/* server:fd() -> the descriptor, -1 if it does not listen */
+static int server_fd(lua_State *L) {
+  lua_pushinteger(L, net_server_check(L, 1)->fd);
+  return 1;
+}
+
 /* server:ref() -> server, server:unref() -> server */
 static int server_ref(lua_State *L) { return server_set_ref(L, 1); }
 static int server_unref(lua_State *L) { return server_set_ref(L, 0); }
@@ -266,6 +272,7 @@ static int server_gc(lua_State *L) {
 
 static const luaL_Reg server_methods[] = {
   {"address", server_address},
+  {"fd", server_fd},
   {"ref", server_ref},
   {"unref", server_unref},
   {NULL, NULL}

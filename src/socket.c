@@ -352,6 +352,7 @@ static int core_socket(lua_State *L) {
 
 static const luaL_Reg socket_methods[] = {
   {"address", net_fields_address},
+  {"fd", net_fields_fd},
   {"write", socket_write},
   {"finish", socket_finish},
   {"end", socket_finish},

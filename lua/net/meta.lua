@@ -299,6 +299,14 @@ function server:close(callback) end
 ---@return net.Address|string|nil
 function server:address() end
 
+--- The number of the descriptor that listens, for another library: to look at it, as getsockname(2)
+--- and getsockopt(2) do, to set an option that is not here, or to duplicate it with dup(2). -1 if it
+--- does not listen. It is still the server's: do not close it, accept from it, or have another loop
+--- watch it; give nobody the number for longer than until `close`, after which the system gives it to
+--- something else. Node has it as `server._handle.fd`.
+---@return integer
+function server:fd() end
+
 ---@class net.Address
 ---@field address string
 ---@field family "IPv4"|"IPv6"
@@ -736,6 +744,16 @@ function socket:getTypeOfService() end
 --- The local end of a TCP connection; an empty table if there is none.
 ---@return net.Address|{}
 function socket:address() end
+
+--- The number of the connection's descriptor, for another library: to look at it, as getsockopt(2)
+--- and `SO_PEERCRED` do, to set an option that is not here, or to duplicate it with dup(2). -1 before
+--- there is a connection, while it is being made too, and from `destroy()` on. It is still the
+--- socket's: do not close it, read from it, write to it, shut it down, make it blocking, or have
+--- another loop watch it; a duplicate shares all that. Give nobody the number for longer than until
+--- the socket is destroyed, after which the system gives it to something else. Node has it as
+--- `socket._handle.fd`.
+---@return integer
+function socket:fd() end
 
 --- Has the open socket hold the loop; the default.
 ---@return self
