@@ -185,10 +185,13 @@ static void on_io(struct ev_loop *ev, ev_io *w, int revents) {
     net_ready(s->o.loop, stream_writable, s);
 }
 
+static void no_transport(struct net_stream *s) {
+  s->handle = (struct net_handle){&net_transport_none, NET_NO_FD, s};
+}
+
 struct net_stream *net_stream_new(lua_State *L, struct net_loop *loop) {
   struct net_stream *s = net_object_new(L, loop, &net_stream_class, sizeof *s, STREAM_UVS);
-  s->handle.via = &net_transport_tcp;
-  s->handle.stream = s;
+  no_transport(s);
   s->read_hwm = s->write_hwm = NET_DEFAULT_HWM;
   net_rb_reset(s);
   ev_io_init(&s->io, on_io, -1, 0);
@@ -361,6 +364,7 @@ static void close_transport(struct net_stream *s) {
   net_pump_leave(s);
   s->open = 0;
   s->handle.via->close(&s->handle);
+  no_transport(s);  /* whoever is amid a call hears of it */
 }
 
 /* Gives the descriptor, or the attempt to get one, back. */

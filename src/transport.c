@@ -7,6 +7,8 @@
  * and is neither, a terminal, is taken for a pipe. */
 #include "transport.h"
 
+#include <errno.h>
+
 static ssize_t socket_read(struct net_handle *h, void *buf, size_t size) {
   return net_sys_recv(net_transport_fd(h), buf, size);
 }
@@ -44,11 +46,44 @@ static int pipe_shutdown(struct net_handle *h) {
 
 static void close_fd(struct net_handle *h) { net_sys_close(net_transport_fd(h)); }
 
+static ssize_t none_read(struct net_handle *h, void *buf, size_t size) {
+  (void)h, (void)buf, (void)size;
+  return -EBADF;
+}
+
+static ssize_t none_send(struct net_handle *h, const void *bytes, size_t size) {
+  (void)h, (void)bytes, (void)size;
+  return -EBADF;
+}
+
+static ssize_t none_writev(struct net_handle *h, struct iovec *iov, int count, int more) {
+  (void)h, (void)iov, (void)count, (void)more;
+  return -EBADF;
+}
+
+static int none_shutdown(struct net_handle *h) {
+  (void)h;
+  return -EBADF;
+}
+
+static void none_close(struct net_handle *h) { (void)h; }
+
 #define CAN_DESCRIPTOR (NET_CAN_SPLICE | NET_CAN_SENDFILE | NET_CAN_POLL)
+#define CAN_TCP (NET_CAN_ADDRESS | NET_CAN_NODELAY | NET_CAN_KEEPALIVE | NET_CAN_RESET)
+
+const struct net_transport net_transport_none = {
+  .name = "none",
+  .can = CAN_TCP,
+  .read = none_read,
+  .send = none_send,
+  .writev = none_writev,
+  .shutdown = none_shutdown,
+  .close = none_close
+};
 
 const struct net_transport net_transport_tcp = {
   .name = "tcp",
-  .can = CAN_DESCRIPTOR | NET_CAN_ADDRESS | NET_CAN_NODELAY | NET_CAN_KEEPALIVE | NET_CAN_RESET,
+  .can = CAN_DESCRIPTOR | CAN_TCP,
   .read = socket_read,
   .send = socket_send,
   .writev = socket_writev,
