@@ -33,6 +33,14 @@ local function collect(socket)
   return got
 end
 
+--- Two sockets of which the first has `data` in its buffer, and has read the end too.
+local function ended(data, options)
+  local socket, peer = buffered(data, options)
+  peer:finish()
+  wait(function() return not socket:unshift("") end)  -- no more is wanted
+  return socket, peer
+end
+
 local function drop(t, ...)
   for i = 1, select("#", ...) do
     (select(i, ...)):destroy()
@@ -1029,6 +1037,36 @@ describe("setEncoding()", function()
     buffer(socket, peer, "def")
     socket:setEncoding("hex")
     assert.equal("616263646566", socket:read())
+    drop(t, socket, peer)
+  end))
+
+  it("after the end was read gives what is left of a character, too", within(function(t)
+    for encoding, expected in pairs({
+      utf8 = { "A\xE2\x82", "A\u{FFFD}" }, base64 = { "abcd", "YWJjZA==" },
+      base64url = { "a", "YQ" }, utf16le = { "A\0B", "A" }, hex = { "\xff", "ff" },
+      ascii = { "\xe9", "i" },
+    }) do
+      for how, read in pairs({
+        data = function(socket) return wait_for(socket, "data") end,
+        ["read()"] = function(socket) return socket:read() end,
+        ["read(1)"] = function(socket)
+          local parts = {}
+          while socket.readableLength > 0 do parts[#parts + 1] = socket:read(1) end
+          return table.concat(parts)
+        end,
+      }) do
+        local socket, peer = ended(expected[1])
+        socket:setEncoding(encoding)
+        assert.equal(expected[2], read(socket), encoding .. " by " .. how)
+        drop(t, socket, peer)
+      end
+    end
+  end))
+
+  it("twice after the end was read keeps the text of the first", within(function(t)
+    local socket, peer = ended("abcd")
+    socket:setEncoding("base64"):setEncoding("hex")
+    assert.equal("YWJjZA==", socket:read())
     drop(t, socket, peer)
   end))
 

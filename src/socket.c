@@ -222,6 +222,10 @@ static void decode_buffered(lua_State *L, const struct net_stream *s, struct net
   const char *bytes = lua_tolstring(L, -1, &len);
   net_decoder_write(L, d, bytes, len);
   lua_remove(L, -2);
+  if (s->flags & S_EOF) {  /* nothing will complete what the decoder keeps back */
+    net_decoder_end(L, d);
+    lua_concat(L, 2);
+  }
 }
 
 /* socket:setEncoding([encoding]) -> socket; nil and "" are "utf8" */
