@@ -962,6 +962,83 @@ describe("destroy()", function()
   end))
 end)
 
+describe("destroy() when 'end' is due", function()
+  --- A socket that has "abcd" and the end to read, unread, and what it will say.
+  local function ended()
+    local socket, peer = pair()
+    peer:on("error", function() end)
+    peer:finish("abcd")
+    wait(function() return socket.readableLength == 4 and not socket:unshift("") end)
+    return socket, trace(socket)
+  end
+
+  for name, way in pairs({
+    ["read() has taken the last byte"] = function(socket, kill)
+      socket:read()
+      kill()
+    end,
+    ["'readable' tells of the end"] = function(socket, kill)
+      socket:on("readable", function()
+        while socket:read() do end
+        kill()
+      end)
+    end,
+    ["the last 'data' is told"] = function(socket, kill)
+      socket:on("data", function() process.nextTick(kill) end)
+    end,
+    ["resume() has read it all, a tick later"] = function(socket, kill)
+      socket:resume()
+      process.nextTick(kill)
+    end,
+  }) do
+    for _, method in ipairs({ "destroy", "resetAndDestroy" }) do
+      it(("by %s() as %s: still comes, before 'close'"):format(method, name), within(function(t)
+        local socket, seen = ended()
+        way(socket, function() socket[method](socket) end)
+        t.run()
+        assert.same({ "end", "close false" },
+          table.move(seen, #seen - 1, #seen, 1, {}))
+        assert.same({ true, false }, { socket.readableEnded, socket.readableAborted })
+      end))
+    end
+  end
+
+  it("does not come after an error", within(function(t)
+    local socket, seen = ended()
+    socket:read()
+    socket:destroy("broken")
+    t.run()
+    assert.same({ "error broken", "close true" }, seen)
+    assert.is_false(socket.readableEnded)
+  end))
+
+  it("does not come where it became due after destroy()", within(function(t)
+    local socket, seen = ended()
+    socket:destroy()
+    assert.same({ "abcd", nil }, { socket:read(), socket:read() })
+    t.run()
+    assert.same({ "close false" }, seen)
+    assert.is_true(socket.readableAborted)
+  end))
+
+  it("lets read() tell 'data' in the same tick, and not later", within(function(t)
+    local got = {}
+    for _, later in ipairs({ false, true }) do
+      local socket = ended()
+      socket:on("readable", function() end)
+      socket:prependListener("data", function(chunk) got[#got + 1] = chunk end)
+      socket:destroy()
+      if later then
+        process.nextTick(socket.read, socket)
+      else
+        socket:read()
+      end
+      t.run()
+    end
+    assert.same({ "abcd" }, got)
+  end))
+end)
+
 describe("a socket that nobody refers to any more", function()
   --- Opens and closes `count` connections without collecting. Returns the KiB of Lua's
   --- memory that they leave behind after one collection, and before it.

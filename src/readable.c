@@ -48,11 +48,13 @@ static void readable_tick(lua_State *L, int idx, struct net_stream *s, net_step_
 
 /* --- events ------------------------------------------------------------------ */
 
-/* The tick of 'end'. */
+/* The tick of 'end', which comes though destroy() was called meanwhile. */
 static void end_tick(lua_State *L, const struct net_step *step) {
   struct net_stream *s = net_step_stream(step);
-  if (!(s->flags & S_EOF) || s->flags & (S_ERRORED | S_DESTROYED | S_END_EMITTED) ||
-      s->read_len > 0)
+  if (!(s->flags & S_EOF))
+    return;  /* that was before it was connected anew */
+  s->flags &= ~(uint32_t)S_END_DUE;
+  if (s->flags & (S_ERRORED | S_CLOSE_EMITTED | S_END_EMITTED) || s->read_len > 0)
     return;
   s->flags |= S_END_EMITTED;
   if (!(s->flags & S_HALF_OPEN))
@@ -66,9 +68,12 @@ static void end_tick(lua_State *L, const struct net_step *step) {
   }
 }
 
+/* After destroy() there is none any more: what that has queued is told first. */
 static void readable_end(lua_State *L, int idx, struct net_stream *s) {
-  if (!(s->flags & S_END_EMITTED))
-    readable_tick(L, idx, s, end_tick);
+  if (s->flags & (S_END_EMITTED | S_END_DUE | S_DESTROYED))
+    return;
+  readable_tick(L, idx, s, end_tick);
+  s->flags |= S_END_DUE;
 }
 
 /* Says 'readable' if there is something to say, then flows on. [-0, +0, e] */

@@ -396,6 +396,12 @@ static void mark_closed(struct net_stream *s) {
     s->flags |= S_CLOSE_EMITTED;
 }
 
+/* From the tick after destroy() on, what read() gives is not told as 'data' any more. */
+static void mute_tick(lua_State *L, const struct net_step *step) {
+  (void)L;
+  mark_closed(net_step_stream(step));
+}
+
 /* A stream that never had a handle closes on the tick, and says no more. */
 static void close_tick(lua_State *L, const struct net_step *step) {
   struct net_stream *s = net_step_stream(step);
@@ -504,6 +510,8 @@ void net_stream_destroy(lua_State *L, int idx) {
     destroy_handle(L, idx, s, was_connecting, is_error);
     if (is_error)
       queue_error(L, idx, s, err);
+    else if (s->read_len > 0)
+      net_tick_step(L, idx, &s->o, mute_tick, 0);
   } else {
     if (is_error)
       queue_error(L, idx, s, err);

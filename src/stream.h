@@ -85,11 +85,13 @@ enum {
   S_PREFINISHED      = 1 << 17,
   S_FINISHED         = 1 << 18,
   S_WRITE_OFF        = 1 << 19, /* option writable = false */
+  S_DATA_LISTENS     = 1 << 20, /* on("data") was called, and the last was not taken off */
   S_CONNECTING       = 1 << 21,
   S_HANDLE           = 1 << 22, /* there is a descriptor, or an attempt to get one */
   S_DESTROYED        = 1 << 23,
   S_ERRORED          = 1 << 24,
-  S_CLOSE_EMITTED    = 1 << 25,
+  S_CLOSE_EMITTED    = 1 << 25, /* or the tick after destroy() has passed; see mute_tick */
+  S_END_DUE          = 1 << 26, /* 'end' is on the tick */
   S_HALF_OPEN        = 1 << 27, /* allowHalfOpen */
   S_UNREF            = 1 << 28,
   S_RESET            = 1 << 29, /* the close is to send RST */
