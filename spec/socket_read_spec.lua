@@ -559,6 +559,33 @@ describe("removing listeners", function()
     drop(t, socket, peer)
   end))
 
+  it("of 'readable' that are not there has it flow again, a turn later", within(function(t)
+    for how, remove in pairs({
+      off = function(socket) socket:off("readable", function() end) end,
+      removeAllListeners = function(socket) socket:removeAllListeners("readable") end,
+    }) do
+      local socket, peer = pair()
+      collect(socket)
+      socket:pause()
+      remove(socket)
+      assert.is_false(socket.readableFlowing, how)
+      turn({})
+      assert.is_true(socket.readableFlowing, how)
+      drop(t, socket, peer)
+    end
+  end))
+
+  it("of 'data' by removeAllListeners() loses what comes, and what is put back", within(function(t)
+    local socket, peer = pair()
+    collect(socket)
+    turn({})
+    socket:removeAllListeners("data")
+    assert.is_true(socket:unshift("lost"))
+    assert.equal(0, socket.readableLength)
+    assert.is_true(socket.readableDidRead)
+    drop(t, socket, peer)
+  end))
+
   it("of 'data' leaves the socket flowing", within(function(t)
     local socket, peer = pair()
     local function listener() end
@@ -566,6 +593,34 @@ describe("removing listeners", function()
     socket:off("data", listener)
     turn({})
     assert.is_true(socket.readableFlowing)
+    drop(t, socket, peer)
+  end))
+end)
+
+describe("prependListener()", function()
+  it("of 'data' or 'readable' neither starts nor stops the flow", within(function(t)
+    for _, event in ipairs({ "data", "readable" }) do
+      for _, method in ipairs({ "prependListener", "prependOnceListener" }) do
+        local idle, flowing, peer = net.Socket(), pair()
+        flowing:resume()
+        idle[method](idle, event, function() end)
+        flowing[method](flowing, event, function() end)
+        turn({})
+        assert.is_nil(idle.readableFlowing)
+        assert.is_true(flowing.readableFlowing)
+        drop(t, flowing, peer)
+      end
+    end
+  end))
+
+  it("of 'data' hears what somebody else makes flow", within(function(t)
+    local socket, peer = pair()
+    local seen = {}
+    socket:prependListener("data", function(chunk) seen[#seen + 1] = chunk end)
+    socket:resume()
+    peer:write("abc")
+    wait(function() return #seen > 0 end)
+    assert.same({ "abc" }, seen)
     drop(t, socket, peer)
   end))
 end)

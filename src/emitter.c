@@ -73,10 +73,20 @@ static void emission_announce(lua_State *L, const struct net_emission *e, int ev
   emission_emit(L, &news);
 }
 
+/* Tells the class that listeners have changed. [-0, +0, e] */
+static void emission_listened(lua_State *L, const struct net_emission *e, int prepended) {
+  if (e->o && e->o->cls->listened && e->event != NET_EVENTS)
+    e->o->cls->listened(L, e->self, e->event, prepended);
+}
+
+static void emission_unlistened(lua_State *L, const struct net_emission *e, int one_of_all) {
+  if (e->o && e->o->cls->unlistened && e->event != NET_EVENTS)
+    e->o->cls->unlistened(L, e->self, e->event, one_of_all);
+}
+
 /* After a listener is gone: tells the class, then the user. [-0, +0, e] */
 static void emission_removed(lua_State *L, const struct net_emission *e, int fn) {
-  if (e->o && e->o->cls->unlistened && e->event != NET_EVENTS)
-    e->o->cls->unlistened(L, e->self, e->event);
+  emission_unlistened(L, e, 0);
   emission_announce(L, e, ON_REMOVE_LISTENER, fn);
 }
 
@@ -352,8 +362,7 @@ static int method_add(lua_State *L, int once, int prepend) {
   }
   if (net_listeners_add(L, &e, prepend))
     check_max(L, &e);
-  if (e.o && e.o->cls->listened && e.event != NET_EVENTS)
-    e.o->cls->listened(L, 1, e.event);
+  emission_listened(L, &e, prepend);
   lua_settop(L, 1);
   return 1;
 }
@@ -367,6 +376,8 @@ static int emitter_off(lua_State *L) {
   struct net_emission e = method_event(L);
   if (net_listeners_remove(L, &e, 3))
     emission_removed(L, &e, 3);
+  else
+    emission_unlistened(L, &e, 0);  /* as in Node it looks at the state anyway */
   lua_settop(L, 1);
   return 1;
 }
@@ -434,20 +445,28 @@ static int core_listen_hidden(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &once_key);
   lua_setmetatable(L, -2);
   net_listeners_add(L, &e, strcmp(kind, "first") == 0);
-  if (o && o->cls->listened && e.event != NET_EVENTS)
-    o->cls->listened(L, 1, e.event);
+  emission_listened(L, &e, 0);
   return 0;
 }
 
-/* unlisten(emitter, event, fn or entry) -> boolean: removes without announcing */
+/* unlisten(emitter, event, fn or entry [, one_of_all]) -> boolean: removes without
+ * announcing; 'one_of_all': of those that removeAllListeners takes */
 static int core_unlisten(lua_State *L) {
   struct net_object *o = emitter_check(L);
   struct net_emission e = {1, o, net_event_of(L, 2), 2, 0, 0};
   int was = net_listeners_remove(L, &e, 3);
-  if (was && o && o->cls->unlistened && e.event != NET_EVENTS)
-    o->cls->unlistened(L, 1, e.event);
+  if (was)
+    emission_unlistened(L, &e, lua_toboolean(L, 4));
   lua_pushboolean(L, was);
   return 1;
+}
+
+/* unlistened(emitter, event): the class looks again at who listens */
+static int core_unlistened(lua_State *L) {
+  struct net_object *o = emitter_check(L);
+  struct net_emission e = {1, o, net_event_of(L, 2), 2, 0, 0};
+  emission_unlistened(L, &e, 0);
+  return 0;
 }
 
 /* max_listeners([n]) -> what holds for emitters without a maximum of their own */
@@ -492,6 +511,7 @@ void net_emitter_open(lua_State *L) {
     {"events", core_events},
     {"listen_hidden", core_listen_hidden},
     {"unlisten", core_unlisten},
+    {"unlistened", core_unlistened},
     {"on_many_listeners", core_on_many_listeners},
     {"max_listeners", core_max_listeners},
     {NULL, NULL}

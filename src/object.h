@@ -27,9 +27,10 @@ struct net_class {
   const luaL_Reg *getters;     /* called with the object */
   const luaL_Reg *setters;     /* called with the object and the value */
   const luaL_Reg *meta;        /* __gc, __close, __tostring, ... */
-  /* Called after a listener for 'event' was added, or one was removed. */
-  void (*listened)(lua_State *L, int idx, int event);
-  void (*unlistened)(lua_State *L, int idx, int event);
+  /* Called after a listener for 'event' was added, by prependListener or otherwise, and
+   * after off() or one of many was removed by removeAllListeners. */
+  void (*listened)(lua_State *L, int idx, int event, int prepended);
+  void (*unlistened)(lua_State *L, int idx, int event, int one_of_all);
   /* The Lua state closes: nothing of libev's or the system's is the object's from here
    * on. Called for those that are anchored; may be NULL. [-0, +0, -] */
   void (*end)(lua_State *L, int idx);

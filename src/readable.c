@@ -253,9 +253,11 @@ static void readable_flow(lua_State *L, int idx, struct net_stream *s) {
 
 /* --- arriving --------------------------------------------------------------- */
 
-/* Do chunks go to 'data' listeners past the buffer? */
+/* Do chunks go to 'data' listeners past the buffer? As in Node not to those who came by
+ * prependListener, but to nobody after removeAllListeners. */
 static int hears_at_once(const struct net_stream *s) {
-  return s->flags & S_FLOWING && s->read_len == 0 && net_has(&s->o, ON_DATA);
+  const uint32_t both = S_FLOWING | S_DATA_LISTENS;
+  return (s->flags & both) == both && s->read_len == 0;
 }
 
 /* Puts the chunk on the top where it belongs. [-1, +0, e] */
@@ -354,7 +356,7 @@ static void read_more_tick(lua_State *L, const struct net_step *step) {
 /* Does a chunk that is put back go straight to the listeners? As in Node not before
  * reading has begun: a tick will have the socket flow. */
 static int is_told_at_once(const struct net_stream *s) {
-  return s->was_read && s->flags & S_FLOWING && s->read_len == 0 && net_has(&s->o, ON_DATA);
+  return s->was_read && hears_at_once(s);
 }
 
 void net_readable_unshift(lua_State *L, int idx) {
@@ -453,12 +455,16 @@ static void readable_listened(lua_State *L, int idx) {
     readable_tick(L, idx, s, nudge_tick);
 }
 
-void net_readable_listened(lua_State *L, int idx, int event) {
+void net_readable_listened(lua_State *L, int idx, int event, int prepended) {
   struct net_stream *s = stream_at(L, idx);
+  if (event == ON_DATA)
+    net_pump_review(L, idx);
+  if (prepended)
+    return;  /* it hears what comes, and does not start or stop the flow */
   if (event == ON_READABLE) {
     readable_listened(L, idx);
   } else if (event == ON_DATA) {
-    net_pump_review(L, idx);
+    s->flags |= S_DATA_LISTENS;
     if (net_has(&s->o, ON_READABLE))
       s->flags |= S_READABLE_LISTENS;
     if (s->flags & S_FLOWING || !(s->flags & S_FLOWING_SET))
@@ -475,15 +481,21 @@ static void unlistened_tick(lua_State *L, const struct net_step *step) {
     s->flags &= ~(uint32_t)S_READABLE_LISTENS;
   if (s->flags & S_RESUME_SCHEDULED && !(s->flags & S_PAUSED))
     set_flowing(s, 1);
-  else if (net_has(&s->o, ON_DATA))
+  else if (s->flags & S_DATA_LISTENS)
     net_readable_resume(L, 1);
   else if (!(s->flags & S_READABLE_LISTENS))
     s->flags &= ~(uint32_t)(S_FLOWING | S_FLOWING_SET);
 }
 
-void net_readable_unlistened(lua_State *L, int idx, int event) {
-  if (event == ON_READABLE)
-    readable_tick(L, idx, stream_at(L, idx), unlistened_tick);
-  else if (event == ON_DATA)
+/* removeAllListeners tells of 'readable' when it is done, and of 'data' not at all. */
+void net_readable_unlistened(lua_State *L, int idx, int event, int one_of_all) {
+  struct net_stream *s = stream_at(L, idx);
+  if (event == ON_DATA)
     net_pump_review(L, idx);
+  if (one_of_all)
+    return;
+  if (event == ON_READABLE)
+    readable_tick(L, idx, s, unlistened_tick);
+  else if (event == ON_DATA && !net_has(&s->o, ON_DATA))
+    s->flags &= ~(uint32_t)S_DATA_LISTENS;
 }

@@ -541,7 +541,7 @@ static void stream_reset(lua_State *L, int idx) {
   if (!(s->flags & S_DESTROYED))
     return;  /* a finalizer has connected it meanwhile */
   s->flags &= S_HALF_OPEN | S_UNREF | S_NODELAY | S_READ_OFF | S_WRITE_OFF | S_FLOWING_SET |
-              S_FLOWING | S_PAUSED | S_READABLE_LISTENS;
+              S_FLOWING | S_PAUSED | S_READABLE_LISTENS | S_DATA_LISTENS;
   net_rb_reset(s);
   s->gap = 0;
   s->error_told = 0;

@@ -239,8 +239,8 @@ void net_readable_resume(lua_State *L, int idx);       /* [-0, +0, e] */
 void net_readable_pause(lua_State *L, int idx);        /* [-0, +0, e] */
 /* unshift of the chunk on the top; pushes whether more is wanted. [-1, +1, e] */
 void net_readable_unshift(lua_State *L, int idx);
-void net_readable_listened(lua_State *L, int idx, int event);
-void net_readable_unlistened(lua_State *L, int idx, int event);
+void net_readable_listened(lua_State *L, int idx, int event, int prepended);
+void net_readable_unlistened(lua_State *L, int idx, int event, int one_of_all);
 /* pause() was called last, or it does not flow. */
 int net_readable_paused(const struct net_stream *s);
 /* Is the readable side done, or was never there? */

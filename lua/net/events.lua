@@ -151,11 +151,13 @@ local function is_heard(emitter, event)
   return false
 end
 
---- Removes an event's listeners, the newest first.
+--- Removes an event's listeners, the newest first. Where somebody hears of it each is
+--- removed as by `off`.
 local function remove_all(emitter, event)
   local list = visible_entries(emitter, event)
   for i = #list, 1, -1 do
-    if core.unlisten(emitter, event, list[i]) and is_heard(emitter, "removeListener") then
+    local heard = is_heard(emitter, "removeListener")
+    if core.unlisten(emitter, event, list[i], not heard) and heard then
       emitter:emit("removeListener", event, listener_of(list[i]))
     end
   end
@@ -165,16 +167,21 @@ end
 ---@param ... any the event
 ---@return self
 function methods:removeAllListeners(...)
-  if select("#", ...) > 0 and (...) ~= nil then
-    remove_all(self, (...))
+  local event = ...
+  if event ~= nil then
+    remove_all(self, event)
+    if event == "readable" then
+      core.unlistened(self, event)
+    end
     return self
   end
-  for _, event in ipairs(methods.eventNames(self)) do
-    if event ~= "removeListener" then
-      remove_all(self, event)
+  for _, each in ipairs(methods.eventNames(self)) do
+    if each ~= "removeListener" then
+      remove_all(self, each)
     end
   end
   remove_all(self, "removeListener")
+  core.unlistened(self, "readable")
   return self
 end
 

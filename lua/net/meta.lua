@@ -1001,7 +1001,8 @@ emitter.addListener = emitter.on
 ---@return self
 function emitter:once(event, listener) end
 
---- Adds it before the others.
+--- Adds it before the others. Of `"data"` or `"readable"` it neither starts nor stops a socket's
+--- flow, as `on` and `once` do.
 ---@param event any
 ---@param listener function
 ---@return self
