@@ -250,3 +250,25 @@ describe("the core", function()
     end
   end)
 end)
+
+--- Lua allows some 200 calls within calls of C. With hardly one left, net.run() cannot
+--- even begin to call what waits.
+describe("net.run() amid as many calls as Lua allows", function()
+  it("comes back at any depth; what it could not run, it raises or runs later", within(function(t)
+    local ran, raised = 0, 0
+    local function dive(depth)
+      if depth > 0 then
+        return string.gsub("x", "x", function() dive(depth - 1) end)
+      end
+      local ok = pcall(net.run, "nowait")
+      raised = raised + (ok and 0 or 1)
+    end
+    for depth = 150, 200 do
+      process.nextTick(function() ran = ran + 1 end)
+      pcall(dive, depth)
+    end
+    t.run()
+    assert.is_true(raised > 0)
+    assert.is_true(ran <= 51 and ran >= 51 - raised, ran .. " of 51, raised " .. raised)
+  end))
+end)

@@ -258,8 +258,12 @@ static void on_connection(struct ev_loop *ev, ev_io *w, int revents) {
   (void)revents;
   if (!ev_is_active(w))
     ev_ref(ev);  /* libev has found the descriptor closed, and stopped this */
-  if (loop->halted || !lua_checkstack(L, 1))
+  if (loop->halted)
     return;
+  if (!lua_checkstack(L, 1)) {
+    net_loop_starve(loop);
+    return;
+  }
   net_push(L, &s->o);  /* a listener may close the server and collect it */
   for (int n = 0; n < ACCEPTS_A_TURN && s->fd >= 0 && !loop->halted; n++)
     if (!server_accept(s, n == 0))

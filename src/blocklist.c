@@ -62,7 +62,7 @@ static const struct net_endpoint *check_endpoint(lua_State *L, int idx) {
 
 static void check_memory(lua_State *L, int err) {
   if (err == -ENOMEM)
-    luaL_error(L, "not enough memory");
+    net_error_memory(L);
 }
 
 /* --- methods ----------------------------------------------------------------- */

@@ -251,10 +251,10 @@ int net_emit_guarded(lua_State *L, int idx, const struct net_object *o, enum net
   lua_pushvalue(L, idx);
   lua_pushinteger(L, ev);
   lua_rotate(L, -3 - nargs, 3);
-  if (!net_call_guarded(L, o->loop, nargs + 2))
-    return 0;
-  emit_internals(L, idx, ev);
-  return 1;
+  int status = net_call_guarded(L, o->loop, nargs + 2);
+  if (status != LUA_OK)
+    emit_internals(L, idx, ev);
+  return status;
 }
 
 void net_emitter_internal(lua_State *L, int idx, enum net_event ev,

@@ -37,7 +37,7 @@ static inline int net_emitter_push_data(lua_State *L, int idx, const struct net_
 }
 /* The same where more has to happen after the listeners, whatever they do: an
  * error out of one goes where an uncaught one goes, and the internal steps still
- * run. Returns 1 after an error. [-nargs, +0, e] */
+ * run. Returns LUA_OK, or the status of the error. [-nargs, +0, e] */
 int net_emit_guarded(lua_State *L, int idx, const struct net_object *o, enum net_event ev,
                      int nargs);
 /* Adds an internal step behind the listeners there are. [-0, +0, m] */

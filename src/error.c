@@ -120,6 +120,12 @@ int net_error_push_stack(lua_State *L, int err) {
   return 0;
 }
 
+/* Lua keeps this text for itself, so the push finds it. */
+int net_error_memory(lua_State *L) {
+  lua_pushliteral(L, "not enough memory");
+  return lua_error(L);
+}
+
 void net_error_set_stack(lua_State *L, int err, int trace) {
   if (!net_errortext_is_error(L, err))
     return;

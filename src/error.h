@@ -27,6 +27,8 @@ int net_error_raise_sys(lua_State *L, int err, const char *syscall);
 int net_error_arg_type(lua_State *L, const char *name, const char *expected, int idx);
 /* Pushes that error. [-0, +1, e] */
 void net_error_push_arg_type(lua_State *L, const char *name, const char *expected, int idx);
+/* Raises Lua's own "not enough memory", for which it needs none. [-0, -, e] */
+int net_error_memory(lua_State *L);
 /* Pushes the field 'stack' of the value at absolute 'err', if it is an error of
  * ours that has one; returns whether. [-0, +(0|1), m] */
 int net_error_push_stack(lua_State *L, int err);

@@ -112,12 +112,20 @@ void net_loop_halt(struct net_loop *loop) {
   ev_break(loop->ev, EVBREAK_ALL);
 }
 
+void net_loop_starve(struct net_loop *loop) {
+  loop->starved = 1;
+  net_loop_halt(loop);
+}
+
 /* --- dispatch --------------------------------------------------------------- */
+
+#define ATTEMPTS 3 /* of a dispatch that memory fails, where somebody takes the error */
 
 struct dispatch {
   struct net_loop *loop;
   lua_CFunction half; /* NULL: only settle */
   void *arg;
+  int began;          /* the last protected call got as far as to run something */
 };
 
 void net_loop_flush(lua_State *L, struct net_loop *loop) {
@@ -162,7 +170,8 @@ static void loop_settle(lua_State *L, struct net_loop *loop) {
 }
 
 static int dispatch_body(lua_State *L) {
-  struct dispatch d = *(struct dispatch *)lua_touserdata(L, 1);
+  struct dispatch *asked = lua_touserdata(L, 1), d = *asked;
+  asked->began = 1;
   lua_settop(L, 0);
   if (d.half) {
     lua_pushlightuserdata(L, d.arg);
@@ -174,28 +183,55 @@ static int dispatch_body(lua_State *L) {
   return 0;
 }
 
-/* One protected run; returns 1 if an error came out, already dealt with. */
+/* One protected run; returns the status of an error that came out, already dealt
+ * with. */
 static int dispatch_once(lua_State *L, struct dispatch *d) {
+  struct net_object *outer = d->loop->telling;
+  d->began = 0;
+  d->loop->telling = NULL;
   lua_pushcfunction(L, dispatch_body);
   lua_pushlightuserdata(L, d);
-  return net_call_guarded(L, d->loop, 1);
+  int status = net_call_guarded(L, d->loop, 1);
+  if (status != LUA_ERRMEM && d->loop->telling)
+    d->loop->telling->unheard = 0;  /* the listener that raised has had the bytes */
+  d->loop->telling = outer;
+  return status;
 }
 
-void net_dispatch(struct net_loop *loop, lua_CFunction half, void *arg) {
+/* Runs the half, and after an error what is left of the turn, or its flush. A call that
+ * finds no memory, or too many around it, to begin is not tried again once the loop is
+ * halted: nothing will have changed. Nor for ever where somebody takes each error: then
+ * the next one comes out of run() all the same. Returns whether the half has begun. */
+static int dispatch_all(lua_State *L, struct dispatch *d) {
+  int status, failed = 0, begun = 0;
+  while ((status = dispatch_once(L, d)) != LUA_OK) {
+    begun |= d->began;
+    if (begun)
+      d->half = NULL;
+    failed = status == LUA_ERRMEM || !d->began ? failed + 1 : 0;
+    if (failed >= ATTEMPTS && !d->loop->halted)
+      net_loop_starve(d->loop);
+    if (d->loop->halted && !d->began)
+      return begun;
+  }
+  return 1;
+}
+
+int net_dispatch(struct net_loop *loop, lua_CFunction half, void *arg) {
   lua_State *L = net_loop_thread(loop);
-  struct dispatch d = {loop, half, arg};
+  struct dispatch d = {loop, half, arg, 0};
   if (loop->halted)
-    return;
+    return 0;
   if (!lua_checkstack(L, LUA_MINSTACK)) {
-    net_loop_halt(loop);  /* or whoever empties a queue would try for ever */
-    return;
+    net_loop_starve(loop);  /* or whoever empties a queue would try for ever */
+    return 0;
   }
   if (loop->depth++ == 0)
     net_exit_enter(loop);
-  while (dispatch_once(L, &d))
-    d.half = NULL;  /* what is left of the turn still runs, or is flushed */
+  int begun = dispatch_all(L, &d);
   if (--loop->depth == 0)
     net_exit_leave(loop);
+  return begun;
 }
 
 /* Runs what is ready, each half as if dispatched by itself: its ticks and its
@@ -458,9 +494,10 @@ static int loop_run(lua_State *L) {
   struct net_loop *loop = net_loop_get(L);
   if (loop->L || loop->depth > 0)
     return luaL_error(L, "net.run() is running already");
-  luaL_checkstack(L, 2 * LUA_MINSTACK, NULL);  /* no dispatch will be short of it */
+  if (!lua_checkstack(L, 2 * LUA_MINSTACK))  /* no dispatch will be short of it */
+    return net_error_memory(L);
   loop->L = L;
-  loop->stopped = loop->halted = 0;
+  loop->stopped = loop->halted = loop->starved = 0;
   net_dispatch(loop, NULL, NULL);
   if (!loop->halted && !loop->stopped && flags == 0)
     run_to_the_end(loop);
@@ -473,7 +510,7 @@ static int loop_run(lua_State *L) {
   loop->L = NULL;
   if (loop->halted) {
     loop->halted = 0;
-    return net_uncaught_raise(L);
+    return loop->starved ? net_error_memory(L) : net_uncaught_raise(L);
   }
   lua_pushboolean(L, loop->refs > 0);
   return 1;

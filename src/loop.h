@@ -49,6 +49,8 @@ struct net_loop {
   lua_State *L;          /* the thread inside run(); NULL while there is none */
   int depth;             /* nesting of net_dispatch */
   int halted;            /* an uncaught error waits to be raised */
+  int starved;           /* the same, but it is want of memory, and nothing is kept */
+  struct net_object *telling; /* borrowed; whose listener of data is being called; NULL: none */
   int read_more;         /* the last read filled its buffer: there may be more */
   int stopped;           /* stop() was called in this run() */
   int traced;            /* the error being raised has its traceback already */
@@ -91,8 +93,10 @@ static inline lua_State *net_loop_thread(const struct net_loop *loop) {
 }
 
 /* Runs 'half' protected, with 'arg' as light userdata at index 1 in a frame of
- * its own, then ticks and flushes. Never raises. Nothing runs while halted. */
-void net_dispatch(struct net_loop *loop, lua_CFunction half, void *arg);
+ * its own, then ticks and flushes. Never raises. Nothing runs while halted. Returns
+ * whether the half has begun, for what the system does not tell again: without the
+ * memory for a call it has not, and run() raises that. */
+int net_dispatch(struct net_loop *loop, lua_CFunction half, void *arg);
 
 /* The same, once the poll's results are all in and in the order in which they
  * came: for what is ready by the dozen, as one protected call serves for all.
@@ -101,6 +105,8 @@ void net_ready(struct net_loop *loop, void (*half)(lua_State *L, void *arg), voi
 
 /* Nothing more of ours is run until run() is called again. */
 void net_loop_halt(struct net_loop *loop);
+/* The same where there is no memory, not even to keep an error: run() raises that. */
+void net_loop_starve(struct net_loop *loop);
 
 /* Queues the function and its 'nargs' arguments on the top, to be called when the
  * current callback is over. [-(nargs+1), +0, m] */

@@ -16,7 +16,7 @@
 
 struct net_loop;
 
-#define NET_EVENT_BITS 22 /* see events.h */
+#define NET_EVENT_BITS 21 /* see events.h */
 
 /* The user values that every object has; a class may add more. */
 enum { UV_EVENTS = 1, UV_FIELDS, UV_OWN };
@@ -41,6 +41,8 @@ struct net_object {
   const struct net_class *cls; /* borrowed; static */
   struct net_loop *loop;       /* borrowed; outlives every object */
   uint32_t events : NET_EVENT_BITS; /* bit 1 << enum net_event: has a listener */
+  uint32_t unheard : 1;        /* a listener of data is being called, or ran out of memory
+                                  and may not have had them */
   uint32_t has_fields : 1;     /* the user's own, in UV_FIELDS */
   uint32_t anchored : 1;       /* the loop can call it */
   uint32_t data_slot : 8;      /* where UV_EVENTS has the listener for "data", if that

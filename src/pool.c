@@ -281,6 +281,15 @@ struct net_job *net_pool_done(struct net_pool *p) {
   return job;
 }
 
+void net_pool_return(struct net_pool *p, struct net_job *job) {
+  pool_lock(p);
+  job->next = p->done.first;
+  p->done.first = job;
+  if (p->done.last == NULL)
+    p->done.last = job;
+  pthread_mutex_unlock(&p->lock);
+}
+
 void net_pool_again(struct net_pool *p) { ev_async_send(p->ev, &p->wake); }
 
 void net_pool_drop(struct net_pool *p, struct net_job *job) {

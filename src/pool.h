@@ -54,6 +54,8 @@ void net_pool_close(struct net_pool *p);
 int net_pool_add(struct net_pool *p, struct net_job *job);
 /* The next job that is done, which is the caller's now; NULL for none. */
 struct net_job *net_pool_done(struct net_pool *p);
+/* Gives that one back, to be the next again. */
+void net_pool_return(struct net_pool *p, struct net_job *job);
 /* Has on_done called again: something was left. */
 void net_pool_again(struct net_pool *p);
 /* Nobody waits for the job any more: frees one that no thread has begun, and

@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "encoding.h"
+#include "error.h"
 #include "piece.h"
 #include "stream.h"
 #include "writequeue.h"
@@ -240,7 +241,7 @@ static int queue_rest(lua_State *L, struct net_stream *s, size_t put, size_t n, 
   int top = lua_gettop(L);
   net_push(L, &to->o);
   if (push_spare(L, loop, put, n) == NULL)
-    luaL_error(L, "not enough memory");
+    net_error_memory(L);
   note_size(s, n);  /* before a finalizer may close it */
   net_writable_tried(L, top + 1, put, err);
   int fits = lua_toboolean(L, -1);

@@ -10,6 +10,8 @@
 
 #include <lauxlib.h>
 
+#include "error.h"
+
 #define FEW_ARGUMENTS 4 /* for which there is always room on the stack */
 #define ROOM_MAX 256    /* slots; behind them what was taken leaves nothing, so that a
                            queue that never runs empty does not grow for ever */
@@ -71,8 +73,8 @@ int net_queue_pop(lua_State *L, struct net_queue *q) {
   lua_rawgeti(L, table, q->head);
   int nargs = (int)lua_tointeger(L, -1);
   lua_pop(L, 1);
-  if (nargs > FEW_ARGUMENTS)
-    luaL_checkstack(L, nargs + 4, "too many arguments");
+  if (nargs > FEW_ARGUMENTS && !lua_checkstack(L, nargs + 4))
+    net_error_memory(L);
   for (int i = 1; i <= nargs + 1; i++)
     queue_take(L, table, q->head + i);
   lua_remove(L, table);

@@ -179,11 +179,15 @@ static int is_nudge(const struct net_stream *s, lua_Integer n) {
 }
 
 /* Tells 'data' of the chunk on the top, which stays. Guarded, an error goes where
- * an uncaught one goes; returns 1 after it. [-0, +0, e] */
-static int tell_data(lua_State *L, int idx, const struct net_stream *s, int guarded) {
+ * an uncaught one goes; returns its status. Without memory the listener may not even
+ * have been called. [-0, +0, e] */
+static int tell_data(lua_State *L, int idx, struct net_stream *s, int guarded) {
   lua_pushvalue(L, -1);
-  if (guarded)
-    return net_emit_guarded(L, idx, &s->o, ON_DATA, 1);
+  if (guarded) {
+    int status = net_emit_guarded(L, idx, &s->o, ON_DATA, 1);
+    s->o.unheard |= status == LUA_ERRMEM;
+    return status;
+  }
   net_emit(L, idx, ON_DATA, 1);
   return 0;
 }
@@ -239,7 +243,7 @@ static void flow_tick(lua_State *L, const struct net_step *step) {
 static void readable_flow(lua_State *L, int idx, struct net_stream *s) {
   int more = 1;
   while (more && s->flags & S_FLOWING) {
-    if (s->gap) {
+    if (net_stream_has_lost(s)) {
       net_stream_fail(L, idx, -ENOMEM, "read");
       return;
     }
@@ -263,9 +267,10 @@ static int hears_at_once(const struct net_stream *s) {
 /* Puts the chunk on the top where it belongs. [-1, +0, e] */
 static void add_chunk(lua_State *L, int idx, struct net_stream *s) {
   if (hears_at_once(s)) {
-    s->gap = 0;
     s->flags |= S_DATA_EMITTED;
+    net_stream_tell(s);
     net_emit(L, idx, ON_DATA, 1);
+    net_stream_told(s);
     return;
   }
   net_rb_append(L, idx);
@@ -294,8 +299,9 @@ void net_readable_push(lua_State *L, int idx, struct net_stream *s, const char *
   if (!s->decoding && hears_at_once(s) && net_emitter_push_data(L, idx, &s->o)) {
     s->flags |= S_DATA_EMITTED;
     lua_pushlstring(L, bytes, n);
-    s->gap = 0;
+    net_stream_tell(s);
     lua_call(L, 1, 0);
+    net_stream_told(s);
     return;
   }
   lua_pushlstring(L, bytes, n);

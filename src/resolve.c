@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "addr.h"
+#include "error.h"
 #include "loop.h"
 #include "object.h"
 #include "pool.h"
@@ -81,34 +82,48 @@ static int push_answer(lua_State *L, const struct net_job *job) {
   return 1;
 }
 
-/* Lua half of one answer. */
+/* Lua half of one answer. It takes the job, by leaving NULL where it was, when it has
+ * the memory for all that the callback gets. */
 static int lookup_answer(lua_State *L) {
-  struct lookup *lk = lua_touserdata(L, 1);
+  struct net_job **job = lua_touserdata(L, 1);
+  struct lookup *lk = (*job)->owner;
   net_push(L, &lk->o);
-  lookup_settled(L, lk);
   lua_getiuservalue(L, 2, UV_CALLBACK);
+  int n = push_answer(L, *job);
+  if (!lk->waits)
+    return 0;  /* a finalizer has cancelled it */
   lua_pushnil(L);
   lua_setiuservalue(L, 2, UV_CALLBACK);
-  int n = push_answer(L, lk->job);
+  lookup_settled(L, lk);
   net_job_free(lk->job);
-  lk->job = NULL;
+  *job = lk->job = NULL;
   lua_call(L, n, 0);
   return 0;
 }
 
+/* Tells the answer; returns 0 if that has to be tried again. */
+static int tell(struct net_loop *loop, struct net_pool *pool, struct net_job *job) {
+  if (job->owner)
+    net_dispatch(loop, lookup_answer, &job);
+  if (job && job->owner) {
+    net_pool_return(pool, job);
+    return 0;
+  }
+  net_job_free(job);  /* cancelled, also by a finalizer amid the answer */
+  return 1;
+}
+
 /* Answers come one by one, each in a dispatch of its own. When an uncaught error
- * halts the loop, the rest stays in the pool for the next run. */
+ * halts the loop, the rest stays in the pool for the next run; and so does one for
+ * which there was no memory. */
 static void on_done(struct ev_loop *ev, ev_async *w, int revents) {
   struct owner *owner = w->data;
   struct net_job *job;
+  int told = 1;
   (void)ev, (void)revents;
-  while (!owner->loop->halted && (job = net_pool_done(owner->pool)) != NULL) {
-    if (job->owner)
-      net_dispatch(owner->loop, lookup_answer, job->owner);
-    else
-      net_job_free(job);
-  }
-  if (owner->loop->halted)
+  while (told && !owner->loop->halted && (job = net_pool_done(owner->pool)) != NULL)
+    told = tell(owner->loop, owner->pool, job);
+  if (!told || owner->loop->halted)
     net_pool_again(owner->pool);
 }
 
@@ -130,7 +145,7 @@ static struct net_pool *pool_get(lua_State *L) {
   if (owner->pool == NULL && owner->loop->ev)
     owner->pool = net_pool_new(owner->loop->ev, on_done, owner);
   if (owner->pool == NULL)
-    luaL_error(L, "net: not enough memory for a look-up");
+    net_error_memory(L);
   return owner->pool;
 }
 

@@ -46,15 +46,13 @@ static int signal_caught(lua_State *L) {
   return 0;
 }
 
-/* A signal is not level-triggered: while the loop is halted it has to be kept
- * for the next run(). */
+/* A signal is not level-triggered: while the loop is halted, or nothing can be called,
+ * it has to be kept for the next run(). */
 static void on_signal(struct ev_loop *ev, ev_signal *w, int revents) {
   struct process *p = w->data;
   (void)ev, (void)revents;
-  if (p->o.loop->halted)
+  if (!net_dispatch(p->o.loop, signal_caught, w))
     ev_feed_signal(w->signum);
-  else
-    net_dispatch(p->o.loop, signal_caught, w);
 }
 
 static void signal_stop(lua_State *L, struct process *p, ev_signal *w) {

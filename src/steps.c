@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "error.h"
+
 #define CAP_MIN 16
 #define CAP_KEPT 1024 /* a ring that was larger is given back when it runs empty */
 
@@ -34,7 +36,7 @@ void net_steps_reserve(lua_State *L, struct net_steps *q, size_t more) {
   while (cap < q->count + more)
     cap *= 2;
   if (!grow(q, cap))
-    luaL_error(L, "not enough memory");
+    net_error_memory(L);
 }
 
 void net_steps_push(lua_State *L, struct net_steps *q, int idx, struct net_object *o,
@@ -44,7 +46,7 @@ void net_steps_push(lua_State *L, struct net_steps *q, int idx, struct net_objec
   net_object_hold(L, idx, o);  /* first: a finalizer that it runs may push, too */
   if (q->count == q->cap && !grow(q, q->cap ? q->cap * 2 : CAP_MIN)) {
     net_object_let_go(L, o);
-    luaL_error(L, "not enough memory");
+    net_error_memory(L);
   }
   *slot(q, q->count++) = (struct net_step){run, o, n};
 }

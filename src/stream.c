@@ -108,8 +108,9 @@ static void read_to_callback(lua_State *L, int idx, size_t n) {
   net_rare_get(L, idx, RARE_ONREAD);
   lua_pushinteger(L, (lua_Integer)n);
   lua_pushlstring(L, s->o.loop->rbuf, n);
-  s->gap = 0;
+  net_stream_tell(s);
   lua_call(L, 2, 1);
+  net_stream_told(s);
   if (lua_isboolean(L, -1) && !lua_toboolean(L, -1))
     net_stream_poll(s, s->wanted & ~EV_READ);
   lua_pop(L, 1);
@@ -144,7 +145,7 @@ static void stream_readable(lua_State *L, void *arg) {
   if (!(s->wanted & EV_READ))
     return;  /* the function of option onread's buffer, or a finalizer, has */
   ssize_t n = -ENOMEM;
-  if (!s->gap)
+  if (!net_stream_has_lost(s))
     n = pumped ? net_pump_read(s) : net_stream_read(s, size);
   if (n == -EAGAIN)
     return;
@@ -543,7 +544,7 @@ static void stream_reset(lua_State *L, int idx) {
   s->flags &= S_HALF_OPEN | S_UNREF | S_NODELAY | S_READ_OFF | S_WRITE_OFF | S_FLOWING_SET |
               S_FLOWING | S_PAUSED | S_READABLE_LISTENS | S_DATA_LISTENS;
   net_rb_reset(s);
-  s->gap = 0;
+  s->gap = s->o.unheard = 0;
   s->error_told = 0;
   s->peer_family = 0;
   static const int stale[] = {RARE_ERRORED, RARE_RBUF, RARE_ENDCBS, RARE_REMOTE, RARE_PEER,

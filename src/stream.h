@@ -223,6 +223,23 @@ void net_stream_hook(lua_State *L, int idx, const char *name);
 int net_rare_get(lua_State *L, int idx, int key);  /* type; [-0, +1, -] */
 void net_rare_set(lua_State *L, int idx, int key); /* [-1, +0, m] */
 
+/* Around the call of a listener that is told what was read, straight under a dispatch:
+ * if memory runs out, it may not have begun, and the bytes count as lost; after any
+ * other error they do not. */
+static inline void net_stream_tell(struct net_stream *s) {
+  s->gap = 0;
+  s->o.unheard = 1;
+  s->o.loop->telling = &s->o;
+}
+static inline void net_stream_told(struct net_stream *s) {
+  s->o.unheard = 0;
+  s->o.loop->telling = NULL;
+}
+/* Has it lost bytes? It fails before it tells any more, then. */
+static inline int net_stream_has_lost(const struct net_stream *s) {
+  return s->gap || s->o.unheard;
+}
+
 /* There is a handle, which is neither connected nor connecting. */
 static inline int net_stream_is_bound(const struct net_stream *s) {
   return s->flags & S_HANDLE && !s->open && !(s->flags & S_CONNECTING);

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "error.h"
 #include "loop.h"
 #include "object.h"
 #include "sys.h"
@@ -126,7 +127,8 @@ static void callback_store(lua_State *L, int first, int nargs) {
 
 /* Pushes function and arguments of the object at 'idx'. [-0, +(nargs+1), m] */
 static void callback_push(lua_State *L, int idx, int nargs) {
-  luaL_checkstack(L, nargs + 2, "too many arguments");
+  if (!lua_checkstack(L, nargs + 2))
+    net_error_memory(L);
   for (int i = 0; i <= nargs; i++)
     lua_getiuservalue(L, idx, UV_OWN + i);
 }
@@ -182,7 +184,7 @@ static void timeout_start(lua_State *L, int idx, struct timeout *t, uint64_t fro
   net_anchor(L, idx, &t->o);
   if (net_timer_start(t->o.loop, &t->timer, from + t->ms) < 0) {
     timeout_stop(L, t);
-    luaL_error(L, "not enough memory");
+    net_error_memory(L);
   }
   if (t->flags & TIMEOUT_REF)
     timeout_hold(t);
@@ -197,7 +199,7 @@ static int timeout_fire(lua_State *L) {
   uint64_t from = net_sys_now_ms();
   if (!lua_checkstack(L, t->nargs + LUA_MINSTACK)) {
     net_timer_start(t->o.loop, &t->timer, from + 1);  /* it had its place in the heap */
-    return luaL_error(L, "not enough memory");
+    return net_error_memory(L);
   }
   net_push(L, &t->o);  /* on the stack, the userdata keeps 't' alive */
   callback_push(L, 2, t->nargs);

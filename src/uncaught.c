@@ -171,11 +171,11 @@ int net_call_guarded(lua_State *L, struct net_loop *loop, int nargs) {
   int fn = lua_gettop(L) - nargs;
   lua_pushcfunction(L, on_error);
   lua_insert(L, fn);
-  int failed = lua_pcall(L, nargs, 0, fn) != LUA_OK;
-  if (failed)
+  int status = lua_pcall(L, nargs, 0, fn);
+  if (status != LUA_OK)
     uncaught(L, loop);
   lua_settop(L, fn - 1);
-  return failed;
+  return status;
 }
 
 /* tell(err): writes the traceback of what run() is about to raise to stderr. The

@@ -13,7 +13,7 @@
 
 /* Calls the function under its 'nargs' arguments; an error goes where an
  * uncaught one goes, and the caller carries on. For lists of callbacks of
- * which each must run. Returns 0, or 1 after an error. [-(nargs+1), +0, m] */
+ * which each must run. Returns LUA_OK, or the status of the error. [-(nargs+1), +0, m] */
 int net_call_guarded(lua_State *L, struct net_loop *loop, int nargs);
 
 /* Raises the error that has halted the loop. [-0, +0, e] */
