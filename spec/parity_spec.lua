@@ -5,6 +5,7 @@
 local runner = require("spec.parity.runner")
 local compare = require("spec.parity.compare")
 local words = require("spec.parity.words")
+local has_epoll = require("spec.support").has_epoll
 
 --- Whether a scenario needs what this machine does not have.
 local function ipv6_missing()
@@ -17,6 +18,7 @@ end
 
 local function check(scenario, expected, listening)
   if scenario.marks.ipv6 and ipv6_missing() then return pending("no IPv6 here") end
+  if scenario.marks.epoll and not has_epoll() then return pending("libev has no epoll here") end
   local lines = runner.run(scenario, listening)
   assert.equal(expected, #lines > 0 and table.concat(lines, "\n") .. "\n" or "")
 end

@@ -3,9 +3,10 @@
  * accept.c - from a connection that waits to the 'connection' event.
  *
  * Runs per connection, so it reads the server's options from C copies and
- * leaves nothing to Lua but the listeners. Each connection is a dispatch of
- * its own: its ticks run before the next one, as in Node. A turn accepts a
- * limited number; polling is level-triggered, so what is left is told again.
+ * leaves nothing to Lua but the listeners. Each connection is a round of its
+ * own: its ticks run before the next one. A turn accepts a limited number;
+ * polling is level-triggered, so what is left is told again. libuv accepts one
+ * a turn. Refused: a turn costs as much as the rest of a connection.
  *
  * When the system has no descriptor or no memory left for a connection that
  * waits, accepting pauses, longer each time it did not help. libuv keeps a
@@ -22,6 +23,7 @@
 #include "server.h"
 #include "stream.h"
 #include "sys.h"
+#include "uncaught.h"
 
 #define ACCEPTS_A_TURN 64 /* connections */
 #define PAUSE_MIN 20      /* ms */
@@ -31,7 +33,7 @@ static const char starved_key; /* registry: Lua's function for a shortage unhear
 
 /* One connection on its way from accept(2) to its socket. */
 struct incoming {
-  struct net_server *server; /* held by the stack of on_connection */
+  struct net_server *server; /* held by the stack of server_ready */
   struct net_addr peer;
   int fd;                    /* owned; -1 when a socket has it, or nobody */
   int err;                   /* what accept(2) said */
@@ -193,9 +195,16 @@ static int server_starved(lua_State *L) {
   return 0;
 }
 
+/* Calls a half that may raise while 'in' has a descriptor. [-0, +0, -] */
+static void incoming_call(lua_State *L, lua_CFunction half, struct incoming *in) {
+  lua_pushcfunction(L, half);
+  lua_pushlightuserdata(L, in);
+  net_call_guarded(L, in->server->o.loop, 1);
+}
+
 /* Stops accepting for a while, longer each time it did not help. Without the
  * memory for a timer, polling goes on at once. */
-static void server_pause(struct net_server *s, struct incoming *in) {
+static void server_pause(lua_State *L, struct net_server *s, struct incoming *in) {
   struct net_loop *loop = s->o.loop;
   s->pause = s->pause == 0 ? PAUSE_MIN : s->pause * 2;
   if (s->pause > PAUSE_MAX)
@@ -203,7 +212,7 @@ static void server_pause(struct net_server *s, struct incoming *in) {
   net_io_stop(loop, &s->io);
   if (net_timer_start(loop, &s->retry, net_loop_now(loop) + s->pause) < 0)
     net_io_start(loop, &s->io);
-  net_dispatch(loop, server_starved, in);
+  incoming_call(L, server_starved, in);
 }
 
 /* The pause is over; the poller tells whether somebody waits. */
@@ -231,14 +240,16 @@ static int is_about_peer(int err) {
   }
 }
 
-/* Accepts one connection; returns whether there may be another. A shortage
- * counts only if 'first': accept(2) says EMFILE even when nobody waits. */
-static int server_accept(struct net_server *s, int first) {
+/* Accepts one connection; returns whether there may be another. A shortage counts
+ * only for the first of a turn: accept(2) says EMFILE even when nobody waits.
+ * [-0, +0, -] */
+static int server_accept(lua_State *L, struct net_server *s) {
+  int first = s->burst++ == 0;
   struct incoming in = {.server = s, .fd = -1};
   in.err = net_sys_accept(s->fd, &in.peer.sa, &in.peer.len, &in.fd);
   if (in.err == 0) {
     s->pause = 0;
-    net_dispatch(s->o.loop, server_incoming, &in);
+    incoming_call(L, server_incoming, &in);
     net_sys_close(in.fd);  /* where nobody has taken it */
     return 1;
   }
@@ -247,28 +258,27 @@ static int server_accept(struct net_server *s, int first) {
   if (in.err == -EAGAIN)
     s->flags &= ~(uint32_t)SERVER_TOLD;
   else if (first)
-    server_pause(s, &in);
+    server_pause(L, s, &in);
   return 0;
+}
+
+/* Somebody waits, unless a listener before it in this turn has made accepting pause. */
+static void server_ready(lua_State *L, void *arg) {
+  struct net_server *s = arg;
+  if (!ev_is_active(&s->io))
+    return;
+  net_push(L, &s->o);  /* a listener may close the server and collect it */
+  if (server_accept(L, s) && s->fd >= 0)
+    s->o.loop->rounds = ACCEPTS_A_TURN;
 }
 
 static void on_connection(struct ev_loop *ev, ev_io *w, int revents) {
   struct net_server *s = w->data;
-  struct net_loop *loop = s->o.loop;
-  lua_State *L = net_loop_thread(loop);
   (void)revents;
   if (!ev_is_active(w))
     ev_ref(ev);  /* libev has found the descriptor closed, and stopped this */
-  if (loop->halted)
-    return;
-  if (!lua_checkstack(L, 1)) {
-    net_loop_starve(loop);
-    return;
-  }
-  net_push(L, &s->o);  /* a listener may close the server and collect it */
-  for (int n = 0; n < ACCEPTS_A_TURN && s->fd >= 0 && !loop->halted; n++)
-    if (!server_accept(s, n == 0))
-      break;
-  lua_pop(L, 1);
+  s->burst = 0;
+  net_ready(s->o.loop, server_ready, s);
 }
 
 /* A connection was destroyed. Its descriptor is free, so that a pause is over soon. */

@@ -24,10 +24,6 @@
 #include "error.h"
 #include "loop.h"
 
-/* libev runs what became ready in one poll in reverse. One step below the
- * streams and servers, dials come behind the accept that answers them. */
-#define DIAL_PRIORITY (-1)
-
 enum {
   UV_CALLBACK = UV_OWN,
   UV_BOUND, /* the BoundSocket that its descriptor came from */
@@ -93,6 +89,8 @@ int net_dial_take(struct net_dial *d, enum net_fd_kind *kind) {
 
 /* Closes what is open, and leaves the anchor alone. */
 static void dial_shut(struct net_dial *d) {
+  if (d->state == DIAL_CONNECTING)
+    net_ready_forget(d->o.loop, d);
   dial_unwatch(d);
   net_sys_close(d->fd);
   d->fd = -1;
@@ -189,7 +187,8 @@ static int dial_bind(lua_State *L) {
 }
 
 /* The attempt has its answer, if it still wants one. [-0, +?, e] */
-static void dial_answer(lua_State *L, struct net_dial *d) {
+static void dial_answer(lua_State *L, void *arg) {
+  struct net_dial *d = arg;
   if (d->state != DIAL_CONNECTING)
     return;
   int err = d->error < 0 ? d->error : net_sys_error(d->fd);
@@ -210,21 +209,15 @@ static void dial_answer(lua_State *L, struct net_dial *d) {
   lua_call(L, 1, 0);
 }
 
-/* Lua half of the watcher. */
-static int dial_connected(lua_State *L) {
-  dial_answer(L, lua_touserdata(L, 1));
-  return 0;
-}
-
 /* Pending completion: of what failed at once. */
 static void failed_step(lua_State *L, const struct net_step *step) {
-  dial_answer(L, (struct net_dial *)step->o);
+  dial_answer(L, step->o);
 }
 
 static void on_connected(struct ev_loop *ev, ev_io *w, int revents) {
   struct net_dial *d = w->data;
   (void)ev, (void)revents;
-  net_dispatch(d->o.loop, dial_connected, d);
+  net_ready(d->o.loop, dial_answer, d);
 }
 
 /* Whether a failure of connect(2) is told from the loop. */
@@ -325,7 +318,6 @@ struct net_dial *net_dial_new(lua_State *L) {
   struct net_dial *d = net_object_new(L, net_loop_get(L), &net_dial_class, sizeof *d, DIAL_UVS);
   d->fd = -1;
   ev_io_init(&d->io, on_connected, -1, EV_WRITE);
-  ev_set_priority(&d->io, DIAL_PRIORITY);
   d->io.data = d;
   return d;
 }

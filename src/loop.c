@@ -23,7 +23,6 @@
 #include "timer.h"
 #include "uncaught.h"
 
-#define READS_PER_TURN 8 /* full reads of one descriptor before others have a turn */
 #define TICK_ARGS 60000  /* as a timer's: far more might never find room on the stack of
                             run(), and hold up all ticks behind them */
 
@@ -235,28 +234,37 @@ int net_dispatch(struct net_loop *loop, lua_CFunction half, void *arg) {
 }
 
 /* Runs what is ready, each half as if dispatched by itself: its ticks and its
- * flush come before the next. An error ends the protected call, not the batch. */
+ * flush come before the next. An error ends the protected call, not the batch. One
+ * that is to run again is back in the list by then, as a tick may forget it. */
 static int ready_batch(lua_State *L) {
   struct net_loop *loop = lua_touserdata(L, 1);
   lua_settop(L, 0);
-  for (int again = 0; !loop->halted && loop->ready_pos < loop->ready_len;) {
-    struct net_ready r = loop->ready[loop->ready_pos++];
-    loop->read_more = 0;
+  for (int round = 0; !loop->halted && loop->ready_len > 0;) {
+    struct net_ready r = loop->ready[--loop->ready_len];
+    loop->rounds = 0;
     r.half(L, r.arg);
     lua_settop(L, 0);
+    round = round + 1 < loop->rounds ? round + 1 : 0;
+    if (round > 0)
+      loop->ready[loop->ready_len++] = r;
     loop_settle(L, loop);
-    again = loop->read_more ? again + 1 : 0;
-    if (again > 0 && again < READS_PER_TURN)
-      loop->ready_pos--;
   }
   return 0;
 }
 
 /* Where the loop was halted the rest is told again by the next poll. */
-static void run_ready(struct net_loop *loop) {
-  while (!loop->halted && loop->ready_pos < loop->ready_len)
+void net_ready_run(struct net_loop *loop) {
+  while (!loop->halted && loop->ready_len > 0)
     net_dispatch(loop, ready_batch, loop);
-  loop->ready_pos = loop->ready_len = 0;
+  loop->ready_len = 0;
+}
+
+static void ready_nothing(lua_State *L, void *arg) { (void)L, (void)arg; }
+
+void net_ready_forget(struct net_loop *loop, const void *arg) {
+  for (size_t i = 0; i < loop->ready_len; i++)
+    if (loop->ready[i].arg == arg)
+      loop->ready[i].half = ready_nothing;
 }
 
 /* One that found no room to wait in. */
@@ -441,7 +449,7 @@ static void on_polled(struct ev_loop *ev, ev_check *w, int revents) {
 static void on_check(struct ev_loop *ev, ev_check *w, int revents) {
   struct net_loop *loop = w->data;
   (void)ev, (void)revents;
-  run_ready(loop);
+  net_ready_run(loop);
   run_pending(loop);
   run_phase(loop, &loop->immediates, net_steps_pop);
   run_closing(loop);
@@ -579,6 +587,8 @@ static int loop_gc(lua_State *L) {
   free(loop->heap);
   free(loop->dirty);
   free(loop->ready);
+  loop->ready = NULL;
+  loop->ready_len = loop->ready_cap = 0;
   net_steps_end(&loop->ticks);
   net_steps_end(&loop->pending);
   net_steps_end(&loop->immediates);

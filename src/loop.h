@@ -27,7 +27,8 @@
 #include "steps.h"
 #include "sys.h"
 
-#define NET_READ_SIZE 65536 /* bytes; the most that one 'data' chunk holds */
+#define NET_READ_SIZE 65536  /* bytes; the most that one 'data' chunk holds */
+#define NET_READS_PER_TURN 8 /* full reads of one descriptor before others have a turn */
 
 struct net_timer;
 
@@ -40,7 +41,8 @@ struct net_flushable {
  * and in an empty frame, and may leave what it likes there. */
 struct net_ready {
   void (*half)(lua_State *L, void *arg); /* [-0, +?, e] */
-  void *arg; /* its owner is anchored until the turn's close events */
+  void *arg; /* its owner is anchored until the turn's close events, or net_ready_forget
+                is called before it goes */
 };
 
 struct net_loop {
@@ -51,7 +53,8 @@ struct net_loop {
   int halted;            /* an uncaught error waits to be raised */
   int starved;           /* the same, but it is want of memory, and nothing is kept */
   struct net_object *telling; /* borrowed; whose listener of data is being called; NULL: none */
-  int read_more;         /* the last read filled its buffer: there may be more */
+  int rounds;            /* how often the half that runs may run in this turn, as there
+                            may be more for it; 0: it is done */
   int stopped;           /* stop() was called in this run() */
   int traced;            /* the error being raised has its traceback already */
   int holding;           /* has a reference for what is pending or closing */
@@ -71,8 +74,8 @@ struct net_loop {
   uint64_t timer_seq;    /* timers of one due time run in the order made */
   uint64_t now;          /* ms, monotonic; 0: not read yet in this turn */
   uint64_t wake_at;      /* ms; what 'wake' is set to, 0: not active */
-  struct net_ready *ready; /* owned; [ready_pos, ready_len) are still to run */
-  size_t ready_pos, ready_len, ready_cap;
+  struct net_ready *ready; /* owned; those still to run, the last comes first */
+  size_t ready_len, ready_cap;
   struct net_flushable **dirty; /* owned */
   void (*flush)(lua_State *L, struct net_flushable *f); /* of a dirty stream; [-0, +0, m] */
   struct net_pipe pipe;  /* the spare one of all pumps */
@@ -98,10 +101,15 @@ static inline lua_State *net_loop_thread(const struct net_loop *loop) {
  * memory for a call it has not, and run() raises that. */
 int net_dispatch(struct net_loop *loop, lua_CFunction half, void *arg);
 
-/* The same, once the poll's results are all in and in the order in which they
- * came: for what is ready by the dozen, as one protected call serves for all.
- * A half that leaves loop->read_more set is run again, a few times. */
+/* The same, once the poll's results are all in, and the other way round: libev tells
+ * of what it found from the last to the first, so that the halves run in the order in
+ * which the kernel had it. One protected call serves for all of them. A half is run
+ * again at once, and until it has run so often, if it leaves loop->rounds set. */
 void net_ready(struct net_loop *loop, void (*half)(lua_State *L, void *arg), void *arg);
+/* What is noted for 'arg' is not run any more. */
+void net_ready_forget(struct net_loop *loop, const void *arg);
+/* Runs what is noted now: for what has to come behind it. */
+void net_ready_run(struct net_loop *loop);
 
 /* Nothing more of ours is run until run() is called again. */
 void net_loop_halt(struct net_loop *loop);

@@ -213,7 +213,7 @@ static ssize_t read_bulk(struct net_stream *s) {
     loop->pipe.held = (size_t)got;
   if (got == -ENOTSUP)
     net_pump_leave(s);  /* not from such a descriptor */
-  loop->read_more = got == PIPE_SIZE;
+  loop->rounds = got == PIPE_SIZE ? NET_READS_PER_TURN : 0;
   return got;
 }
 

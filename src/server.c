@@ -53,6 +53,7 @@ void net_server_start(struct net_server *s, int fd, unsigned flags) {
 static void server_stop(struct net_server *s) {
   net_timer_stop(s->o.loop, &s->retry);
   net_io_stop(s->o.loop, &s->io);
+  net_ready_forget(s->o.loop, s);
   net_sys_close(s->fd);
   s->fd = -1;
   server_hold_loop(s);

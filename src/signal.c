@@ -6,7 +6,9 @@
  * for process.lua to say, from the listeners there are; a signal that comes is
  * handed to the function it gave. As in Node no watcher keeps the loop alive,
  * and after the last one of a number the default disposition is back. libev
- * merges signals of one number that come before the loop has looked. */
+ * merges signals of one number that come before the loop has looked, and tells
+ * of several numbers in their order. As in Node the descriptors that the same
+ * poll found ready come first. */
 #include "signal.h"
 
 #include <errno.h>
@@ -51,6 +53,9 @@ static int signal_caught(lua_State *L) {
 static void on_signal(struct ev_loop *ev, ev_signal *w, int revents) {
   struct process *p = w->data;
   (void)ev, (void)revents;
+  net_ready_run(p->o.loop);
+  if (!ev_is_active(w))
+    return;  /* a listener has taken the last one for this signal away */
   if (!net_dispatch(p->o.loop, signal_caught, w))
     ev_feed_signal(w->signum);
 }
@@ -87,6 +92,7 @@ static int core_signal_start(lua_State *L) {
   struct ev_loop *ev = net_loop_get(L)->ev;  /* raises in a state that closes */
   net_anchor(L, 1, &p->o);
   ev_signal_init(w, on_signal, (int)lua_tointeger(L, 2));
+  ev_set_priority(w, EV_MINPRI);  /* behind all descriptors */
   w->data = p;
   ev_signal_start(ev, w);
   ev_unref(ev);

@@ -130,7 +130,7 @@ static size_t read_size(lua_State *L, const struct net_stream *s) {
 ssize_t net_stream_read(struct net_stream *s, size_t size) {
   struct net_loop *loop = s->o.loop;
   ssize_t n = s->handle.via->read(&s->handle, loop->rbuf, size);
-  loop->read_more = n == (ssize_t)size;
+  loop->rounds = n == (ssize_t)size ? NET_READS_PER_TURN : 0;
   return n;
 }
 
@@ -180,10 +180,10 @@ static void stream_writable(lua_State *L, void *arg) {
 static void on_io(struct ev_loop *ev, ev_io *w, int revents) {
   struct net_stream *s = w->data;
   (void)ev;
-  if (revents & EV_READ)
-    net_ready(s->o.loop, stream_readable, s);
   if (revents & EV_WRITE)
     net_ready(s->o.loop, stream_writable, s);
+  if (revents & EV_READ)
+    net_ready(s->o.loop, stream_readable, s);  /* comes first, as noted last */
 }
 
 static void no_transport(struct net_stream *s) {

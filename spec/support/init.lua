@@ -40,6 +40,17 @@ function M.descriptors()
   return open
 end
 
+--- Whether libev has epoll, and was not told otherwise (LIBEV_FLAGS=1: select): only
+--- that has descriptors in the order in which they became ready.
+function M.has_epoll()
+  for _, what in pairs(M.descriptors()) do
+    if what:find("eventpoll", 1, true) then
+      return true
+    end
+  end
+  return false
+end
+
 --- libev makes its pipe with the first signal; that one is not a leak.
 local function warm_up()
   local function listener() end
