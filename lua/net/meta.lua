@@ -48,9 +48,19 @@ local net = {}
 --- `"close"` events. After each callback the ticks (`process.nextTick`) are run, all of them.
 
 --- Runs the loop: `"default"` until nothing holds it any more, or until `net.stop`; `"once"` until
---- something has happened; `"nowait"` for one pass that does not wait. What holds the loop: a
---- listening server, a socket from `connect()` to `"close"`, a timer, an immediate; each may be
---- `unref`'d. Listeners of signals do not hold it. Returns whether something still does.
+--- something has happened; `"nowait"` for one pass that does not wait. Returns whether something
+--- still holds it.
+---
+--- What holds the loop: a server that listens; a socket while an attempt to connect is under way, a
+--- look-up of its name, or its descriptor is read or has still to be written to; a timer; an
+--- immediate; events that are due. Each object may be `unref`'d. An open socket does not hold it
+--- while nothing is read: one that is paused, or that nobody reads, with its buffer full, or with
+--- the peer's end behind data that nobody takes. `net.run` then returns without a `"close"`, as Node
+--- ends. Nor do listeners of signals, or a coroutine that waits.
+---
+--- Listeners and callbacks are called from C, and so cannot yield: `attempt to yield across a C-call
+--- boundary`, or `from outside a coroutine`. One that has to wait starts a coroutine of its own:
+--- `socket:on("data", function(chunk) coroutine.wrap(handle)(chunk) end)`.
 ---
 --- An error that no listener and no `"uncaughtException"` takes comes out here, as the value that
 --- was raised. The loop is left in order, and may be run again: it goes on where it stopped. May be
@@ -84,6 +94,16 @@ net.version = ""
 --- listener of [`"connection"`](#server-connection). Each option is also a field of the server,
 --- which may be changed at any time and counts for the connections accepted from then on.
 ---
+--- Every socket that is accepted needs a listener for [`"error"`](#socket-error): without one, a
+--- client that resets its connection ends `net.run`, and with it the program.
+---
+--- ```lua
+--- net.createServer(function(socket)
+---   socket:on("error", function(err) print(socket.remoteAddress, err) end)
+---   socket:pipe(socket)
+--- end):listen(8080)
+--- ```
+---
 --- Options: `net.ServerOptions`.
 ---
 --- Raises `ERR_INVALID_ARG_TYPE`.
@@ -94,7 +114,8 @@ net.version = ""
 function net.createServer(options, onConnection) end
 
 ---@class net.ServerOptions
---- accepted sockets stay writable when the peer has ended, until `finish()`
+--- accepted sockets stay writable when the peer has ended, until `finish()`; needed to answer later
+--- than in the listener for `"end"`, see [sockets](#sockets)
 ---@field allowHalfOpen? boolean (default false)
 --- accepted sockets are paused: nothing is read before `resume()`
 ---@field pauseOnConnect? boolean (default false)
@@ -118,7 +139,9 @@ net.Server = Server
 
 --- Makes a socket and connects it: `net.Socket(options):connect(options, onConnect)`. The options
 --- are those of `net.Socket` and of `socket:connect`, and `timeout`: if it is not 0,
---- `socket:setTimeout(timeout)` is called first.
+--- `socket:setTimeout(timeout)` is called first. So it counts while connecting, and after that
+--- whenever nothing comes or goes; and it only emits [`"timeout"`](#socket-timeout): to give up, a
+--- listener destroys the socket.
 ---
 --- Raises what those two raise.
 ---@param options net.ConnectOptions
@@ -204,7 +227,8 @@ function net.setDefaultAutoSelectFamilyAttemptTimeout(value) end
 ---@field on fun(self: net.Server, event: "listening", listener: fun()): net.Server
 --- A connection was accepted. Reading has started, unless `pauseOnConnect`: what arrives before
 --- there is a listener is kept, up to the high-water mark. `socket.server` is the server. Without a
---- listener connections are accepted all the same.
+--- listener connections are accepted all the same. Give each socket a listener for
+--- [`"error"`](#socket-error): one that has none ends the program when its peer resets.
 ---@field on fun(self: net.Server, event: "connection", listener: fun(socket: net.Socket)): net.Server
 --- The server is closed and its last connection destroyed. It may `listen` again.
 ---@field on fun(self: net.Server, event: "close", listener: fun()): net.Server
@@ -290,6 +314,11 @@ function server:listen(port, host, backlog, onListening) end
 --- Stops listening; the file of a Unix socket is removed before this returns. Connections go on.
 --- `"close"` follows on a tick when there is none left. The callback is called then; with
 --- `ERR_SERVER_NOT_RUNNING` if the server was not listening.
+---
+--- Clients that have connected, and wait to be accepted, are lost: the kernel resets their
+--- connections. So it is with `reusePort`, where those who wait at this socket are not handed to
+--- the others that listen on the port, unless the system is told to (`net.ipv4.tcp_migrate_req` of
+--- Linux). A server that shares its descriptor, by `handle`, leaves them to the other one.
 ---@param callback? fun(err?: net.Error)
 ---@return self
 function server:close(callback) end
@@ -335,7 +364,10 @@ function server:unref() end
 --- A socket ends by itself when both sides have: [`"end"`](#socket-end) was emitted, that is, the
 --- peer has ended and all it sent was read, and [`"finish"`](#socket-finish) was, that is,
 --- `finish()` was called and all was sent. Unless `allowHalfOpen`, the peer's end leads to
---- `finish()`.
+--- `finish()`, on the tick after `"end"`. What is written before that is sent; an answer that comes
+--- later, from a timer or another connection, is refused: `write` returns false, its callback gets
+--- an error with the code `EPIPE`. A server whose clients send a request, end, and wait for the
+--- answer needs `allowHalfOpen = true`, and has to call `finish()` itself.
 
 --- A socket that is not connected, or one around an open descriptor. `net.Stream` is the same
 --- class; its fields are the methods.
@@ -380,7 +412,8 @@ net.Socket = Socket
 ---@field keepAliveInitialDelay? number (ms; default 0)
 --- as by `setTypeOfService`, when connected
 ---@field typeOfService? integer (0..255; default none)
---- aborting it destroys the socket with an `AbortError`
+--- aborting it destroys the socket with an `AbortError`, at any time: an attempt to connect, and an
+--- established connection too
 ---@field signal? net.AbortSignal (default none)
 --- addresses that `connect` refuses: `ERR_IP_BLOCKED`
 ---@field blockList? net.BlockList (default none)
@@ -505,7 +538,8 @@ net.Stream = net.Socket
 --- See `socket:setTimeout`.
 ---@field on fun(self: net.Socket, event: "timeout", listener: fun()): net.Socket
 --- The socket is destroyed because of this; `"close"` follows. At most once for a connection. Where
---- nobody listens it comes out of `net.run`.
+--- nobody listens it comes out of `net.run`. A peer may cause one at any time, `read ECONNRESET`
+--- above all, so every socket needs a listener, those that a server accepts too.
 ---@field on fun(self: net.Socket, event: "error", listener: fun(err: any)): net.Socket
 --- The socket is closed; the last event. `hadError` tells whether it was destroyed with an error;
 --- it is nil where there never was a connection, nor an attempt.
@@ -649,7 +683,8 @@ function socket:isPaused() end
 
 --- Takes data out of the buffer, for those who listen to `"readable"`: `n` bytes, or the oldest
 --- chunk if `n` is left out; nil if there is not as much, unless the peer has ended, when it gives
---- the rest. Raises `ERR_OUT_OF_RANGE` beyond 1 GiB.
+--- the rest. `n` may exceed `readableHighWaterMark`, which grows to the next power of two then, so
+--- that as much can come; it stays so. Raises `ERR_OUT_OF_RANGE` beyond 1 GiB.
 ---@param n? integer
 ---@return string?
 function socket:read(n) end
