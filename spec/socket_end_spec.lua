@@ -962,6 +962,20 @@ describe("destroy()", function()
   end))
 end)
 
+describe("destroy() of a falsy value", function()
+  for _, falsy in ipairs({ false, 0, -0.0, 0 / 0, "" }) do
+    it(("that is %s is without an error"):format(falsy == "" and "empty" or tostring(falsy)),
+      within(function(t)
+        local socket, peer = pair()
+        local seen = trace(socket)
+        socket:destroy(falsy)
+        drop(t, peer)
+        assert.is_nil(socket.errored)
+        assert.same({ "close false" }, seen)
+      end))
+  end
+end)
+
 describe("destroy() when 'end' is due", function()
   --- A socket that has "abcd" and the end to read, unread, and what it will say.
   local function ended()

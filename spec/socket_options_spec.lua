@@ -147,8 +147,43 @@ describe("net.Socket()", function()
   end)
 
   it("sets the encoding of option encoding", function()
-    assert.equal("latin1", net.Socket({ encoding = "BINARY" }).readableEncoding)
+    local socket = net.Socket({ encoding = "BINARY" })
+    socket:unshift("e9", "hex")
+    assert.equal("é", socket:read())
   end)
+
+  it("shows option encoding as it was given, until setEncoding()", function()
+    local socket = net.Socket({ encoding = "UCS-2" })
+    assert.equal("UCS-2", socket.readableEncoding)
+    assert.equal("utf16le", socket:setEncoding("UCS-2").readableEncoding)
+  end)
+
+  it("takes a falsy objectMode, and no other", function()
+    for _, name in ipairs({ "objectMode", "readableObjectMode", "writableObjectMode" }) do
+      for _, falsy in ipairs({ false, 0, "", 0 / 0 }) do
+        assert.is_false(net.Socket({ [name] = falsy }).readableObjectMode)
+      end
+      assert.equal("ERR_INVALID_ARG_VALUE", raised(net.Socket, { [name] = 1 }).code)
+    end
+  end)
+
+  it("has ended what options readable and writable turn off", function()
+    local reads, writes = net.Socket({ writable = false }), net.Socket({ readable = false })
+    assert.same({ true, true, "readOnly" },
+      { reads.writableEnded, reads.writableFinished, reads.readyState })
+    assert.same({ true, false, "writeOnly" },
+      { writes.readableEnded, writes.unshift(writes, ""), writes.readyState })
+  end)
+
+  it("keeps option writable when it is connected again", within(function(t)
+    local socket, peer = pair({ client = { writable = false } })
+    socket:destroy()
+    wait_for(socket, "close")
+    socket:connect(1, "127.0.0.1"):on("error", function() end)
+    assert.same({ true, true, false },
+      { socket.writableEnded, socket.writableFinished, socket.writable })
+    drop(t, peer)
+  end))
 
   it("sets the encoding of writes by option defaultEncoding", within(function(t)
     local socket, peer = pair({ client = { defaultEncoding = "hex" } })

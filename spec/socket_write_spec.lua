@@ -289,6 +289,24 @@ describe("the encoding of a write", function()
     t.run()
   end))
 
+  it("is the default's when what names it is falsy", within(function(t)
+    local socket, peer = pair({ client = { defaultEncoding = "hex" } })
+    for _, falsy in ipairs({ false, 0, -0.0, 0 / 0, "" }) do
+      socket:write("61", falsy)
+    end
+    socket:finish("62", false)
+    assert.equal("aaaaab", received(peer))
+    t.run()
+  end))
+
+  it("is checked before the chunk, but for nil", within(function(t)
+    local socket, peer = pair()
+    assert.equal("ERR_UNKNOWN_ENCODING", raised(socket.write, socket, 5, "nope").code)
+    assert.equal("ERR_INVALID_ARG_TYPE", raised(socket.write, socket, 5, "buffer").code)
+    assert.equal("ERR_STREAM_NULL_VALUES", raised(socket.write, socket, nil, "nope").code)
+    drop(t, socket, peer)
+  end))
+
   for _, bad in ipairs({ "nope", "buffer", 5, true }) do
     it(tostring(bad) .. " raises, and nothing is written", within(function(t)
       local socket, peer = pair()
@@ -883,6 +901,21 @@ describe("write to a peer that has ended", function()
     assert.equal("Error: This socket has been ended by the other party", tostring(err))
     assert.is_nil(err.errno)
     assert.is_nil(err.syscall)
+  end))
+
+  it("after the automatic end gives EPIPE, whatever is written", within(function(t)
+    for _, given in ipairs({ { 5 }, { "x", "nope" }, { nil, nil }, { {}, {} } }) do
+      local socket, peer = pair()
+      local seen = trace(socket)
+      socket:on("finish", function()
+        seen[#seen + 1] = tostring(socket:write(given[1], given[2], note(seen, "written")))
+      end)
+      peer:finish()
+      socket:resume()
+      drop(t, peer)
+      assert.same({ "resume", "end", "prefinish", "finish", "false", "written EPIPE",
+        "error EPIPE", "close true" }, seen)
+    end
   end))
 
   it("after its own 'close' tells the callback alone", within(function(t)

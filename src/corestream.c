@@ -117,7 +117,7 @@ static int core_timeout(lua_State *L) {
  * creation; 'encoding' is the default of both sides */
 static int core_options(lua_State *L) {
   static const struct { const char *name; uint32_t flag; } flags[] = {
-    {"half_open", S_HALF_OPEN}, {"no_read", S_READ_OFF}, {"no_write", S_WRITE_OFF}
+    {"half_open", S_HALF_OPEN}, {"no_read", S_NEVER_READS}, {"no_write", S_NEVER_WRITES}
   };
   struct net_stream *s = net_socket_check(L);
   if (lua_getfield(L, 2, "read_hwm") == LUA_TNUMBER)
@@ -131,6 +131,14 @@ static int core_options(lua_State *L) {
     if (lua_toboolean(L, -1))
       s->flags |= flags[i].flag;
   }
+  return 0;
+}
+
+/* encoding(s, name): field 'readableEncoding' until setEncoding is called */
+static int core_encoding(lua_State *L) {
+  net_socket_check(L);
+  lua_settop(L, 2);
+  net_rare_set(L, 1, RARE_ENCODING);
   return 0;
 }
 
@@ -249,6 +257,7 @@ static const luaL_Reg stream_functions[] = {
   {"touch", core_touch},
   {"timeout", core_timeout},
   {"options", core_options},
+  {"encoding", core_encoding},
   {"onread", core_onread},
   {"nodelay", core_nodelay},
   {"keepalive", core_keepalive},

@@ -56,9 +56,9 @@ static int get_pending(lua_State *L) {
   return push_boolean(L, !(flags & S_HANDLE) || flags & S_CONNECTING);
 }
 
-/* Node's 'readable': neither ended nor destroyed. */
+/* Node's 'readable': neither ended nor destroyed; a failed write tells on the tick. */
 static int can_read(const struct net_stream *s) {
-  return !(s->flags & (S_READ_OFF | S_DESTROYED | S_ERRORED | S_END_EMITTED));
+  return !(s->flags & (S_READ_OFF | S_DESTROYED | S_END_EMITTED));
 }
 
 static int get_readable(lua_State *L) { return push_boolean(L, can_read(self(L))); }
@@ -89,12 +89,6 @@ static int get_readableAborted(lua_State *L) {
                              !(flags & (S_END_EMITTED | S_READ_OFF)));
 }
 
-static int get_writableAborted(lua_State *L) {
-  uint32_t flags = self(L)->flags;
-  return push_boolean(L, flags & (S_DESTROYED | S_ERRORED) &&
-                             !(flags & (S_FINISHED | S_WRITE_OFF)));
-}
-
 static int get_writableNeedDrain(lua_State *L) {
   uint32_t flags = self(L)->flags;
   return push_boolean(L, flags & S_NEED_DRAIN && !(flags & (S_DESTROYED | S_ENDING)));
@@ -102,10 +96,8 @@ static int get_writableNeedDrain(lua_State *L) {
 
 static int get_readableEncoding(lua_State *L) {
   const struct net_stream *s = self(L);
-  if (!s->decoding) {
-    lua_pushnil(L);
+  if (net_rare_get(L, 1, RARE_ENCODING) != LUA_TNIL || !s->decoding)
     return 1;
-  }
   net_rare_get(L, 1, RARE_DECODER);
   const struct net_decoder *d = lua_touserdata(L, -1);
   lua_pushstring(L, net_encoding_name((enum net_encoding)d->encoding));
@@ -339,7 +331,6 @@ const luaL_Reg net_socket_getters[] = {
   {"readableLength", get_readableLength},
   {"readableObjectMode", get_false},
   {"writable", get_writable},
-  {"writableAborted", get_writableAborted},
   {"writableCorked", get_writableCorked},
   {"writableEnded", get_writableEnded},
   {"writableFinished", get_writableFinished},

@@ -258,3 +258,11 @@ void net_object_let_go(lua_State *L, struct net_object *o) {
   o->queued--;
   unrefer(L, o);
 }
+
+int net_truthy(lua_State *L, int idx) {
+  switch (lua_type(L, idx)) {
+    case LUA_TNUMBER: return lua_tonumber(L, idx) < 0 || lua_tonumber(L, idx) > 0;
+    case LUA_TSTRING: return lua_rawlen(L, idx) > 0;
+    default: return lua_toboolean(L, idx);
+  }
+}

@@ -89,6 +89,9 @@ void net_object_let_go(lua_State *L, struct net_object *o);        /* [-0, +0, -
 unsigned net_object_count(lua_State *L);
 /* Ends all that are anchored, for lua_close. [-0, +0, -] */
 void net_object_end_all(lua_State *L);
+/* Is the value at 'idx' what JavaScript takes for true: not nil, false, 0, NaN or ""?
+ * [-0, +0, -] */
+int net_truthy(lua_State *L, int idx);
 /* Pushes an object that is anchored or queued. [-0, +1, -] */
 static inline void net_push(lua_State *L, const struct net_object *o) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, o->self);

@@ -295,7 +295,17 @@ static void decode(lua_State *L, int idx) {
   lua_pop(L, 1);
 }
 
+/* The program has ended it by unshift(nil), and the peer sends all the same. */
+static void push_after_end(lua_State *L, int idx) {
+  net_error_push_code(L, "ERR_STREAM_PUSH_AFTER_EOF", 0);
+  net_stream_destroy(L, idx);
+}
+
 void net_readable_push(lua_State *L, int idx, struct net_stream *s, const char *bytes, size_t n) {
+  if (s->flags & S_EOF) {
+    push_after_end(L, idx);
+    return;
+  }
   if (!s->decoding && hears_at_once(s) && net_emitter_push_data(L, idx, &s->o)) {
     s->flags |= S_DATA_EMITTED;
     lua_pushlstring(L, bytes, n);
@@ -326,16 +336,26 @@ static void append_rest(lua_State *L, int idx) {
     lua_pop(L, 1);
 }
 
-void net_readable_eof(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+/* From now on nothing is to come. [-0, +0, m] */
+static void keep_end(lua_State *L, int idx, struct net_stream *s) {
   if (s->decoding)
     append_rest(L, idx);
-  net_stream_poll(s, s->wanted & ~EV_READ);
-  if (s->flags & S_EOF)
-    return;
-  s->flags |= S_EOF | S_EMITTED_READABLE;
+  s->flags |= S_EOF;
+}
+
+/* The same, and 'readable' is said at once. [-0, +0, e] */
+static void begin_end(lua_State *L, int idx, struct net_stream *s) {
+  keep_end(L, idx, s);
+  s->flags |= S_EMITTED_READABLE;
   s->flags &= ~(uint32_t)S_NEED_READABLE;
   emit_readable_now(L, idx, s);
+}
+
+void net_readable_eof(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  net_stream_poll(s, s->wanted & ~EV_READ);
+  if (!(s->flags & S_EOF))
+    begin_end(L, idx, s);
   net_readable_read(L, idx, 0);
   lua_pop(L, 1);
 }
@@ -347,6 +367,24 @@ static void unshift_fail(lua_State *L, int idx, const char *code, int nargs) {
   net_error_push_code(L, code, nargs);
   net_stream_destroy(L, idx);
   lua_pushboolean(L, 0);
+}
+
+int net_readable_wants(const struct net_stream *s) {
+  return !(s->flags & S_EOF) && (s->read_len < s->read_hwm || s->read_len == 0);
+}
+
+/* Before reading has begun 'readable' comes on a tick, if it is waited for. */
+void net_readable_unshift_end(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  if (s->flags & S_EOF)
+    return;
+  if (s->was_read)
+    begin_end(L, idx, s);
+  else {
+    keep_end(L, idx, s);
+    if (s->flags & (S_FLOWING | S_NEED_READABLE) || net_has(&s->o, ON_READABLE))
+      emit_readable(L, idx, s);
+  }
 }
 
 /* What was unshifted leaves room: as in Node the descriptor is read from now on, if
@@ -367,13 +405,12 @@ static int is_told_at_once(const struct net_stream *s) {
 
 void net_readable_unshift(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  if (s->flags & S_END_EMITTED) {
+  if (lua_rawlen(L, -1) == 0) {
+    lua_pop(L, 1);
+  } else if (s->flags & S_END_EMITTED) {
     lua_pop(L, 1);
     unshift_fail(L, idx, "ERR_STREAM_UNSHIFT_AFTER_END_EVENT", 0);
     return;
-  }
-  if (lua_rawlen(L, -1) == 0) {
-    lua_pop(L, 1);
   } else if (s->flags & (S_DESTROYED | S_ERRORED)) {
     lua_pop(L, 1);
     lua_pushboolean(L, 0);
@@ -388,7 +425,7 @@ void net_readable_unshift(lua_State *L, int idx) {
     if (!is_reading(s) && !s->onread)
       readable_tick(L, idx, s, read_more_tick);
   }
-  lua_pushboolean(L, !(s->flags & S_EOF) && (s->read_len < s->read_hwm || s->read_len == 0));
+  lua_pushboolean(L, net_readable_wants(s));
 }
 
 /* --- flowing ---------------------------------------------------------------- */

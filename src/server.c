@@ -131,15 +131,6 @@ static int get_connections(lua_State *L) {
   return 1;
 }
 
-/* What JavaScript takes for true: not nil, false, 0, NaN and "". */
-static int is_truthy(lua_State *L, int idx) {
-  switch (lua_type(L, idx)) {
-    case LUA_TNUMBER: return lua_tonumber(L, idx) < 0 || lua_tonumber(L, idx) > 0;
-    case LUA_TSTRING: return lua_rawlen(L, idx) > 0;
-    default: return lua_toboolean(L, idx);
-  }
-}
-
 /* Keeps the value at 2 as the user wrote it, among the object's own fields,
  * where a read finds it first; the getters below answer for what was never
  * written. [-0, +0, m] */
@@ -158,7 +149,7 @@ static int get_flag(lua_State *L, uint32_t flag) {
 static int set_flag(lua_State *L, uint32_t flag, const char *name) {
   struct net_server *s = net_server_check(L, 1);
   server_keep(L, name);
-  s->flags = is_truthy(L, 2) ? s->flags | flag : s->flags & ~flag;
+  s->flags = net_truthy(L, 2) ? s->flags | flag : s->flags & ~flag;
   return 0;
 }
 

@@ -9,6 +9,8 @@
  * Fields are in fields.c, what lua/net needs of a stream in corestream.c. */
 #include "socket.h"
 
+#include <string.h>
+
 #include "encoding.h"
 #include "error.h"
 #include "fields.h"
@@ -22,42 +24,66 @@ static int is_empty_string(lua_State *L, int idx) {
   return lua_type(L, idx) == LUA_TSTRING && lua_rawlen(L, idx) == 0;
 }
 
-/* The encoding named at 'idx', or the stream's default when nil or "". */
+/* The encoding named at 'idx', or the stream's default when that is falsy. */
 static enum net_encoding write_encoding(lua_State *L, int idx, const struct net_stream *s) {
-  if (lua_isnoneornil(L, idx) || is_empty_string(L, idx))
-    return (enum net_encoding)s->encoding;
-  return net_encoding_check(L, idx);
+  return net_truthy(L, idx) ? net_encoding_check(L, idx) : (enum net_encoding)s->encoding;
 }
 
-/* Raises unless 2 is a chunk: 'given' tells a missing one from nil. */
-static void check_chunk(lua_State *L, int given) {
-  if (lua_type(L, 2) == LUA_TSTRING)
-    return;
+/* Does the value at 'idx' name Node's encoding of what is no text, which no chunk of
+ * ours has? */
+static int names_buffer(lua_State *L, int idx) {
+  return lua_type(L, idx) == LUA_TSTRING && strcmp(lua_tostring(L, idx), "buffer") == 0;
+}
+
+/* Checks the chunk at 2 and the encoding at 3, in Node's order; 'given' tells a missing
+ * chunk from nil. */
+static enum net_encoding check_write(lua_State *L, const struct net_stream *s, int given) {
+  int is_text = lua_type(L, 2) == LUA_TSTRING;
+  enum net_encoding e = (enum net_encoding)s->encoding;
   if (given >= 2 && lua_isnil(L, 2))
     net_error_raise(L, "ERR_STREAM_NULL_VALUES", 0);
-  net_error_arg_type(L, "chunk",
-                     "of type string", 2);
+  if (lua_type(L, 3) != LUA_TFUNCTION && (is_text || !names_buffer(L, 3)))
+    e = write_encoding(L, 3, s);
+  if (!is_text)
+    net_error_arg_type(L, "chunk", "of type string", 2);
+  return e;
+}
+
+/* Of the encoding at 3 and the callback at 4, the top, or the callback at 3, leaves
+ * the callback or nil at 3. [-1, +0, -] */
+static void fold_callback(lua_State *L) {
+  int cb = lua_type(L, 3) == LUA_TFUNCTION ? 3 : 4;
+  if (lua_type(L, cb) == LUA_TFUNCTION)
+    lua_pushvalue(L, cb);
+  else
+    lua_pushnil(L);
+  lua_replace(L, 3);
+  lua_settop(L, 3);
 }
 
 /* Folds (chunk [, encoding] [, callback]) into the bytes at 2 and the callback
  * or nil at 3, the top. [-?, +?, e] */
 static void fold_write(lua_State *L, const struct net_stream *s, int given) {
-  enum net_encoding e = (enum net_encoding)s->encoding;
   lua_settop(L, 4);
-  if (lua_type(L, 3) != LUA_TFUNCTION) {
-    e = write_encoding(L, 3, s);
-    if (lua_type(L, 4) != LUA_TFUNCTION) {
-      lua_pushnil(L);
-      lua_replace(L, 4);
-    }
-    lua_replace(L, 3);
-  } else
-    lua_pop(L, 1);
-  check_chunk(L, given);
+  enum net_encoding e = check_write(L, s, given);
+  fold_callback(L);
   if (e != NET_ENC_UTF8) {
     net_encoding_encode(L, 2, e);
     lua_replace(L, 2);
   }
+}
+
+/* Both sides have ended, and a write gets EPIPE whatever its arguments are. */
+static int is_after_fin(const struct net_stream *s) {
+  return s->flags & S_WRITE_AFTER_FIN && s->flags & S_ENDING;
+}
+
+/* The arguments of such a write, of which only the callback counts. */
+static void fold_after_fin(lua_State *L) {
+  lua_settop(L, 4);
+  lua_pushliteral(L, "");
+  lua_replace(L, 2);
+  fold_callback(L);
 }
 
 /* socket:write(chunk [, encoding] [, callback]) -> boolean
@@ -71,6 +97,8 @@ static int socket_write(lua_State *L) {
       return 1;
     }
     lua_pushnil(L);
+  } else if (is_after_fin(s)) {
+    fold_after_fin(L);
   } else
     fold_write(L, s, given);
   net_writable_write(L, 1);
@@ -141,7 +169,7 @@ static int socket_read(lua_State *L) {
 /* The encoding of a text to unshift: named at 'idx', or option defaultEncoding's,
  * which setDefaultEncoding does not change. What is no text counts for "utf8". */
 static enum net_encoding unshift_encoding(lua_State *L, int idx, const struct net_stream *s) {
-  if (lua_isnil(L, idx) || is_empty_string(L, idx))
+  if (!net_truthy(L, idx))
     return (enum net_encoding)s->read_encoding;
   return lua_type(L, idx) == LUA_TSTRING ? write_encoding(L, idx, s) : NET_ENC_UTF8;
 }
@@ -173,10 +201,19 @@ static void unshift_recode(lua_State *L, const struct net_stream *s, enum net_en
 /* socket:unshift(chunk [, encoding]) -> boolean: whether more is wanted */
 static int socket_unshift(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
+  int given = lua_gettop(L);
   lua_settop(L, 3);
+  if (given < 2) {
+    lua_pushboolean(L, net_readable_wants(s));
+    return 1;
+  }
+  if (lua_type(L, 2) == LUA_TNIL) {
+    net_readable_unshift_end(L, 1);
+    lua_pushboolean(L, 0);
+    return 1;
+  }
   if (lua_type(L, 2) != LUA_TSTRING) {
-    net_error_push_arg_type(L, "chunk",
-                            "of type string", 2);
+    net_error_push_arg_type(L, "chunk", "of type string", 2);
     net_stream_destroy(L, 1);
     lua_pushboolean(L, 0);
     return 1;
@@ -243,6 +280,8 @@ static int socket_set_encoding(lua_State *L) {
   }
   net_rare_set(L, 1, RARE_DECODER);
   s->decoding = 1;
+  lua_pushnil(L);
+  net_rare_set(L, 1, RARE_ENCODING);
   if (buffered)
     net_rb_replace(L, 1);
   lua_settop(L, 1);

@@ -471,7 +471,7 @@ static void destroy_handle(lua_State *L, int idx, struct net_stream *s, int was_
  * stream is held then.
  * [-0, +0, e] */
 static int destroy_prepare(lua_State *L, int idx, struct net_stream *s, int err) {
-  int is_error = lua_toboolean(L, err);
+  int is_error = net_truthy(L, err);
   net_stream_dialing(s, 0);  /* even then its attempt holds the loop no more */
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   if (s->flags & S_CONNECTING || s->failed)
@@ -496,7 +496,7 @@ static int destroy_prepare(lua_State *L, int idx, struct net_stream *s, int err)
 
 void net_stream_destroy(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);
-  int err = lua_gettop(L), is_error = lua_toboolean(L, err);
+  int err = lua_gettop(L), is_error = net_truthy(L, err);
   int was_connecting = s->flags & S_CONNECTING || s->failed;
   if (s->flags & S_DESTROYED || !destroy_prepare(L, idx, s, err)) {
     lua_settop(L, err - 1);
@@ -543,6 +543,10 @@ static void stream_reset(lua_State *L, int idx) {
     return;  /* a finalizer has connected it meanwhile */
   s->flags &= S_HALF_OPEN | S_UNREF | S_NODELAY | S_READ_OFF | S_WRITE_OFF | S_FLOWING_SET |
               S_FLOWING | S_PAUSED | S_READABLE_LISTENS | S_DATA_LISTENS;
+  if (s->flags & S_READ_OFF)
+    s->flags |= S_NEVER_READS;
+  if (s->flags & S_WRITE_OFF)
+    s->flags |= S_NEVER_WRITES;
   net_rb_reset(s);
   s->gap = s->o.unheard = 0;
   s->error_told = 0;

@@ -50,6 +50,7 @@ enum {
   RARE_RBUF,        /* table: chunks read and not consumed */
   RARE_ENDCBS,      /* table: callbacks of finish() */
   RARE_DECODER,     /* userdata: struct net_decoder */
+  RARE_ENCODING,    /* field 'readableEncoding', if the constructor was given it */
   RARE_ONREAD,      /* function: option onread's callback */
   RARE_ONREAD_BUF,  /* integer or function: its size */
   RARE_REMOTE,      /* table: the peer's address, once it was read */
@@ -97,6 +98,9 @@ enum {
   S_RESET            = 1 << 29, /* the close is to send RST */
   S_NODELAY          = 1 << 30
 };
+/* What such an option makes of a side: it has ended before it began. */
+#define S_NEVER_READS (S_READ_OFF | S_EOF | S_END_EMITTED)
+#define S_NEVER_WRITES (S_WRITE_OFF | S_ENDING | S_FINISHED)
 #define S_WRITE_AFTER_FIN (UINT32_C(1) << 31) /* peer ended, no half-open: writes give EPIPE */
 
 /* Who counts a stream among its own; embedded in a server. */
@@ -256,6 +260,10 @@ void net_readable_resume(lua_State *L, int idx);       /* [-0, +0, e] */
 void net_readable_pause(lua_State *L, int idx);        /* [-0, +0, e] */
 /* unshift of the chunk on the top; pushes whether more is wanted. [-1, +1, e] */
 void net_readable_unshift(lua_State *L, int idx);
+/* unshift(nil): the end, of the program's making. [-0, +0, e] */
+void net_readable_unshift_end(lua_State *L, int idx);
+/* Is there room for more, and is more to come? */
+int net_readable_wants(const struct net_stream *s);
 void net_readable_listened(lua_State *L, int idx, int event, int prepended);
 void net_readable_unlistened(lua_State *L, int idx, int event, int one_of_all);
 /* pause() was called last, or it does not flow. */

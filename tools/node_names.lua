@@ -92,8 +92,8 @@ local sections = {
       bytesRead bytesWritten bufferSize connecting pending readyState destroyed closed errored \z
       timeout server allowHalfOpen autoSelectFamilyAttemptedAddresses readable readableAborted \z
       readableBuffer readableDidRead readableEncoding readableEnded readableFlowing \z
-      readableHighWaterMark readableLength readableObjectMode writable writableAborted \z
-      writableBuffer writableCorked writableEnded writableFinished writableHighWaterMark \z
+      readableHighWaterMark readableLength readableObjectMode writable writableBuffer \z
+      writableCorked writableEnded writableFinished writableHighWaterMark \z
       writableLength writableNeedDrain writableObjectMode" },
     { "event", "lookup connectionAttempt connectionAttemptFailed connectionAttemptTimeout \z
       connect ready data readable end drain finish prefinish pause resume pipe unpipe timeout \z

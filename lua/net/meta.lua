@@ -475,7 +475,7 @@ net.Stream = net.Socket
 ---@field readableAborted boolean (read-only)
 --- Some data was handed out.
 ---@field readableDidRead boolean (read-only)
---- What `setEncoding` was called with, in its usual spelling.
+--- What `setEncoding` was called with, in its usual spelling; the option `encoding` as it was given.
 ---@field readableEncoding? string (read-only)
 --- `"end"` was emitted.
 ---@field readableEnded boolean (read-only)
@@ -487,8 +487,6 @@ net.Stream = net.Socket
 ---@field readableObjectMode false (read-only)
 --- Whether `write` would be taken.
 ---@field writable boolean
---- Destroyed before `"finish"`.
----@field writableAborted boolean (read-only)
 --- How often `uncork` has to be called.
 ---@field writableCorked integer (read-only)
 --- `finish()` was called.
@@ -691,8 +689,9 @@ function socket:read(n) end
 
 --- Puts data back to the front of the buffer. Returns whether less than `readableHighWaterMark` is
 --- buffered; false after `destroy`. After `setEncoding` the chunk is text in `encoding`, by default
---- the option `defaultEncoding`, and comes back in the encoding that was set.
----@param chunk string
+--- the option `defaultEncoding`, and comes back in the encoding that was set. Nil is the end: what
+--- arrives later is an error, `ERR_STREAM_PUSH_AFTER_EOF`. Without arguments nothing changes.
+---@param chunk string?
 ---@param encoding? string
 ---@return boolean
 function socket:unshift(chunk, encoding) end

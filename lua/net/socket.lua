@@ -32,7 +32,7 @@ local UNSUPPORTED = { "objectMode", "readableObjectMode", "writableObjectMode" }
 --- Raises for what a byte stream cannot be.
 local function check_modes(options)
   for _, name in ipairs(UNSUPPORTED) do
-    if options[name] then
+    if truthy(options[name]) then
       errors.raise("ERR_INVALID_ARG_VALUE", 4, "options." .. name, options[name],
         "is not supported")
     end
@@ -155,6 +155,7 @@ local function apply_options(socket, options)
   })
   if truthy(options.encoding) then
     socket:setEncoding(options.encoding)
+    stream.encoding(socket, options.encoding) -- is shown as it was given
   end
   if truthy(options.noDelay) then
     socket:setNoDelay(true)
