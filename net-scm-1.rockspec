@@ -54,6 +54,7 @@ build = {
       ["net.connect"] = "lua/net/connect.lua",
       ["net.dns"] = "lua/net/dns.lua",
       ["net.errorclass"] = "lua/net/errorclass.lua",
+      ["net.duplexpair"] = "lua/net/duplexpair.lua",
       ["net.errors"] = "lua/net/errors.lua",
       ["net.events"] = "lua/net/events.lua",
       ["net.idna"] = "lua/net/idna.lua",

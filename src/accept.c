@@ -120,7 +120,7 @@ static void server_tune(const struct net_server *s, struct net_stream *c, int fd
   if (s->flags & SERVER_KEEPALIVE) {
     (void)net_sys_keepalive(fd, 1, s->keepalive_delay, 1, 10);
     c->keepalive = 1;
-    c->keepalive_delay = s->keepalive_delay;
+    c->keepalive_delay = s->keepalive_delay < UINT16_MAX ? (unsigned)s->keepalive_delay : UINT16_MAX;
   }
 }
 

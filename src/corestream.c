@@ -10,6 +10,7 @@
 
 #include "dial.h"
 #include "encoding.h"
+#include "memory.h"
 #include "pump.h"
 #include "sendfile.h"
 #include "socket.h"
@@ -84,6 +85,14 @@ static int core_adopt(lua_State *L) {
   else if (!was_anchored)
     net_unanchor(L, &s->o);
   return answer(L, err);
+}
+
+/* pair(a, b): joins two new sockets in memory */
+static int core_pair(lua_State *L) {
+  net_socket_check(L);
+  net_object_check(L, 2, &net_stream_class);
+  net_memory_join(L, 1, 2);
+  return 0;
 }
 
 /* bind(s, bound) -> the dial with the descriptor of the BoundSocket, to connect by */
@@ -252,6 +261,7 @@ static const luaL_Reg stream_functions[] = {
   {"failed", core_failed},
   {"connected", core_connected},
   {"adopt", core_adopt},
+  {"pair", core_pair},
   {"bind", core_bind},
   {"begin", core_begin},
   {"touch", core_touch},

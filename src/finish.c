@@ -101,16 +101,29 @@ static void final_done(lua_State *L, int idx, struct net_stream *s) {
   net_tick_step(L, idx, &s->o, finish_tick, 0);
 }
 
-/* Pending completion: all is sent, now the FIN. */
+/* All is sent, now the FIN, for which a transport may have the stream wait. [-0, +0, e] */
+static void shut_down(lua_State *L, int idx, struct net_stream *s) {
+  int err = s->handle.via->shutdown(&s->handle);
+  s->shutting = err == -EAGAIN;
+  if (err == -EAGAIN)
+    net_stream_poll(s, s->wanted | NET_WRITE);
+  else if (err < 0)
+    net_stream_fail(L, idx, err, "shutdown");
+  else
+    final_done(L, idx, s);
+}
+
+void net_finish_writable(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  if (s->shutting && s->open)
+    shut_down(L, idx, s);
+}
+
+/* Pending completion. */
 static void final_shutdown(lua_State *L, const struct net_step *step) {
   struct net_stream *s = net_step_stream(step);
-  if (!s->open)
-    return;
-  int err = s->handle.via->shutdown(&s->handle);
-  if (err < 0)
-    net_stream_fail(L, 1, err, "shutdown");
-  else
-    final_done(L, 1, s);
+  if (s->open)
+    shut_down(L, 1, s);
 }
 
 static void final_start(lua_State *L, int idx) {

@@ -10,6 +10,8 @@
 void net_finish(lua_State *L, int idx);
 /* The tick that ends the writable half after the peer has. [-0, +0, e] */
 void net_finish_end_tick(lua_State *L, const struct net_step *step);
+/* The transport can be written to: the FIN may have waited for that. [-0, +0, e] */
+void net_finish_writable(lua_State *L, int idx);
 /* A write has completed: if it was the last, the end begins. [-0, +0, e] */
 void net_finish_maybe(lua_State *L, int idx);
 

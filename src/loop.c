@@ -88,7 +88,8 @@ void net_tick_reserve(lua_State *L, struct net_loop *loop, int count, int slots)
 /* A completion or close event that is still to come holds the loop, although
  * the handle it belongs to is closed already. */
 static void hold_set(struct net_loop *loop) {
-  int busy = loop->pending.count > 0 || loop->closing.count > 0 || loop->closing_now.count > 0;
+  int busy = loop->pending.count > 0 || loop->closing.count > 0 ||
+             loop->closing_now.count > 0 || loop->wakes.len > 0;
   if (busy && !loop->holding)
     net_loop_ref(loop);
   else if (!busy && loop->holding)
@@ -104,6 +105,11 @@ void net_pend(lua_State *L, int idx, struct net_object *o, net_step_fn *run) {
 void net_closing(lua_State *L, int idx, struct net_object *o, net_step_fn *run) {
   net_steps_push(L, &o->loop->closing, idx, o, run, 0);
   hold_set(o->loop);
+}
+
+void net_loop_wake(struct net_loop *loop, void *stream) {
+  net_wakes_add(&loop->wakes, stream);
+  hold_set(loop);
 }
 
 void net_loop_halt(struct net_loop *loop) {
@@ -342,10 +348,18 @@ static void run_phase(struct net_loop *loop, struct net_steps *steps,
     net_dispatch(loop, phase_batch, &p);
 }
 
+/* Those that are woken meanwhile have the next round. */
+static void run_woken(struct net_loop *loop) {
+  for (uint32_t n = loop->wakes.len; n > 0 && loop->wakes.len > 0 && !loop->halted; n--)
+    loop->woken(net_wakes_take(&loop->wakes));
+}
+
 /* A completion may cause the next; eight rounds a time, as in libuv. */
 static void run_pending(struct net_loop *loop) {
-  for (int round = 0; round < 8 && loop->pending.count > 0; round++)
+  for (int round = 0; round < 8 && (loop->pending.count > 0 || loop->wakes.len > 0); round++) {
     run_phase(loop, &loop->pending, net_steps_pop);
+    run_woken(loop);
+  }
   hold_set(loop);
 }
 
@@ -594,6 +608,7 @@ static int loop_gc(lua_State *L) {
   net_steps_end(&loop->immediates);
   net_steps_end(&loop->closing);
   net_steps_end(&loop->closing_now);
+  net_wakes_end(&loop->wakes);
   net_sys_pipe_close(&loop->pipe);
   loop->ev = NULL;
   return 0;

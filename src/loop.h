@@ -26,6 +26,7 @@
 #include "queue.h"
 #include "steps.h"
 #include "sys.h"
+#include "wakes.h"
 
 #define NET_READ_SIZE 65536  /* bytes; the most that one 'data' chunk holds */
 #define NET_READS_PER_TURN 8 /* full reads of one descriptor before others have a turn */
@@ -69,6 +70,8 @@ struct net_loop {
   struct net_steps ticks, pending, immediates; /* a tick without a function: the next of 'calls' */
   struct net_steps closing, closing_now; /* queued since the phase began; being run */
   struct net_queue calls; /* ticks that are calls into Lua */
+  struct net_wakes wakes; /* streams that are to be told of what no poll tells */
+  void (*woken)(void *stream); /* tells such a one; dispatches, and never raises */
   struct net_timer **heap; /* owned; timers, soonest first (timer.c) */
   size_t heap_len, heap_cap;
   uint64_t timer_seq;    /* timers of one due time run in the order made */
@@ -111,6 +114,9 @@ void net_ready_forget(struct net_loop *loop, const void *arg);
 /* Runs what is noted now: for what has to come behind it. */
 void net_ready_run(struct net_loop *loop);
 
+/* Runs what is noted now. */
+void net_ready_run(struct net_loop *loop);
+
 /* Nothing more of ours is run until run() is called again. */
 void net_loop_halt(struct net_loop *loop);
 /* The same where there is no memory, not even to keep an error: run() raises that. */
@@ -129,6 +135,10 @@ void net_tick_reserve(lua_State *L, struct net_loop *loop, int count, int slots)
  * first out. They hold the loop meanwhile. [-0, +0, m] */
 void net_pend(lua_State *L, int idx, struct net_object *o, net_step_fn *run);
 void net_closing(lua_State *L, int idx, struct net_object *o, net_step_fn *run);
+
+/* Has 'woken' told of the stream, a member of 'wakes', with the pending completions. It
+ * holds the loop meanwhile. */
+void net_loop_wake(struct net_loop *loop, void *stream);
 
 /* Milliseconds on the monotonic clock, read once a turn. */
 uint64_t net_loop_now(struct net_loop *loop);

@@ -223,11 +223,11 @@ void net_request_fail_later(lua_State *L, int idx, uint32_t end) {
 /* --- sending ------------------------------------------------------------------------ */
 
 /* Pushes the error of an attempt to send. [-0, +1, e] */
-static void push_failure(lua_State *L, int err) {
+static void push_failure(lua_State *L, struct net_stream *s, int err) {
   if (err == NET_SHORT_FILE)
     net_error_push_code(L, "ERR_FILE_TOO_SHORT", 0);
   else
-    net_error_push_sys(L, err, "write");
+    net_stream_push_error(L, s, err, "write");
 }
 
 /* After an attempt to send: the request with the kernel is over, and what was
@@ -249,18 +249,24 @@ static void request_over(lua_State *L, int idx, int err) {
   after_write(L, idx, end);
 }
 
+/* Bytes that the transport has taken and the layer below it has not. */
+static size_t unsent(const struct net_stream *s) {
+  return s->late && s->open && s->handle.via->unsent ? s->handle.via->unsent(&s->handle) : 0;
+}
+
 void net_request_send(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   int err = net_wq_send(L, idx, s->corked ? s->wq_req : s->wq_tail);
-  if (err == 0 || err == -EAGAIN)
-    net_stream_poll(s, err ? s->wanted | EV_WRITE : s->wanted & ~EV_WRITE);
-  if (!net_wq_before(s->wq_head, s->wq_req))
+  int waits = err == -EAGAIN || (err == 0 && unsent(s) > 0);
+  if (err == 0 || waits)
+    net_stream_poll(s, waits ? s->wanted | EV_WRITE : s->wanted & ~EV_WRITE);
+  if (!net_wq_before(s->wq_head, s->wq_req) && unsent(s) == 0)
     request_over(L, idx, err);
   if (err == 0 || err == -EAGAIN || !s->open)
     return;
   net_stream_poll(s, s->wanted | EV_WRITE);  /* tried again if there is no memory */
   uint32_t end = s->wq_req;
-  push_failure(L, err);
+  push_failure(L, s, err);
   net_request_fail(L, idx, end);
 }
 
@@ -268,6 +274,7 @@ void net_request_ready(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   if (!(s->flags & S_WRITING)) {
     net_stream_poll(s, s->wanted & ~EV_WRITE);
+    net_finish_writable(L, idx);
     return;
   }
   net_stream_touch(s);
@@ -294,7 +301,7 @@ void net_request_refused(lua_State *L, int idx, int err) {
   if (err == -EAGAIN)
     return;
   uint32_t end = s->wq_req;
-  push_failure(L, err);
+  push_failure(L, s, err);
   net_request_fail_later(L, idx, end);
 }
 
@@ -327,11 +334,48 @@ static void flush_run(lua_State *L, int idx, struct net_stream *s, uint32_t run,
     flush_refused(L, idx, run, bytes, err);
 }
 
+/* Pending completion: all of the request was below at once. */
+static void late_step(lua_State *L, const struct net_step *step) {
+  const struct net_stream *s = net_step_stream(step);
+  if (s->open && s->flags & S_WRITING)
+    net_request_send(L, 1);
+}
+
+/* Sends the request of a transport that may keep what it took. [-0, +0, m] */
+static void late_send(lua_State *L, int idx, struct net_stream *s) {
+  s->flags &= ~(uint32_t)S_DEFERRED;
+  int err = net_wq_send(L, idx, s->corked ? s->wq_req : s->wq_tail);
+  if (err < 0)
+    net_request_refused(L, idx, err);
+  else if (unsent(s) > 0)
+    net_stream_poll(s, s->wanted | EV_WRITE);
+  else
+    net_pend(L, idx, &s->o, late_step);
+}
+
+/* A request at once, so that it counts as buffered; it leaves with the turn's others. */
+static void late_submit(lua_State *L, int idx, struct net_stream *s, size_t bytes) {
+  int defer = net_request_may_defer(s, bytes);
+  net_stream_touch(s);
+  net_request_begin(s, s->wq_tail, bytes);
+  s->flags |= S_DEFERRED;
+  if (!defer || net_loop_dirty(s->o.loop, &s->flushable) < 0) {
+    net_loop_clean(s->o.loop, &s->flushable);
+    late_send(L, idx, s);
+  }
+}
+
 void net_request_flush(lua_State *L, struct net_flushable *f) {
   struct net_stream *s = net_container_of(f, struct net_stream, flushable);
   int err = 0;
   if (!(s->flags & S_DEFERRED))
     return;
+  if (s->late) {
+    net_push(L, &s->o);
+    late_send(L, lua_gettop(L), s);
+    lua_pop(L, 1);
+    return;
+  }
   if (s->part.count > 0) {
     flush_begin(s);
     err = net_wq_send_batch(s);
@@ -368,6 +412,10 @@ void net_request_submit(lua_State *L, int idx, size_t bytes) {
   struct net_stream *s = stream_at(L, idx);
   int defer = net_request_may_defer(s, bytes);
   uint32_t run = s->wq_req;
+  if (s->late) {
+    late_submit(L, idx, s, bytes);
+    return;
+  }
   net_stream_touch(s);
   s->write_len -= bytes;
   s->deferred += (uint32_t)bytes;

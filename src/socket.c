@@ -424,7 +424,7 @@ static const luaL_Reg socket_meta[] = {
 };
 
 void net_socket_open(lua_State *L) {
-  net_loop_get(L)->flush = net_request_flush;
+  net_stream_serve(net_loop_get(L));
   net_emitter_class_open(L, &net_stream_class, SOCKET_METHODS);
   net_class_add(L, "methods", socket_methods);
   net_class_add(L, "metatable", socket_meta);

@@ -177,13 +177,65 @@ static void stream_writable(lua_State *L, void *arg) {
   net_request_ready(L, 1);
 }
 
-static void on_io(struct ev_loop *ev, ev_io *w, int revents) {
-  struct net_stream *s = w->data;
-  (void)ev;
-  if (revents & EV_WRITE)
+/* What is noted last runs first. */
+static void note(struct net_stream *s, int events) {
+  if (events & EV_WRITE)
     net_ready(s->o.loop, stream_writable, s);
-  if (revents & EV_READ)
-    net_ready(s->o.loop, stream_readable, s);  /* comes first, as noted last */
+  if (events & EV_READ)
+    net_ready(s->o.loop, stream_readable, s);
+}
+
+/* The transport hears of it first, and may say that it was about something else. */
+static void stream_news(lua_State *L, void *arg) {
+  struct net_stream *s = arg;
+  int events = s->came;
+  s->came = 0;
+  if (!s->open || events == 0)
+    return;
+  events = s->handle.via->ready(L, &s->handle, events);
+  if (!s->open)
+    return;
+  watch(s);
+  if (s->late)  /* that the other has what was written comes before its answer to that */
+    note(s, events & EV_READ);
+  note(s, s->late ? events & EV_WRITE : events);
+}
+
+static void on_events(struct net_stream *s, int events) {
+  if (!s->handle.via->ready) {
+    note(s, events);
+    return;
+  }
+  s->came |= (unsigned)events & (NET_READ | NET_WRITE);
+  net_ready(s->o.loop, stream_news, s);
+}
+
+static void on_io(struct ev_loop *ev, ev_io *w, int revents) {
+  (void)ev;
+  on_events(w->data, revents);
+}
+
+void net_stream_wake(struct net_handle *h, int events) {
+  struct net_stream *s = h->stream;
+  if (!s->woken)
+    net_loop_wake(s->o.loop, s);
+  s->woken |= (unsigned)events;
+}
+
+/* An error halts the loop, and what was noted behind it would be lost. */
+static void on_woken(void *stream) {
+  struct net_stream *s = stream;
+  int events = s->woken;
+  s->woken = 0;
+  on_events(s, events);
+  net_ready_run(s->o.loop);
+  if (s->o.loop->halted && s->open)
+    net_stream_wake(&s->handle, events);
+}
+
+void net_stream_serve(struct net_loop *loop) {
+  loop->flush = net_request_flush;
+  loop->woken = on_woken;
 }
 
 static void no_transport(struct net_stream *s) {
@@ -207,11 +259,34 @@ static void stream_hold(lua_State *L, int idx) {
   s->flags |= S_HANDLE;
 }
 
+void net_stream_prepare(lua_State *L, int idx, const struct net_transport *via) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  net_anchor(L, idx, &s->o);
+  if (via->poll && !s->wakes) {
+    net_wakes_join(L, &s->o.loop->wakes);
+    s->wakes = 1;
+  }
+}
+
+static void leave_wakes(struct net_stream *s) {
+  if (s->wakes)
+    net_wakes_leave(&s->o.loop->wakes, s);
+  s->wakes = s->woken = s->came = 0;
+}
+
+void net_stream_unprepare(lua_State *L, int idx) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  leave_wakes(s);
+  net_unanchor(L, &s->o);
+}
+
 void net_stream_open(lua_State *L, int idx, const struct net_transport *via, void *state) {
   struct net_stream *s = lua_touserdata(L, idx);
-  stream_hold(L, idx);
+  net_stream_prepare(L, idx, via);
+  s->flags |= S_HANDLE;
   s->handle.via = via;
   s->handle.state = state;
+  s->late = (via->can & NET_CAN_LATE) != 0;
   s->open = 1;
   ev_io_set(&s->io, net_stream_fd(s), 0);
 }
@@ -364,6 +439,7 @@ static void close_transport(struct net_stream *s) {
   net_stream_poll(s, 0);
   net_pump_leave(s);
   s->open = 0;
+  leave_wakes(s);
   s->handle.via->close(&s->handle);
   no_transport(s);  /* whoever is amid a call hears of it */
 }
@@ -524,8 +600,15 @@ void net_stream_destroy(lua_State *L, int idx) {
   lua_settop(L, err - 1);
 }
 
+void net_stream_push_error(lua_State *L, struct net_stream *s, int err, const char *syscall) {
+  if (err == NET_OWN_ERROR)
+    s->handle.via->error(L, &s->handle);
+  else
+    net_error_push_sys(L, err, syscall);
+}
+
 void net_stream_fail(lua_State *L, int idx, int err, const char *syscall) {
-  net_error_push_sys(L, err, syscall);
+  net_stream_push_error(L, lua_touserdata(L, idx), err, syscall);
   net_stream_destroy(L, idx);
 }
 

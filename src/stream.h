@@ -159,7 +159,12 @@ struct net_stream {
   uint32_t wq_objects;      /* pieces that are no strings */
   uint32_t deferred;        /* bytes that wait for the flush */
   struct net_batch_part part; /* the whole queue, while it is as bytes */
-  int keepalive_delay;      /* s; its server's keepAliveInitialDelay */
+  uint32_t keepalive_delay : 16; /* s; its server's keepAliveInitialDelay, if not more */
+  uint32_t came : 2;        /* NET_READ | NET_WRITE: what 'ready' of the transport is to be told */
+  uint32_t woken : 2;       /* the same: it is among the loop's wakes */
+  uint32_t wakes : 1;       /* it has joined the loop's wakes */
+  uint32_t late : 1;        /* NET_CAN_LATE of 'handle' */
+  uint32_t shutting : 1;    /* the FIN waits for the transport */
 
   uint64_t bytes_read, bytes_written; /* since the descriptor was opened */
   struct net_owner *owner;  /* borrowed until destroy; NULL: nobody, it was not accepted */
@@ -173,6 +178,8 @@ extern const struct net_class net_stream_class;
 
 /* --- stream.c: the descriptor ------------------------------------------------ */
 
+/* Has the loop flush streams, and tell those that are woken. */
+void net_stream_serve(struct net_loop *loop);
 /* Pushes a new stream without a descriptor. [-0, +1, e] */
 struct net_stream *net_stream_new(lua_State *L, struct net_loop *loop);
 /* Anchors the stream at absolute 'idx' and gives it what is connected, which stays the
@@ -180,6 +187,12 @@ struct net_stream *net_stream_new(lua_State *L, struct net_loop *loop);
  * read yet. [-0, +0, m] */
 void net_stream_open(lua_State *L, int idx, const struct net_transport *via, void *state);
 void net_stream_open_fd(lua_State *L, int idx, int fd, enum net_fd_kind kind);
+/* All of that which may raise, for who opens two streams, and the way back. [-0, +0, m] */
+void net_stream_prepare(lua_State *L, int idx, const struct net_transport *via);
+void net_stream_unprepare(lua_State *L, int idx);
+/* The transport has news that no poll tells: pending completions, soon. It has joined the
+ * loop's wakes. */
+void net_stream_wake(struct net_handle *h, int events);
 /* The descriptor at the bottom; -1 while there is none. */
 int net_stream_fd(const struct net_stream *s);
 /* Can what is at the bottom, or will be once it is connected, do this? NET_CAN_* */
@@ -211,7 +224,9 @@ void net_stream_dialing(struct net_stream *s, int dialing);
 void net_stream_failed(struct net_stream *s);
 /* destroy(err), err at the top or nil; no-op the second time. [-1, +0, e] */
 void net_stream_destroy(lua_State *L, int idx);
-/* The same with a system error. [-0, +0, e] */
+/* Pushes the error behind what the transport has just said. [-0, +1, e] */
+void net_stream_push_error(lua_State *L, struct net_stream *s, int err, const char *syscall);
+/* destroy() with it. [-0, +0, e] */
 void net_stream_fail(lua_State *L, int idx, int err, const char *syscall);
 /* Something happened on the stream: the idle timeout, if any, starts anew. */
 void net_stream_restart_idle(struct net_stream *s);
@@ -242,6 +257,11 @@ static inline void net_stream_told(struct net_stream *s) {
 /* Has it lost bytes? It fails before it tells any more, then. */
 static inline int net_stream_has_lost(const struct net_stream *s) {
   return s->gap || s->o.unheard;
+}
+
+/* Has destroy() or a write failed, and was it told why? */
+static inline int net_stream_is_errored(const struct net_stream *s) {
+  return (s->flags & S_ERRORED) != 0;
 }
 
 /* There is a handle, which is neither connected nor connecting. */

@@ -179,7 +179,7 @@ static void push_fits(lua_State *L, struct net_stream *s) {
 int net_writable_idle(const struct net_stream *s) {
   const uint32_t busy = S_WRITING | S_DEFERRED | S_NEED_DRAIN | S_ENDING | S_WRITE_OFF |
                         S_CONNECTING | S_DESTROYED | S_ERRORED;
-  return !(s->flags & busy) && s->open && !s->corked && s->wq_head == s->wq_tail &&
+  return !(s->flags & busy) && s->open && !s->late && !s->corked && s->wq_head == s->wq_tail &&
          s->wq_made;
 }
 
@@ -242,7 +242,7 @@ static inline int may_keep(struct net_stream *s, size_t bytes) {
   const uint32_t in_the_way = S_ENDING | S_DESTROYED | S_ERRORED | S_WRITE_OFF | S_WRITING |
                               S_NEED_DRAIN | S_CONNECTING;
   int waits = s->flags & S_DEFERRED ? s->wq_callbacks == 0 : s->wq_done == s->wq_tail;
-  return bytes > 0 && waits && !(s->flags & in_the_way) && !s->corked &&
+  return bytes > 0 && waits && !(s->flags & in_the_way) && !s->corked && !s->late &&
          net_request_may_defer(s, bytes) && net_loop_dirty(s->o.loop, &s->flushable) == 0;
 }
 

@@ -155,6 +155,46 @@ function net.connect(options, onConnect) end
 --- The same function as `net.connect`.
 net.createConnection = net.connect
 
+--- Two sockets that are joined in memory, without a descriptor: what is written to one is read from
+--- the other. For protocols without a port, and their tests. They are sockets in all else, with
+--- these differences:
+---
+--- - they have no addresses, `fd()` is -1, and `resetAndDestroy` raises `ERR_INVALID_HANDLE_TYPE`;
+--- - they never hold the loop: where nothing else does, `net.run()` returns;
+--- - a write calls back when the other has it: the other reads on its own until its
+---   `readableHighWaterMark` is reached, and that is the backpressure;
+--- - `finish()` is done when the other has emitted `"end"`;
+--- - `destroy()` gives the other its end; `destroy(err)` destroys the other too, without an error.
+---
+--- Raises what `net.Socket` raises for these options. See Node's `stream.duplexPair()`.
+---@param options? net.DuplexPairOptions of both
+---@return net.Socket one
+---@return net.Socket other
+function net.duplexPair(options) end
+
+--- The options of `net.duplexPair`: of those of a socket all that are not about a descriptor.
+---@class net.DuplexPairOptions
+--- false: a half ends itself after the other has
+---@field allowHalfOpen? boolean (default true)
+--- false: nothing is read
+---@field readable? boolean (default true)
+--- false: nothing may be written
+---@field writable? boolean (default true)
+--- of both directions; wins over the next two
+---@field highWaterMark? integer (bytes; default 65536)
+--- reading stops while so much is buffered
+---@field readableHighWaterMark? integer (bytes; default 65536)
+--- `write` returns false from here on
+---@field writableHighWaterMark? integer (bytes; default 65536)
+--- as by `setEncoding`
+---@field encoding? string (default none)
+--- as by `setDefaultEncoding`
+---@field defaultEncoding? string (default "utf8")
+--- aborting it destroys both with an `AbortError`
+---@field signal? net.AbortSignal (default none)
+--- see `net.SocketOptions`
+---@field onread? net.OnRead (default none)
+
 --- 4 for an IPv4 address in dotted decimals without leading zeros, 6 for an IPv6 address (RFC 4291,
 --- with or without `%zone`), 0 for anything else. Of an object with a `__tostring` that is what it
 --- says of itself.

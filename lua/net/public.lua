@@ -67,6 +67,7 @@ local REST = {
   SocketAddress = "net.socketaddress",
   connect = "net.connect",
   createConnection = "net.connect",
+  duplexPair = "net.duplexpair",
   getDefaultAutoSelectFamily = "net.connect",
   setDefaultAutoSelectFamily = "net.connect",
   getDefaultAutoSelectFamilyAttemptTimeout = "net.connect",
