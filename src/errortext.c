@@ -108,7 +108,8 @@ int net_errortext_tostring(lua_State *L) {
 }
 
 int net_errortext_is_error(lua_State *L, int idx) {
-  if (lua_type(L, idx) != LUA_TTABLE || luaL_getmetafield(L, idx, "__tostring") == LUA_TNIL)
+  if (lua_type(L, idx) != LUA_TTABLE ||
+      luaL_getmetafield(L, idx, "__tostring") == LUA_TNIL)
     return 0;
   int ours = lua_tocfunction(L, -1) == net_errortext_tostring;
   lua_pop(L, 1);
@@ -172,7 +173,8 @@ int net_errortext_is_last(lua_State *L) {
   }
   lua_pop(L, 1);
   for (int level = 1; lua_getstack(L, level, &ar); level++) {
-    int passes = !is_c(L, &ar, "Sf") || lets_pass(L) || !lua_getstack(L, level + 1, &below);
+    int passes =
+      !is_c(L, &ar, "Sf") || lets_pass(L) || !lua_getstack(L, level + 1, &below);
     lua_pop(L, 1);
     if (!passes)
       return 0;

@@ -191,7 +191,8 @@ void net_fields_keep_peer(lua_State *L, int idx, const struct net_addr *peer) {
 /* What accept(2) told of the stream at 1; 0 if nothing. */
 static int kept_peer(lua_State *L, const struct net_stream *s, struct net_addr *out) {
   if (s->peer_family) {
-    net_addr_from_v4(s->peer_family == PEER_V4 ? AF_INET : AF_INET6, s->peer_ip, s->peer_port, out);
+    int family = s->peer_family == PEER_V4 ? AF_INET : AF_INET6;
+    net_addr_from_v4(family, s->peer_ip, s->peer_port, out);
     return 1;
   }
   size_t len = 0;
