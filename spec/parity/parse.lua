@@ -287,6 +287,7 @@ local STATEMENTS = {
   end,
   wait = function(c) return { s = "wait", next = false, conditions = until_end(c, condition) } end,
   next = function(c) return { s = "wait", next = true, conditions = until_end(c, condition) } end,
+  settle = function() return { s = "settle" } end,
   ["until"] = function(c) return { s = "until", e = expression(c) } end,
   tick = function(c) return { s = "tick", fn = block_fn(c) } end,
   immediate = function(c) return { s = "immediate", fn = block_fn(c) } end,
@@ -444,6 +445,9 @@ function json(v)
   if type(v) == "string" then return quoted(v) end
   return tostring(v)
 end
+
+--- Writes a value as JSON; a list is one that this file made.
+parse.json = json
 
 if arg and arg[0] and arg[0]:match("parse%.lua$") then
   local files = list()

@@ -6,8 +6,11 @@
 // tree over as JSON. Keep the two interpreters alike, function by function.
 //
 //     node runner.js [--out DIR] [--only WORDS] [THEME ...]
+//     node runner.js --batch FILE
 //
-// Without --out the logs go to stdout. LUA names the interpreter to parse with.
+// Without --out the logs go to stdout, as do those of a batch, which is a file of
+// scenarios anywhere, as JSON: each when it ends, so that a crash leaves those
+// before it. LUA names the interpreter to parse the others with.
 
 const net = require('net');
 const dns = require('dns');
@@ -139,12 +142,16 @@ function argumentsText(w, args) {
 
 // Logs -----------------------------------------------------------------------
 
+/** The log that `who` shares with others; that of the guard is its own. */
+const jointOf = (w, who) => w.joined.get(who) || (who !== '!!' && w.global) || undefined;
+
 /** Appends `text` to the log of `who`; `label` is what `wait` knows it by. */
 function log(w, who, label, text) {
-  const joint = w.joined.get(who);
+  const joint = jointOf(w, who);
   const name = joint || who;
   if (joint) { label = `${who}.${label}`; text = `${who}.${text}`; }
   if (!w.logs.has(name)) w.logs.set(name, []);
+  w.said += 1;
   w.logs.get(name).push(normal(w, text));
   const key = `${name}.${label}`;
   w.counts.set(key, (w.counts.get(key) || 0) + 1);
@@ -158,7 +165,7 @@ function logEvent(w, who, label, args) {
 
 /** Adjacent 'data' lines are one: where a stream is cut is up to the kernel. */
 function logData(w, who, chunk) {
-  const name = w.joined.get(who) || who;
+  const name = jointOf(w, who) || who;
   const lines = w.logs.get(name);
   const last = w.data.get(who);
   if (last && lines[lines.length - 1] === last.line) {
@@ -345,6 +352,26 @@ function until(w, st, scope, rest) {
   return PENDING;
 }
 
+// How a program is seen to be quiet: so many looks in a row, so far apart in
+// milliseconds, at which the logs had not grown; one that never is goes on anyway.
+const QUIET_LOOKS = 4;
+const QUIET_MS = 2;
+const QUIET_MOST = 60;
+
+function settle(w, st, scope, rest) {
+  let [quiet, looks, said] = [0, 0, w.said];
+  const look = () => {
+    if (w.stopped) return;
+    quiet = w.said === said ? quiet + 1 : 0;
+    looks += 1;
+    said = w.said;
+    if (quiet === QUIET_LOOKS || looks === QUIET_MOST) rest();
+    else setTimeout(look, QUIET_MS);
+  };
+  setTimeout(look, QUIET_MS);
+  return PENDING;
+}
+
 function each(w, st, scope, rest) {
   const items = evaluate(w, st.e, scope);
   const from = (i, resumed) => {
@@ -433,6 +460,7 @@ const STATEMENTS = {
   },
   watch,
   wait,
+  settle,
   until,
   tick(w, st, scope) { process.nextTick(closure(w, st.fn, scope)); },
   immediate(w, st, scope) { setImmediate(closure(w, st.fn, scope)); },
@@ -487,11 +515,30 @@ function portof(w, server) {
   return where;
 }
 
+const stopped = (start, stop) => (...args) => {
+  stop(start(...args));
+  return 'started';
+};
+
+/** The functions of timers; what they start is stopped again at once. */
+const TIMER = {
+  setTimeout: stopped(setTimeout, clearTimeout),
+  setInterval: stopped(setInterval, clearInterval),
+  setImmediate: stopped(setImmediate, clearImmediate),
+  clearTimeout,
+  nextTick: (...args) => process.nextTick(...args),
+  clearImmediate,
+};
+
+/** The options that connect to a server. */
+function where(w, server) {
+  const at = portof(w, server);
+  return typeof at === 'string' ? { path: at } : { port: at, host: '127.0.0.1' };
+}
+
 function dial(w, server, options, cb) {
   if (typeof options === 'function') [options, cb] = [{}, options];
-  const where = portof(w, server);
-  return net.connect(Object.assign(typeof where === 'string' ? { path: where } :
-    { port: where, host: '127.0.0.1' }, options), cb);
+  return net.connect(Object.assign(where(w, server), options), cb);
 }
 
 /** A path of this run; padded with ~ to `length` bytes where a length is given. */
@@ -564,7 +611,8 @@ function builtinsOf(w) {
     net, dns, events, process, AbortController, AbortSignal,
     EventEmitter: (...args) => new events.EventEmitter(...args),
     Abort: () => new AbortController(),
-    nan: NaN, inf: Infinity,
+    timer: TIMER,
+    nan: NaN, inf: Infinity, negzero: -0,
     Error: makeError,
     raise(e) { throw e; },
     assigns,
@@ -589,6 +637,7 @@ function builtinsOf(w) {
       callback: (n, buffer) => f(n, Buffer.from(buffer.subarray(0, n))),
     }),
     portof: (server) => portof(w, server),
+    where: (server) => where(w, server),
     dial: (server, options, cb) => dial(w, server, options, cb),
     tmp: (name, length) => tmp(w, name, length),
     touch(file) { fs.writeFileSync(file, ''); },
@@ -616,7 +665,8 @@ function newWorld(scenario, done) {
     scenario, done, logs: new Map(), counts: new Map(), waiting: [], data: new Map(), states: new Map(),
     joined: new Map(), names: new WeakMap(), uses: new Map(), handles: new Set(),
     ports: new Map(), listeners: new Map(), paths: new Set(), uncaught: 'uncaught',
-    seed: 1, hash: 2166136261, over: false, stopped: false,
+    seed: 1, hash: 2166136261, over: false, stopped: false, said: 0,
+    global: 'global' in scenario.marks ? 'all' : undefined,
     tmp: path.join(os.tmpdir(), `net-parity-${String(process.pid).padStart(8, '0')}`),
   };
   w.builtins = builtinsOf(w);
@@ -630,10 +680,19 @@ function guard(w) {
   for (const handle of w.handles) {
     if (handle instanceof net.Server) handle.close(); else handle.destroy();
   }
+  if (w.fatal) setTimeout(abandon, GUARD_MS / 10, w).unref();
 }
 
-function start(scenario, done) {
+/** In a batch, what Node never lets go of ends the process, after its log. */
+function abandon(w) {
+  if (w.over) return;
+  finish(w);
+  process.exit(3);
+}
+
+function start(scenario, fatal, done) {
   const w = newWorld(scenario, done);
+  w.fatal = fatal;
   world = w;
   w.guard = setTimeout(guard, GUARD_MS, w).unref();
   const scope = inner({ vars: new Map(Object.entries(w.builtins)), up: null });
@@ -709,6 +768,7 @@ function options(argv) {
     const word = argv.shift();
     if (word === '--out') found.out = argv.shift();
     else if (word === '--only') found.only = argv.shift();
+    else if (word === '--batch') found.batch = argv.shift();
     else found.themes.push(word);
   }
   return found;
@@ -741,9 +801,18 @@ function write(file, out) {
   else process.stdout.write(text);
 }
 
+/** One line for each, whatever a text holds. */
+function writeBatched(scenario, lines) {
+  const text = lines.map((line) => line.replace(/\n/g, '\\n') + '\n').join('');
+  fs.writeSync(1, `== ${scenario.title}\n${text}\n`);
+}
+
+const loadBatch = (file) =>
+  [{ theme: file, scenarios: JSON.parse(fs.readFileSync(file, 'utf8')) }];
+
 async function main() {
   const chosen = options(process.argv.slice(2));
-  const files = load(chosen.themes);
+  const files = chosen.batch ? loadBatch(chosen.batch) : load(chosen.themes);
   const queue = queueOf(files, chosen.only);
   if (queue.some((item) => 'blackhole' in item.scenario.marks)) await openBlackhole();
 
@@ -751,13 +820,14 @@ async function main() {
     const item = queue.shift();
     if (!item) {
       world = null;
-      files.forEach((file) => write(file, chosen.out));
+      if (!chosen.batch) files.forEach((file) => write(file, chosen.out));
       if (blackhole.child) blackhole.child.kill();
       return;
     }
     if (skipped(item.scenario)) return void next();
-    start(item.scenario, (lines) => {
-      item.file.text.push(`== ${item.scenario.title}`, ...lines, '');
+    start(item.scenario, chosen.batch !== undefined, (lines) => {
+      if (chosen.batch) writeBatched(item.scenario, lines);
+      else item.file.text.push(`== ${item.scenario.title}`, ...lines, '');
       next();
     });
   };

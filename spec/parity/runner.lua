@@ -3,8 +3,11 @@
 --- Runs the scenarios under this module: the Lua counterpart of runner.js.
 --
 --     lua5.4 runner.lua [--out DIR] [--only WORDS] [THEME ...]
+--     lua5.4 runner.lua --batch FILE
 --
--- Without --out the logs go to stdout. parity_spec.lua uses it as a library.
+-- Without --out the logs go to stdout, as do those of a batch, which is a file of
+-- scenarios anywhere: each when it ends, so that a crash leaves those before it.
+-- parity_spec.lua uses this file as a library.
 
 local here = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
 package.path = here .. "../../?.lua;" .. package.path
@@ -138,7 +141,7 @@ end
 ---@return string[] lines its log, "OBJECT: what happened", objects in order of name
 function runner.run(scenario, listening)
   local tmp = os.tmpname()
-  local w = interpret.world(tmp)
+  local w = interpret.world(tmp, scenario.marks.global ~= nil)
   w.paths[tmp] = true
   builtins.install(w, blackhole)
   if scenario.marks.blackhole then blackhole(w) end
@@ -185,22 +188,38 @@ local function options(words)
   return found
 end
 
+local function write_scenario(out, scenario)
+  out:write("== ", scenario.title, "\n")
+  for _, line in ipairs(runner.run(scenario)) do out:write(line, "\n") end
+  out:write("\n"):flush()
+end
+
 local function write_theme(theme, chosen)
   local out = chosen.out and assert(io.open(chosen.out .. "/" .. theme .. ".log", "w")) or io.stdout
   for _, scenario in ipairs(runner.scenarios(theme)) do
     if not chosen.only or scenario.title:find(chosen.only, 1, true) then
-      out:write("== ", scenario.title, "\n")
-      for _, line in ipairs(runner.run(scenario)) do out:write(line, "\n") end
-      out:write("\n"):flush()
+      write_scenario(out, scenario)
     end
   end
   if chosen.out then out:close() end
 end
 
-if arg and arg[0] and arg[0]:match("runner%.lua$") then
-  local chosen = options(arg)
-  for _, theme in ipairs(chosen.themes) do write_theme(theme, chosen) end
+--- One line for each, whatever a text holds.
+local function write_batched(scenario)
+  io.write("== ", scenario.title, "\n")
+  for _, line in ipairs(runner.run(scenario)) do io.write((line:gsub("\n", "\\n")), "\n") end
+  io.write("\n"):flush()
+end
+
+local function main(chosen)
+  if chosen.batch then
+    for _, scenario in ipairs(parse.file(chosen.batch)) do write_batched(scenario) end
+  else
+    for _, theme in ipairs(chosen.themes) do write_theme(theme, chosen) end
+  end
   runner.close()
 end
+
+if arg and arg[0] and arg[0]:match("runner%.lua$") then main(options(arg)) end
 
 return runner

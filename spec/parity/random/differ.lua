@@ -1,0 +1,127 @@
+-- SPDX-License-Identifier: MIT
+
+--- Where two logs of a program part, and whether that is listed.
+
+local listed = require("spec.parity.random.listed")
+
+local differ = {}
+
+--- A log by object: name to its lines.
+local function by_object(log)
+  local objects = {}
+  for line in log:gmatch("[^\n]+") do
+    local name, text = line:match("^([^:]+): (.*)$")
+    objects[name] = objects[name] or {}
+    table.insert(objects[name], text)
+  end
+  return objects
+end
+
+local function first_difference(a, b)
+  for i = 1, math.max(#a, #b) do
+    if a[i] ~= b[i] then return a[i] or "(no more)", b[i] or "(no more)" end
+  end
+end
+
+--- The first line of each object in which the logs part.
+---@return table[] differences `{object=, node=, lua=}`, in order of the object's name
+function differ.between(node_log, lua_log)
+  local node, lua, found, names = by_object(node_log), by_object(lua_log), {}, {}
+  for name in pairs(node) do names[#names + 1] = name end
+  for name in pairs(lua) do if not node[name] then names[#names + 1] = name end end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local a, b = first_difference(node[name] or {}, lua[name] or {})
+    if a then found[#found + 1] = { object = name, node = a, lua = b } end
+  end
+  return found
+end
+
+--- What of a program has to do with an object: of odd calls its lines, else all.
+local function context(program, text, object)
+  if program.kind ~= "odd" then return text end
+  local lines = {}
+  for line in text:gmatch("[^\n]+") do
+    if line:find("%f[%w]" .. object .. "%f[%W]") then lines[#lines + 1] = line end
+  end
+  return table.concat(lines, "\n")
+end
+
+--- The fields of a line of `show` or `state`: name to text.
+local function fields_of(line)
+  local found = {}
+  for name, v in line:gmatch("(%w+)=(%S+)") do found[name] = v end
+  return found
+end
+
+--- Whether two such lines part in these fields alone.
+local function only_fields(names, difference)
+  if not (difference.node:find("^  ") and difference.lua:find("^  ")) then return false end
+  local a, b = fields_of(difference.node), fields_of(difference.lua)
+  for name, v in pairs(a) do
+    if b[name] ~= v and not names:find("%f[%w]" .. name .. "%f[%W]") then return false end
+  end
+  for name in pairs(b) do
+    if not a[name] and not names:find("%f[%w]" .. name .. "%f[%W]") then return false end
+  end
+  return true
+end
+
+local function matches(row, difference, where)
+  if not where:find(row.program or "") then return false end
+  if row.unless and where:find(row.unless) then return false end
+  if row.fields then return only_fields(row.fields, difference) end
+  return difference.node:find(row.node) and difference.lua:find(row.lua) ~= nil
+end
+
+--- The row of listed.lua that a difference falls under, or nil.
+function differ.row(program, text, difference)
+  local where = context(program, text, difference.object)
+  for _, row in ipairs(listed) do
+    if (row.kind or program.kind) == program.kind and matches(row, difference, where) then
+      return row
+    end
+  end
+end
+
+--- Those of the differences that no row lists. What one object does makes others
+--- differ, so in a program one row is enough for all; an odd call is on its own.
+function differ.unlisted(program, text, differences)
+  local left = {}
+  for _, difference in ipairs(differences) do
+    local row = differ.row(program, text, difference)
+    if row then
+      row.seen = (row.seen or 0) + 1
+      if program.kind ~= "odd" then return {} end
+    else
+      left[#left + 1] = difference
+    end
+  end
+  return left
+end
+
+--- What is before the details: an event's or a call's name, an error's code.
+local function label(line)
+  local raised = line:match("raises <[^:>]*")
+  return ((line:match("^%s*[^(:=]+") or line) .. (raised or "")):gsub("%d+", "")
+end
+
+--- The first field in which two lines of `show` or `state` part.
+local function field(a, b)
+  local others = {}
+  for part in b:gmatch("%S+") do others[part] = true end
+  for part in a:gmatch("%S+") do
+    if not others[part] then return part:match("^[^=]*") end
+  end
+  return "fields"
+end
+
+--- What kind of difference it is, for telling those alike: names without numbers.
+function differ.signature(difference)
+  local a, b = difference.node, difference.lua
+  local object = difference.object:gsub("%d+", "")
+  if a:find("^  ") and b:find("^  ") then return object .. ": " .. field(a, b) end
+  return ("%s: %s / %s"):format(object, label(a), label(b))
+end
+
+return differ

@@ -1,0 +1,181 @@
+-- SPDX-License-Identifier: MIT
+
+--- Random programs and odd calls against Node: what `make parity-random` runs.
+--
+--     lua5.4 main.lua NODE SCRATCH [SEED=n] [N=programs] [ODD=calls] [ONLY=index]
+--
+-- A program whose log differs is run four more times by Node; if Node is not at
+-- one with itself, or this module agrees in one of three runs, it depends on
+-- timing and is unstable. Else it is listed (listed.lua), or a difference: it is
+-- shrunk and printed. Leaves with 1 if there is one.
+
+local here = arg[0]:match("^(.*/)") or "./"
+package.path = here .. "../../../?.lua;" .. package.path
+
+local tree = require("spec.parity.random.tree")
+local programs = require("spec.parity.random.programs")
+local oddcalls = require("spec.parity.random.oddcalls")
+local runs = require("spec.parity.random.runs")
+local differ = require("spec.parity.random.differ")
+local shrink = require("spec.parity.random.shrink")
+
+--- Programs at a time; how often each side repeats a candidate; how many programs
+--- with one kind of difference are shrunk.
+local CHUNK, NODE_AGAIN, LUA_AGAIN, SHRINK_MOST = 1000, 4, 2, 1
+
+local KINDS = {
+  { name = "program", make = programs.make, calls = 1 },
+  { name = "odd", make = oddcalls.make, calls = oddcalls.CALLS },
+}
+
+local function options(words)
+  local chosen = { SEED = os.time() & 0xffff, N = 1000, ODD = 5000, JOBS = 2 }
+  for i = 3, #words do
+    local name, v = words[i]:match("^(%u+)=(%w+)$")
+    if not name then error("unknown: " .. words[i], 0) end
+    chosen[name] = math.tointeger(tonumber(v)) or v
+  end
+  chosen.sides = { node = words[1], scratch = words[2], parity = here .. "..",
+    lua = os.getenv("LUA") or "lua5.4", jobs = chosen.JOBS }
+  return chosen
+end
+
+--- Runs each of the programs once on both sides; gives pairs of logs.
+local function run_both(sides, list)
+  local wanted = {}
+  for i, program in ipairs(list) do
+    wanted[2 * i - 1], wanted[2 * i] = { program, "node" }, { program, "lua" }
+  end
+  runs.all(sides, wanted)
+  local logs = {}
+  for i = 1, #list do logs[i] = { node = wanted[2 * i - 1].log, lua = wanted[2 * i].log } end
+  return logs
+end
+
+--- The unlisted differences of a program's two logs.
+local function judge(program, logs)
+  if logs.node == logs.lua then return {}, 0 end
+  local all = differ.between(logs.node, logs.lua)
+  return differ.unlisted(program, tree.text(program), all), #all
+end
+
+--- Of candidates `{program=, logs=}` those that are stable: marks the others.
+local function mark_unstable(sides, candidates)
+  local wanted = {}
+  for _, candidate in ipairs(candidates) do
+    candidate.again = {}
+    for i = 1, NODE_AGAIN + LUA_AGAIN do
+      local want = { candidate.program, i <= NODE_AGAIN and "node" or "lua" }
+      candidate.again[i], wanted[#wanted + 1] = want, want
+    end
+  end
+  runs.all(sides, wanted)
+  for _, candidate in ipairs(candidates) do
+    for _, want in ipairs(candidate.again) do
+      local agrees = want.log == candidate.logs.node
+      if agrees ~= (want[2] == "node") then candidate.unstable = true end
+    end
+  end
+end
+
+local function signatures(differences)
+  local set = {}
+  for _, difference in ipairs(differences) do set[differ.signature(difference)] = true end
+  return set
+end
+
+--- Judges candidates of shrinking: each must differ in one of the same ways.
+local function still_fails(sides, wanted)
+  return function(candidates)
+    local list, failed = {}, {}
+    for i, candidate in ipairs(candidates) do list[i] = candidate.program end
+    for i, logs in ipairs(run_both(sides, list)) do
+      failed[i] = false
+      for signature in pairs(signatures(judge(list[i], logs))) do
+        failed[i] = failed[i] or wanted[signature] == true
+      end
+    end
+    return failed
+  end
+end
+
+local function print_logs(logs)
+  for _, difference in ipairs(differ.between(logs.node, logs.lua)) do
+    print(("  %s\n    node  %s\n    here  %s"):format(difference.object, difference.node,
+      difference.lua))
+  end
+end
+
+--- Prints a difference, as small as it gets.
+local function report(chosen, candidate)
+  local program = candidate.program
+  local small = shrink.run(program, still_fails(chosen.sides, signatures(candidate.differences)))
+  local again = { program = small, logs = run_both(chosen.sides, { small })[1] }
+  if #judge(small, again.logs) == 0 then again = candidate end
+  mark_unstable(chosen.sides, { again })
+  if again.unstable then again = candidate end
+  print("\n" .. tree.text(again.program, program.title))
+  print_logs(again.logs)
+  io.stdout:flush()
+end
+
+--- One line for a difference of a kind that was printed already.
+local function mention(candidate, signature)
+  print(("  also %s: %s"):format(candidate.program.title, signature))
+end
+
+local function report_all(chosen, candidates, seen)
+  for _, candidate in ipairs(candidates) do
+    local first = differ.signature(candidate.differences[1])
+    seen[first] = (seen[first] or 0) + 1
+    if seen[first] <= SHRINK_MOST then report(chosen, candidate) else mention(candidate, first) end
+  end
+end
+
+local function run_chunk(chosen, kind, first, last, count)
+  local list, candidates, real = {}, {}, {}
+  for i = first, last do list[#list + 1] = kind.make(chosen.SEED, i) end
+  for i, logs in ipairs(run_both(chosen.sides, list)) do
+    local differences, all = judge(list[i], logs)
+    if #differences > 0 then
+      candidates[#candidates + 1] = { program = list[i], logs = logs, differences = differences }
+    elseif all > 0 then
+      count.listed = count.listed + 1
+    end
+  end
+  mark_unstable(chosen.sides, candidates)
+  for _, candidate in ipairs(candidates) do
+    if candidate.unstable then
+      count.unstable = count.unstable + 1
+    else
+      real[#real + 1] = candidate
+    end
+  end
+  count.differences = count.differences + #real
+  report_all(chosen, real, count.seen)
+end
+
+local function run_kind(chosen, kind, wanted, count)
+  local last = (wanted + kind.calls - 1) // kind.calls
+  if chosen.ONLY and wanted > 0 then return run_chunk(chosen, kind, chosen.ONLY, chosen.ONLY, count) end
+  for first = 1, last, CHUNK do
+    local upto = math.min(first + CHUNK - 1, last)
+    run_chunk(chosen, kind, first, upto, count)
+    io.stderr:write(("%s %d of %d: %d differences\n"):format(kind.name, upto, last,
+      count.differences))
+  end
+end
+
+local function main()
+  io.stdout:setvbuf("line")
+  local chosen = options(arg)
+  local count = { differences = 0, listed = 0, unstable = 0, seen = {} }
+  print("seed " .. chosen.SEED)
+  run_kind(chosen, KINDS[1], chosen.N, count)
+  run_kind(chosen, KINDS[2], chosen.ODD, count)
+  print(("%d programs, %d odd calls: %d differences, %d listed, %d unstable"):format(chosen.N,
+    chosen.ODD, count.differences, count.listed, count.unstable))
+  os.exit(count.differences == 0)
+end
+
+main()

@@ -1,0 +1,112 @@
+-- SPDX-License-Identifier: MIT
+
+--- What `make parity-random` is made of, without Node.
+
+local parse = require("spec.parity.parse")
+local tree = require("spec.parity.random.tree")
+local programs = require("spec.parity.random.programs")
+local oddcalls = require("spec.parity.random.oddcalls")
+local shrink = require("spec.parity.random.shrink")
+local differ = require("spec.parity.random.differ")
+local listed = require("spec.parity.random.listed")
+local runner = require("spec.parity.runner")
+
+local function read(path)
+  local f = assert(io.open(path))
+  local text = f:read("a")
+  f:close()
+  return text
+end
+
+describe("random programs", function()
+  for name, generator in pairs({ programs = programs, ["odd calls"] = oddcalls }) do
+    it("are the same for the same seed: " .. name, function()
+      for i = 1, 20 do
+        assert.equal(tree.text(generator.make(7, i)), tree.text(generator.make(7, i)))
+      end
+      assert.not_equal(tree.text(generator.make(7, 1), "x"), tree.text(generator.make(8, 1), "x"))
+      assert.not_equal(tree.text(generator.make(7, 1), "x"), tree.text(generator.make(7, 2), "x"))
+    end)
+
+    it("can be read by the parser: " .. name, function()
+      for i = 1, 50 do
+        assert.equal(1, #parse.text("it", tree.text(generator.make(3, i))))
+      end
+    end)
+
+    it("end by themselves: " .. name, function()
+      for i = 1, 5 do
+        local scenario = parse.text("it", tree.text(generator.make(13, i)))[1]
+        assert.is_nil(table.concat(runner.run(scenario), "\n"):find("!!:", 1, true))
+      end
+    end)
+  end
+end)
+
+describe("shrinking", function()
+  --- Judges programs by their text.
+  local function by_text(fails)
+    return function(candidates)
+      local judged = {}
+      for i, candidate in ipairs(candidates) do
+        judged[i] = fails(tree.text(candidate.program, "x"))
+      end
+      return judged
+    end
+  end
+
+  it("leaves what is kept and what the failure needs", function()
+    local body = { tree.kept("first") }
+    for i = 1, 30 do body[#body + 1] = tree.node("line" .. i .. ".") end
+    table.insert(body, 12, tree.node("block", { tree.node("a"), tree.node("b") }))
+    local small = shrink.run({ title = "x", body = body }, by_text(function(text)
+      return text:find("line3.", 1, true) and text:find("line29.", 1, true)
+        and text:find("  b", 1, true) and true or false
+    end))
+    assert.equal("== x\nfirst\nline3.\nblock {\n  b\n}\nline29.\n", tree.text(small))
+  end)
+
+  it("takes what is one unit away together", function()
+    local body = { tree.node("let A"), tree.node("other"), tree.node("use A") }
+    body[1].unit, body[3].unit = "A", "A"
+    local small = shrink.run({ title = "x", body = body }, by_text(function(text)
+      return not text:find("use A", 1, true) or text:find("let A", 1, true) ~= nil
+    end))
+    assert.equal("== x\n", tree.text(small))
+  end)
+end)
+
+describe("differences of logs", function()
+  it("are the first of each object", function()
+    assert.same({
+      { object = "C", node = "b", lua = "x" }, { object = "S", node = "d", lua = "(no more)" },
+    }, differ.between("C: a\nC: b\nC: c\nS: d\nT: e\n", "C: a\nC: x\nC: y\nT: e\n"))
+  end)
+
+  it("are none where a row lists them", function()
+    local program = { kind = "program" }
+    local known = { object = "C", node = "  readableLength=1 a=2", lua = "  readableLength=2 a=2" }
+    local other = { object = "C", node = "  readableLength=1 a=2", lua = "  readableLength=2 a=3" }
+    assert.same({}, differ.unlisted(program, "setEncoding", { known }))
+    assert.same({ known }, differ.unlisted(program, "", { known }))
+    assert.same({ other }, differ.unlisted(program, "setEncoding", { other }))
+  end)
+end)
+
+describe("the listed differences", function()
+  it("each name a line of docs/differences.md", function()
+    local page = read("docs/differences.md")
+    for _, row in ipairs(listed) do
+      assert.is_truthy(page:find(row.line, 1, true), row.line)
+    end
+  end)
+
+  it("are patterns, and each says what it is for", function()
+    for _, row in ipairs(listed) do
+      assert.is_true(row.fields ~= nil or (row.node ~= nil and row.lua ~= nil), row.line)
+      for _, key in ipairs({ "node", "lua", "program", "unless" }) do
+        if row[key] then assert.has_no_error(function() return (""):find(row[key]) end) end
+      end
+    end
+  end)
+end)
