@@ -962,6 +962,79 @@ describe("destroy()", function()
   end))
 end)
 
+describe("connect() after finish() without a connection", function()
+  --- What a server gets from `use(socket, where)`, and what the socket says.
+  local function sent_by(t, use)
+    local server, where = sockets.listen()
+    local got = {}
+    server:on("connection", function(peer)
+      server:close()
+      peer:on("data", function(chunk) got[#got + 1] = chunk end)
+      peer:on("end", function() got[#got + 1] = "end" end)
+    end)
+    local socket = net.Socket()
+    local seen = trace(socket)
+    use(socket, where, seen)
+    t.run()
+    return got, seen
+  end
+
+  it("makes it writable again", within(function(t)
+    local got, seen = sent_by(t, function(socket, where)
+      socket:finish()
+      socket:on("finish", function()
+        if socket.pending then
+          socket:connect(where)
+          assert.same({ true, false, false },
+            { socket.writable, socket.writableEnded, socket.writableFinished })
+          assert.is_true(socket:write("x"))
+          socket:finish()
+        end
+      end)
+      socket:resume()
+    end)
+    assert.same({ "x", "end" }, got)
+    assert.same({ "prefinish", "finish", "resume", "connect", "ready", "prefinish", "finish",
+      "end", "close false" }, seen)
+  end))
+
+  for _, event in ipairs({ "the same tick", "prefinish" }) do
+    it(("in %s keeps the 'finish' that was due, and has one of its own"):format(event),
+      within(function(t)
+        local got, seen = sent_by(t, function(socket, where, seen)
+          local function connect()
+            socket:connect(where)
+            socket:finish("x")
+          end
+          if event == "prefinish" then
+            socket:once("prefinish", connect)
+            socket:finish(note(seen, "first"))
+          else
+            socket:finish(note(seen, "first"))
+            connect()
+          end
+          socket:resume()
+        end)
+        assert.same({ "x", "end" }, got)
+        assert.same({ "prefinish", "first", "finish", "resume", "connect", "ready", "prefinish",
+          "finish", "end", "close false" }, seen)
+      end))
+  end
+
+  it("makes it readable again after unshift(nil)", within(function(t)
+    local server, where = sockets.listen()
+    server:on("connection", function(peer)
+      server:close()
+      peer:finish("hello")
+    end)
+    local socket = net.Socket()
+    socket:unshift(nil)
+    socket:connect(where)
+    assert.equal("hello", wait_for(socket, "data"))
+    t.run()
+  end))
+end)
+
 describe("destroy() of a falsy value", function()
   for _, falsy in ipairs({ false, 0, -0.0, 0 / 0, "" }) do
     it(("that is %s is without an error"):format(falsy == "" and "empty" or tostring(falsy)),

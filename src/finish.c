@@ -81,12 +81,15 @@ static int need_finish(const struct net_stream *s) {
 
 static void finish_tick(lua_State *L, const struct net_step *step) {
   struct net_stream *s = net_step_stream(step);
-  if (!(s->flags & S_PREFINISHED) || s->flags & S_FINISHED)
+  int late = s->finish_late;
+  s->finish_late = 0;
+  if (!late && (!(s->flags & S_PREFINISHED) || s->flags & S_FINISHED))
     return;
-  s->flags |= S_FINISHED;
+  if (!late)
+    s->flags |= S_FINISHED;
   net_finish_tell(L, 1, 0);
   net_emit_guarded(L, 1, &s->o, ON_FINISH, 0);
-  if (net_readable_done(s)) {
+  if (!late && net_readable_done(s)) {
     lua_pushnil(L);
     net_stream_destroy(L, 1);
   }

@@ -614,6 +614,14 @@ void net_stream_fail(lua_State *L, int idx, int err, const char *syscall) {
 
 /* --- connecting ------------------------------------------------------------------ */
 
+/* The sides that options turn off stay so. */
+static void never_again(struct net_stream *s) {
+  if (s->flags & S_READ_OFF)
+    s->flags |= S_NEVER_READS;
+  if (s->flags & S_WRITE_OFF)
+    s->flags |= S_NEVER_WRITES;
+}
+
 /* A destroyed stream starts over: all but options, listeners and whether it
  * flows, which is theirs. */
 static void stream_reset(lua_State *L, int idx) {
@@ -626,13 +634,10 @@ static void stream_reset(lua_State *L, int idx) {
     return;  /* a finalizer has connected it meanwhile */
   s->flags &= S_HALF_OPEN | S_UNREF | S_NODELAY | S_READ_OFF | S_WRITE_OFF | S_FLOWING_SET |
               S_FLOWING | S_PAUSED | S_READABLE_LISTENS | S_DATA_LISTENS;
-  if (s->flags & S_READ_OFF)
-    s->flags |= S_NEVER_READS;
-  if (s->flags & S_WRITE_OFF)
-    s->flags |= S_NEVER_WRITES;
+  never_again(s);
   net_rb_reset(s);
   s->gap = s->o.unheard = 0;
-  s->error_told = 0;
+  s->error_told = s->finish_late = 0;
   s->peer_family = 0;
   static const int stale[] = {RARE_ERRORED, RARE_RBUF, RARE_ENDCBS, RARE_REMOTE, RARE_PEER,
                               RARE_LOCAL, RARE_DIAL};
@@ -642,10 +647,25 @@ static void stream_reset(lua_State *L, int idx) {
   }
 }
 
+/* A stream that never had a handle may have ended all the same, and has not any more:
+ * only the 'finish' that was due is still told. What a failed write is about to tell
+ * stays, and ends it. */
+static void stream_revive(struct net_stream *s) {
+  if (s->flags & (S_HANDLE | S_ERRORED))
+    return;
+  if ((s->flags & (S_PREFINISHED | S_FINISHED)) == S_PREFINISHED)
+    s->finish_late = 1;
+  s->flags &= ~(uint32_t)(S_EOF | S_END_DUE | S_END_EMITTED | S_ENDING | S_FINAL_CALLED |
+                          S_PREFINISHED | S_FINISHED | S_WRITE_AFTER_FIN);
+  never_again(s);
+}
+
 void net_stream_connecting(lua_State *L, int idx, enum net_fd_kind kind) {
   struct net_stream *s = lua_touserdata(L, idx);
   if (s->flags & S_DESTROYED)
     stream_reset(L, idx);
+  else
+    stream_revive(s);
   s->handle.via = net_transport_of(kind);
   s->bytes_read = s->bytes_written = 0;
   s->failed = 0;

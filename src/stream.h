@@ -130,6 +130,7 @@ struct net_stream {
   uint32_t unlinks : 1;     /* the close removes the file of RARE_BOUND */
   uint32_t failed : 1;      /* the attempt has, and its dial is kept until destroy() */
   uint32_t error_told : 1;  /* 'error' was emitted */
+  uint32_t finish_late : 1; /* 'finish' was due when connect() revived the stream */
   uint32_t was_read : 1;    /* reading has begun once */
   uint32_t keepalive : 1;   /* its server had keepAlive set */
   uint32_t wq_made : 1;     /* UV_WQ is a table */
