@@ -177,6 +177,89 @@ describe("a finaliser of the user's", function()
     ]])
   end))
 
+  it("that comes after the loop's end may use whatever another has made amid lua_close", function()
+    local result = lua.run({ script = [[
+      local made, kinds = {}, 0
+      local function nothing() end
+      OLD = setmetatable({}, { __gc = function()
+        local class_methods = {
+          "refresh", "ref", "unref", "hasRef", "close", "setTimeout", "write", "finish", "pause", "resume",
+          "read", "cork", "uncork", "on", "once", "off", "emit", "listen", "address", "getConnections",
+          "addAddress", "addRange", "check", "abort", "throwIfAborted", "connect", "pipe", "unshift",
+          "setEncoding", "sendFile", "setNoDelay", "setKeepAlive", "destroySoon", "resetAndDestroy", "destroy",
+        }
+        local timers = package.loaded["net.timers"]
+        for _, object in pairs(made) do
+          for round = 1, 2 do
+            pcall(timers.clearTimeout, object)
+            pcall(timers.clearImmediate, object)
+            pcall(tostring, object)
+            for _, name in ipairs(class_methods) do
+              pcall(function() object[name](object) end)
+              pcall(function() object[name](object, "data", nothing) end)
+              pcall(function() object[name](object, 10) end)
+              pcall(function() object[name](object, made.socket) end)
+            end
+          end
+        end
+        for _, make in pairs(MAKE) do
+          pcall(make)
+          collectgarbage()
+        end
+        pcall(package.loaded.net.run)
+        print("used", kinds)
+      end })
+
+      local net = require("net")
+      local abort, dns, events = require("net.abort"), require("net.dns"), require("net.events")
+      local process, timers = require("net.process"), require("net.timers")
+      local path = os.tmpname()
+      os.remove(path)
+      MAKE = {
+        timeout = function() return timers.setTimeout(nothing, 100000) end,
+        due = function() return timers.setTimeout(nothing, 1) end,
+        interval = function() return timers.setInterval(nothing, 100000) end,
+        immediate = function() return timers.setImmediate(nothing) end,
+        tick = function() return process.nextTick(nothing) end,
+        signal = function() return abort.AbortSignal.timeout(100000) end,
+        any = function() return abort.AbortSignal.any({ made.signal, made.controller.signal }) end,
+        controller = function() return abort.AbortController() end,
+        emitter = function() return events.EventEmitter() end,
+        once = function() return coroutine.wrap(events.once)(made.emitter, "x", { signal = made.signal }) end,
+        blocklist = function() local list = net.BlockList() list:addSubnet("10.0.0.0", 8) return list end,
+        address = function() return net.SocketAddress() end,
+        lookup = function() return dns.lookup("localhost", nothing) end,
+        bound = function() return net.BoundSocket({ path = path }) end,
+        server = function() return net.createServer():listen(0, "127.0.0.1") end,
+        named = function() return net.createServer():listen({ port = 0, host = "localhost", signal = made.signal }) end,
+        socket = function() return net.Socket() end,
+        idle = function() return net.connect(made.server:address()):setTimeout(1000) end,
+        client = function() return net.connect({ port = 1, host = "localhost", timeout = 100 }) end,
+        writing = function() local s = net.connect(1, "127.0.0.1") s:write("x") s:write("y", nothing) return s end,
+        process = function() return process:on("SIGUSR2", nothing) end,
+      }
+      NEW = setmetatable({}, { __gc = function()
+        for _ = 1, 2 do  -- what needs another is made when that is there
+          for name, make in pairs(MAKE) do
+            local ok, object = pcall(make)
+            if ok and made[name] == nil then
+              made[name] = object or true
+              kinds = kinds + 1
+            end
+          end
+        end
+        pcall(net.run, "nowait")
+        for _, make in pairs(MAKE) do
+          pcall(make)
+        end
+      end })
+      print("end")
+    ]] })
+    assert.equal("end\nused\t20\n", result.stdout)
+    assert.equal("", result.stderr)
+    assert.equal(0, result.code)
+  end)
+
   it("that comes after the loop's end gets errors, or nothing, but from emitters", function()
     local result = lua.run({ script = [[
       KEEP = setmetatable({}, { __gc = function()

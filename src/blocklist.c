@@ -25,9 +25,18 @@ struct net_blocklist {
   struct net_object o;
   struct net_rules rules; /* owned */
   int dead;               /* finalised: what it would take now, nobody would free */
+  struct net_blocklist *next, **at; /* among all of this Lua state: what points to it */
 };
 
 static const struct net_class blocklist_class;
+static const char keeper_key; /* registry: struct keeper */
+
+/* The lists of a Lua state. Amid lua_close Lua calls no finalizer for a list that another
+ * one makes, so their memory goes with this, which is older than all of them. */
+struct keeper {
+  struct net_blocklist *first;
+  int ended;
+};
 
 struct net_blocklist *net_blocklist_test(lua_State *L, int idx) {
   return net_object_test(L, idx, &blocklist_class);
@@ -172,11 +181,48 @@ static int get_rules(lua_State *L) {
 
 /* --- the object -------------------------------------------------------------- */
 
-static int blocklist_gc(lua_State *L) {
-  struct net_blocklist *b = net_object_check(L, 1, &blocklist_class);
+/* It holds no memory any more, and will take none. */
+static void blocklist_end(struct net_blocklist *b) {
   net_rules_clear(&b->rules);
   b->dead = 1;
+  if (b->at == NULL)
+    return;
+  *b->at = b->next;
+  if (b->next)
+    b->next->at = b->at;
+  b->at = NULL;
+}
+
+static int blocklist_gc(lua_State *L) {
+  blocklist_end(net_object_check(L, 1, &blocklist_class));
   return 0;
+}
+
+static int keeper_gc(lua_State *L) {
+  struct keeper *k = lua_touserdata(L, 1);
+  k->ended = 1;
+  while (k->first)
+    blocklist_end(k->first);
+  return 0;
+}
+
+static void keep(struct keeper *k, struct net_blocklist *b) {
+  b->dead = k->ended;
+  b->next = k->first;
+  b->at = &k->first;
+  if (b->next)
+    b->next->at = &b->next;
+  k->first = b;
+}
+
+static void keeper_new(lua_State *L) {
+  struct keeper *k = lua_newuserdatauv(L, sizeof *k, 0);
+  *k = (struct keeper){NULL, 0};
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, keeper_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &keeper_key);
 }
 
 static int blocklist_tostring(lua_State *L) {
@@ -223,6 +269,9 @@ static uint64_t seed_of(const void *memory) {
 static int core_new(lua_State *L) {
   struct net_blocklist *b = net_object_new(L, net_loop_get(L), &blocklist_class, sizeof *b, UV_OWN - 1);
   net_rules_init(&b->rules, seed_of(b));
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &keeper_key);
+  keep(lua_touserdata(L, -1), b);
+  lua_pop(L, 1);
   return 1;
 }
 
@@ -323,6 +372,7 @@ static const luaL_Reg blocklist_functions[] = {
 };
 
 void net_blocklist_open(lua_State *L) {
+  keeper_new(L);
   net_class_open(L, &blocklist_class, 0);
   lua_setfield(L, -2, "BlockList");
   luaL_newlib(L, blocklist_functions);

@@ -598,7 +598,7 @@ static int loop_gc(lua_State *L) {
   while (loop->refs > 0)
     net_loop_unref(loop);
   net_exit_leave(loop);  /* closed in a listener, as by os.exit(code, true) */
-  free(loop->heap);
+  net_timers_end(loop);
   free(loop->dirty);
   free(loop->ready);
   loop->ready = NULL;

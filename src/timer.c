@@ -107,6 +107,15 @@ void net_timers_run(struct net_loop *loop) {
   }
 }
 
+/* What is in the heap may be stopped by a finalizer that runs later. */
+void net_timers_end(struct net_loop *loop) {
+  for (size_t i = 0; i < loop->heap_len; i++)
+    loop->heap[i]->place = 0;
+  free(loop->heap);
+  loop->heap = NULL;
+  loop->heap_len = loop->heap_cap = 0;
+}
+
 /* --- what Lua's Timeout and Immediate share ----------------------------------- */
 
 /* A callback waits in user values: the function in UV_OWN, its arguments behind. */

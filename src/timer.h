@@ -29,6 +29,8 @@ void net_timer_stop(struct net_loop *loop, struct net_timer *t);
 
 /* Fires all that are due, each in a dispatch of its own. For loop.c. */
 void net_timers_run(struct net_loop *loop);
+/* Stops them all, for good: lua_close ends the loop. For loop.c. */
+void net_timers_end(struct net_loop *loop);
 /* The soonest due time, 0 when there is no timer. For loop.c. */
 uint64_t net_timers_next(const struct net_loop *loop);
 
