@@ -86,10 +86,10 @@ void net_tick_reserve(lua_State *L, struct net_loop *loop, int count, int slots)
 }
 
 /* A completion or close event that is still to come holds the loop, although
- * the handle it belongs to is closed already. */
+ * the handle it belongs to is closed already. So do late ticks. */
 static void hold_set(struct net_loop *loop) {
   int busy = loop->pending.count > 0 || loop->closing.count > 0 ||
-             loop->closing_now.count > 0 || loop->wakes.len > 0;
+             loop->closing_now.count > 0 || loop->wakes.len > 0 || loop->late;
   if (busy && !loop->holding)
     net_loop_ref(loop);
   else if (!busy && loop->holding)
@@ -130,6 +130,7 @@ struct dispatch {
   struct net_loop *loop;
   lua_CFunction half; /* NULL: only settle */
   void *arg;
+  int settles;        /* the half is a batch, and settles after each of its callbacks */
   int began;          /* the last protected call got as far as to run something */
 };
 
@@ -166,8 +167,26 @@ static void settle_all(lua_State *L, struct net_loop *loop) {
   } while (!loop->halted && loop->ticks.count > 0);
 }
 
+static void late_set(struct net_loop *loop, int late) {
+  loop->late = late;
+  hold_set(loop);
+}
+
+/* After an error the ticks wait until the next callback is over. */
+static void settle_raised(lua_State *L, struct net_loop *loop) {
+  loop->raised = 0;
+  late_set(loop, 1);
+  net_loop_flush(L, loop);
+}
+
 /* The same; most messages leave a flush, and nothing else. */
 static void loop_settle(lua_State *L, struct net_loop *loop) {
+  if (loop->raised) {
+    settle_raised(L, loop);
+    return;
+  }
+  if (loop->late && !loop->halted)
+    late_set(loop, 0);  /* this callback was the next one */
   if (loop->ticks.count == 0)
     net_loop_flush(L, loop);
   if (loop->ticks.count > 0)
@@ -183,7 +202,7 @@ static int dispatch_body(lua_State *L) {
     d.half(L);
     lua_settop(L, 0);
   }
-  if (d.loop->depth == 1)
+  if (d.loop->depth == 1 && !(d.half && d.settles))
     loop_settle(L, d.loop);
   return 0;
 }
@@ -222,9 +241,9 @@ static int dispatch_all(lua_State *L, struct dispatch *d) {
   return 1;
 }
 
-int net_dispatch(struct net_loop *loop, lua_CFunction half, void *arg) {
+static int dispatch(struct net_loop *loop, lua_CFunction half, void *arg, int settles) {
   lua_State *L = net_loop_thread(loop);
-  struct dispatch d = {loop, half, arg, 0};
+  struct dispatch d = {loop, half, arg, settles, 0};
   if (loop->halted)
     return 0;
   if (!lua_checkstack(L, LUA_MINSTACK)) {
@@ -237,6 +256,10 @@ int net_dispatch(struct net_loop *loop, lua_CFunction half, void *arg) {
   if (--loop->depth == 0)
     net_exit_leave(loop);
   return begun;
+}
+
+int net_dispatch(struct net_loop *loop, lua_CFunction half, void *arg) {
+  return dispatch(loop, half, arg, 0);
 }
 
 /* Runs what is ready, each half as if dispatched by itself: its ticks and its
@@ -261,7 +284,7 @@ static int ready_batch(lua_State *L) {
 /* Where the loop was halted the rest is told again by the next poll. */
 void net_ready_run(struct net_loop *loop) {
   while (!loop->halted && loop->ready_len > 0)
-    net_dispatch(loop, ready_batch, loop);
+    dispatch(loop, ready_batch, loop, 1);
   loop->ready_len = 0;
 }
 
@@ -345,7 +368,7 @@ static void run_phase(struct net_loop *loop, struct net_steps *steps,
                       struct net_step (*pop)(struct net_steps *q)) {
   struct phase p = {loop, steps, pop, steps->count};
   while (!is_phase_over(&p))
-    net_dispatch(loop, phase_batch, &p);
+    dispatch(loop, phase_batch, &p, 1);
 }
 
 /* Those that are woken meanwhile have the next round. */
@@ -366,7 +389,7 @@ static void run_pending(struct net_loop *loop) {
 /* Close events come last in first out, as libuv keeps its closing handles; those
  * queued meanwhile wait for the next turn. */
 static void run_closing(struct net_loop *loop) {
-  if (loop->closing_now.count == 0) {
+  if (loop->closing_now.count == 0 && !loop->halted) {
     struct net_steps empty = loop->closing_now;
     loop->closing_now = loop->closing;
     loop->closing = empty;
@@ -434,6 +457,12 @@ static int end_again(const struct net_loop *loop) {
   return 1;
 }
 
+/* Ticks that the last timer made late come when the timers are over, as in Node. */
+static void run_timers(struct net_loop *loop) {
+  if (net_timers_run(loop) && loop->late)
+    net_dispatch(loop, NULL, NULL);
+}
+
 static void on_prepare(struct ev_loop *ev, ev_prepare *w, int revents) {
   struct net_loop *loop = w->data;
   (void)ev, (void)revents;
@@ -442,9 +471,11 @@ static void on_prepare(struct ev_loop *ev, ev_prepare *w, int revents) {
     loop->halted = 0;
   if (end_again(loop))
     return;
-  if (loop->ticks.count > 0 || loop->dirty_len > 0)
+  if (!loop->late && (loop->ticks.count > 0 || loop->dirty_len > 0))
     net_dispatch(loop, NULL, NULL);  /* left by Lua code that runs the loop itself */
-  net_timers_run(loop);
+  if (!loop->timed)
+    run_timers(loop);
+  loop->timed = 0;
   run_pending(loop);
   idle_set(loop);
   wake_set(loop);
@@ -460,13 +491,26 @@ static void on_polled(struct ev_loop *ev, ev_check *w, int revents) {
     net_dispatch(loop, NULL, NULL);
 }
 
+/* Ticks that are late come behind the first immediate, at the latest: Node makes one for
+ * them. Those that an immediate makes late wait for the next turn. */
+static void run_immediates(struct net_loop *loop) {
+  if (loop->late && loop->immediates.count == 0)
+    net_dispatch(loop, NULL, NULL);
+  run_phase(loop, &loop->immediates, net_steps_pop);
+}
+
+/* Timers come last, as in libuv, so that one that does not hold the loop runs if it is
+ * due when the loop runs empty. */
 static void on_check(struct ev_loop *ev, ev_check *w, int revents) {
   struct net_loop *loop = w->data;
   (void)ev, (void)revents;
   net_ready_run(loop);
   run_pending(loop);
-  run_phase(loop, &loop->immediates, net_steps_pop);
+  run_immediates(loop);
   run_closing(loop);
+  loop->now = 0;
+  run_timers(loop);
+  loop->timed = 1;
 }
 
 /* --- Lua functions ----------------------------------------------------------- */
@@ -519,16 +563,15 @@ static int loop_run(lua_State *L) {
   if (!lua_checkstack(L, 2 * LUA_MINSTACK))  /* no dispatch will be short of it */
     return net_error_memory(L);
   loop->L = L;
-  loop->stopped = loop->halted = loop->starved = 0;
-  net_dispatch(loop, NULL, NULL);
+  loop->stopped = loop->halted = loop->starved = loop->raised = loop->timed = 0;
+  if (loop->closing_now.count > 0)
+    run_closing(loop);  /* an error has cut them short */
+  if (!loop->late)
+    net_dispatch(loop, NULL, NULL);
   if (!loop->halted && !loop->stopped && flags == 0)
     run_to_the_end(loop);
   else if (!loop->halted && !loop->stopped && (loop->refs > 0 || flags == EVRUN_NOWAIT))
     ev_run(loop->ev, flags);
-  if (flags == EVRUN_ONCE) {  /* what it waited for may have been a timer */
-    loop->now = 0;
-    net_timers_run(loop);
-  }
   loop->L = NULL;
   if (loop->halted) {
     loop->halted = 0;

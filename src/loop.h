@@ -4,15 +4,16 @@
  *
  * One turn of the loop:
  *
- *     prepare   due timers, then completions that are pending
+ *     prepare   in the first turn due timers; completions that are pending
  *     poll      descriptors, signals, resolver answers
- *     check     pending completions, immediates, close events
+ *     check     pending completions, immediates, close events, due timers
  *
  * Whatever libev calls hands a lua_CFunction to net_dispatch, which runs it
  * protected; when the outermost dispatch ends, ticks are drained and what was
- * written is flushed. An error that nobody takes halts the loop: every later
- * callback of the turn returns at once, and as descriptors are level-triggered
- * and the rest sits in queues, nothing is lost. */
+ * written is flushed. After an error the ticks wait until the next callback is
+ * over, as in Node, or for the check phase. One that nobody takes halts the loop:
+ * every later callback of the turn returns at once, and as descriptors are
+ * level-triggered and the rest sits in queues, nothing is lost. */
 #ifndef NET_LOOP_H
 #define NET_LOOP_H
 
@@ -58,7 +59,10 @@ struct net_loop {
                             may be more for it; 0: it is done */
   int stopped;           /* stop() was called in this run() */
   int traced;            /* the error being raised has its traceback already */
-  int holding;           /* has a reference for what is pending or closing */
+  int holding;           /* has a reference for what is pending, closing or late */
+  int raised;            /* an error came out of Lua since the last callback was over */
+  int late;              /* ticks wait for the next callback to be over */
+  int timed;             /* the timers of this turn have run, at the end of the last */
   unsigned refs;         /* what keeps the loop alive: a count */
   lua_Number max_listeners; /* of an event before a warning; 0: any number */
   ev_prepare prepare;

@@ -64,6 +64,9 @@ static void emit_close(lua_State *L, const struct net_step *step) {
   net_emit(L, 1, ON_CLOSE, 0);
 }
 
+/* As in libuv a handle that closes holds the loop until the close phase. */
+static void handle_closed(lua_State *L, const struct net_step *step) { (void)L, (void)step; }
+
 void net_server_drained(lua_State *L, int idx, struct net_server *s) {
   if (s->fd >= 0 || s->connections > 0)
     return;
@@ -322,6 +325,8 @@ struct net_server *net_server_new(lua_State *L) {
 /* close(server): what listens is closed now; 'close' follows if nothing is left */
 static int core_close(lua_State *L) {
   struct net_server *s = net_server_check(L, 1);
+  if (s->fd >= 0)
+    net_closing(L, 1, &s->o, handle_closed);
   net_server_close(L, 1, s);
   net_server_drained(L, 1, s);
   return 0;

@@ -97,14 +97,17 @@ static int timer_fire(lua_State *L) {
   return t->fire(L);
 }
 
-void net_timers_run(struct net_loop *loop) {
+int net_timers_run(struct net_loop *loop) {
   uint64_t seq = loop->timer_seq;  /* what a timer starts waits for the next turn */
+  int ran = 0;
   while (!loop->halted && loop->heap_len && loop->heap[0]->due <= net_loop_now(loop)) {
     struct net_timer *t = loop->heap[0];
     if (t->seq > seq)
       break;
     net_dispatch(loop, timer_fire, t);
+    ran = 1;
   }
+  return ran;
 }
 
 /* What is in the heap may be stopped by a finalizer that runs later. */

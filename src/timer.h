@@ -27,8 +27,9 @@ struct net_timer {
 int net_timer_start(struct net_loop *loop, struct net_timer *t, uint64_t due);
 void net_timer_stop(struct net_loop *loop, struct net_timer *t);
 
-/* Fires all that are due, each in a dispatch of its own. For loop.c. */
-void net_timers_run(struct net_loop *loop);
+/* Fires all that are due, each in a dispatch of its own; returns whether there were any.
+ * For loop.c. */
+int net_timers_run(struct net_loop *loop);
 /* Stops them all, for good: lua_close ends the loop. For loop.c. */
 void net_timers_end(struct net_loop *loop);
 /* The soonest due time, 0 when there is no timer. For loop.c. */

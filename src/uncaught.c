@@ -141,6 +141,7 @@ static int postpone(lua_State *L) {
  * [-1, +0, -] */
 static void uncaught(lua_State *L, struct net_loop *loop) {
   int err = lua_gettop(L);
+  loop->raised = loop->depth > 0;
   lua_pushcfunction(L, on_error);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &taker_key) == LUA_TFUNCTION) {
     lua_pushvalue(L, err);
