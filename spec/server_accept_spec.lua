@@ -272,6 +272,10 @@ describe("an option of a server", function()
       assert.is_false(peer.allowHalfOpen)
       assert.same(65536, peer.readableHighWaterMark)
     end)
+    server.highWaterMark = 1e300
+    accepts(t, server, function(peer)
+      assert.same({ 1e300, 1e300 }, { peer.readableHighWaterMark, peer.writableHighWaterMark })
+    end)
     server.highWaterMark = 0
     accepts(t, server, function(peer) assert.same(0, peer.writableHighWaterMark) end)
     server:close()

@@ -140,6 +140,18 @@ describe("net.Socket()", function()
     end)
   end
 
+  for _, mark in ipairs({ 2.0 ^ 53, 2.0 ^ 63, 2.0 ^ 64, 1e300, math.maxinteger }) do
+    it(("keeps a highWaterMark of %s"):format(mark), function()
+      local socket = net.Socket({ highWaterMark = mark })
+      assert.same({ true, true },
+        { socket.readableHighWaterMark == mark, socket.writableHighWaterMark == mark })
+      assert.is_true(socket:unshift("abc"))
+      socket:cork()
+      assert.same({ true, false }, { socket:write("abc"), socket.writableNeedDrain })
+      socket:destroy()
+    end)
+  end
+
   it("leaves the caller's table as it is", function()
     local options = { allowHalfOpen = true, highWaterMark = 10, encoding = "hex" }
     net.Socket(options)

@@ -831,6 +831,31 @@ describe("read()", function()
       err.message)
   end)
 
+  it("of more is allowed up to the mark", function()
+    local socket = net.Socket({ highWaterMark = 2.0 ^ 70 })
+    for _, n in ipairs({ 1 << 40, 2.0 ^ 63, 1e300 }) do
+      assert.is_nil(socket:read(n))
+    end
+  end)
+
+  for given, shown in pairs({
+    [1e300] = "1e+_300", [2.0 ^ 63] = "9_223_372_036_854_776_000", [2.0 ^ 31 + 0.5] = "2147483648",
+    [math.maxinteger] = "9_223_372_036_854_775_807",
+  }) do
+    it(("of %s raises with what was given"):format(given), function()
+      assert.equal('The value of "size" is out of range. It must be <= 1GiB. Received ' .. shown,
+        raised(net.Socket().read, net.Socket(), given).message)
+    end)
+  end
+
+  it("of a fraction takes what JavaScript reads of it", function()
+    local socket = net.Socket()
+    socket:unshift("abcdefghijklm")
+    assert.same({ "a", "b", "cdefg" }, { socket:read(1.9), socket:read(1e-300), socket:read(5.5e-7) })
+    assert.same({}, { socket:read(0.9), socket:read(-0.0), socket:read(-1e-7), socket:read(-2.5) })
+    assert.same({ "hijklm" }, { socket:read(0 / 0) })
+  end)
+
   for _, n in ipairs({ 0, -1, -1000 }) do
     it(("of %d is nil, and takes nothing"):format(n), within(function(t)
       local socket, peer = buffered("abc")

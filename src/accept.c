@@ -110,6 +110,18 @@ static void server_check_hwm(lua_State *L, int server, const struct net_server *
   net_error_raise(L, "ERR_INVALID_ARG_VALUE", 2);
 }
 
+/* Gives the socket on the top the server's mark, for both directions. */
+static void server_mark(lua_State *L, int server, struct net_stream *c, size_t mark) {
+  int socket = lua_gettop(L);
+  c->read_hwm = c->write_hwm = mark;
+  if (mark < NET_MARK_MAX)
+    return;
+  for (int key = RARE_READ_MARK; key <= RARE_WRITE_MARK; key++) {
+    lua_getfield(L, server, "highWaterMark");
+    net_stream_set_mark(L, socket, key);
+  }
+}
+
 /* Sets the options of a TCP connection. As in Node a failure, of a connection
  * that is gone already, goes unnoticed. */
 static void server_tune(const struct net_server *s, struct net_stream *c, int fd) {
@@ -134,7 +146,7 @@ static void server_socket(lua_State *L, int server, struct incoming *in) {
   int socket = lua_gettop(L);
   lua_pushvalue(L, server);
   lua_setiuservalue(L, socket, UV_SERVER);
-  c->read_hwm = c->write_hwm = s->hwm;
+  server_mark(L, server, c, s->hwm);
   if (s->flags & SERVER_HALF_OPEN)
     c->flags |= S_HALF_OPEN;
   if (!pipe)

@@ -130,9 +130,9 @@ static int core_options(lua_State *L) {
   };
   struct net_stream *s = net_socket_check(L);
   if (lua_getfield(L, 2, "read_hwm") == LUA_TNUMBER)
-    s->read_hwm = (size_t)lua_tointeger(L, -1);
+    net_stream_set_mark(L, 1, RARE_READ_MARK);
   if (lua_getfield(L, 2, "write_hwm") == LUA_TNUMBER)
-    s->write_hwm = (size_t)lua_tointeger(L, -1);
+    net_stream_set_mark(L, 1, RARE_WRITE_MARK);
   if (lua_getfield(L, 2, "encoding") == LUA_TSTRING && lua_rawlen(L, -1) > 0)
     s->encoding = s->read_encoding = net_encoding_check(L, -1);
   for (int i = 0; i < 3; i++) {

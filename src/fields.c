@@ -44,10 +44,24 @@ FLAG_FIELD(allowHalfOpen, S_HALF_OPEN)
 SIZE_FIELD(bytesRead, bytes_read)
 SIZE_FIELD(bytesWritten, bytes_written)
 SIZE_FIELD(readableLength, read_len)
-SIZE_FIELD(readableHighWaterMark, read_hwm)
 SIZE_FIELD(writableLength, write_len)
-SIZE_FIELD(writableHighWaterMark, write_hwm)
 SIZE_FIELD(writableCorked, corked)
+
+/* A mark beyond what a size can be is kept as a Lua number. */
+static int push_mark(lua_State *L, size_t mark, int key) {
+  if (mark < NET_MARK_MAX)
+    return push_size(L, mark);
+  net_rare_get(L, 1, key);
+  return 1;
+}
+
+static int get_readableHighWaterMark(lua_State *L) {
+  return push_mark(L, self(L)->read_hwm, RARE_READ_MARK);
+}
+
+static int get_writableHighWaterMark(lua_State *L) {
+  return push_mark(L, self(L)->write_hwm, RARE_WRITE_MARK);
+}
 
 static int get_false(lua_State *L) { return push_boolean(L, 0); }
 

@@ -21,8 +21,6 @@
 #include "readbuffer.h"
 #include "stream.h"
 
-#define MAX_READ (1 << 30) /* bytes; the most that one read(n) may ask for */
-
 static void readable_flow(lua_State *L, int idx, struct net_stream *s);
 
 static struct net_stream *stream_at(lua_State *L, int idx) {
@@ -132,28 +130,22 @@ static void start_reading(lua_State *L, int idx, struct net_stream *s) {
     s->flags |= S_READ_WANTED;
 }
 
-/* How many bytes read(n) gives now; n < 0: none asked for. */
+/* How many bytes read(n) gives now. */
 static size_t how_much(lua_State *L, int idx, const struct net_stream *s, lua_Integer n) {
-  if (n == 0 || s->read_len == 0)
-    return 0;
-  if (n < 0) {
+  if (n == NET_READ_ANY && s->read_len > 0) {
     if (s->decoding && !(s->flags & S_FLOWING))
       return s->read_len;
     return net_rb_first(L, idx);
   }
+  if (n <= 0 || s->read_len == 0)
+    return 0;
   if ((size_t)n <= s->read_len)
     return (size_t)n;
   return s->flags & S_EOF ? s->read_len : 0;
 }
 
 /* The mark that lets read(n) be satisfied: the next power of two. */
-static void raise_mark(lua_State *L, struct net_stream *s, lua_Integer n) {
-  if (n > MAX_READ) {
-    lua_pushliteral(L, "size");
-    lua_pushliteral(L, "<= 1GiB");
-    lua_pushinteger(L, n);
-    net_error_raise(L, "ERR_OUT_OF_RANGE", 3);
-  }
+static void raise_mark(struct net_stream *s, lua_Integer n) {
   size_t mark = 1;
   while (mark < (size_t)n)
     mark <<= 1;
@@ -195,7 +187,7 @@ static int tell_data(lua_State *L, int idx, struct net_stream *s, int guarded) {
 /* net_readable_read; returns what tell_data did. [-0, +1, e] */
 static int read_chunk(lua_State *L, int idx, struct net_stream *s, lua_Integer n, int guarded) {
   if (n > 0 && (size_t)n > s->read_hwm)
-    raise_mark(L, s, n);
+    raise_mark(s, n);
   if (n != 0)
     s->flags &= ~(uint32_t)S_EMITTED_READABLE;
   size_t take = how_much(L, idx, s, n);
@@ -247,7 +239,7 @@ static void readable_flow(lua_State *L, int idx, struct net_stream *s) {
       net_stream_fail(L, idx, -ENOMEM, "read");
       return;
     }
-    int raised = read_chunk(L, idx, s, -1, 1);
+    int raised = read_chunk(L, idx, s, NET_READ_ANY, 1);
     more = !lua_isnil(L, -1) && !raised;
     lua_pop(L, 1);
     if (raised)

@@ -184,16 +184,20 @@ static int get_hwm(lua_State *L) {
   return 1;
 }
 
+/* Is the value at 'idx' an integral number of bytes? */
+static int is_mark(lua_State *L, int idx) {
+  lua_Number n = lua_tonumber(L, idx);
+  return lua_type(L, idx) == LUA_TNUMBER && n >= 0 && n - floor(n) == 0;
+}
+
 /* As in Node, a value that makes no sense is noticed by the next connection. */
 static int set_hwm(lua_State *L) {
   struct net_server *s = net_server_check(L, 1);
-  int integral;
-  lua_Integer n = lua_tointegerx(L, 2, &integral);
   server_keep(L, "highWaterMark");
   s->flags &= ~(uint32_t)SERVER_BAD_HWM;
   s->hwm = NET_DEFAULT_HWM;
-  if (lua_type(L, 2) == LUA_TNUMBER && integral && n >= 0)
-    s->hwm = (size_t)n;
+  if (is_mark(L, 2))
+    s->hwm = net_stream_mark(L, 2);
   else if (!lua_isnil(L, 2))
     s->flags |= SERVER_BAD_HWM;
   return 0;

@@ -9,6 +9,8 @@
  * Fields are in fields.c, what lua/net needs of a stream in corestream.c. */
 #include "socket.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "encoding.h"
@@ -149,20 +151,41 @@ static int socket_set_default_encoding(lua_State *L) {
 
 /* --- reading --------------------------------------------------------------------- */
 
-/* The n of read(n): -1 where JavaScript sees no number in it. */
+/* The n of read(n): NET_READ_ANY where JavaScript sees no number in it. A fraction is
+ * cut, but of a small one, "1e-7", JavaScript takes the first digit. */
 static lua_Integer read_amount(lua_State *L, int idx) {
   lua_Number n = lua_tonumber(L, idx);
+  char text[32];
   if (lua_type(L, idx) != LUA_TNUMBER || n - n != 0)  /* NaN and infinities */
+    return NET_READ_ANY;
+  if (n > -1e-6 && n < 1e-6 && n != 0) {
+    (void)snprintf(text, sizeof text, "%.14e", n < 0 ? -n : n);
+    return n < 0 ? '0' - text[0] : text[0] - '0';
+  }
+  if (n <= -1)
     return -1;
-  if (n <= 0)
-    return 0;
   return n < (lua_Number)LUA_MAXINTEGER ? (lua_Integer)n : LUA_MAXINTEGER;
+}
+
+/* Raises unless so much may be asked for: at most the mark, or 1 GiB. */
+static void check_amount(lua_State *L, const struct net_stream *s, lua_Integer n) {
+  if (n <= NET_READ_MAX || (size_t)n <= s->read_hwm)
+    return;
+  lua_pushliteral(L, "size");
+  lua_pushliteral(L, "<= 1GiB");
+  if (lua_tonumber(L, 2) == floor(lua_tonumber(L, 2)))
+    lua_pushvalue(L, 2);
+  else
+    lua_pushinteger(L, n);
+  net_error_raise(L, "ERR_OUT_OF_RANGE", 3);
 }
 
 /* socket:read([n]) -> chunk or nil */
 static int socket_read(lua_State *L) {
-  net_socket_check(L);
-  net_readable_read(L, 1, read_amount(L, 2));
+  const struct net_stream *s = net_socket_check(L);
+  lua_Integer n = read_amount(L, 2);
+  check_amount(L, s, n);
+  net_readable_read(L, 1, n);
   return 1;
 }
 

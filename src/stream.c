@@ -252,6 +252,24 @@ struct net_stream *net_stream_new(lua_State *L, struct net_loop *loop) {
   return s;
 }
 
+size_t net_stream_mark(lua_State *L, int idx) {
+  lua_Number n = lua_tonumber(L, idx);
+  return n < (lua_Number)NET_MARK_MAX ? (size_t)n : NET_MARK_MAX;
+}
+
+void net_stream_set_mark(lua_State *L, int idx, int key) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  size_t mark = net_stream_mark(L, -1);
+  if (mark == NET_MARK_MAX)
+    net_rare_set(L, idx, key);
+  else
+    lua_pop(L, 1);
+  if (key == RARE_READ_MARK)
+    s->read_hwm = mark;
+  else
+    s->write_hwm = mark;
+}
+
 /* From now on there is a handle, if not yet a descriptor. [-0, +0, m] */
 static void stream_hold(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);

@@ -35,6 +35,7 @@
 #include "transport.h"
 
 #define NET_DEFAULT_HWM 65536 /* bytes; both directions */
+#define NET_MARK_MAX (SIZE_MAX / 2) /* bytes; what is more is shown as it was given */
 
 /* User values of a stream, behind the object's. */
 enum {
@@ -58,6 +59,8 @@ enum {
   RARE_LOCAL,       /* table: our own, once it was read */
   RARE_DIAL,        /* userdata: the attempt under way */
   RARE_IDLE,        /* userdata: struct stream_idle, the idle timeout */
+  RARE_READ_MARK,   /* field 'readableHighWaterMark', above NET_MARK_MAX */
+  RARE_WRITE_MARK,  /* the same for writing */
   RARE_TIMEOUT,     /* field 'timeout': what setTimeout was given last */
   RARE_BOUND,       /* the BoundSocket that it was made from: its path is shown for good */
   RARE_PUMP,        /* the stream in 'pump' */
@@ -208,6 +211,10 @@ ssize_t net_stream_read(struct net_stream *s, size_t size);
 static inline struct net_stream *net_step_stream(const struct net_step *step) {
   return (struct net_stream *)step->o;
 }
+/* A high-water mark, of the integral number at 'idx', cut. [-0, +0, -] */
+size_t net_stream_mark(lua_State *L, int idx);
+/* Sets the one that 'key' names, a RARE_*_MARK, to the number on the top. [-1, +0, m] */
+void net_stream_set_mark(lua_State *L, int idx, int key);
 /* Starts reading, unless it is paused or has no readable side. [-0, +0, e] */
 void net_stream_begin(lua_State *L, int idx);
 /* connect() was called: there is a handle now; a closed stream starts over. */
@@ -275,7 +282,11 @@ static inline int net_stream_is_bound(const struct net_stream *s) {
 /* The 'n' bytes have arrived: a listener may hear of them at once. [-0, +?, e] */
 void net_readable_push(lua_State *L, int idx, struct net_stream *s, const char *bytes, size_t n);
 void net_readable_eof(lua_State *L, int idx);          /* [-0, +0, e] */
-/* read(n): n < 0 for none. Pushes a chunk or nil. [-0, +1, e] */
+#define NET_READ_MAX (1 << 30) /* bytes; the most that read(n) may ask for above the mark */
+#define NET_READ_ANY LUA_MININTEGER
+
+/* read(n): NET_READ_ANY for none, and at most NET_READ_MAX above the mark. Pushes a chunk
+ * or nil. [-0, +1, e] */
 void net_readable_read(lua_State *L, int idx, lua_Integer n);
 void net_readable_resume(lua_State *L, int idx);       /* [-0, +0, e] */
 void net_readable_pause(lua_State *L, int idx);        /* [-0, +0, e] */
