@@ -113,7 +113,7 @@ static void server_check_hwm(lua_State *L, int server, const struct net_server *
 /* Gives the socket on the top the server's mark, for both directions. */
 static void server_mark(lua_State *L, int server, struct net_stream *c, size_t mark) {
   int socket = lua_gettop(L);
-  c->read_hwm = c->write_hwm = mark;
+  c->in.hwm = c->req.hwm = mark;
   if (mark < NET_MARK_MAX)
     return;
   for (int key = RARE_READ_MARK; key <= RARE_WRITE_MARK; key++) {
@@ -127,12 +127,13 @@ static void server_mark(lua_State *L, int server, struct net_stream *c, size_t m
 static void server_tune(const struct net_server *s, struct net_stream *c, int fd) {
   if (s->flags & SERVER_NODELAY) {
     (void)net_sys_nodelay(fd, 1);
-    c->flags |= S_NODELAY;
+    c->opt.nodelay = 1;
   }
   if (s->flags & SERVER_KEEPALIVE) {
     (void)net_sys_keepalive(fd, 1, s->keepalive_delay, 1, 10);
-    c->keepalive = 1;
-    c->keepalive_delay = s->keepalive_delay < UINT16_MAX ? (unsigned)s->keepalive_delay : UINT16_MAX;
+    c->opt.keepalive = 1;
+    int delay = s->keepalive_delay < UINT16_MAX ? s->keepalive_delay : UINT16_MAX;
+    c->accepted.keepalive_delay = (uint16_t)delay;
   }
 }
 
@@ -148,7 +149,7 @@ static void server_socket(lua_State *L, int server, struct incoming *in) {
   lua_setiuservalue(L, socket, UV_SERVER);
   server_mark(L, server, c, s->hwm);
   if (s->flags & SERVER_HALF_OPEN)
-    c->flags |= S_HALF_OPEN;
+    c->opt.half_open = 1;
   if (!pipe)
     server_tune(s, c, fd);
   net_fields_keep_peer(L, socket, &in->peer);
@@ -162,7 +163,8 @@ static void server_socket(lua_State *L, int server, struct incoming *in) {
 static void server_start_reading(lua_State *L, int socket, const struct net_server *s) {
   struct net_stream *c = lua_touserdata(L, socket);
   if (s->flags & SERVER_PAUSE) {
-    c->flags = (c->flags & ~(uint32_t)S_FLOWING) | S_FLOWING_SET | S_PAUSED;
+    c->opt.flowing = 0;
+    c->opt.flowing_set = c->opt.paused = 1;
     return;
   }
   net_readable_read(L, socket, 0);

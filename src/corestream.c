@@ -49,7 +49,7 @@ static int core_dial(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
   lua_settop(L, 2);
   /* a finalizer may have destroyed it while the dial was made */
-  net_stream_dialing(s, !lua_isnil(L, 2) && !(s->flags & S_DESTROYED));
+  net_stream_dialing(s, !lua_isnil(L, 2) && !s->life.destroyed);
   net_rare_set(L, 1, RARE_DIAL);
   return 0;
 }
@@ -122,24 +122,26 @@ static int core_timeout(lua_State *L) {
   return 0;
 }
 
+static unsigned has_option(lua_State *L, const char *name) {
+  lua_getfield(L, 2, name);
+  return (unsigned)lua_toboolean(L, -1);
+}
+
 /* options(s, {read_hwm, write_hwm, half_open, no_read, no_write, encoding}): at
  * creation; 'encoding' is the default of both sides */
 static int core_options(lua_State *L) {
-  static const struct { const char *name; uint32_t flag; } flags[] = {
-    {"half_open", S_HALF_OPEN}, {"no_read", S_NEVER_READS}, {"no_write", S_NEVER_WRITES}
-  };
   struct net_stream *s = net_socket_check(L);
   if (lua_getfield(L, 2, "read_hwm") == LUA_TNUMBER)
     net_stream_set_mark(L, 1, RARE_READ_MARK);
   if (lua_getfield(L, 2, "write_hwm") == LUA_TNUMBER)
     net_stream_set_mark(L, 1, RARE_WRITE_MARK);
   if (lua_getfield(L, 2, "encoding") == LUA_TSTRING && lua_rawlen(L, -1) > 0)
-    s->encoding = s->read_encoding = net_encoding_check(L, -1);
-  for (int i = 0; i < 3; i++) {
-    lua_getfield(L, 2, flags[i].name);
-    if (lua_toboolean(L, -1))
-      s->flags |= flags[i].flag;
-  }
+    s->opt.encoding = s->opt.read_encoding = net_encoding_check(L, -1);
+  s->opt.half_open |= has_option(L, "half_open");
+  if (has_option(L, "no_read"))
+    net_stream_never_reads(s);
+  if (has_option(L, "no_write"))
+    net_stream_never_writes(s);
   return 0;
 }
 
@@ -157,23 +159,23 @@ static int core_onread(lua_State *L) {
   lua_settop(L, 3);
   net_rare_set(L, 1, RARE_ONREAD);
   net_rare_set(L, 1, RARE_ONREAD_BUF);
-  s->onread = 1;
+  s->opt.onread = 1;
   return 0;
 }
 
 /* Is there a descriptor that can do this? */
 static int has(const struct net_stream *s, unsigned can) {
-  return s->open && net_stream_can(s, can);
+  return s->watch.open && net_stream_can(s, can);
 }
 
 /* nodelay(s, on): remembered before there is a descriptor */
 static int core_nodelay(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
-  uint32_t on = lua_toboolean(L, 2) ? S_NODELAY : 0;
-  if ((s->flags & S_NODELAY) == on)
+  unsigned on = (unsigned)lua_toboolean(L, 2);
+  if (s->opt.nodelay == on)
     return 0;
-  s->flags ^= S_NODELAY;
-  return has(s, NET_CAN_NODELAY) ? answer(L, net_sys_nodelay(net_stream_fd(s), on != 0)) : 0;
+  s->opt.nodelay = on;
+  return has(s, NET_CAN_NODELAY) ? answer(L, net_sys_nodelay(net_stream_fd(s), (int)on)) : 0;
 }
 
 /* keepalive(s, on, idle, interval, count): seconds; nothing without a descriptor */
@@ -189,8 +191,8 @@ static int core_keepalive(lua_State *L) {
 /* server_keepalive(s) -> the delay in seconds that its server gave it, or nil */
 static int core_server_keepalive(lua_State *L) {
   const struct net_stream *s = net_socket_check(L);
-  if (s->keepalive)
-    lua_pushinteger(L, s->keepalive_delay);
+  if (s->opt.keepalive)
+    lua_pushinteger(L, s->accepted.keepalive_delay);
   else
     lua_pushnil(L);
   return 1;
@@ -199,14 +201,14 @@ static int core_server_keepalive(lua_State *L) {
 /* set_tos(s, tos) -> true, or nil, errno */
 static int core_set_tos(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
-  s->tos = (unsigned char)luaL_checkinteger(L, 2);
-  return answer(L, has(s, NET_CAN_ADDRESS) ? net_sys_set_tos(net_stream_fd(s), s->tos) : 0);
+  s->opt.tos = (unsigned char)luaL_checkinteger(L, 2);
+  return answer(L, has(s, NET_CAN_ADDRESS) ? net_sys_set_tos(net_stream_fd(s), s->opt.tos) : 0);
 }
 
 /* get_tos(s) -> tos, or nil, errno; what was asked for without a descriptor */
 static int core_get_tos(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
-  int tos = s->tos;
+  int tos = s->opt.tos;
   int err = has(s, NET_CAN_ADDRESS) ? net_sys_get_tos(net_stream_fd(s), &tos) : 0;
   if (err < 0)
     return answer(L, err);
@@ -238,7 +240,7 @@ static int core_sendfile(lua_State *L) {
 /* lost(s): what it has just told was lost for want of memory, and the stream fails
  * before it tells any more. [-0, +0, -] */
 static int core_lost(lua_State *L) {
-  net_socket_check(L)->gap = 1;
+  net_socket_check(L)->life.gap = 1;
   return 0;
 }
 

@@ -28,24 +28,24 @@ static int push_size(lua_State *L, uint64_t value) {
   return 1;
 }
 
-/* A field that tells whether any of some flags is set. */
-#define FLAG_FIELD(name, bits) \
-  static int get_##name(lua_State *L) { return push_boolean(L, (self(L)->flags & (bits)) != 0); }
+/* A field that is one bit of the stream's. */
+#define FLAG_FIELD(name, bit) \
+  static int get_##name(lua_State *L) { return push_boolean(L, self(L)->bit); }
 #define SIZE_FIELD(name, member) \
   static int get_##name(lua_State *L) { return push_size(L, self(L)->member); }
 
-FLAG_FIELD(connecting, S_CONNECTING)
-FLAG_FIELD(destroyed, S_DESTROYED)
-FLAG_FIELD(readableEnded, S_END_EMITTED)
-FLAG_FIELD(readableDidRead, S_DATA_EMITTED)
-FLAG_FIELD(writableEnded, S_ENDING)
-FLAG_FIELD(writableFinished, S_FINISHED)
-FLAG_FIELD(allowHalfOpen, S_HALF_OPEN)
+FLAG_FIELD(connecting, life.connecting)
+FLAG_FIELD(destroyed, life.destroyed)
+FLAG_FIELD(readableEnded, life.end_emitted)
+FLAG_FIELD(readableDidRead, life.data_emitted)
+FLAG_FIELD(writableEnded, life.ending)
+FLAG_FIELD(writableFinished, life.finished)
+FLAG_FIELD(allowHalfOpen, opt.half_open)
 SIZE_FIELD(bytesRead, bytes_read)
 SIZE_FIELD(bytesWritten, bytes_written)
-SIZE_FIELD(readableLength, read_len)
-SIZE_FIELD(writableLength, write_len)
-SIZE_FIELD(writableCorked, corked)
+SIZE_FIELD(readableLength, in.len)
+SIZE_FIELD(writableLength, req.len)
+SIZE_FIELD(writableCorked, req.corked)
 
 /* A mark beyond what a size can be is kept as a Lua number. */
 static int push_mark(lua_State *L, size_t mark, int key) {
@@ -56,23 +56,23 @@ static int push_mark(lua_State *L, size_t mark, int key) {
 }
 
 static int get_readableHighWaterMark(lua_State *L) {
-  return push_mark(L, self(L)->read_hwm, RARE_READ_MARK);
+  return push_mark(L, self(L)->in.hwm, RARE_READ_MARK);
 }
 
 static int get_writableHighWaterMark(lua_State *L) {
-  return push_mark(L, self(L)->write_hwm, RARE_WRITE_MARK);
+  return push_mark(L, self(L)->req.hwm, RARE_WRITE_MARK);
 }
 
 static int get_false(lua_State *L) { return push_boolean(L, 0); }
 
 static int get_pending(lua_State *L) {
-  uint32_t flags = self(L)->flags;
-  return push_boolean(L, !(flags & S_HANDLE) || flags & S_CONNECTING);
+  const struct net_stream *s = self(L);
+  return push_boolean(L, !s->life.handle || s->life.connecting);
 }
 
 /* Node's 'readable': neither ended nor destroyed; a failed write tells on the tick. */
 static int can_read(const struct net_stream *s) {
-  return !(s->flags & (S_READ_OFF | S_DESTROYED | S_END_EMITTED));
+  return !(s->opt.read_off || s->life.destroyed || s->life.end_emitted);
 }
 
 static int get_readable(lua_State *L) { return push_boolean(L, can_read(self(L))); }
@@ -81,7 +81,7 @@ static int get_writable(lua_State *L) { return push_boolean(L, net_writable_open
 static int get_readyState(lua_State *L) {
   static const char *const names[] = {"closed", "readOnly", "writeOnly", "open"};
   const struct net_stream *s = self(L);
-  if (s->flags & S_CONNECTING)
+  if (s->life.connecting)
     lua_pushliteral(L, "opening");
   else
     lua_pushstring(L, names[(can_read(s) ? 1 : 0) | (net_writable_open(s) ? 2 : 0)]);
@@ -89,28 +89,28 @@ static int get_readyState(lua_State *L) {
 }
 
 static int get_readableFlowing(lua_State *L) {
-  uint32_t flags = self(L)->flags;
-  if (flags & S_FLOWING_SET)
-    lua_pushboolean(L, (flags & S_FLOWING) != 0);
+  const struct net_stream *s = self(L);
+  if (s->opt.flowing_set)
+    lua_pushboolean(L, s->opt.flowing);
   else
     lua_pushnil(L);
   return 1;
 }
 
 static int get_readableAborted(lua_State *L) {
-  uint32_t flags = self(L)->flags;
-  return push_boolean(L, flags & (S_DESTROYED | S_ERRORED) &&
-                             !(flags & (S_END_EMITTED | S_READ_OFF)));
+  const struct net_stream *s = self(L);
+  return push_boolean(L, (s->life.destroyed || s->life.errored) &&
+                             !(s->life.end_emitted || s->opt.read_off));
 }
 
 static int get_writableNeedDrain(lua_State *L) {
-  uint32_t flags = self(L)->flags;
-  return push_boolean(L, flags & S_NEED_DRAIN && !(flags & (S_DESTROYED | S_ENDING)));
+  const struct net_stream *s = self(L);
+  return push_boolean(L, s->life.need_drain && !(s->life.destroyed || s->life.ending));
 }
 
 static int get_readableEncoding(lua_State *L) {
   const struct net_stream *s = self(L);
-  if (net_rare_get(L, 1, RARE_ENCODING) != LUA_TNIL || !s->decoding)
+  if (net_rare_get(L, 1, RARE_ENCODING) != LUA_TNIL || !s->opt.decoding)
     return 1;
   net_rare_get(L, 1, RARE_DECODER);
   const struct net_decoder *d = lua_touserdata(L, -1);
@@ -120,8 +120,8 @@ static int get_readableEncoding(lua_State *L) {
 
 static int get_bufferSize(lua_State *L) {
   const struct net_stream *s = self(L);
-  if (s->flags & S_HANDLE)
-    return push_size(L, s->write_len);
+  if (s->life.handle)
+    return push_size(L, s->req.len);
   lua_pushnil(L);
   return 1;
 }
@@ -167,7 +167,7 @@ static int push_local_path(lua_State *L) {
 }
 
 static int has_addresses(const struct net_stream *s) {
-  return s->open && net_stream_can(s, NET_CAN_ADDRESS);
+  return s->watch.open && net_stream_can(s, NET_CAN_ADDRESS);
 }
 
 /* Pushes our own address as a table, or nil: the kernel's word each time, of
@@ -193,10 +193,10 @@ void net_fields_keep_peer(lua_State *L, int idx, const struct net_addr *peer) {
   int port = net_addr_port(peer);
   if (port < 0)
     return;
-  s->peer_port = (uint16_t)port;
-  int family = net_addr_v4(peer, &s->peer_ip);
-  s->peer_family = family == AF_INET ? PEER_V4 : family == AF_INET6 ? PEER_V6 : 0;
-  if (s->peer_family)
+  s->accepted.peer_port = (uint16_t)port;
+  int family = net_addr_v4(peer, &s->accepted.peer_ip);
+  s->watch.peer_family = family == AF_INET ? PEER_V4 : family == AF_INET6 ? PEER_V6 : 0;
+  if (s->watch.peer_family)
     return;
   lua_pushlstring(L, (const char *)&peer->sa, peer->len);
   net_rare_set(L, idx, RARE_PEER);
@@ -204,9 +204,9 @@ void net_fields_keep_peer(lua_State *L, int idx, const struct net_addr *peer) {
 
 /* What accept(2) told of the stream at 1; 0 if nothing. */
 static int kept_peer(lua_State *L, const struct net_stream *s, struct net_addr *out) {
-  if (s->peer_family) {
-    int family = s->peer_family == PEER_V4 ? AF_INET : AF_INET6;
-    net_addr_from_v4(family, s->peer_ip, s->peer_port, out);
+  if (s->watch.peer_family) {
+    int family = s->watch.peer_family == PEER_V4 ? AF_INET : AF_INET6;
+    net_addr_from_v4(family, s->accepted.peer_ip, s->accepted.peer_port, out);
     return 1;
   }
   size_t len = 0;
@@ -225,7 +225,7 @@ static int kept_peer(lua_State *L, const struct net_stream *s, struct net_addr *
 static int peer_of(lua_State *L, const struct net_stream *s, struct net_addr *out) {
   if (has_addresses(s) && net_sys_peername(net_stream_fd(s), &out->sa, &out->len) == 0)
     return 1;
-  return (s->open || s->flags & S_ERRORED) && kept_peer(L, s, out);
+  return (s->watch.open || s->life.errored) && kept_peer(L, s, out);
 }
 
 /* Pushes the peer's address as a table, or nil. */
@@ -269,23 +269,20 @@ static struct net_stream *own(lua_State *L) {
   return net_object_check(L, 1, &net_stream_class);
 }
 
-static void set_flag(struct net_stream *s, uint32_t flag, int on) {
-  s->flags = on ? s->flags | flag : s->flags & ~flag;
-}
-
 static int set_allowHalfOpen(lua_State *L) {
-  set_flag(own(L), S_HALF_OPEN, lua_toboolean(L, 2));
+  own(L)->opt.half_open = (unsigned)lua_toboolean(L, 2);
   return 0;
 }
 
 static int set_connecting(lua_State *L) {
-  set_flag(own(L), S_CONNECTING, lua_toboolean(L, 2));
+  own(L)->life.connecting = (unsigned)lua_toboolean(L, 2);
   return 0;
 }
 
 static int set_readableFlowing(lua_State *L) {
-  set_flag(own(L), S_FLOWING_SET, !lua_isnil(L, 2));
-  set_flag(own(L), S_FLOWING, lua_toboolean(L, 2));
+  struct net_stream *s = own(L);
+  s->opt.flowing_set = !lua_isnil(L, 2);
+  s->opt.flowing = (unsigned)lua_toboolean(L, 2);
   return 0;
 }
 

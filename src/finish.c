@@ -39,7 +39,7 @@ void net_finish_tell(lua_State *L, int idx, int err) {
  * a finalizer has begun. [-0, +1, -] */
 static int push_old(lua_State *L, int idx) {
   int has_any = net_rare_get(L, idx, RARE_ENDCBS) == LUA_TTABLE;
-  return has_any && stream_at(L, idx)->flags & S_DESTROYED ? (int)lua_rawlen(L, -1) : 0;
+  return has_any && stream_at(L, idx)->life.destroyed ? (int)lua_rawlen(L, -1) : 0;
 }
 
 /* All are taken when there is room for all. */
@@ -75,18 +75,18 @@ int net_finish_is_awaited(lua_State *L, int idx) {
 /* --- from the last byte to 'finish' ---------------------------------------------- */
 
 static int need_finish(const struct net_stream *s) {
-  return s->flags & S_ENDING && s->write_len == 0 &&
-         !(s->flags & (S_DESTROYED | S_ERRORED | S_FINISHED | S_WRITING));
+  return s->life.ending && s->req.len == 0 &&
+         !(s->life.destroyed || s->life.errored || s->life.finished || s->life.writing);
 }
 
 static void finish_tick(lua_State *L, const struct net_step *step) {
   struct net_stream *s = net_step_stream(step);
-  int late = s->finish_late;
-  s->finish_late = 0;
-  if (!late && (!(s->flags & S_PREFINISHED) || s->flags & S_FINISHED))
+  int late = s->life.finish_late;
+  s->life.finish_late = 0;
+  if (!late && (!s->life.prefinished || s->life.finished))
     return;
   if (!late)
-    s->flags |= S_FINISHED;
+    s->life.finished = 1;
   net_finish_tell(L, 1, 0);
   net_emit_guarded(L, 1, &s->o, ON_FINISH, 0);
   if (!late && net_readable_done(s)) {
@@ -99,7 +99,7 @@ static void finish_tick(lua_State *L, const struct net_step *step) {
 static void final_done(lua_State *L, int idx, struct net_stream *s) {
   if (!need_finish(s))
     return;
-  s->flags |= S_PREFINISHED;
+  s->life.prefinished = 1;
   net_emit_guarded(L, idx, &s->o, ON_PREFINISH, 0);
   net_tick_step(L, idx, &s->o, finish_tick, 0);
 }
@@ -107,9 +107,9 @@ static void final_done(lua_State *L, int idx, struct net_stream *s) {
 /* All is sent, now the FIN, for which a transport may have the stream wait. [-0, +0, e] */
 static void shut_down(lua_State *L, int idx, struct net_stream *s) {
   int err = s->handle.via->shutdown(&s->handle);
-  s->shutting = err == -EAGAIN;
+  s->life.shutting = err == -EAGAIN;
   if (err == -EAGAIN)
-    net_stream_poll(s, s->wanted | NET_WRITE);
+    net_stream_poll(s, s->watch.wanted | NET_WRITE);
   else if (err < 0)
     net_stream_fail(L, idx, err, "shutdown");
   else
@@ -118,23 +118,23 @@ static void shut_down(lua_State *L, int idx, struct net_stream *s) {
 
 void net_finish_writable(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  if (s->shutting && s->open)
+  if (s->life.shutting && s->watch.open)
     shut_down(L, idx, s);
 }
 
 /* Pending completion. */
 static void final_shutdown(lua_State *L, const struct net_step *step) {
   struct net_stream *s = net_step_stream(step);
-  if (s->open)
+  if (s->watch.open)
     shut_down(L, 1, s);
 }
 
 static void final_start(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  if (!(s->flags & S_FINAL_CALLED))
+  if (!s->life.final_called)
     return;  /* that was before it was connected anew */
-  if (!s->open) {
-    if (!s->failed || !net_stream_can(s, NET_CAN_ADDRESS))  /* there shutdown(2) begins, and is cut off */
+  if (!s->watch.open) {
+    if (!s->life.failed || !net_stream_can(s, NET_CAN_ADDRESS))  /* there shutdown(2) begins, and is cut off */
       final_done(L, idx, s);
     return;
   }
@@ -145,15 +145,15 @@ static const struct net_internal final_on_connect = {final_start};
 
 void net_finish_maybe(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  if (!need_finish(s) || s->flags & S_FINAL_CALLED)
+  if (!need_finish(s) || s->life.final_called)
     return;
-  if (s->flags & S_CONNECTING) {
+  if (s->life.connecting) {
     net_emitter_internal(L, idx, ON_CONNECT, &final_on_connect);
-    s->flags |= S_FINAL_CALLED;
+    s->life.final_called = 1;
     return;
   }
   net_steps_reserve(L, &s->o.loop->pending, 1);
-  s->flags |= S_FINAL_CALLED;
+  s->life.final_called = 1;
   final_start(L, idx);
 }
 
@@ -162,9 +162,9 @@ void net_finish_maybe(lua_State *L, int idx) {
 /* Pushes the error for the callback of a finish() that comes too late, or nil. */
 static void push_end_error(lua_State *L, const struct net_stream *s) {
   const char *code = NULL;
-  if (s->flags & S_FINISHED)
+  if (s->life.finished)
     code = "ERR_STREAM_ALREADY_FINISHED";
-  else if (s->flags & S_DESTROYED)
+  else if (s->life.destroyed)
     code = "ERR_STREAM_DESTROYED";
   if (code == NULL) {
     lua_pushnil(L);
@@ -205,17 +205,17 @@ void net_finish(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   int cb = lua_gettop(L), chunk = cb - 1;
   if (!lua_isnil(L, chunk) && !net_writable_last(L, idx, chunk, cb)) {
-    s->corked = 0;
+    s->req.corked = 0;
     lua_settop(L, chunk - 1);
     return;
   }
-  if (s->corked) {
-    s->corked = 1;
+  if (s->req.corked) {
+    s->req.corked = 1;
     net_writable_uncork(L, idx);
   }
   net_request_flush_now(L, s);
-  if (!(s->flags & (S_ERRORED | S_ENDING))) {
-    s->flags |= S_ENDING;
+  if (!(s->life.errored || s->life.ending)) {
+    s->life.ending = 1;
     net_finish_maybe(L, idx);
     lua_pushnil(L);
   } else

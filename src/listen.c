@@ -159,7 +159,7 @@ static int dial_of(lua_State *L, int idx) {
 static int handle_of(lua_State *L, int idx) {
   struct net_server *server = net_object_test(L, idx, &net_server_class);
   struct net_stream *stream = net_object_test(L, idx, &net_stream_class);
-  if (stream && !stream->open)
+  if (stream && !stream->watch.open)
     return dial_of(L, idx);
   return server ? server->fd : stream ? net_stream_fd(stream) : -1;
 }
@@ -174,7 +174,7 @@ static int core_has_handle(lua_State *L) {
  * that is collected: not before the server closes. [-0, +0, -] */
 static void keep_file(lua_State *L, const struct net_server *s) {
   const struct net_stream *other = net_object_test(L, 2, &net_stream_class);
-  if (s->fd < 0 || other == NULL || !other->unlinks)
+  if (s->fd < 0 || other == NULL || !other->watch.unlinks)
     return;
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, 1, UV_SHARED);

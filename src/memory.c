@@ -170,7 +170,7 @@ static int pair_ready(lua_State *L, struct net_handle *h, int events) {
 /* A step among the listeners of 'end'. */
 static void end_step(lua_State *L, int idx) {
   const struct net_stream *s = lua_touserdata(L, idx);
-  if (!s->open || s->handle.via->ready != pair_ready)
+  if (!s->watch.open || s->handle.via->ready != pair_ready)
     return;  /* it is connected otherwise by now */
   struct half *half = s->handle.state;
   half->is_done = 1;

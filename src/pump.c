@@ -118,22 +118,22 @@ static struct rest *push_spare(lua_State *L, struct net_loop *loop, size_t put, 
 /* --- in bulk, or not -------------------------------------------------------------- */
 
 void net_pump_leave(struct net_stream *s) {
-  s->pump_credit = 0;
-  if (!s->pump_bulk)
+  s->watch.pump_credit = 0;
+  if (!s->watch.pump_bulk)
     return;
-  s->pump_bulk = 0;
+  s->watch.pump_bulk = 0;
   if (--s->o.loop->bulk == 0)
     net_sys_pipe_close(&s->o.loop->pipe);
 }
 
 /* Another chunk of 'n' bytes has passed. */
 static void note_size(struct net_stream *s, size_t n) {
-  if (n >= NET_READ_SIZE && s->pump_credit < BULK_MOST)
-    s->pump_credit++;
-  else if (n < SMALL && s->pump_credit > 0 && --s->pump_credit == 0)
+  if (n >= NET_READ_SIZE && s->watch.pump_credit < BULK_MOST)
+    s->watch.pump_credit++;
+  else if (n < SMALL && s->watch.pump_credit > 0 && --s->watch.pump_credit == 0)
     net_pump_leave(s);
-  if (s->pump_credit >= BULK_FROM && !s->pump_bulk) {
-    s->pump_bulk = 1;
+  if (s->watch.pump_credit >= BULK_FROM && !s->watch.pump_bulk) {
+    s->watch.pump_bulk = 1;
     s->o.loop->bulk++;
   }
 }
@@ -167,7 +167,7 @@ void net_pump_review(lua_State *L, int idx) {
 
 /* Makes room for what the kernel may refuse. [-0, +0, m] */
 static void provide_room(lua_State *L, const struct net_stream *to) {
-  if (!to->wq_made) {
+  if (!to->out.made) {
     net_push(L, &to->o);
     net_wq_prepare(L, lua_gettop(L));
     lua_pop(L, 1);
@@ -177,14 +177,14 @@ static void provide_room(lua_State *L, const struct net_stream *to) {
 
 /* Is there nothing in the way of the bytes on either side? */
 static int is_clear(const struct net_stream *s) {
-  return s->pump && s->flags & S_FLOWING && s->read_len == 0 && !s->decoding && !s->onread &&
+  return s->pump && s->opt.flowing && s->in.len == 0 && !s->opt.decoding && !s->opt.onread &&
          net_writable_idle(s->pump);
 }
 
 /* Does write() of 'to', which is open, do what ours does: bytes as they are, by our
  * method? [-0, +0, -] */
 static int writes_plainly(lua_State *L, const struct net_stream *to) {
-  if (to->encoding != NET_ENC_UTF8)
+  if (to->opt.encoding != NET_ENC_UTF8)
     return 0;
   if (!to->o.has_fields)
     return 1;
@@ -197,7 +197,7 @@ static int writes_plainly(lua_State *L, const struct net_stream *to) {
 }
 
 int net_pump_ready(lua_State *L, const struct net_stream *s) {
-  if (!s->pump->open)
+  if (!s->pump->watch.open)
     return 0;
   provide_room(L, s->pump);  /* first, as a finalizer may run and change anything */
   return is_clear(s) && writes_plainly(L, s->pump);
@@ -225,7 +225,7 @@ ssize_t net_pump_read(struct net_stream *s) {
   struct net_loop *loop = s->o.loop;
   if (loop->pipe.held > 0)
     net_sys_pipe_close(&loop->pipe);  /* left by an error of memory */
-  if (s->pump_bulk && can_splice(s) && has_pipe(loop)) {
+  if (s->watch.pump_bulk && can_splice(s) && has_pipe(loop)) {
     ssize_t got = read_bulk(s);
     if (got != 0 && got != -ENOTSUP && got != -EAGAIN)
       return got;
@@ -260,18 +260,18 @@ void net_pump_pass(lua_State *L, struct net_stream *s, size_t n) {
     sent = to->handle.via->send(&to->handle, loop->rbuf, n);
   size_t put = sent < 0 ? 0 : (size_t)sent;
   loop->pipe.held -= in_pipe ? put : 0;
-  s->flags |= S_DATA_EMITTED;
+  s->life.data_emitted = 1;
   net_stream_touch(to);
   if (put == n) {
     to->bytes_written += n;
     note_size(s, n);
-    s->gap = 0;
+    s->life.gap = 0;
     return;
   }
   net_push(L, &s->o);  /* where it stays even if a finalizer closes it, and runs the loop */
   int idx = lua_gettop(L);
   int fits = queue_rest(L, s, put, n, sent < 0 ? (int)sent : -EAGAIN);
-  s->gap = 0;
+  s->life.gap = 0;
   if (!fits && s->pump == to) {  /* else a finalizer was here, and others may listen */
     lua_pushlightuserdata(L, (void *)(uintptr_t)&net_pump_written);
     net_emit(L, idx, ON_DATA, 1);

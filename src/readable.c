@@ -6,7 +6,7 @@
  * A chunk goes straight to 'data' when the stream flows, somebody listens and
  * nothing is buffered; else it joins the buffer (readbuffer.h), and
  * 'readable' or the next flow() picks it up. The descriptor is read while fewer
- * than read_hwm bytes are buffered. Node keeps a flag 'reading' for a source
+ * than in.hwm bytes are buffered. Node keeps a flag 'reading' for a source
  * that answers each request once; here the source is the descriptor, so being
  * polled is that flag.
  *
@@ -28,15 +28,15 @@ static struct net_stream *stream_at(lua_State *L, int idx) {
 }
 
 int net_readable_done(const struct net_stream *s) {
-  return (s->flags & (S_END_EMITTED | S_READ_OFF)) != 0;
+  return ((s->life.end_emitted || s->opt.read_off)) != 0;
 }
 
 int net_readable_paused(const struct net_stream *s) {
-  return (s->flags & S_PAUSED) || (s->flags & (S_FLOWING_SET | S_FLOWING)) == S_FLOWING_SET;
+  return s->opt.paused || (s->opt.flowing_set && !s->opt.flowing);
 }
 
 static int is_reading(const struct net_stream *s) {
-  return (s->wanted & EV_READ) || (s->flags & S_READ_WANTED);
+  return (s->watch.wanted & EV_READ) || (s->life.read_wanted);
 }
 
 /* Queues 'run', called with the stream, for the tick. [-0, +0, m] */
@@ -49,16 +49,16 @@ static void readable_tick(lua_State *L, int idx, struct net_stream *s, net_step_
 /* The tick of 'end', which comes though destroy() was called meanwhile. */
 static void end_tick(lua_State *L, const struct net_step *step) {
   struct net_stream *s = net_step_stream(step);
-  if (!(s->flags & S_EOF))
+  if (!s->life.eof)
     return;  /* that was before it was connected anew */
-  s->flags &= ~(uint32_t)S_END_DUE;
-  if (s->flags & (S_ERRORED | S_CLOSE_EMITTED | S_END_EMITTED) || s->read_len > 0)
+  s->life.end_due = 0;
+  if ((s->life.errored || s->life.close_emitted || s->life.end_emitted) || s->in.len > 0)
     return;
-  s->flags |= S_END_EMITTED;
-  if (!(s->flags & S_HALF_OPEN))
-    s->flags |= S_WRITE_AFTER_FIN;
+  s->life.end_emitted = 1;
+  if (!s->opt.half_open)
+    s->life.write_after_fin = 1;
   net_emit_guarded(L, 1, &s->o, ON_END, 0);
-  if (net_writable_open(s) && !(s->flags & S_HALF_OPEN)) {
+  if (net_writable_open(s) && !s->opt.half_open) {
     readable_tick(L, 1, s, net_finish_end_tick);
   } else if (net_writable_done(s)) {
     lua_pushnil(L);
@@ -68,21 +68,21 @@ static void end_tick(lua_State *L, const struct net_step *step) {
 
 /* After destroy() there is none any more: what that has queued is told first. */
 static void readable_end(lua_State *L, int idx, struct net_stream *s) {
-  if (s->flags & (S_END_EMITTED | S_END_DUE | S_DESTROYED))
+  if ((s->life.end_emitted || s->life.end_due || s->life.destroyed))
     return;
   readable_tick(L, idx, s, end_tick);
-  s->flags |= S_END_DUE;
+  s->life.end_due = 1;
 }
 
 /* Says 'readable' if there is something to say, then flows on. [-0, +0, e] */
 static void emit_readable_now(lua_State *L, int idx, struct net_stream *s) {
-  if (!(s->flags & (S_DESTROYED | S_ERRORED)) && (s->read_len > 0 || s->flags & S_EOF)) {
+  if (!(s->life.destroyed || s->life.errored) && (s->in.len > 0 || s->life.eof)) {
     net_emit_guarded(L, idx, &s->o, ON_READABLE, 0);
-    s->flags &= ~(uint32_t)S_EMITTED_READABLE;
+    s->life.emitted_readable = 0;
   }
-  s->flags &= ~(uint32_t)S_NEED_READABLE;
-  if (!(s->flags & (S_FLOWING | S_EOF)) && s->read_len <= s->read_hwm)
-    s->flags |= S_NEED_READABLE;
+  s->life.need_readable = 0;
+  if (!(s->opt.flowing || s->life.eof) && s->in.len <= s->in.hwm)
+    s->life.need_readable = 1;
   readable_flow(L, idx, s);
 }
 
@@ -92,10 +92,10 @@ static void readable_tick_emit(lua_State *L, const struct net_step *step) {
 
 /* Has 'readable' said on the tick, once for all that comes before it. */
 static void emit_readable(lua_State *L, int idx, struct net_stream *s) {
-  s->flags &= ~(uint32_t)S_NEED_READABLE;
-  if (s->flags & S_EMITTED_READABLE)
+  s->life.need_readable = 0;
+  if (s->life.emitted_readable)
     return;
-  s->flags |= S_EMITTED_READABLE;
+  s->life.emitted_readable = 1;
   readable_tick(L, idx, s, readable_tick_emit);
 }
 
@@ -111,9 +111,9 @@ static void unconnected_step(lua_State *L, const struct net_step *step) {
  * polls, and the kernel refuses. Where connect(2) has failed it is the other way
  * round, but the end comes before a poll. [-0, +0, e] */
 static void read_unconnected(lua_State *L, int idx, struct net_stream *s) {
-  if (s->failed && net_stream_can(s, NET_CAN_ADDRESS))
+  if (s->life.failed && net_stream_can(s, NET_CAN_ADDRESS))
     return;
-  if (s->failed || net_stream_can(s, NET_CAN_ADDRESS)) {
+  if (s->life.failed || net_stream_can(s, NET_CAN_ADDRESS)) {
     net_stream_fail(L, idx, -ENOTCONN, "read");
     return;
   }
@@ -122,26 +122,26 @@ static void read_unconnected(lua_State *L, int idx, struct net_stream *s) {
 
 /* Has the descriptor read; before it is open, as soon as it is. [-0, +0, e] */
 static void start_reading(lua_State *L, int idx, struct net_stream *s) {
-  if (s->open && !(s->flags & S_CONNECTING))
-    net_stream_poll(s, s->wanted | EV_READ);
+  if (s->watch.open && !s->life.connecting)
+    net_stream_poll(s, s->watch.wanted | EV_READ);
   else if (net_stream_is_bound(s))
     read_unconnected(L, idx, s);
   else
-    s->flags |= S_READ_WANTED;
+    s->life.read_wanted = 1;
 }
 
 /* How many bytes read(n) gives now. */
 static size_t how_much(lua_State *L, int idx, const struct net_stream *s, lua_Integer n) {
-  if (n == NET_READ_ANY && s->read_len > 0) {
-    if (s->decoding && !(s->flags & S_FLOWING))
-      return s->read_len;
+  if (n == NET_READ_ANY && s->in.len > 0) {
+    if (s->opt.decoding && !s->opt.flowing)
+      return s->in.len;
     return net_rb_first(L, idx);
   }
-  if (n <= 0 || s->read_len == 0)
+  if (n <= 0 || s->in.len == 0)
     return 0;
-  if ((size_t)n <= s->read_len)
+  if ((size_t)n <= s->in.len)
     return (size_t)n;
-  return s->flags & S_EOF ? s->read_len : 0;
+  return s->life.eof ? s->in.len : 0;
 }
 
 /* The mark that lets read(n) be satisfied: the next power of two. */
@@ -149,25 +149,26 @@ static void raise_mark(struct net_stream *s, lua_Integer n) {
   size_t mark = 1;
   while (mark < (size_t)n)
     mark <<= 1;
-  s->read_hwm = mark;
+  s->in.hwm = mark;
 }
 
 /* read(0) or read(n) while the buffer is short: the descriptor is to be read.
  * [-0, +0, e] */
 static void want_more(lua_State *L, int idx, struct net_stream *s, size_t n) {
-  int want = (s->flags & S_NEED_READABLE) || s->read_len == 0 || s->read_len - n < s->read_hwm;
-  if (!want || s->flags & (S_EOF | S_DESTROYED | S_ERRORED | S_READ_OFF) || is_reading(s))
+  int want = s->life.need_readable || s->in.len == 0 || s->in.len - n < s->in.hwm;
+  if (!want || s->life.eof || s->life.destroyed || s->life.errored || s->opt.read_off ||
+      is_reading(s))
     return;
-  if (s->read_len == 0)
-    s->flags |= S_NEED_READABLE;
-  s->was_read = 1;
+  if (s->in.len == 0)
+    s->life.need_readable = 1;
+  s->opt.was_read = 1;
   start_reading(L, idx, s);
 }
 
 /* Is this a read(0) that has only to announce what is buffered already? */
 static int is_nudge(const struct net_stream *s, lua_Integer n) {
-  size_t mark = s->read_hwm ? s->read_hwm : 1;
-  return n == 0 && s->flags & S_NEED_READABLE && (s->read_len >= mark || s->flags & S_EOF);
+  size_t mark = s->in.hwm ? s->in.hwm : 1;
+  return n == 0 && s->life.need_readable && (s->in.len >= mark || s->life.eof);
 }
 
 /* Tells 'data' of the chunk on the top, which stays. Guarded, an error goes where
@@ -186,13 +187,13 @@ static int tell_data(lua_State *L, int idx, struct net_stream *s, int guarded) {
 
 /* net_readable_read; returns what tell_data did. [-0, +1, e] */
 static int read_chunk(lua_State *L, int idx, struct net_stream *s, lua_Integer n, int guarded) {
-  if (n > 0 && (size_t)n > s->read_hwm)
+  if (n > 0 && (size_t)n > s->in.hwm)
     raise_mark(s, n);
   if (n != 0)
-    s->flags &= ~(uint32_t)S_EMITTED_READABLE;
+    s->life.emitted_readable = 0;
   size_t take = how_much(L, idx, s, n);
-  if (is_nudge(s, n) || (take == 0 && s->flags & S_EOF)) {
-    if (s->read_len == 0)
+  if (is_nudge(s, n) || (take == 0 && s->life.eof)) {
+    if (s->in.len == 0)
       readable_end(L, idx, s);
     else if (is_nudge(s, n))
       emit_readable(L, idx, s);
@@ -204,19 +205,19 @@ static int read_chunk(lua_State *L, int idx, struct net_stream *s, lua_Integer n
     net_rb_take(L, idx, take);
   } else {
     lua_pushnil(L);
-    if (s->read_len <= s->read_hwm)
-      s->flags |= S_NEED_READABLE;
+    if (s->in.len <= s->in.hwm)
+      s->life.need_readable = 1;
     else
-      s->flags &= ~(uint32_t)S_NEED_READABLE;
+      s->life.need_readable = 0;
   }
-  if (s->read_len == 0) {
-    if (!(s->flags & S_EOF))
-      s->flags |= S_NEED_READABLE;
+  if (s->in.len == 0) {
+    if (!s->life.eof)
+      s->life.need_readable = 1;
     else if (n != (lua_Integer)take)
       readable_end(L, idx, s);
   }
-  if (take > 0 && !s->error_told && !(s->flags & S_CLOSE_EMITTED)) {
-    s->flags |= S_DATA_EMITTED;
+  if (take > 0 && !s->life.error_told && !s->life.close_emitted) {
+    s->life.data_emitted = 1;
     return tell_data(L, idx, s, guarded);
   }
   return 0;
@@ -234,7 +235,7 @@ static void flow_tick(lua_State *L, const struct net_step *step) {
  * listener the rest comes on a tick: nothing else would set it going again. */
 static void readable_flow(lua_State *L, int idx, struct net_stream *s) {
   int more = 1;
-  while (more && s->flags & S_FLOWING) {
+  while (more && s->opt.flowing) {
     if (net_stream_has_lost(s)) {
       net_stream_fail(L, idx, -ENOMEM, "read");
       return;
@@ -252,25 +253,24 @@ static void readable_flow(lua_State *L, int idx, struct net_stream *s) {
 /* Do chunks go to 'data' listeners past the buffer? As in Node not to those who came by
  * prependListener, but to nobody after removeAllListeners. */
 static int hears_at_once(const struct net_stream *s) {
-  const uint32_t both = S_FLOWING | S_DATA_LISTENS;
-  return (s->flags & both) == both && s->read_len == 0;
+  return s->opt.flowing && s->opt.data_listens && s->in.len == 0;
 }
 
 /* Puts the chunk on the top where it belongs. [-1, +0, e] */
 static void add_chunk(lua_State *L, int idx, struct net_stream *s) {
   if (hears_at_once(s)) {
-    s->flags |= S_DATA_EMITTED;
+    s->life.data_emitted = 1;
     net_stream_tell(s);
     net_emit(L, idx, ON_DATA, 1);
     net_stream_told(s);
     return;
   }
   net_rb_append(L, idx);
-  s->gap = 0;
-  if (s->flags & S_NEED_READABLE)
+  s->life.gap = 0;
+  if (s->life.need_readable)
     emit_readable(L, idx, s);
-  if (s->read_len >= s->read_hwm && s->read_len > 0)
-    net_stream_poll(s, s->wanted & ~EV_READ);
+  if (s->in.len >= s->in.hwm && s->in.len > 0)
+    net_stream_poll(s, s->watch.wanted & ~EV_READ);
 }
 
 /* Replaces the bytes on the top by the text they complete. */
@@ -294,12 +294,12 @@ static void push_after_end(lua_State *L, int idx) {
 }
 
 void net_readable_push(lua_State *L, int idx, struct net_stream *s, const char *bytes, size_t n) {
-  if (s->flags & S_EOF) {
+  if (s->life.eof) {
     push_after_end(L, idx);
     return;
   }
-  if (!s->decoding && hears_at_once(s) && net_emitter_push_data(L, idx, &s->o)) {
-    s->flags |= S_DATA_EMITTED;
+  if (!s->opt.decoding && hears_at_once(s) && net_emitter_push_data(L, idx, &s->o)) {
+    s->life.data_emitted = 1;
     lua_pushlstring(L, bytes, n);
     net_stream_tell(s);
     lua_call(L, 1, 0);
@@ -307,12 +307,12 @@ void net_readable_push(lua_State *L, int idx, struct net_stream *s, const char *
     return;
   }
   lua_pushlstring(L, bytes, n);
-  if (s->decoding)
+  if (s->opt.decoding)
     decode(L, idx);
   if (lua_rawlen(L, -1) > 0) {
     add_chunk(L, idx, s);
   } else {
-    s->gap = 0;
+    s->life.gap = 0;
     lua_pop(L, 1);
   }
 }
@@ -330,23 +330,23 @@ static void append_rest(lua_State *L, int idx) {
 
 /* From now on nothing is to come. [-0, +0, m] */
 static void keep_end(lua_State *L, int idx, struct net_stream *s) {
-  if (s->decoding)
+  if (s->opt.decoding)
     append_rest(L, idx);
-  s->flags |= S_EOF;
+  s->life.eof = 1;
 }
 
 /* The same, and 'readable' is said at once. [-0, +0, e] */
 static void begin_end(lua_State *L, int idx, struct net_stream *s) {
   keep_end(L, idx, s);
-  s->flags |= S_EMITTED_READABLE;
-  s->flags &= ~(uint32_t)S_NEED_READABLE;
+  s->life.emitted_readable = 1;
+  s->life.need_readable = 0;
   emit_readable_now(L, idx, s);
 }
 
 void net_readable_eof(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  net_stream_poll(s, s->wanted & ~EV_READ);
-  if (!(s->flags & S_EOF))
+  net_stream_poll(s, s->watch.wanted & ~EV_READ);
+  if (!s->life.eof)
     begin_end(L, idx, s);
   net_readable_read(L, idx, 0);
   lua_pop(L, 1);
@@ -362,19 +362,19 @@ static void unshift_fail(lua_State *L, int idx, const char *code, int nargs) {
 }
 
 int net_readable_wants(const struct net_stream *s) {
-  return !(s->flags & S_EOF) && (s->read_len < s->read_hwm || s->read_len == 0);
+  return !s->life.eof && (s->in.len < s->in.hwm || s->in.len == 0);
 }
 
 /* Before reading has begun 'readable' comes on a tick, if it is waited for. */
 void net_readable_unshift_end(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  if (s->flags & S_EOF)
+  if (s->life.eof)
     return;
-  if (s->was_read)
+  if (s->opt.was_read)
     begin_end(L, idx, s);
   else {
     keep_end(L, idx, s);
-    if (s->flags & (S_FLOWING | S_NEED_READABLE) || net_has(&s->o, ON_READABLE))
+    if ((s->opt.flowing || s->life.need_readable) || net_has(&s->o, ON_READABLE))
       emit_readable(L, idx, s);
   }
 }
@@ -383,7 +383,7 @@ void net_readable_unshift_end(lua_State *L, int idx) {
  * it was not yet, as with pauseOnConnect. */
 static void read_more_tick(lua_State *L, const struct net_step *step) {
   const struct net_stream *s = net_step_stream(step);
-  if (!(s->flags & S_EOF) && s->read_len < s->read_hwm) {
+  if (!s->life.eof && s->in.len < s->in.hwm) {
     net_readable_read(L, 1, 0);
     lua_pop(L, 1);
   }
@@ -392,29 +392,29 @@ static void read_more_tick(lua_State *L, const struct net_step *step) {
 /* Does a chunk that is put back go straight to the listeners? As in Node not before
  * reading has begun: a tick will have the socket flow. */
 static int is_told_at_once(const struct net_stream *s) {
-  return s->was_read && hears_at_once(s);
+  return s->opt.was_read && hears_at_once(s);
 }
 
 void net_readable_unshift(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   if (lua_rawlen(L, -1) == 0) {
     lua_pop(L, 1);
-  } else if (s->flags & S_END_EMITTED) {
+  } else if (s->life.end_emitted) {
     lua_pop(L, 1);
     unshift_fail(L, idx, "ERR_STREAM_UNSHIFT_AFTER_END_EVENT", 0);
     return;
-  } else if (s->flags & (S_DESTROYED | S_ERRORED)) {
+  } else if ((s->life.destroyed || s->life.errored)) {
     lua_pop(L, 1);
     lua_pushboolean(L, 0);
     return;
   } else if (is_told_at_once(s)) {
-    s->flags |= S_DATA_EMITTED;
+    s->life.data_emitted = 1;
     net_emit(L, idx, ON_DATA, 1);
   } else {
     net_rb_prepend(L, idx);
-    if (s->flags & S_NEED_READABLE)
+    if (s->life.need_readable)
       emit_readable(L, idx, s);
-    if (!is_reading(s) && !s->onread)
+    if (!is_reading(s) && !s->opt.onread)
       readable_tick(L, idx, s, read_more_tick);
   }
   lua_pushboolean(L, net_readable_wants(s));
@@ -423,11 +423,11 @@ void net_readable_unshift(lua_State *L, int idx) {
 /* --- flowing ---------------------------------------------------------------- */
 
 static void set_flowing(struct net_stream *s, int flowing) {
-  s->flags |= S_FLOWING_SET;
+  s->opt.flowing_set = 1;
   if (flowing)
-    s->flags |= S_FLOWING;
+    s->opt.flowing = 1;
   else
-    s->flags &= ~(uint32_t)S_FLOWING;
+    s->opt.flowing = 0;
 }
 
 static void nudge(lua_State *L, int idx) {
@@ -439,36 +439,36 @@ static void resume_tick(lua_State *L, const struct net_step *step) {
   struct net_stream *s = net_step_stream(step);
   if (!is_reading(s))
     nudge(L, 1);
-  s->flags &= ~(uint32_t)S_RESUME_SCHEDULED;
+  s->life.resume_scheduled = 0;
   net_emit_guarded(L, 1, &s->o, ON_RESUME, 0);
   readable_flow(L, 1, s);
-  if (s->flags & S_FLOWING && !is_reading(s))
+  if (s->opt.flowing && !is_reading(s))
     nudge(L, 1);
 }
 
 void net_readable_resume(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  if (s->flags & S_DESTROYED)
+  if (s->life.destroyed)
     return;
-  if (!(s->flags & S_FLOWING)) {
-    set_flowing(s, !(s->flags & S_READABLE_LISTENS));
-    if (!(s->flags & S_RESUME_SCHEDULED)) {
-      s->flags |= S_RESUME_SCHEDULED;
+  if (!s->opt.flowing) {
+    set_flowing(s, !s->opt.readable_listens);
+    if (!s->life.resume_scheduled) {
+      s->life.resume_scheduled = 1;
       readable_tick(L, idx, s, resume_tick);
     }
   }
-  s->flags &= ~(uint32_t)S_PAUSED;
+  s->opt.paused = 0;
 }
 
 void net_readable_pause(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  if (s->flags & S_DESTROYED)
+  if (s->life.destroyed)
     return;
-  if (!(s->flags & S_FLOWING_SET) || s->flags & S_FLOWING) {
+  if (!s->opt.flowing_set || s->opt.flowing) {
     set_flowing(s, 0);
     net_emit(L, idx, ON_PAUSE, 0);
   }
-  s->flags |= S_PAUSED;
+  s->opt.paused = 1;
 }
 
 static void nudge_tick(lua_State *L, const struct net_step *step) {
@@ -479,12 +479,12 @@ static void nudge_tick(lua_State *L, const struct net_step *step) {
 /* The first 'readable' listener takes the stream out of flowing mode. */
 static void readable_listened(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  if (s->flags & (S_END_EMITTED | S_READABLE_LISTENS))
+  if ((s->life.end_emitted || s->opt.readable_listens))
     return;
-  s->flags |= S_READABLE_LISTENS | S_NEED_READABLE;
-  s->flags &= ~(uint32_t)S_EMITTED_READABLE;
+  s->opt.readable_listens = s->life.need_readable = 1;
+  s->life.emitted_readable = 0;
   set_flowing(s, 0);
-  if (s->read_len > 0)
+  if (s->in.len > 0)
     emit_readable(L, idx, s);
   else if (!is_reading(s))
     readable_tick(L, idx, s, nudge_tick);
@@ -499,10 +499,10 @@ void net_readable_listened(lua_State *L, int idx, int event, int prepended) {
   if (event == ON_READABLE) {
     readable_listened(L, idx);
   } else if (event == ON_DATA) {
-    s->flags |= S_DATA_LISTENS;
+    s->opt.data_listens = 1;
     if (net_has(&s->o, ON_READABLE))
-      s->flags |= S_READABLE_LISTENS;
-    if (s->flags & S_FLOWING || !(s->flags & S_FLOWING_SET))
+      s->opt.readable_listens = 1;
+    if (s->opt.flowing || !s->opt.flowing_set)
       net_readable_resume(L, idx);
   }
 }
@@ -511,15 +511,15 @@ void net_readable_listened(lua_State *L, int idx, int event, int prepended) {
 static void unlistened_tick(lua_State *L, const struct net_step *step) {
   struct net_stream *s = net_step_stream(step);
   if (net_has(&s->o, ON_READABLE))
-    s->flags |= S_READABLE_LISTENS;
+    s->opt.readable_listens = 1;
   else
-    s->flags &= ~(uint32_t)S_READABLE_LISTENS;
-  if (s->flags & S_RESUME_SCHEDULED && !(s->flags & S_PAUSED))
+    s->opt.readable_listens = 0;
+  if (s->life.resume_scheduled && !s->opt.paused)
     set_flowing(s, 1);
-  else if (s->flags & S_DATA_LISTENS)
+  else if (s->opt.data_listens)
     net_readable_resume(L, 1);
-  else if (!(s->flags & S_READABLE_LISTENS))
-    s->flags &= ~(uint32_t)(S_FLOWING | S_FLOWING_SET);
+  else if (!s->opt.readable_listens)
+    s->opt.flowing = s->opt.flowing_set = 0;
 }
 
 /* removeAllListeners tells of 'readable' when it is done, and of 'data' not at all. */
@@ -532,5 +532,5 @@ void net_readable_unlistened(lua_State *L, int idx, int event, int one_of_all) {
   if (event == ON_READABLE)
     readable_tick(L, idx, s, unlistened_tick);
   else if (event == ON_DATA && !net_has(&s->o, ON_DATA))
-    s->flags &= ~(uint32_t)S_DATA_LISTENS;
+    s->opt.data_listens = 0;
 }

@@ -29,40 +29,40 @@ static void rbuf_put(lua_State *L, struct net_stream *s, uint32_t slot) {
   lua_insert(L, -2);
   lua_rawseti(L, -2, rbuf_key(slot));
   lua_pop(L, 1);
-  s->read_len += len;
+  s->in.len += len;
 }
 
 void net_rb_append(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   rbuf_push(L, idx);
-  rbuf_put(L, s, s->rbuf_tail);
-  s->rbuf_tail++;
+  rbuf_put(L, s, s->in.tail);
+  s->in.tail++;
 }
 
 /* Pushes what is left of the first chunk of the table on the top. [-0, +1, m] */
 static void rbuf_first(lua_State *L, const struct net_stream *s) {
-  lua_rawgeti(L, -1, rbuf_key(s->rbuf_head));
-  if (s->rbuf_off == 0)
+  lua_rawgeti(L, -1, rbuf_key(s->in.head));
+  if (s->in.off == 0)
     return;
   size_t len;
   const char *chunk = lua_tolstring(L, -1, &len);
-  lua_pushlstring(L, chunk + s->rbuf_off, len - s->rbuf_off);
+  lua_pushlstring(L, chunk + s->in.off, len - s->in.off);
   lua_remove(L, -2);
 }
 
 /* Drops the first chunk of the table on the top. [-0, +0, -] */
 static void rbuf_drop(lua_State *L, struct net_stream *s) {
   lua_pushnil(L);
-  lua_rawseti(L, -2, rbuf_key(s->rbuf_head++));
-  s->rbuf_off = 0;
-  if (s->rbuf_head == s->rbuf_tail)
-    s->rbuf_head = s->rbuf_tail = 1;
+  lua_rawseti(L, -2, rbuf_key(s->in.head++));
+  s->in.off = 0;
+  if (s->in.head == s->in.tail)
+    s->in.head = s->in.tail = 1;
 }
 
 /* Bytes that are left of the first chunk of the table on the top. */
 static size_t rbuf_first_len(lua_State *L, const struct net_stream *s) {
-  lua_rawgeti(L, -1, rbuf_key(s->rbuf_head));
-  size_t len = lua_rawlen(L, -1) - s->rbuf_off;
+  lua_rawgeti(L, -1, rbuf_key(s->in.head));
+  size_t len = lua_rawlen(L, -1) - s->in.off;
   lua_pop(L, 1);
   return len;
 }
@@ -77,8 +77,8 @@ static void rbuf_peek(lua_State *L, const struct net_stream *s, size_t n) {
   }
   luaL_Buffer b;
   char *to = luaL_buffinitsize(L, &b, n);
-  size_t len, off = s->rbuf_off;
-  for (uint32_t i = s->rbuf_head; n > 0 && i != s->rbuf_tail; i++, off = 0) {
+  size_t len, off = s->in.off;
+  for (uint32_t i = s->in.head; n > 0 && i != s->in.tail; i++, off = 0) {
     lua_rawgeti(L, table, rbuf_key(i));
     const char *chunk = lua_tolstring(L, -1, &len);
     size_t part = n < len - off ? n : len - off;
@@ -93,13 +93,13 @@ static void rbuf_peek(lua_State *L, const struct net_stream *s, size_t n) {
 
 /* Drops the first 'n' bytes of what is in the table on the top. [-0, +0, -] */
 static void rbuf_skip(lua_State *L, struct net_stream *s, size_t n) {
-  if (n > s->read_len)
-    n = s->read_len;
-  s->read_len -= n;
+  if (n > s->in.len)
+    n = s->in.len;
+  s->in.len -= n;
   while (n > 0) {
     size_t len = rbuf_first_len(L, s);
     if (n < len) {
-      s->rbuf_off += n;
+      s->in.off += n;
       return;
     }
     n -= len;
@@ -119,7 +119,7 @@ void net_rb_take(lua_State *L, int idx, size_t n) {
 void net_rb_peek(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   rbuf_push(L, idx);
-  rbuf_peek(L, s, s->read_len);
+  rbuf_peek(L, s, s->in.len);
   lua_remove(L, -2);
 }
 
@@ -129,14 +129,14 @@ void net_rb_replace(lua_State *L, int idx) {
   size_t len = lua_rawlen(L, -1);
   rbuf_push(L, idx);
   lua_insert(L, -2);
-  lua_rawseti(L, -2, rbuf_key(s->rbuf_head));
-  for (uint32_t i = s->rbuf_head + 1; i != s->rbuf_tail; i++) {
+  lua_rawseti(L, -2, rbuf_key(s->in.head));
+  for (uint32_t i = s->in.head + 1; i != s->in.tail; i++) {
     lua_pushnil(L);
     lua_rawseti(L, -2, rbuf_key(i));
   }
-  s->rbuf_tail = s->rbuf_head + 1;
-  s->rbuf_off = 0;
-  s->read_len = len;
+  s->in.tail = s->in.head + 1;
+  s->in.off = 0;
+  s->in.len = len;
   if (len == 0)
     rbuf_drop(L, s);
   lua_pop(L, 1);
@@ -145,13 +145,13 @@ void net_rb_replace(lua_State *L, int idx) {
 void net_rb_prepend(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   rbuf_push(L, idx);
-  if (s->rbuf_off > 0) {
+  if (s->in.off > 0) {
     rbuf_first(L, s);
-    lua_rawseti(L, -2, rbuf_key(s->rbuf_head));
-    s->rbuf_off = 0;
+    lua_rawseti(L, -2, rbuf_key(s->in.head));
+    s->in.off = 0;
   }
-  rbuf_put(L, s, s->rbuf_head - 1);
-  s->rbuf_head--;
+  rbuf_put(L, s, s->in.head - 1);
+  s->in.head--;
 }
 
 size_t net_rb_first(lua_State *L, int idx) {
@@ -162,6 +162,6 @@ size_t net_rb_first(lua_State *L, int idx) {
 }
 
 void net_rb_reset(struct net_stream *s) {
-  s->read_len = s->rbuf_off = 0;
-  s->rbuf_head = s->rbuf_tail = 1;
+  s->in.len = s->in.off = 0;
+  s->in.head = s->in.tail = 1;
 }

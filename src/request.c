@@ -30,19 +30,19 @@ static struct net_stream *stream_at(lua_State *L, int idx) {
  * index 'err' or nothing (0). An error in one does not stop the rest. */
 static void call_back(lua_State *L, int idx, uint32_t end, int err) {
   struct net_stream *s = stream_at(L, idx);
-  while (net_wq_before(s->wq_done, end) && s->wq_callbacks > 0) {
+  while (net_wq_before(s->out.done, end) && s->out.callbacks > 0) {
     if (!net_wq_take_callback(L, idx))
       continue;
     if (err)
       lua_pushvalue(L, err);
     net_call_guarded(L, s->o.loop, err != 0);
   }
-  if (net_wq_before(s->wq_done, end))
-    s->wq_done = end;
+  if (net_wq_before(s->out.done, end))
+    s->out.done = end;
 }
 
 void net_request_push_reason(lua_State *L, int idx, const char *what) {
-  if (stream_at(L, idx)->flags & S_ERRORED) {
+  if (stream_at(L, idx)->life.errored) {
     net_rare_get(L, idx, RARE_ERRORED);
     return;
   }
@@ -53,31 +53,31 @@ void net_request_push_reason(lua_State *L, int idx, const char *what) {
 /* A request is under way, or nothing has failed: so too if a callback has just
  * connected a closed stream anew. */
 static int is_going(const struct net_stream *s) {
-  return s->flags & S_WRITING || !(s->flags & (S_DESTROYED | S_ERRORED));
+  return s->life.writing || !(s->life.destroyed || s->life.errored);
 }
 
 /* Forgets the pieces from the head on. [-0, +0, m] */
 static void drop_unsent(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   net_wq_prepare(L, idx);
-  s->bytes_written -= net_wq_drop(L, idx, s->wq_tail);
-  s->write_len = s->deferred = 0;
-  s->wq_req = s->wq_tail;
+  s->bytes_written -= net_wq_drop(L, idx, s->out.tail);
+  s->req.len = s->req.deferred = 0;
+  s->out.req = s->out.tail;
 }
 
 /* What is buffered will never be sent: tells its callbacks, then finish()'s. */
 static void abandon(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   int top = lua_gettop(L);
-  if (net_wq_before(s->wq_head, s->wq_tail) && !is_going(s)) {
-    call_back(L, idx, s->wq_head, 0);
+  if (net_wq_before(s->out.head, s->out.tail) && !is_going(s)) {
+    call_back(L, idx, s->out.head, 0);
     net_request_push_reason(L, idx, "write");
     if (is_going(s)) {
       lua_settop(L, top);
       return;
     }
     drop_unsent(L, idx);
-    call_back(L, idx, s->wq_tail, top + 1);
+    call_back(L, idx, s->out.tail, top + 1);
   }
   if (!is_going(s) && net_finish_is_awaited(L, idx)) {
     net_request_push_reason(L, idx, "end");
@@ -93,7 +93,7 @@ static void abandon_tick(lua_State *L, const struct net_step *step) {
 
 void net_request_abandon(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  if (net_finish_is_awaited(L, idx) || net_wq_before(s->wq_req, s->wq_tail))
+  if (net_finish_is_awaited(L, idx) || net_wq_before(s->out.req, s->out.tail))
     net_tick_step(L, idx, &s->o, abandon_tick, 0);
 }
 
@@ -107,18 +107,18 @@ static void call_later(lua_State *L, int idx, int err) {
 
 /* Are there callbacks of writes, and not of a connection that a finalizer has begun? */
 static int has_old_callbacks(const struct net_stream *s) {
-  return s->flags & S_DESTROYED && s->wq_callbacks > 0 && s->wq_done != s->wq_tail;
+  return s->life.destroyed && s->out.callbacks > 0 && s->out.done != s->out.tail;
 }
 
 void net_request_dismiss(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   int top = lua_gettop(L), err = top + 1;
-  if (s->wq_callbacks == 0)
+  if (s->out.callbacks == 0)
     return;
   net_request_push_reason(L, idx, "write");
   while (has_old_callbacks(s)) {
     net_tick_reserve(L, s->o.loop, 1, CALLBACK_SLOTS);
-    int is_sent = net_wq_before(s->wq_done, s->wq_head);
+    int is_sent = net_wq_before(s->out.done, s->out.head);
     if (has_old_callbacks(s) && net_wq_take_callback(L, idx))
       call_later(L, idx, is_sent ? 0 : err);
   }
@@ -130,12 +130,12 @@ void net_request_dismiss(lua_State *L, int idx) {
 /* The pieces up to 'end' are sent, in Node's afterWrite. [-0, +0, e] */
 static void after_write(lua_State *L, int idx, uint32_t end) {
   struct net_stream *s = stream_at(L, idx);
-  if (s->flags & S_NEED_DRAIN && !(s->flags & (S_ENDING | S_DESTROYED)) && s->write_len == 0) {
-    s->flags &= ~(uint32_t)S_NEED_DRAIN;
+  if (s->life.need_drain && !(s->life.ending || s->life.destroyed) && s->req.len == 0) {
+    s->life.need_drain = 0;
     net_emit_guarded(L, idx, &s->o, ON_DRAIN, 0);
   }
   call_back(L, idx, end, 0);
-  if (s->flags & S_DESTROYED)
+  if (s->life.destroyed)
     abandon(L, idx);
   net_finish_maybe(L, idx);
 }
@@ -144,21 +144,21 @@ static void after_write(lua_State *L, int idx, uint32_t end) {
 static void sent_tick(lua_State *L, const struct net_step *step) {
   struct net_stream *s = net_step_stream(step);
   uint32_t end = (uint32_t)step->n;
-  if (net_wq_before(s->wq_head, end))
+  if (net_wq_before(s->out.head, end))
     net_request_flush_now(L, s);
-  after_write(L, 1, net_wq_before(s->wq_head, end) ? s->wq_head : end);
+  after_write(L, 1, net_wq_before(s->out.head, end) ? s->out.head : end);
 }
 
 /* Does anybody care when the pieces under way are sent? */
 static int is_awaited(const struct net_stream *s) {
-  return s->wq_callbacks > 0 || s->flags & (S_NEED_DRAIN | S_ENDING);
+  return s->out.callbacks > 0 || (s->life.need_drain || s->life.ending);
 }
 
 /* In the failed request's own time: its callbacks, the rest's, then destroy. */
 static void failed_now(lua_State *L, int idx, int err) {
   struct net_stream *s = stream_at(L, idx);
   net_wq_prepare(L, idx);
-  uint32_t end = s->wq_req;
+  uint32_t end = s->out.req;
   net_wq_drop(L, idx, end);
   call_back(L, idx, end, err);
   if (is_going(s))
@@ -169,7 +169,7 @@ static void failed_now(lua_State *L, int idx, int err) {
 }
 
 static int failed_tick(lua_State *L) {
-  if (stream_at(L, 1)->flags & S_ERRORED)  /* not so if it is connected anew */
+  if (stream_at(L, 1)->life.errored)  /* not so if it is connected anew */
     failed_now(L, 1, 2);
   return 0;
 }
@@ -178,21 +178,21 @@ static int failed_tick(lua_State *L) {
  * already. [-0, +0, m] */
 static void mark_failed(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  if (!(s->flags & S_ERRORED)) {
+  if (!s->life.errored) {
     lua_pushvalue(L, -1);
     net_rare_set(L, idx, RARE_ERRORED);
   }
-  s->write_len -= s->req_bytes;
-  s->req_bytes = 0;
-  s->flags &= ~(uint32_t)(S_WRITING | S_DEFERRED);
-  s->flags |= S_ERRORED;
-  net_stream_poll(s, s->wanted & ~EV_WRITE);
+  s->req.len -= s->req.bytes;
+  s->req.bytes = 0;
+  s->life.writing = s->life.deferred = 0;
+  s->life.errored = 1;
+  net_stream_poll(s, s->watch.wanted & ~EV_WRITE);
 }
 
 /* Is the request up to 'end' still under way? To make its error takes memory, so a
  * finalizer may have begun another connection meanwhile. */
 static int is_under_way(const struct net_stream *s, uint32_t end) {
-  return s->flags & S_WRITING && s->wq_req == end;
+  return s->life.writing && s->out.req == end;
 }
 
 void net_request_fail(lua_State *L, int idx, uint32_t end) {
@@ -210,7 +210,7 @@ void net_request_fail_later(lua_State *L, int idx, uint32_t end) {
     lua_pop(L, 1);
     return;
   }
-  size_t unsent = s->req_bytes;
+  size_t unsent = s->req.bytes;
   mark_failed(L, idx);
   s->bytes_written -= unsent;  /* as the kernel never had them */
   lua_pushcfunction(L, failed_tick);
@@ -234,46 +234,46 @@ static void push_failure(lua_State *L, struct net_stream *s, int err) {
  * buffered behind it may be sent as well. [-0, +0, e] */
 static void request_over(lua_State *L, int idx, int err) {
   struct net_stream *s = stream_at(L, idx);
-  uint32_t end = s->wq_req;
-  s->write_len -= s->req_bytes;
-  s->req_bytes = 0;
-  s->flags &= ~(uint32_t)S_WRITING;
-  if (err == 0 && net_wq_before(end, s->wq_head)) {  /* those behind it went along */
-    s->write_len = 0;
-    s->wq_req = s->wq_head;
+  uint32_t end = s->out.req;
+  s->req.len -= s->req.bytes;
+  s->req.bytes = 0;
+  s->life.writing = 0;
+  if (err == 0 && net_wq_before(end, s->out.head)) {  /* those behind it went along */
+    s->req.len = 0;
+    s->out.req = s->out.head;
     if (is_awaited(s))
-      net_tick_step(L, idx, &s->o, sent_tick, s->wq_head);
-  } else if (net_wq_before(end, s->wq_tail) && !s->corked) {
-    net_request_begin(s, s->wq_tail, s->write_len);
+      net_tick_step(L, idx, &s->o, sent_tick, s->out.head);
+  } else if (net_wq_before(end, s->out.tail) && !s->req.corked) {
+    net_request_begin(s, s->out.tail, s->req.len);
   }
   after_write(L, idx, end);
 }
 
 /* Bytes that the transport has taken and the layer below it has not. */
 static size_t unsent(const struct net_stream *s) {
-  return s->late && s->open && s->handle.via->unsent ? s->handle.via->unsent(&s->handle) : 0;
+  return s->watch.late && s->watch.open && s->handle.via->unsent ? s->handle.via->unsent(&s->handle) : 0;
 }
 
 void net_request_send(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  int err = net_wq_send(L, idx, s->corked ? s->wq_req : s->wq_tail);
+  int err = net_wq_send(L, idx, s->req.corked ? s->out.req : s->out.tail);
   int waits = err == -EAGAIN || (err == 0 && unsent(s) > 0);
   if (err == 0 || waits)
-    net_stream_poll(s, waits ? s->wanted | EV_WRITE : s->wanted & ~EV_WRITE);
-  if (!net_wq_before(s->wq_head, s->wq_req) && unsent(s) == 0)
+    net_stream_poll(s, waits ? s->watch.wanted | EV_WRITE : s->watch.wanted & ~EV_WRITE);
+  if (!net_wq_before(s->out.head, s->out.req) && unsent(s) == 0)
     request_over(L, idx, err);
-  if (err == 0 || err == -EAGAIN || !s->open)
+  if (err == 0 || err == -EAGAIN || !s->watch.open)
     return;
-  net_stream_poll(s, s->wanted | EV_WRITE);  /* tried again if there is no memory */
-  uint32_t end = s->wq_req;
+  net_stream_poll(s, s->watch.wanted | EV_WRITE);  /* tried again if there is no memory */
+  uint32_t end = s->out.req;
   push_failure(L, s, err);
   net_request_fail(L, idx, end);
 }
 
 void net_request_ready(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  if (!(s->flags & S_WRITING)) {
-    net_stream_poll(s, s->wanted & ~EV_WRITE);
+  if (!s->life.writing) {
+    net_stream_poll(s, s->watch.wanted & ~EV_WRITE);
     net_finish_writable(L, idx);
     return;
   }
@@ -285,22 +285,22 @@ void net_request_ready(lua_State *L, int idx) {
  * The pieces from 'run' on, 'bytes' in all, are one request. */
 static void undefer(lua_State *L, int idx, uint32_t run, size_t bytes) {
   struct net_stream *s = stream_at(L, idx);
-  if (!net_wq_before(s->wq_head, run)) {
-    s->write_len = bytes;
-    net_request_begin(s, s->wq_tail, bytes);
+  if (!net_wq_before(s->out.head, run)) {
+    s->req.len = bytes;
+    net_request_begin(s, s->out.tail, bytes);
     return;
   }
   size_t first;
-  s->write_len = net_wq_bytes(L, idx, &first);
-  net_request_begin(s, s->wq_head + 1, first);
+  s->req.len = net_wq_bytes(L, idx, &first);
+  net_request_begin(s, s->out.head + 1, first);
 }
 
 void net_request_refused(lua_State *L, int idx, int err) {
   struct net_stream *s = stream_at(L, idx);
-  net_stream_poll(s, s->wanted | EV_WRITE);
+  net_stream_poll(s, s->watch.wanted | EV_WRITE);
   if (err == -EAGAIN)
     return;
-  uint32_t end = s->wq_req;
+  uint32_t end = s->out.req;
   push_failure(L, s, err);
   net_request_fail_later(L, idx, end);
 }
@@ -308,7 +308,7 @@ void net_request_refused(lua_State *L, int idx, int err) {
 /* All that was deferred is sent; not so what cork() holds behind it. */
 static void flushed(struct net_stream *s) {
   if (!is_awaited(s))
-    s->wq_done = s->wq_head;
+    s->out.done = s->out.head;
 }
 
 /* The kernel refused a part of what was deferred; see undefer. [-0, +0, m] */
@@ -319,15 +319,15 @@ static void flush_refused(lua_State *L, int idx, uint32_t run, size_t bytes, int
 }
 
 static void flush_begin(struct net_stream *s) {
-  s->flags &= ~(uint32_t)S_DEFERRED;
-  s->deferred = 0;
+  s->life.deferred = 0;
+  s->req.deferred = 0;
 }
 
 /* Sends the deferred pieces of the stream at 'idx', each a request of its own but
  * for those from 'run' on. [-0, +0, m] */
 static void flush_run(lua_State *L, int idx, struct net_stream *s, uint32_t run, size_t bytes) {
   flush_begin(s);
-  int err = net_wq_send(L, idx, s->wq_req);
+  int err = net_wq_send(L, idx, s->out.req);
   if (err == 0)
     flushed(s);
   else
@@ -337,18 +337,18 @@ static void flush_run(lua_State *L, int idx, struct net_stream *s, uint32_t run,
 /* Pending completion: all of the request was below at once. */
 static void late_step(lua_State *L, const struct net_step *step) {
   const struct net_stream *s = net_step_stream(step);
-  if (s->open && s->flags & S_WRITING)
+  if (s->watch.open && s->life.writing)
     net_request_send(L, 1);
 }
 
 /* Sends the request of a transport that may keep what it took. [-0, +0, m] */
 static void late_send(lua_State *L, int idx, struct net_stream *s) {
-  s->flags &= ~(uint32_t)S_DEFERRED;
-  int err = net_wq_send(L, idx, s->corked ? s->wq_req : s->wq_tail);
+  s->life.deferred = 0;
+  int err = net_wq_send(L, idx, s->req.corked ? s->out.req : s->out.tail);
   if (err < 0)
     net_request_refused(L, idx, err);
   else if (unsent(s) > 0)
-    net_stream_poll(s, s->wanted | EV_WRITE);
+    net_stream_poll(s, s->watch.wanted | EV_WRITE);
   else
     net_pend(L, idx, &s->o, late_step);
 }
@@ -357,8 +357,8 @@ static void late_send(lua_State *L, int idx, struct net_stream *s) {
 static void late_submit(lua_State *L, int idx, struct net_stream *s, size_t bytes) {
   int defer = net_request_may_defer(s, bytes);
   net_stream_touch(s);
-  net_request_begin(s, s->wq_tail, bytes);
-  s->flags |= S_DEFERRED;
+  net_request_begin(s, s->out.tail, bytes);
+  s->life.deferred = 1;
   if (!defer || net_loop_dirty(s->o.loop, &s->flushable) < 0) {
     net_loop_clean(s->o.loop, &s->flushable);
     late_send(L, idx, s);
@@ -368,15 +368,15 @@ static void late_submit(lua_State *L, int idx, struct net_stream *s, size_t byte
 void net_request_flush(lua_State *L, struct net_flushable *f) {
   struct net_stream *s = net_container_of(f, struct net_stream, flushable);
   int err = 0;
-  if (!(s->flags & S_DEFERRED))
+  if (!s->life.deferred)
     return;
-  if (s->late) {
+  if (s->watch.late) {
     net_push(L, &s->o);
     late_send(L, lua_gettop(L), s);
     lua_pop(L, 1);
     return;
   }
-  if (s->part.count > 0) {
+  if (s->out.part.count > 0) {
     flush_begin(s);
     err = net_wq_send_batch(s);
     if (err == 0) {
@@ -386,14 +386,14 @@ void net_request_flush(lua_State *L, struct net_flushable *f) {
   }
   net_push(L, &s->o);
   if (err == 0)
-    flush_run(L, lua_gettop(L), s, s->wq_tail, 0);
+    flush_run(L, lua_gettop(L), s, s->out.tail, 0);
   else
-    flush_refused(L, lua_gettop(L), s->wq_tail, 0, err);
+    flush_refused(L, lua_gettop(L), s->out.tail, 0, err);
   lua_pop(L, 1);
 }
 
 void net_request_flush_now(lua_State *L, struct net_stream *s) {
-  if (!(s->flags & S_DEFERRED))
+  if (!s->life.deferred)
     return;
   net_loop_clean(s->o.loop, &s->flushable);
   net_request_flush(L, &s->flushable);
@@ -401,31 +401,31 @@ void net_request_flush_now(lua_State *L, struct net_stream *s) {
 
 void net_request_salvage(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  if (s->flags & S_DEFERRED && s->open)
-    net_wq_send(L, idx, s->wq_req);
-  net_batch_drop(&s->o.loop->batch, &s->part);
-  if (s->wq_objects > 0)
-    net_wq_drop(L, idx, s->wq_tail);
+  if (s->life.deferred && s->watch.open)
+    net_wq_send(L, idx, s->out.req);
+  net_batch_drop(&s->o.loop->batch, &s->out.part);
+  if (s->out.objects > 0)
+    net_wq_drop(L, idx, s->out.tail);
 }
 
 void net_request_submit(lua_State *L, int idx, size_t bytes) {
   struct net_stream *s = stream_at(L, idx);
   int defer = net_request_may_defer(s, bytes);
-  uint32_t run = s->wq_req;
-  if (s->late) {
+  uint32_t run = s->out.req;
+  if (s->watch.late) {
     late_submit(L, idx, s, bytes);
     return;
   }
   net_stream_touch(s);
-  s->write_len -= bytes;
-  s->deferred += (uint32_t)bytes;
-  s->wq_req = s->wq_tail;
-  s->flags |= S_DEFERRED;
+  s->req.len -= bytes;
+  s->req.deferred += (uint32_t)bytes;
+  s->out.req = s->out.tail;
+  s->life.deferred = 1;
   if (!defer || net_loop_dirty(s->o.loop, &s->flushable) < 0) {
     net_loop_clean(s->o.loop, &s->flushable);
     flush_run(L, idx, s, run, bytes);
   }
-  if (!(s->flags & (S_WRITING | S_ERRORED)) && is_awaited(s))
-    net_tick_step(L, idx, &s->o, sent_tick, s->wq_tail);
+  if (!(s->life.writing || s->life.errored) && is_awaited(s))
+    net_tick_step(L, idx, &s->o, sent_tick, s->out.tail);
 }
 

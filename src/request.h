@@ -18,16 +18,16 @@
 /* The pieces from the head on are, or again are, a request with the kernel;
  * 'end' is the request's. */
 static inline void net_request_begin(struct net_stream *s, uint32_t end, size_t bytes) {
-  s->flags |= S_WRITING;
-  s->wq_req = end;
-  s->req_bytes = bytes;
+  s->life.writing = 1;
+  s->out.req = end;
+  s->req.bytes = bytes;
 }
 
 /* May 'bytes' more wait for the end of the turn? What is no string may not: a file
  * may change meanwhile, and nothing can send it any more when Lua closes. */
 static inline int net_request_may_defer(const struct net_stream *s, size_t bytes) {
-  return s->wq_objects == 0 && s->o.loop->depth > 0 && s->wanted & EV_READ &&
-         s->deferred + bytes < NET_DEFER_MAX;
+  return s->out.objects == 0 && s->o.loop->depth > 0 && s->watch.wanted & EV_READ &&
+         s->req.deferred + bytes < NET_DEFER_MAX;
 }
 
 /* The pieces from wq_req on, 'bytes' in all, go to the kernel now or with the

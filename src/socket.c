@@ -28,7 +28,7 @@ static int is_empty_string(lua_State *L, int idx) {
 
 /* The encoding named at 'idx', or the stream's default when that is falsy. */
 static enum net_encoding write_encoding(lua_State *L, int idx, const struct net_stream *s) {
-  return net_truthy(L, idx) ? net_encoding_check(L, idx) : (enum net_encoding)s->encoding;
+  return net_truthy(L, idx) ? net_encoding_check(L, idx) : (enum net_encoding)s->opt.encoding;
 }
 
 /* Does the value at 'idx' name Node's encoding of what is no text, which no chunk of
@@ -41,7 +41,7 @@ static int names_buffer(lua_State *L, int idx) {
  * chunk from nil. */
 static enum net_encoding check_write(lua_State *L, const struct net_stream *s, int given) {
   int is_text = lua_type(L, 2) == LUA_TSTRING;
-  enum net_encoding e = (enum net_encoding)s->encoding;
+  enum net_encoding e = (enum net_encoding)s->opt.encoding;
   if (given >= 2 && lua_isnil(L, 2))
     net_error_raise(L, "ERR_STREAM_NULL_VALUES", 0);
   if (lua_type(L, 3) != LUA_TFUNCTION && (is_text || !names_buffer(L, 3)))
@@ -77,7 +77,7 @@ static void fold_write(lua_State *L, const struct net_stream *s, int given) {
 
 /* Both sides have ended, and a write gets EPIPE whatever its arguments are. */
 static int is_after_fin(const struct net_stream *s) {
-  return s->flags & S_WRITE_AFTER_FIN && s->flags & S_ENDING;
+  return s->life.write_after_fin && s->life.ending;
 }
 
 /* The arguments of such a write, of which only the callback counts. */
@@ -93,7 +93,7 @@ static void fold_after_fin(lua_State *L) {
 static int socket_write(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
   int given = lua_gettop(L);
-  if (given == 2 && lua_type(L, 2) == LUA_TSTRING && s->encoding == NET_ENC_UTF8) {
+  if (given == 2 && lua_type(L, 2) == LUA_TSTRING && s->opt.encoding == NET_ENC_UTF8) {
     if (net_writable_write_small(L, 1, s)) {
       lua_pushboolean(L, 1);
       return 1;
@@ -129,7 +129,7 @@ static int socket_finish(lua_State *L) {
 
 /* socket:cork() */
 static int socket_cork(lua_State *L) {
-  net_socket_check(L)->corked++;
+  net_socket_check(L)->req.corked++;
   return 0;
 }
 
@@ -144,7 +144,7 @@ static int socket_uncork(lua_State *L) {
 static int socket_set_default_encoding(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
   lua_settop(L, 2);
-  s->encoding = net_encoding_check(L, 2);
+  s->opt.encoding = net_encoding_check(L, 2);
   lua_settop(L, 1);
   return 1;
 }
@@ -169,7 +169,7 @@ static lua_Integer read_amount(lua_State *L, int idx) {
 
 /* Raises unless so much may be asked for: at most the mark, or 1 GiB. */
 static void check_amount(lua_State *L, const struct net_stream *s, lua_Integer n) {
-  if (n <= NET_READ_MAX || (size_t)n <= s->read_hwm)
+  if (n <= NET_READ_MAX || (size_t)n <= s->in.hwm)
     return;
   lua_pushliteral(L, "size");
   lua_pushliteral(L, "<= 1GiB");
@@ -193,7 +193,7 @@ static int socket_read(lua_State *L) {
  * which setDefaultEncoding does not change. What is no text counts for "utf8". */
 static enum net_encoding unshift_encoding(lua_State *L, int idx, const struct net_stream *s) {
   if (!net_truthy(L, idx))
-    return (enum net_encoding)s->read_encoding;
+    return (enum net_encoding)s->opt.read_encoding;
   return lua_type(L, idx) == LUA_TSTRING ? write_encoding(L, idx, s) : NET_ENC_UTF8;
 }
 
@@ -203,7 +203,7 @@ static void unshift_recode(lua_State *L, const struct net_stream *s, enum net_en
   struct net_decoder whole;
   size_t len;
   lua_settop(L, 2);
-  if (s->decoding) {
+  if (s->opt.decoding) {
     net_rare_get(L, 1, RARE_DECODER);
     net_decoder_init(&whole, ((struct net_decoder *)lua_touserdata(L, -1))->encoding);
     lua_pop(L, 1);
@@ -212,7 +212,7 @@ static void unshift_recode(lua_State *L, const struct net_stream *s, enum net_en
   }
   net_encoding_encode(L, 2, e);
   lua_replace(L, 2);
-  if (s->decoding) {
+  if (s->opt.decoding) {
     const char *bytes = lua_tolstring(L, 2, &len);
     net_decoder_write(L, &whole, bytes, len);
     net_decoder_end(L, &whole);
@@ -249,8 +249,8 @@ static int socket_unshift(lua_State *L) {
 /* socket:pause() -> socket */
 static int socket_pause(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
-  if (s->onread && !(s->flags & S_CONNECTING))
-    net_stream_poll(s, s->wanted & ~EV_READ);
+  if (s->opt.onread && !s->life.connecting)
+    net_stream_poll(s, s->watch.wanted & ~EV_READ);
   net_readable_pause(L, 1);
   lua_settop(L, 1);
   return 1;
@@ -259,8 +259,8 @@ static int socket_pause(lua_State *L) {
 /* socket:resume() -> socket */
 static int socket_resume(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
-  if (s->onread && !(s->flags & (S_CONNECTING | S_EOF)))
-    net_stream_poll(s, s->wanted | EV_READ);
+  if (s->opt.onread && !(s->life.connecting || s->life.eof))
+    net_stream_poll(s, s->watch.wanted | EV_READ);
   net_readable_resume(L, 1);
   lua_settop(L, 1);
   return 1;
@@ -277,12 +277,12 @@ static int socket_is_paused(lua_State *L) {
 static void decode_buffered(lua_State *L, const struct net_stream *s, struct net_decoder *d) {
   size_t len;
   net_rb_peek(L, 1);
-  if (s->decoding)
+  if (s->opt.decoding)
     return;
   const char *bytes = lua_tolstring(L, -1, &len);
   net_decoder_write(L, d, bytes, len);
   lua_remove(L, -2);
-  if (s->flags & S_EOF) {  /* nothing will complete what the decoder keeps back */
+  if (s->life.eof) {  /* nothing will complete what the decoder keeps back */
     net_decoder_end(L, d);
     lua_concat(L, 2);
   }
@@ -296,13 +296,13 @@ static int socket_set_encoding(lua_State *L) {
   enum net_encoding e = is_absent ? NET_ENC_UTF8 : net_encoding_check(L, 2);
   struct net_decoder *d = lua_newuserdatauv(L, sizeof *d, 0);
   net_decoder_init(d, e);
-  int buffered = s->read_len > 0;
+  int buffered = s->in.len > 0;
   if (buffered) {
     decode_buffered(L, s, d);
     lua_insert(L, -2);
   }
   net_rare_set(L, 1, RARE_DECODER);
-  s->decoding = 1;
+  s->opt.decoding = 1;
   lua_pushnil(L);
   net_rare_set(L, 1, RARE_ENCODING);
   if (buffered)
@@ -337,7 +337,7 @@ static int socket_destroy_soon(lua_State *L) {
     lua_pushnil(L);
     net_finish(L, 1);
   }
-  if (s->flags & S_FINISHED)
+  if (s->life.finished)
     destroy_step(L, 1);
   else
     net_emitter_internal(L, 1, ON_FINISH, &destroy_on_finish);
@@ -346,9 +346,9 @@ static int socket_destroy_soon(lua_State *L) {
 
 static void reset_step(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);
-  if (s->flags & S_DESTROYED)
+  if (s->life.destroyed)
     return;
-  s->flags |= S_RESET;
+  s->life.reset = 1;
   destroy_step(L, idx);
 }
 
@@ -358,12 +358,12 @@ static const struct net_internal reset_on_connect = {reset_step};
 static int socket_reset_and_destroy(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
   lua_settop(L, 1);
-  if (!(s->flags & S_HANDLE)) {
+  if (!s->life.handle) {
     net_error_push_code(L, "ERR_SOCKET_CLOSED", 0);
     net_stream_destroy(L, 1);
   } else if (!net_stream_can(s, NET_CAN_RESET)) {
     return net_error_raise(L, "ERR_INVALID_HANDLE_TYPE", 0);
-  } else if (s->flags & S_CONNECTING) {
+  } else if (s->life.connecting) {
     net_emitter_internal(L, 1, ON_CONNECT, &reset_on_connect);
   } else {
     reset_step(L, 1);
@@ -388,7 +388,7 @@ static const struct net_internal unref_on_connect = {unref_step};
 static int hold_or_wait(lua_State *L, const struct net_internal *step) {
   struct net_stream *s = net_socket_check(L);
   lua_settop(L, 1);
-  if (s->flags & S_HANDLE)
+  if (s->life.handle)
     step->run(L, 1);
   else
     net_emitter_internal(L, 1, ON_CONNECT, step);

@@ -2,7 +2,7 @@
  *
  * stream.c - the descriptor under a stream: opening, polling, destroying.
  *
- * One ev_io serves both directions; what it watches is 's->wanted'. It watches
+ * One ev_io serves both directions; what it watches is 's->watch.wanted'. It watches
  * for writing only after the kernel refused bytes. A stream is anchored, and
  * holds the loop unless unref'd, from the moment it has a handle until 'close';
  * the descriptor itself is closed at once by destroy(), and 'close' follows in
@@ -68,11 +68,11 @@ void net_rare_set(lua_State *L, int idx, int key) {
  * attempt to connect under way; not while it only exists. What it has begun, a
  * write or an attempt, holds the loop even if it is unref'd. */
 static void hold_loop(struct net_stream *s) {
-  int begun = s->watched & EV_WRITE || s->dialing;
-  int hold = begun || (s->watched && !(s->flags & S_UNREF));
-  if (hold == s->holds_loop)
+  int begun = s->watch.watched & EV_WRITE || s->watch.dialing;
+  int hold = begun || (s->watch.watched && !s->opt.unref);
+  if (hold == s->watch.holds_loop)
     return;
-  s->holds_loop = hold;
+  s->watch.holds_loop = hold;
   if (hold)
     net_loop_ref(s->o.loop);
   else
@@ -82,10 +82,10 @@ static void hold_loop(struct net_stream *s) {
 /* The transport may have wishes of its own, or nothing that a poll could tell. */
 static void watch(struct net_stream *s) {
   struct net_handle *h = &s->handle;
-  int events = h->via->poll ? h->via->poll(h, s->wanted) : s->wanted;
-  if (events == s->watched)
+  int events = h->via->poll ? h->via->poll(h, s->watch.wanted) : s->watch.wanted;
+  if (events == s->watch.watched)
     return;
-  s->watched = events;
+  s->watch.watched = events;
   net_io_stop(s->o.loop, &s->io);
   if (events) {
     ev_io_modify(&s->io, events);  /* no system call if this turn undoes it */
@@ -95,9 +95,9 @@ static void watch(struct net_stream *s) {
 }
 
 void net_stream_poll(struct net_stream *s, int events) {
-  if (!s->open || events == s->wanted)
+  if (!s->watch.open || events == s->watch.wanted)
     return;
-  s->wanted = events;
+  s->watch.wanted = events;
   watch(s);
 }
 
@@ -112,7 +112,7 @@ static void read_to_callback(lua_State *L, int idx, size_t n) {
   lua_call(L, 2, 1);
   net_stream_told(s);
   if (lua_isboolean(L, -1) && !lua_toboolean(L, -1))
-    net_stream_poll(s, s->wanted & ~EV_READ);
+    net_stream_poll(s, s->watch.wanted & ~EV_READ);
   lua_pop(L, 1);
 }
 
@@ -138,11 +138,11 @@ ssize_t net_stream_read(struct net_stream *s, size_t size) {
  * after one ran. What is pumped is not looked at by Lua, and needs none of it. */
 static void stream_readable(lua_State *L, void *arg) {
   struct net_stream *s = arg;
-  if (!(s->wanted & EV_READ))
+  if (!(s->watch.wanted & EV_READ))
     return;  /* a listener before it in this turn has paused or closed it */
   int pumped = s->pump && net_pump_ready(L, s);
-  size_t size = s->onread ? read_size(L, s) : NET_READ_SIZE;
-  if (!(s->wanted & EV_READ))
+  size_t size = s->opt.onread ? read_size(L, s) : NET_READ_SIZE;
+  if (!(s->watch.wanted & EV_READ))
     return;  /* the function of option onread's buffer, or a finalizer, has */
   ssize_t n = -ENOMEM;
   if (!net_stream_has_lost(s))
@@ -152,7 +152,7 @@ static void stream_readable(lua_State *L, void *arg) {
   net_stream_touch(s);
   if (n > 0) {
     s->bytes_read += (uint64_t)n;
-    s->gap = 1;  /* until somebody has them */
+    s->life.gap = 1;  /* until somebody has them */
     if (pumped) {
       net_pump_pass(L, s, (size_t)n);
       return;
@@ -163,7 +163,7 @@ static void stream_readable(lua_State *L, void *arg) {
     net_stream_fail(L, 1, (int)n, "read");
   else if (n == 0)
     net_readable_eof(L, 1);
-  else if (s->onread)
+  else if (s->opt.onread)
     read_to_callback(L, 1, (size_t)n);
   else
     net_readable_push(L, 1, s, s->o.loop->rbuf, (size_t)n);
@@ -171,7 +171,7 @@ static void stream_readable(lua_State *L, void *arg) {
 
 static void stream_writable(lua_State *L, void *arg) {
   struct net_stream *s = arg;
-  if (!(s->wanted & EV_WRITE))
+  if (!(s->watch.wanted & EV_WRITE))
     return;
   net_push(L, &s->o);
   net_request_ready(L, 1);
@@ -188,17 +188,17 @@ static void note(struct net_stream *s, int events) {
 /* The transport hears of it first, and may say that it was about something else. */
 static void stream_news(lua_State *L, void *arg) {
   struct net_stream *s = arg;
-  int events = s->came;
-  s->came = 0;
-  if (!s->open || events == 0)
+  int events = s->watch.came;
+  s->watch.came = 0;
+  if (!s->watch.open || events == 0)
     return;
   events = s->handle.via->ready(L, &s->handle, events);
-  if (!s->open)
+  if (!s->watch.open)
     return;
   watch(s);
-  if (s->late)  /* that the other has what was written comes before its answer to that */
+  if (s->watch.late)  /* that the other has what was written comes before its answer to that */
     note(s, events & EV_READ);
-  note(s, s->late ? events & EV_WRITE : events);
+  note(s, s->watch.late ? events & EV_WRITE : events);
 }
 
 static void on_events(struct net_stream *s, int events) {
@@ -206,7 +206,7 @@ static void on_events(struct net_stream *s, int events) {
     note(s, events);
     return;
   }
-  s->came |= (unsigned)events & (NET_READ | NET_WRITE);
+  s->watch.came |= (unsigned)events & (NET_READ | NET_WRITE);
   net_ready(s->o.loop, stream_news, s);
 }
 
@@ -217,19 +217,19 @@ static void on_io(struct ev_loop *ev, ev_io *w, int revents) {
 
 void net_stream_wake(struct net_handle *h, int events) {
   struct net_stream *s = h->stream;
-  if (!s->woken)
+  if (!s->watch.woken)
     net_loop_wake(s->o.loop, s);
-  s->woken |= (unsigned)events;
+  s->watch.woken |= (unsigned)events;
 }
 
 /* An error halts the loop, and what was noted behind it would be lost. */
 static void on_woken(void *stream) {
   struct net_stream *s = stream;
-  int events = s->woken;
-  s->woken = 0;
+  int events = s->watch.woken;
+  s->watch.woken = 0;
   on_events(s, events);
   net_ready_run(s->o.loop);
-  if (s->o.loop->halted && s->open)
+  if (s->o.loop->halted && s->watch.open)
     net_stream_wake(&s->handle, events);
 }
 
@@ -245,7 +245,7 @@ static void no_transport(struct net_stream *s) {
 struct net_stream *net_stream_new(lua_State *L, struct net_loop *loop) {
   struct net_stream *s = net_object_new(L, loop, &net_stream_class, sizeof *s, STREAM_UVS);
   no_transport(s);
-  s->read_hwm = s->write_hwm = NET_DEFAULT_HWM;
+  s->in.hwm = s->req.hwm = NET_DEFAULT_HWM;
   net_rb_reset(s);
   ev_io_init(&s->io, on_io, -1, 0);
   s->io.data = s;
@@ -265,31 +265,31 @@ void net_stream_set_mark(lua_State *L, int idx, int key) {
   else
     lua_pop(L, 1);
   if (key == RARE_READ_MARK)
-    s->read_hwm = mark;
+    s->in.hwm = mark;
   else
-    s->write_hwm = mark;
+    s->req.hwm = mark;
 }
 
 /* From now on there is a handle, if not yet a descriptor. [-0, +0, m] */
 static void stream_hold(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);
   net_anchor(L, idx, &s->o);
-  s->flags |= S_HANDLE;
+  s->life.handle = 1;
 }
 
 void net_stream_prepare(lua_State *L, int idx, const struct net_transport *via) {
   struct net_stream *s = lua_touserdata(L, idx);
   net_anchor(L, idx, &s->o);
-  if (via->poll && !s->wakes) {
+  if (via->poll && !s->watch.wakes) {
     net_wakes_join(L, &s->o.loop->wakes);
-    s->wakes = 1;
+    s->watch.wakes = 1;
   }
 }
 
 static void leave_wakes(struct net_stream *s) {
-  if (s->wakes)
+  if (s->watch.wakes)
     net_wakes_leave(&s->o.loop->wakes, s);
-  s->wakes = s->woken = s->came = 0;
+  s->watch.wakes = s->watch.woken = s->watch.came = 0;
 }
 
 void net_stream_unprepare(lua_State *L, int idx) {
@@ -301,11 +301,11 @@ void net_stream_unprepare(lua_State *L, int idx) {
 void net_stream_open(lua_State *L, int idx, const struct net_transport *via, void *state) {
   struct net_stream *s = lua_touserdata(L, idx);
   net_stream_prepare(L, idx, via);
-  s->flags |= S_HANDLE;
+  s->life.handle = 1;
   s->handle.via = via;
   s->handle.state = state;
-  s->late = (via->can & NET_CAN_LATE) != 0;
-  s->open = 1;
+  s->watch.late = (via->can & NET_CAN_LATE) != 0;
+  s->watch.open = 1;
   ev_io_set(&s->io, net_stream_fd(s), 0);
 }
 
@@ -319,7 +319,7 @@ int net_stream_can(const struct net_stream *s, unsigned can) {
 
 int net_stream_fd(const struct net_stream *s) {
   const struct net_handle *h = net_transport_lowest(&s->handle);
-  return s->open && h->via->can & NET_CAN_POLL ? net_transport_fd(h) : -1;
+  return s->watch.open && h->via->can & NET_CAN_POLL ? net_transport_fd(h) : -1;
 }
 
 void net_stream_bind(lua_State *L, int idx, int from) {
@@ -330,34 +330,34 @@ void net_stream_bind(lua_State *L, int idx, int from) {
   net_rare_set(L, idx, RARE_DIAL);
   lua_pushvalue(L, from);
   net_rare_set(L, idx, RARE_BOUND);
-  s->unlinks = net_dial_adopt(L, dial, from) == AF_UNIX;
-  s->handle.via = s->unlinks ? &net_transport_unix : &net_transport_tcp;
-  s->flags |= S_HANDLE;
+  s->watch.unlinks = net_dial_adopt(L, dial, from) == AF_UNIX;
+  s->handle.via = s->watch.unlinks ? &net_transport_unix : &net_transport_tcp;
+  s->life.handle = 1;
 }
 
 void net_stream_hold_loop(struct net_stream *s, int hold) {
   if (hold)
-    s->flags &= ~(uint32_t)S_UNREF;
+    s->opt.unref = 0;
   else
-    s->flags |= S_UNREF;
+    s->opt.unref = 1;
   hold_loop(s);
 }
 
 void net_stream_dialing(struct net_stream *s, int dialing) {
-  s->dialing = dialing;
+  s->watch.dialing = dialing;
   hold_loop(s);
 }
 
 void net_stream_failed(struct net_stream *s) {
-  s->flags &= ~(uint32_t)S_CONNECTING;
-  s->failed = 1;
+  s->life.connecting = 0;
+  s->life.failed = 1;
 }
 
 /* Lets go of the stream when nothing can call it any more. */
 static void stream_release(lua_State *L, struct net_stream *s) {
-  if ((s->flags & S_HANDLE && !net_stream_is_bound(s)) || s->closing)
+  if ((s->life.handle && !net_stream_is_bound(s)) || s->watch.closing)
     return;
-  if (!s->idle_runs)
+  if (!s->watch.idle_runs)
     net_unanchor(L, &s->o);
 }
 
@@ -366,31 +366,31 @@ static void stream_release(lua_State *L, struct net_stream *s) {
 static void idle_start(struct net_stream *s) {
   struct stream_idle *idle = s->idle;
   uint64_t due = s->active + idle->timeout;
-  s->idle_runs = net_timer_start(s->o.loop, &idle->timer, due) == 0;
+  s->watch.idle_runs = net_timer_start(s->o.loop, &idle->timer, due) == 0;
 }
 
 static void idle_stop(struct net_stream *s) {
   if (s->idle)
     net_timer_stop(s->o.loop, &s->idle->timer);
-  s->idle_runs = 0;
+  s->watch.idle_runs = 0;
 }
 
 void net_stream_restart_idle(struct net_stream *s) {
   s->active = net_loop_now(s->o.loop);
-  if (!s->idle_runs && s->o.anchored)
+  if (!s->watch.idle_runs && s->o.anchored)
     idle_start(s);
 }
 
 /* Bytes that the queue still holds; they shrink while a slow peer reads. */
 static size_t unsent(const struct net_stream *s) {
-  return s->write_len ? s->write_len - s->wq_off : 0;
+  return s->req.len ? s->req.len - s->out.off : 0;
 }
 
 static int idle_fire(lua_State *L) {
   struct stream_idle *idle = lua_touserdata(L, 1);
   struct net_stream *s = idle->stream;
   size_t left = unsent(s);
-  s->idle_runs = 0;
+  s->watch.idle_runs = 0;
   if (left > 0 && left != idle->unsent)
     s->active = net_loop_now(s->o.loop);
   idle->unsent = left;
@@ -422,7 +422,7 @@ void net_stream_set_timeout(lua_State *L, int idx, uint64_t ms) {
     s->idle = idle;
   }
   s->idle->timeout = ms;
-  if (s->flags & S_DESTROYED)
+  if (s->life.destroyed)
     return;  /* by a finalizer, meanwhile */
   net_anchor(L, idx, &s->o);
   net_stream_touch(s);
@@ -445,9 +445,9 @@ void net_stream_hook(lua_State *L, int idx, const char *name) {
 
 /* The file of a client that was bound to a path goes with its descriptor. */
 static void remove_file(lua_State *L, int idx, struct net_stream *s) {
-  if (!s->unlinks)
+  if (!s->watch.unlinks)
     return;
-  s->unlinks = 0;
+  s->watch.unlinks = 0;
   net_rare_get(L, idx, RARE_BOUND);
   net_bound_remove_file(L, lua_gettop(L));
   lua_pop(L, 1);
@@ -456,7 +456,7 @@ static void remove_file(lua_State *L, int idx, struct net_stream *s) {
 static void close_transport(struct net_stream *s) {
   net_stream_poll(s, 0);
   net_pump_leave(s);
-  s->open = 0;
+  s->watch.open = 0;
   leave_wakes(s);
   s->handle.via->close(&s->handle);
   no_transport(s);  /* whoever is amid a call hears of it */
@@ -472,23 +472,23 @@ static void close_handle(lua_State *L, int idx, struct net_stream *s) {
   }
   lua_pop(L, 1);
   remove_file(L, idx, s);
-  if (!s->open)
+  if (!s->watch.open)
     return;
-  if (s->flags & S_RESET && net_stream_can(s, NET_CAN_RESET))
+  if (s->life.reset && net_stream_can(s, NET_CAN_RESET))
     net_sys_linger_reset(net_stream_fd(s));
   close_transport(s);
 }
 
 static int error_tick(lua_State *L) {
-  ((struct net_stream *)lua_touserdata(L, 1))->error_told = 1;
+  ((struct net_stream *)lua_touserdata(L, 1))->life.error_told = 1;
   net_emit(L, 1, ON_ERROR, 1);
   return 0;
 }
 
 /* 'close' is told: of this connection, unless the next has begun. */
 static void mark_closed(struct net_stream *s) {
-  if (s->flags & S_DESTROYED)
-    s->flags |= S_CLOSE_EMITTED;
+  if (s->life.destroyed)
+    s->life.close_emitted = 1;
 }
 
 /* From the tick after destroy() on, what read() gives is not told as 'data' any more. */
@@ -507,8 +507,8 @@ static void close_tick(lua_State *L, const struct net_step *step) {
 /* Close phase: what the kernel still had is lost, unless it is connected anew. */
 static void cancel_step(lua_State *L, const struct net_step *step) {
   struct net_stream *s = net_step_stream(step);
-  if (s->flags & S_WRITING && s->flags & S_DESTROYED) {
-    uint32_t end = s->wq_req;
+  if (s->life.writing && s->life.destroyed) {
+    uint32_t end = s->out.req;
     net_error_push_sys(L, -ECANCELED, "write");
     net_request_fail(L, 1, end);
   }
@@ -516,7 +516,7 @@ static void cancel_step(lua_State *L, const struct net_step *step) {
 
 /* Close phase: 'close', and the loop lets go. */
 static void close_handle_step(lua_State *L, struct net_stream *s, int had_error) {
-  s->closing--;
+  s->watch.closing--;
   stream_release(L, s);
   mark_closed(s);
   lua_pushboolean(L, had_error);
@@ -552,10 +552,10 @@ static void leave_owner(lua_State *L, struct net_stream *s) {
 static void destroy_handle(lua_State *L, int idx, struct net_stream *s, int was_connecting,
                            int is_error) {
   close_handle(L, idx, s);
-  s->flags &= ~(uint32_t)S_HANDLE;
-  s->closing++;
+  s->life.handle = 0;
+  s->watch.closing++;
   net_closing(L, idx, &s->o, is_error ? close_failed_step : close_step);
-  if (s->flags & S_WRITING && !was_connecting)
+  if (s->life.writing && !was_connecting)
     net_closing(L, idx, &s->o, cancel_step);  /* queued last, runs first */
 }
 
@@ -568,21 +568,21 @@ static int destroy_prepare(lua_State *L, int idx, struct net_stream *s, int err)
   int is_error = net_truthy(L, err);
   net_stream_dialing(s, 0);  /* even then its attempt holds the loop no more */
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  if (s->flags & S_CONNECTING || s->failed)
+  if (s->life.connecting || s->life.failed)
     net_stream_hook(L, idx, "on_destroy");
   if (is_error) {
     net_object_table(L, idx, UV_RARE);  /* while a finalizer may still write; not below */
     lua_pop(L, 1);
   }
   net_request_flush_now(L, s);  /* before the descriptor goes */
-  if (is_error && !(s->flags & S_ERRORED)) {
+  if (is_error && !s->life.errored) {
     lua_pushvalue(L, err);
     net_rare_set(L, idx, RARE_ERRORED);
-    s->flags |= S_ERRORED;
+    s->life.errored = 1;
   }
   net_tick_reserve(L, s->o.loop, DESTROY_TICKS, DESTROY_SLOTS);
   net_steps_reserve(L, &s->o.loop->closing, DESTROY_CLOSINGS);
-  if (s->flags & S_DESTROYED)
+  if (s->life.destroyed)
     return 0;
   net_object_hold(L, idx, &s->o);
   return 1;
@@ -591,21 +591,21 @@ static int destroy_prepare(lua_State *L, int idx, struct net_stream *s, int err)
 void net_stream_destroy(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);
   int err = lua_gettop(L), is_error = net_truthy(L, err);
-  int was_connecting = s->flags & S_CONNECTING || s->failed;
-  if (s->flags & S_DESTROYED || !destroy_prepare(L, idx, s, err)) {
+  int was_connecting = s->life.connecting || s->life.failed;
+  if (s->life.destroyed || !destroy_prepare(L, idx, s, err)) {
     lua_settop(L, err - 1);
     return;
   }
-  s->flags |= S_DESTROYED;
+  s->life.destroyed = 1;
   net_loop_clean(s->o.loop, &s->flushable);
   net_request_abandon(L, idx);
-  s->flags &= ~(uint32_t)(S_CONNECTING | S_READ_WANTED);
+  s->life.connecting = s->life.read_wanted = 0;
   idle_stop(s);
-  if (s->flags & S_HANDLE) {
+  if (s->life.handle) {
     destroy_handle(L, idx, s, was_connecting, is_error);
     if (is_error)
       queue_error(L, idx, s, err);
-    else if (s->read_len > 0)
+    else if (s->in.len > 0)
       net_tick_step(L, idx, &s->o, mute_tick, 0);
   } else {
     if (is_error)
@@ -634,10 +634,10 @@ void net_stream_fail(lua_State *L, int idx, int err, const char *syscall) {
 
 /* The sides that options turn off stay so. */
 static void never_again(struct net_stream *s) {
-  if (s->flags & S_READ_OFF)
-    s->flags |= S_NEVER_READS;
-  if (s->flags & S_WRITE_OFF)
-    s->flags |= S_NEVER_WRITES;
+  if (s->opt.read_off)
+    net_stream_never_reads(s);
+  if (s->opt.write_off)
+    net_stream_never_writes(s);
 }
 
 /* A destroyed stream starts over: all but options, listeners and whether it
@@ -646,17 +646,15 @@ static void stream_reset(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);
   net_object_table(L, idx, UV_RARE);  /* while a finalizer does no harm; not below */
   lua_pop(L, 1);
-  if (s->flags & S_DESTROYED)
+  if (s->life.destroyed)
     net_writable_reset(L, idx);
-  if (!(s->flags & S_DESTROYED))
+  if (!s->life.destroyed)
     return;  /* a finalizer has connected it meanwhile */
-  s->flags &= S_HALF_OPEN | S_UNREF | S_NODELAY | S_READ_OFF | S_WRITE_OFF | S_FLOWING_SET |
-              S_FLOWING | S_PAUSED | S_READABLE_LISTENS | S_DATA_LISTENS;
+  memset(&s->life, 0, sizeof s->life);
   never_again(s);
   net_rb_reset(s);
-  s->gap = s->o.unheard = 0;
-  s->error_told = s->finish_late = 0;
-  s->peer_family = 0;
+  s->o.unheard = 0;
+  s->watch.peer_family = 0;
   static const int stale[] = {RARE_ERRORED, RARE_RBUF, RARE_ENDCBS, RARE_REMOTE, RARE_PEER,
                               RARE_LOCAL, RARE_DIAL};
   for (size_t i = 0; i < sizeof stale / sizeof *stale; i++) {
@@ -669,39 +667,40 @@ static void stream_reset(lua_State *L, int idx) {
  * only the 'finish' that was due is still told. What a failed write is about to tell
  * stays, and ends it. */
 static void stream_revive(struct net_stream *s) {
-  if (s->flags & (S_HANDLE | S_ERRORED))
+  struct net_life *life = &s->life;
+  if (life->handle || life->errored)
     return;
-  if ((s->flags & (S_PREFINISHED | S_FINISHED)) == S_PREFINISHED)
-    s->finish_late = 1;
-  s->flags &= ~(uint32_t)(S_EOF | S_END_DUE | S_END_EMITTED | S_ENDING | S_FINAL_CALLED |
-                          S_PREFINISHED | S_FINISHED | S_WRITE_AFTER_FIN);
+  if (life->prefinished && !life->finished)
+    life->finish_late = 1;
+  life->eof = life->end_due = life->end_emitted = life->write_after_fin = 0;
+  life->ending = life->final_called = life->prefinished = life->finished = 0;
   never_again(s);
 }
 
 void net_stream_connecting(lua_State *L, int idx, enum net_fd_kind kind) {
   struct net_stream *s = lua_touserdata(L, idx);
-  if (s->flags & S_DESTROYED)
+  if (s->life.destroyed)
     stream_reset(L, idx);
   else
     stream_revive(s);
   s->handle.via = net_transport_of(kind);
   s->bytes_read = s->bytes_written = 0;
-  s->failed = 0;
+  s->life.failed = 0;
   stream_hold(L, idx);
-  s->flags |= S_CONNECTING;
+  s->life.connecting = 1;
   net_stream_touch(s);
 }
 
 void net_stream_connected(lua_State *L, int idx, int fd, enum net_fd_kind kind) {
   struct net_stream *s = lua_touserdata(L, idx);
   net_stream_open_fd(L, idx, fd, kind);
-  s->flags &= ~(uint32_t)S_CONNECTING;
+  s->life.connecting = 0;
   net_stream_touch(s);
-  if (s->flags & S_NODELAY && kind == NET_FD_TCP)
+  if (s->opt.nodelay && kind == NET_FD_TCP)
     net_sys_nodelay(fd, 1);
   net_stream_hook(L, idx, "on_connected");
-  if (s->flags & S_READ_WANTED && s->open) {
-    s->flags &= ~(uint32_t)S_READ_WANTED;
+  if (s->life.read_wanted && s->watch.open) {
+    s->life.read_wanted = 0;
     net_stream_poll(s, EV_READ);
   }
   if (!net_emit_guarded(L, idx, &s->o, ON_CONNECT, 0))
@@ -711,7 +710,7 @@ void net_stream_connected(lua_State *L, int idx, int fd, enum net_fd_kind kind) 
 
 void net_stream_begin(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);
-  if (net_readable_paused(s) || s->flags & (S_DESTROYED | S_READ_OFF))
+  if (net_readable_paused(s) || (s->life.destroyed || s->opt.read_off))
     return;
   net_readable_read(L, idx, 0);
   lua_pop(L, 1);
@@ -727,7 +726,7 @@ static void stream_end(lua_State *L, int idx) {
   idle_stop(s);
   net_loop_clean(s->o.loop, &s->flushable);
   net_request_salvage(L, idx);
-  if (s->open)
+  if (s->watch.open)
     close_transport(s);
   net_stream_dialing(s, 0);
 }

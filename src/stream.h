@@ -67,44 +67,122 @@ enum {
   RARE_PRIVATE      /* table: what lua/net keeps with the socket; see socket.lua */
 };
 
-/* struct net_stream.flags. */
-enum {
-  S_FLOWING_SET      = 1 << 0,  /* readableFlowing is not nil */
-  S_FLOWING          = 1 << 1,
-  S_PAUSED           = 1 << 2,  /* pause() was called last */
-  S_NEED_READABLE    = 1 << 3,
-  S_EMITTED_READABLE = 1 << 4,
-  S_READABLE_LISTENS = 1 << 5,  /* there is a 'readable' listener */
-  S_RESUME_SCHEDULED = 1 << 6,
-  S_EOF              = 1 << 7,  /* the peer's FIN was read */
-  S_END_EMITTED      = 1 << 8,
-  S_DATA_EMITTED     = 1 << 9,
-  S_READ_OFF         = 1 << 10, /* option readable = false */
-  S_READ_WANTED      = 1 << 11, /* the descriptor is, or once open will be, read */
-  S_ENDING           = 1 << 12, /* finish() was called */
-  S_WRITING          = 1 << 13, /* a request is with the kernel, or waits for connect */
-  S_DEFERRED         = 1 << 14, /* this turn's writes wait for the flush */
-  S_NEED_DRAIN       = 1 << 15,
-  S_FINAL_CALLED     = 1 << 16,
-  S_PREFINISHED      = 1 << 17,
-  S_FINISHED         = 1 << 18,
-  S_WRITE_OFF        = 1 << 19, /* option writable = false */
-  S_DATA_LISTENS     = 1 << 20, /* on("data") was called, and the last was not taken off */
-  S_CONNECTING       = 1 << 21,
-  S_HANDLE           = 1 << 22, /* there is a descriptor, or an attempt to get one */
-  S_DESTROYED        = 1 << 23,
-  S_ERRORED          = 1 << 24,
-  S_CLOSE_EMITTED    = 1 << 25, /* or the tick after destroy() has passed; see mute_tick */
-  S_END_DUE          = 1 << 26, /* 'end' is on the tick */
-  S_HALF_OPEN        = 1 << 27, /* allowHalfOpen */
-  S_UNREF            = 1 << 28,
-  S_RESET            = 1 << 29, /* the close is to send RST */
-  S_NODELAY          = 1 << 30
+/* What outlives a connection: options, and what the user wants. */
+struct net_options {
+  uint32_t half_open : 1;        /* allowHalfOpen */
+  uint32_t read_off : 1;         /* option readable = false */
+  uint32_t write_off : 1;        /* option writable = false */
+  uint32_t nodelay : 1;
+  uint32_t unref : 1;
+  uint32_t keepalive : 1;        /* its server had keepAlive set */
+  uint32_t onread : 1;           /* option onread: chunks go to its callback */
+  uint32_t decoding : 1;         /* setEncoding: chunks pass RARE_DECODER */
+  uint32_t encoding : 3;         /* default encoding of writes, enum net_encoding */
+  uint32_t read_encoding : 3;    /* the same of unshift; option defaultEncoding alone sets it */
+  uint32_t tos : 8;              /* type of service asked for */
+  /* readable.c */
+  uint32_t flowing_set : 1;      /* readableFlowing is not nil */
+  uint32_t flowing : 1;
+  uint32_t paused : 1;           /* pause() was called last */
+  uint32_t readable_listens : 1; /* there is a 'readable' listener */
+  uint32_t data_listens : 1;     /* on("data") was called, and the last was not taken off */
+  uint32_t was_read : 1;         /* reading has begun once */
 };
-/* What such an option makes of a side: it has ended before it began. */
-#define S_NEVER_READS (S_READ_OFF | S_EOF | S_END_EMITTED)
-#define S_NEVER_WRITES (S_WRITE_OFF | S_ENDING | S_FINISHED)
-#define S_WRITE_AFTER_FIN (UINT32_C(1) << 31) /* peer ended, no half-open: writes give EPIPE */
+
+/* What is of one connection: zeroed when the stream starts over. */
+struct net_life {
+  /* stream.c */
+  uint32_t handle : 1;        /* there is a connection, or an attempt to get one */
+  uint32_t connecting : 1;
+  uint32_t failed : 1;        /* the attempt has, and its dial is kept until destroy() */
+  uint32_t destroyed : 1;
+  uint32_t reset : 1;         /* the close is to send RST */
+  uint32_t error_told : 1;    /* 'error' was emitted */
+  uint32_t close_emitted : 1; /* or the tick after destroy() has passed; see mute_tick */
+  uint32_t errored : 1;       /* destroy() had an error, or a write has failed (request.c) */
+  /* readable.c */
+  uint32_t need_readable : 1;
+  uint32_t emitted_readable : 1;
+  uint32_t resume_scheduled : 1;
+  uint32_t read_wanted : 1;   /* the handle is, or once open will be, read */
+  uint32_t data_emitted : 1;
+  uint32_t eof : 1;           /* the peer's FIN was read */
+  uint32_t end_due : 1;       /* 'end' is on the tick */
+  uint32_t end_emitted : 1;
+  uint32_t gap : 1;           /* bytes were read and lost, for want of memory */
+  uint32_t write_after_fin : 1; /* peer ended, no half-open: writes give EPIPE */
+  /* request.c */
+  uint32_t writing : 1;       /* a request is with the kernel, or waits for connect */
+  uint32_t deferred : 1;      /* this turn's writes wait for the flush */
+  uint32_t need_drain : 1;
+  /* finish.c */
+  uint32_t ending : 1;        /* finish() was called */
+  uint32_t final_called : 1;
+  uint32_t shutting : 1;      /* the FIN waits for the transport */
+  uint32_t prefinished : 1;
+  uint32_t finished : 1;
+  uint32_t finish_late : 1;   /* 'finish' was due when connect() revived the stream */
+};
+
+/* What is waited for, and by whom; all of it is stream.c's but the pump's. NET_READ and
+ * NET_WRITE where there are two bits. */
+struct net_watch {
+  uint32_t open : 1;        /* connected, and not destroyed: 'handle' can be used */
+  uint32_t wanted : 2;      /* what somebody waits for */
+  uint32_t watched : 2;     /* what 'io' is set to */
+  uint32_t came : 2;        /* what 'ready' of the transport is to be told */
+  uint32_t woken : 2;       /* it is among the loop's wakes */
+  uint32_t wakes : 1;       /* it has joined them */
+  uint32_t late : 1;        /* NET_CAN_LATE of 'handle' */
+  uint32_t dialing : 1;     /* an attempt to connect is under way */
+  uint32_t holds_loop : 1;  /* counted by net_loop_ref */
+  uint32_t closing : 8;     /* close events under way: a count */
+  uint32_t idle_runs : 1;   /* the timer of 'idle' does */
+  uint32_t unlinks : 1;     /* the close removes the file of RARE_BOUND */
+  uint32_t peer_family : 2; /* of what 'accepted' has of the peer: */
+  uint32_t pump_bulk : 1;   /* counted in the loop's 'bulk' (pump.c) */
+  uint32_t pump_credit : 4; /* large reads of the pump, less small ones (pump.c) */
+};
+
+/* What accept.c knew. */
+struct net_accepted {
+  uint32_t peer_ip;         /* who connected, as accept(2) told; see net_watch.peer_family */
+  uint16_t peer_port;
+  uint16_t keepalive_delay; /* s; its server's keepAliveInitialDelay, if not more */
+};
+
+/* The bytes that were read and not consumed: readbuffer.c's. The chunks are in the table
+ * RARE_RBUF. */
+struct net_readbuffer {
+  size_t hwm;          /* bytes; reading stops from here on */
+  size_t len;          /* bytes buffered */
+  size_t off;          /* bytes of the first chunk already taken */
+  uint32_t head, tail; /* chunks [head, tail) */
+};
+
+/* What is to be sent, and the callbacks: writequeue.c's, see there. The pieces are in the
+ * table UV_WQ. */
+struct net_writequeue {
+  size_t off;               /* bytes of the head piece already sent */
+  uint32_t base;            /* number of the piece in the table's first slots */
+  uint32_t done;            /* callbacks up to here have been called */
+  uint32_t head;            /* first piece not wholly sent */
+  uint32_t req;             /* end of the request with the kernel */
+  uint32_t tail;            /* next piece */
+  uint32_t callbacks;       /* of pieces, not called yet */
+  uint32_t objects : 31;    /* pieces that are no strings */
+  uint32_t made : 1;        /* UV_WQ is a table */
+  struct net_batch_part part; /* the whole queue, while it is as bytes */
+};
+
+/* How much of it counts: writable.c's and request.c's. */
+struct net_request {
+  size_t hwm;        /* bytes; write() returns false from here on */
+  size_t len;        /* writableLength, bytes: what counts as buffered */
+  size_t bytes;      /* of the request with the kernel */
+  uint32_t deferred; /* bytes that wait for the flush */
+  uint32_t corked;   /* nesting depth */
+};
 
 /* Who counts a stream among its own; embedded in a server. */
 struct net_owner {
@@ -113,69 +191,34 @@ struct net_owner {
 
 struct net_stream {
   struct net_object o;
-  struct net_flushable flushable; /* in the loop's dirty list while S_DEFERRED */
-  uint32_t peer_ip;         /* who connected, as accept(2) told; see 'peer_family' */
   struct net_handle handle; /* the top one; what it holds is owned while 'open' */
   ev_io io;                 /* active only while 'open' */
-  uint32_t flags;           /* S_* */
-  uint32_t corked;          /* nesting depth */
-  uint32_t open : 1;        /* connected, and not destroyed: 'handle' can be used */
-  uint32_t encoding : 3;    /* default encoding of writes, enum net_encoding */
-  uint32_t read_encoding : 3; /* the same of unshift; option defaultEncoding alone sets it */
-  uint32_t wanted : 2;      /* NET_READ | NET_WRITE: what somebody waits for */
-  uint32_t watched : 2;     /* the same: what 'io' is set to */
-  uint32_t dialing : 1;     /* an attempt to connect is under way */
-  uint32_t holds_loop : 1;  /* counted by net_loop_ref */
-  uint32_t decoding : 1;    /* setEncoding: chunks pass RARE_DECODER */
-  uint32_t onread : 1;      /* option onread: chunks go to its callback */
-  uint32_t pump_credit : 4; /* large reads of the pump, less small ones; see pump.c */
-  uint32_t pump_bulk : 1;   /* counted in the loop's 'bulk' */
-  uint32_t unlinks : 1;     /* the close removes the file of RARE_BOUND */
-  uint32_t failed : 1;      /* the attempt has, and its dial is kept until destroy() */
-  uint32_t error_told : 1;  /* 'error' was emitted */
-  uint32_t finish_late : 1; /* 'finish' was due when connect() revived the stream */
-  uint32_t was_read : 1;    /* reading has begun once */
-  uint32_t keepalive : 1;   /* its server had keepAlive set */
-  uint32_t wq_made : 1;     /* UV_WQ is a table */
-  uint32_t gap : 1;         /* bytes were read and lost, for want of memory */
-  uint32_t idle_runs : 1;   /* the timer of 'idle' does */
-  uint32_t peer_family : 2; /* of 'peer_ip': 1: IPv4, 2: IPv6, of which it is a part; 0:
-                               RARE_PEER, if anything */
-  unsigned char closing;    /* close events under way: a count */
-  unsigned char tos;        /* type of service asked for */
-  uint16_t peer_port;       /* of 'peer_ip' */
-
-  size_t read_hwm;          /* bytes */
-  size_t read_len;          /* bytes buffered */
-  size_t rbuf_off;          /* bytes of the first chunk already taken */
-  uint32_t rbuf_head, rbuf_tail; /* chunks [head, tail) in RARE_RBUF */
-
-  size_t write_hwm;         /* bytes */
-  size_t write_len;         /* writableLength, bytes: what counts as buffered */
-  size_t req_bytes;         /* bytes of the request with the kernel */
-  size_t wq_off;            /* bytes of the head piece already sent */
-  uint32_t wq_base;         /* number of the piece in the table's first slots */
-  uint32_t wq_done;         /* callbacks up to here have been called */
-  uint32_t wq_head;         /* first piece not wholly sent */
-  uint32_t wq_req;          /* end of the request with the kernel */
-  uint32_t wq_tail;         /* next piece */
-  uint32_t wq_callbacks;    /* of pieces, not called yet */
-  uint32_t wq_objects;      /* pieces that are no strings */
-  uint32_t deferred;        /* bytes that wait for the flush */
-  struct net_batch_part part; /* the whole queue, while it is as bytes */
-  uint32_t keepalive_delay : 16; /* s; its server's keepAliveInitialDelay, if not more */
-  uint32_t came : 2;        /* NET_READ | NET_WRITE: what 'ready' of the transport is to be told */
-  uint32_t woken : 2;       /* the same: it is among the loop's wakes */
-  uint32_t wakes : 1;       /* it has joined the loop's wakes */
-  uint32_t late : 1;        /* NET_CAN_LATE of 'handle' */
-  uint32_t shutting : 1;    /* the FIN waits for the transport */
-
-  uint64_t bytes_read, bytes_written; /* since the descriptor was opened */
+  struct net_flushable flushable; /* in the loop's dirty list while 'deferred' */
+  struct net_watch watch;
+  struct net_options opt;
+  struct net_life life;
+  struct net_accepted accepted;
+  struct net_readbuffer in;
+  struct net_writequeue out;
+  struct net_request req;
+  uint64_t bytes_read, bytes_written; /* since the connection began */
   struct net_owner *owner;  /* borrowed until destroy; NULL: nobody, it was not accepted */
   struct net_stream *pump;  /* RARE_PUMP: all that flows goes there; NULL: to Lua */
   struct stream_idle *idle; /* borrowed from RARE_IDLE; NULL: no idle timeout */
   uint64_t active;          /* ms; the last activity, if there is an idle timeout */
 };
+
+/* Six user values and the head of Lua's: one more would not fit 416 bytes of malloc's. */
+_Static_assert(sizeof(void *) != 8 || sizeof(struct net_stream) <= 288, "a stream has grown");
+
+/* What the options readable and writable = false make of a side: it has ended before it
+ * began. */
+static inline void net_stream_never_reads(struct net_stream *s) {
+  s->opt.read_off = s->life.eof = s->life.end_emitted = 1;
+}
+static inline void net_stream_never_writes(struct net_stream *s) {
+  s->opt.write_off = s->life.ending = s->life.finished = 1;
+}
 
 /* net.Socket; its methods and fields are socket.c's to add. */
 extern const struct net_class net_stream_class;
@@ -254,7 +297,7 @@ void net_rare_set(lua_State *L, int idx, int key); /* [-1, +0, m] */
  * if memory runs out, it may not have begun, and the bytes count as lost; after any
  * other error they do not. */
 static inline void net_stream_tell(struct net_stream *s) {
-  s->gap = 0;
+  s->life.gap = 0;
   s->o.unheard = 1;
   s->o.loop->telling = &s->o;
 }
@@ -264,17 +307,17 @@ static inline void net_stream_told(struct net_stream *s) {
 }
 /* Has it lost bytes? It fails before it tells any more, then. */
 static inline int net_stream_has_lost(const struct net_stream *s) {
-  return s->gap || s->o.unheard;
+  return s->life.gap || s->o.unheard;
 }
 
 /* Has destroy() or a write failed, and was it told why? */
 static inline int net_stream_is_errored(const struct net_stream *s) {
-  return (s->flags & S_ERRORED) != 0;
+  return (s->life.errored) != 0;
 }
 
 /* There is a handle, which is neither connected nor connecting. */
 static inline int net_stream_is_bound(const struct net_stream *s) {
-  return s->flags & S_HANDLE && !s->open && !(s->flags & S_CONNECTING);
+  return s->life.handle && !s->watch.open && !s->life.connecting;
 }
 
 /* --- readable.c ------------------------------------------------------------- */

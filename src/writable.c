@@ -24,25 +24,25 @@ static struct net_stream *stream_at(lua_State *L, int idx) {
 }
 
 int net_writable_done(const struct net_stream *s) {
-  return (s->flags & (S_FINISHED | S_WRITE_OFF)) != 0;
+  return ((s->life.finished || s->opt.write_off)) != 0;
 }
 
 int net_writable_open(const struct net_stream *s) {
-  return !(s->flags & (S_ENDING | S_DESTROYED | S_ERRORED | S_WRITE_OFF));
+  return !(s->life.ending || s->life.destroyed || s->life.errored || s->opt.write_off);
 }
 
 /* --- before the connection ---------------------------------------------------------- */
 
 static void write_on_connect(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  if (!s->open && !(s->flags & S_DESTROYED)) {  /* a listener before us connected it anew */
+  if (!s->watch.open && !s->life.destroyed) {  /* a listener before us connected it anew */
     net_emitter_internal(L, idx, ON_CONNECT, &connect_step);
     return;
   }
   net_emitter_internal_off(L, idx, ON_CLOSE, &close_step);
-  if (!s->open) {  /* a listener before us destroyed it */
-    uint32_t end = s->wq_req;
-    s->bytes_written -= s->req_bytes;
+  if (!s->watch.open) {  /* a listener before us destroyed it */
+    uint32_t end = s->out.req;
+    s->bytes_written -= s->req.bytes;
     net_error_push_code(L, "ERR_SOCKET_CLOSED", 0);
     net_request_fail(L, idx, end);
     return;
@@ -54,8 +54,8 @@ static void write_on_connect(lua_State *L, int idx) {
 /* The 'close' of the connection before is not the end of this one. */
 static void write_on_close(lua_State *L, int idx) {
   const struct net_stream *s = stream_at(L, idx);
-  uint32_t end = s->wq_req;
-  if (!(s->flags & S_DESTROYED)) {
+  uint32_t end = s->out.req;
+  if (!s->life.destroyed) {
     net_emitter_internal(L, idx, ON_CLOSE, &close_step);
     return;
   }
@@ -67,14 +67,14 @@ static void write_on_close(lua_State *L, int idx) {
 /* The first request of a stream that is not open yet. [-0, +0, e] */
 static void submit_early(lua_State *L, int idx, size_t bytes) {
   struct net_stream *s = stream_at(L, idx);
-  uint32_t end = s->wq_tail;
+  uint32_t end = s->out.tail;
   net_request_begin(s, end, bytes);
-  if (s->flags & S_CONNECTING) {
+  if (s->life.connecting) {
     net_emitter_internal(L, idx, ON_CONNECT, &connect_step);
     net_emitter_internal(L, idx, ON_CLOSE, &close_step);
     return;
   }
-  int is_unix = !net_stream_can(s, NET_CAN_ADDRESS) && !s->failed;
+  int is_unix = !net_stream_can(s, NET_CAN_ADDRESS) && !s->life.failed;
   if (net_stream_is_bound(s))  /* what libuv says of TCP, and the kernel of the other */
     net_error_push_sys(L, is_unix ? -ENOTCONN : -EPIPE, "write");
   else
@@ -88,11 +88,11 @@ void net_writable_reset(lua_State *L, int idx) {
   net_emitter_internal_off(L, idx, ON_CLOSE, &close_step);
   net_request_dismiss(L, idx);
   net_finish_dismiss(L, idx);
-  if (!(s->flags & S_DESTROYED))
+  if (!s->life.destroyed)
     return;  /* a finalizer has connected it, and may have written */
   net_wq_clear(L, idx);
-  s->write_len = s->req_bytes = 0;
-  s->deferred = s->corked = 0;
+  s->req.len = s->req.bytes = 0;
+  s->req.deferred = s->req.corked = 0;
 }
 
 /* --- write, uncork --------------------------------------------------------------- */
@@ -100,21 +100,22 @@ void net_writable_reset(lua_State *L, int idx) {
 /* The buffered pieces go out, unless something is in their way. [-0, +0, e] */
 static void send_buffered(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  if (s->wq_req == s->wq_tail || s->corked || s->flags & (S_WRITING | S_ERRORED | S_DESTROYED))
+  if (s->out.req == s->out.tail || s->req.corked ||
+      s->life.writing || s->life.errored || s->life.destroyed)
     return;
-  if (s->open && !(s->flags & S_CONNECTING))
-    net_request_submit(L, idx, s->write_len);
+  if (s->watch.open && !s->life.connecting)
+    net_request_submit(L, idx, s->req.len);
   else
-    submit_early(L, idx, s->write_len);
+    submit_early(L, idx, s->req.len);
 }
 
 /* Pushes the error that forbids writing now, if there is one. [-0, +(1|0), e] */
 static int write_forbidden(lua_State *L, const struct net_stream *s, int by_end) {
-  if (s->flags & S_WRITE_AFTER_FIN && s->flags & S_ENDING && !by_end)
+  if (s->life.write_after_fin && s->life.ending && !by_end)
     net_error_push_code(L, "EPIPE", 0);
-  else if (s->flags & (S_ENDING | S_WRITE_OFF))
+  else if ((s->life.ending || s->opt.write_off))
     net_error_push_code(L, "ERR_STREAM_WRITE_AFTER_END", 0);
-  else if (s->flags & S_DESTROYED) {
+  else if (s->life.destroyed) {
     lua_pushliteral(L, "write");
     net_error_push_code(L, "ERR_STREAM_DESTROYED", 1);
   } else
@@ -153,7 +154,7 @@ static void write_chunk(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   size_t bytes = net_piece_size(L, -2);
   net_wq_append(L, idx);
-  s->write_len += bytes;
+  s->req.len += bytes;
   s->bytes_written += bytes;
   send_buffered(L, idx);
 }
@@ -170,17 +171,17 @@ int net_writable_last(lua_State *L, int idx, int chunk, int cb) {
 
 /* Pushes what write() says: is there room for more? [-0, +1, -] */
 static void push_fits(lua_State *L, struct net_stream *s) {
-  int fits = s->write_len < s->write_hwm || s->write_len == 0;
+  int fits = s->req.len < s->req.hwm || s->req.len == 0;
   if (!fits)
-    s->flags |= S_NEED_DRAIN;
-  lua_pushboolean(L, fits && !(s->flags & (S_ERRORED | S_DESTROYED)));
+    s->life.need_drain = 1;
+  lua_pushboolean(L, fits && !(s->life.errored || s->life.destroyed));
 }
 
 int net_writable_idle(const struct net_stream *s) {
-  const uint32_t busy = S_WRITING | S_DEFERRED | S_NEED_DRAIN | S_ENDING | S_WRITE_OFF |
-                        S_CONNECTING | S_DESTROYED | S_ERRORED;
-  return !(s->flags & busy) && s->open && !s->late && !s->corked && s->wq_head == s->wq_tail &&
-         s->wq_made;
+  return !(s->life.writing || s->life.deferred || s->life.need_drain || s->life.ending ||
+           s->life.connecting || s->life.destroyed || s->life.errored) &&
+         !s->opt.write_off && s->watch.open && !s->watch.late && !s->req.corked &&
+         s->out.head == s->out.tail && s->out.made;
 }
 
 void net_writable_tried(lua_State *L, int idx, size_t put, int err) {
@@ -189,9 +190,9 @@ void net_writable_tried(lua_State *L, int idx, size_t put, int err) {
   lua_pushnil(L);
   net_wq_append(L, idx);
   s->bytes_written += bytes;
-  s->write_len = bytes;
-  s->wq_off = put;
-  net_request_begin(s, s->wq_tail, bytes);
+  s->req.len = bytes;
+  s->out.off = put;
+  net_request_begin(s, s->out.tail, bytes);
   net_request_refused(L, idx, err);
   push_fits(L, s);
 }
@@ -239,10 +240,11 @@ void net_writable_write(lua_State *L, int idx) {
 /* May the small chunk wait for the turn's end, with nothing between it and the
  * kernel but others that do? The stream is in the loop's list then. */
 static inline int may_keep(struct net_stream *s, size_t bytes) {
-  const uint32_t in_the_way = S_ENDING | S_DESTROYED | S_ERRORED | S_WRITE_OFF | S_WRITING |
-                              S_NEED_DRAIN | S_CONNECTING;
-  int waits = s->flags & S_DEFERRED ? s->wq_callbacks == 0 : s->wq_done == s->wq_tail;
-  return bytes > 0 && waits && !(s->flags & in_the_way) && !s->corked && !s->late &&
+  int waits = s->life.deferred ? s->out.callbacks == 0 : s->out.done == s->out.tail;
+  return bytes > 0 && waits &&
+         !(s->life.ending || s->life.destroyed || s->life.errored || s->life.writing ||
+           s->life.need_drain || s->life.connecting) &&
+         !s->opt.write_off && !s->req.corked && !s->watch.late &&
          net_request_may_defer(s, bytes) && net_loop_dirty(s->o.loop, &s->flushable) == 0;
 }
 
@@ -266,17 +268,17 @@ int net_writable_write_small(lua_State *L, int idx, struct net_stream *s) {
   if (!net_wq_append_bytes(s, chunk, bytes) && !keep_string(L, idx, s, bytes))
     return 0;
   net_stream_touch(s);
-  s->wq_req = s->wq_tail;
-  s->deferred += (uint32_t)bytes;
+  s->out.req = s->out.tail;
+  s->req.deferred += (uint32_t)bytes;
   s->bytes_written += bytes;
-  s->flags |= S_DEFERRED;
+  s->life.deferred = 1;
   return 1;
 }
 
 void net_writable_uncork(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  if (s->corked == 0)
+  if (s->req.corked == 0)
     return;
-  s->corked--;
+  s->req.corked--;
   send_buffered(L, idx);
 }

@@ -15,7 +15,7 @@ static struct net_stream *stream_at(lua_State *L, int idx) {
 }
 
 static lua_Integer wq_slot(const struct net_stream *s, uint32_t piece) {
-  return (lua_Integer)(piece - s->wq_base) * 2 + 1;
+  return (lua_Integer)(piece - s->out.base) * 2 + 1;
 }
 
 static struct net_batch *batch_of(const struct net_stream *s) { return &s->o.loop->batch; }
@@ -25,29 +25,29 @@ static struct net_batch *batch_of(const struct net_stream *s) { return &s->o.loo
  * [-0, +0, m] */
 static void batch_unpack(lua_State *L, struct net_stream *s) {
   const struct net_batch *b = batch_of(s);
-  uint32_t head = s->wq_head, at = s->part.at;
-  for (uint32_t i = 0; i < s->part.count && s->wq_head == head; i++) {
-    uint16_t size = b->sizes[s->part.first + i];
+  uint32_t head = s->out.head, at = s->out.part.at;
+  for (uint32_t i = 0; i < s->out.part.count && s->out.head == head; i++) {
+    uint16_t size = b->sizes[s->out.part.first + i];
     lua_pushlstring(L, b->bytes + at, size);
-    if (s->part.count > 0 && s->wq_head == head)
+    if (s->out.part.count > 0 && s->out.head == head)
       lua_rawseti(L, -2, wq_slot(s, head + i));
     else
       lua_pop(L, 1);
     at += size;
   }
-  if (s->wq_head == head)
-    net_batch_drop(batch_of(s), &s->part);
+  if (s->out.head == head)
+    net_batch_drop(batch_of(s), &s->out.part);
 }
 
 /* Pushes the table, made when missing. [-0, +1, m] */
 static void wq_table(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  if (s->wq_made) {
+  if (s->out.made) {
     lua_getiuservalue(L, idx, UV_WQ);
     return;
   }
   net_object_table(L, idx, UV_WQ);
-  s->wq_made = 1;
+  s->out.made = 1;
 }
 
 /* Pushes the table with all pieces in it. It may be another one each time, if a
@@ -55,7 +55,7 @@ static void wq_table(lua_State *L, int idx) {
 static void wq_push(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   wq_table(L, idx);
-  while (s->part.count > 0) {
+  while (s->out.part.count > 0) {
     batch_unpack(L, s);
     lua_pop(L, 1);
     wq_table(L, idx);
@@ -64,7 +64,7 @@ static void wq_push(lua_State *L, int idx) {
 
 void net_wq_prepare(lua_State *L, int idx) {
   const struct net_stream *s = stream_at(L, idx);
-  if (s->wq_made && s->part.count == 0)
+  if (s->out.made && s->out.part.count == 0)
     return;
   wq_push(L, idx);
   lua_pop(L, 1);
@@ -74,18 +74,18 @@ void net_wq_append(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   wq_push(L, idx);
   lua_insert(L, -3);
-  if (s->wq_done == s->wq_tail)
-    s->wq_base = s->wq_tail;
-  lua_Integer slot = wq_slot(s, s->wq_tail);
+  if (s->out.done == s->out.tail)
+    s->out.base = s->out.tail;
+  lua_Integer slot = wq_slot(s, s->out.tail);
   int has_callback = !lua_isnil(L, -1);
   int is_object = lua_type(L, -2) == LUA_TUSERDATA;
   lua_pushvalue(L, -2);
   lua_rawseti(L, -4, slot);
   lua_rawseti(L, -3, slot + 1);  /* last: if either raises, no callback is left there */
   lua_pop(L, 2);
-  s->wq_objects += (uint32_t)is_object;
-  s->wq_callbacks += (uint32_t)has_callback;
-  s->wq_tail++;
+  s->out.objects += (uint32_t)is_object;
+  s->out.callbacks += (uint32_t)has_callback;
+  s->out.tail++;
 }
 
 /* Length of a piece in the table on the top. */
@@ -99,10 +99,10 @@ static size_t wq_size(lua_State *L, const struct net_stream *s, uint32_t piece) 
 /* Lets go of a piece in the table on the top. A queue that never runs empty goes
  * on to ever higher slots, so what is done with becomes nil. */
 static void wq_release(lua_State *L, struct net_stream *s, uint32_t piece) {
-  if (s->wq_objects > 0) {
+  if (s->out.objects > 0) {
     if (lua_rawgeti(L, -1, wq_slot(s, piece)) == LUA_TUSERDATA) {
       net_piece_close(lua_touserdata(L, -1), s->o.loop);
-      s->wq_objects--;
+      s->out.objects--;
     }
     lua_pop(L, 1);
   }
@@ -114,8 +114,8 @@ static void wq_release(lua_State *L, struct net_stream *s, uint32_t piece) {
  * piece is the first. */
 static int wq_gather(lua_State *L, const struct net_stream *s, uint32_t end, struct iovec *iov) {
   int count = 0;
-  for (uint32_t p = s->wq_head; p != end && count < IOV_MAX_PIECES; p++) {
-    size_t len, off = count == 0 ? s->wq_off : 0;
+  for (uint32_t p = s->out.head; p != end && count < IOV_MAX_PIECES; p++) {
+    size_t len, off = count == 0 ? s->out.off : 0;
     lua_rawgeti(L, -1, wq_slot(s, p));
     const char *chunk = lua_tolstring(L, -1, &len);
     lua_pop(L, 1);  /* the table holds it */
@@ -132,10 +132,10 @@ static void wq_advance(lua_State *L, struct net_stream *s, const struct iovec *i
                        size_t n) {
   for (int i = 0; i < count && n >= iov[i].iov_len; i++) {
     n -= iov[i].iov_len;
-    wq_release(L, s, s->wq_head++);
-    s->wq_off = 0;
+    wq_release(L, s, s->out.head++);
+    s->out.off = 0;
   }
-  s->wq_off += n;
+  s->out.off += n;
 }
 
 static size_t iov_total(const struct iovec *iov, int count) {
@@ -149,37 +149,37 @@ static size_t iov_total(const struct iovec *iov, int count) {
  * went. */
 static int wq_send_object(lua_State *L, struct net_stream *s) {
   size_t n = 0;
-  lua_rawgeti(L, -1, wq_slot(s, s->wq_head));
+  lua_rawgeti(L, -1, wq_slot(s, s->out.head));
   struct net_piece *p = lua_touserdata(L, -1);
   lua_pop(L, 1);
   if (p->cls == NULL)
     return -ECANCELED;  /* lua_close has finalised it, and a finalizer still uses the stream */
-  int err = p->cls->send(p, s, s->wq_off, &n);
-  s->wq_off += n;
+  int err = p->cls->send(p, s, s->out.off, &n);
+  s->out.off += n;
   if (err < 0)
     return err;
-  wq_release(L, s, s->wq_head++);
-  s->wq_off = 0;
+  wq_release(L, s, s->out.head++);
+  s->out.off = 0;
   return 0;
 }
 
 /* The kernel took 'n' bytes of the part, and not all. */
 static void batch_advance(struct net_stream *s, size_t n) {
   struct net_batch *b = batch_of(s);
-  for (s->wq_off += n; s->wq_off >= net_batch_first(b, &s->part); s->wq_head++) {
-    s->wq_off -= net_batch_first(b, &s->part);
-    net_batch_shift(b, &s->part);
+  for (s->out.off += n; s->out.off >= net_batch_first(b, &s->out.part); s->out.head++) {
+    s->out.off -= net_batch_first(b, &s->out.part);
+    net_batch_shift(b, &s->out.part);
   }
 }
 
 int net_wq_send_batch(struct net_stream *s) {
   struct net_batch *b = batch_of(s);
-  size_t size = s->part.len - s->wq_off;
-  ssize_t put = s->handle.via->send(&s->handle, b->bytes + s->part.at + s->wq_off, size);
+  size_t size = s->out.part.len - s->out.off;
+  ssize_t put = s->handle.via->send(&s->handle, b->bytes + s->out.part.at + s->out.off, size);
   if (put == (ssize_t)size) {
-    s->wq_head += s->part.count;
-    s->wq_off = 0;
-    net_batch_drop(b, &s->part);
+    s->out.head += s->out.part.count;
+    s->out.off = 0;
+    net_batch_drop(b, &s->out.part);
     return 0;
   }
   if (put < 0)
@@ -192,17 +192,17 @@ int net_wq_send_batch(struct net_stream *s) {
  * and theirs may share packets; a head sent by itself would have the last packet of
  * a small file wait for the peer's delayed acknowledgement. */
 static int is_followed(const struct net_stream *s, uint32_t end, int count) {
-  return s->wq_objects > 0 && count < IOV_MAX_PIECES && s->wq_head + (uint32_t)count != end;
+  return s->out.objects > 0 && count < IOV_MAX_PIECES && s->out.head + (uint32_t)count != end;
 }
 
 int net_wq_send(lua_State *L, int idx, uint32_t end) {
   struct net_stream *s = stream_at(L, idx);
   struct iovec iov[IOV_MAX_PIECES];
   int err = 0;
-  if (s->part.count > 0)
+  if (s->out.part.count > 0)
     return net_wq_send_batch(s);
   wq_push(L, idx);
-  while (err == 0 && s->wq_head != end) {
+  while (err == 0 && s->out.head != end) {
     int count = wq_gather(L, s, end, iov);
     if (count == 0) {
       err = wq_send_object(L, s);
@@ -223,13 +223,13 @@ int net_wq_send(lua_State *L, int idx, uint32_t end) {
 size_t net_wq_bytes(lua_State *L, int idx, size_t *first) {
   struct net_stream *s = stream_at(L, idx);
   size_t all = 0;
-  if (s->part.count > 0) {
-    *first = net_batch_first(batch_of(s), &s->part);
-    return s->part.len;
+  if (s->out.part.count > 0) {
+    *first = net_batch_first(batch_of(s), &s->out.part);
+    return s->out.part.len;
   }
   wq_push(L, idx);
-  *first = wq_size(L, s, s->wq_head);
-  for (uint32_t p = s->wq_head; p != s->wq_tail; p++)
+  *first = wq_size(L, s, s->out.head);
+  for (uint32_t p = s->out.head; p != s->out.tail; p++)
     all += wq_size(L, s, p);
   lua_pop(L, 1);
   return all;
@@ -239,12 +239,12 @@ size_t net_wq_drop(lua_State *L, int idx, uint32_t end) {
   struct net_stream *s = stream_at(L, idx);
   size_t bytes = 0;
   wq_push(L, idx);
-  for (; net_wq_before(s->wq_head, end); s->wq_head++) {
-    bytes += wq_size(L, s, s->wq_head);
-    wq_release(L, s, s->wq_head);
+  for (; net_wq_before(s->out.head, end); s->out.head++) {
+    bytes += wq_size(L, s, s->out.head);
+    wq_release(L, s, s->out.head);
   }
-  s->wq_head = end;
-  s->wq_off = 0;
+  s->out.head = end;
+  s->out.off = 0;
   lua_pop(L, 1);
   return bytes;
 }
@@ -252,12 +252,12 @@ size_t net_wq_drop(lua_State *L, int idx, uint32_t end) {
 int net_wq_take_callback(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   wq_push(L, idx);
-  lua_Integer slot = wq_slot(s, s->wq_done++) + 1;
+  lua_Integer slot = wq_slot(s, s->out.done++) + 1;
   if (lua_rawgeti(L, -1, slot) != LUA_TFUNCTION) {
     lua_pop(L, 2);
     return 0;
   }
-  s->wq_callbacks--;
+  s->out.callbacks--;
   lua_pushnil(L);
   lua_rawseti(L, -3, slot);
   lua_remove(L, -2);
@@ -266,13 +266,13 @@ int net_wq_take_callback(lua_State *L, int idx) {
 
 void net_wq_clear(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  if (s->wq_objects > 0)
-    net_wq_drop(L, idx, s->wq_tail);
-  s->wq_off = 0;
-  s->wq_base = s->wq_done = s->wq_head = s->wq_req = s->wq_tail;
-  s->wq_callbacks = 0;
-  net_batch_drop(batch_of(s), &s->part);
+  if (s->out.objects > 0)
+    net_wq_drop(L, idx, s->out.tail);
+  s->out.off = 0;
+  s->out.base = s->out.done = s->out.head = s->out.req = s->out.tail;
+  s->out.callbacks = 0;
+  net_batch_drop(batch_of(s), &s->out.part);
   lua_pushnil(L);
   lua_setiuservalue(L, idx, UV_WQ);
-  s->wq_made = 0;
+  s->out.made = 0;
 }

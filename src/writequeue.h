@@ -36,13 +36,13 @@ void net_wq_prepare(lua_State *L, int idx);
 void net_wq_append(lua_State *L, int idx);
 /* Appends a chunk without a callback as bytes; returns 0 if it cannot lie there. */
 static inline int net_wq_append_bytes(struct net_stream *s, const char *chunk, size_t size) {
-  int alone = s->wq_done == s->wq_tail;
-  if (size > NET_BATCH_MAX || (!alone && s->part.count == 0) ||
-      !net_batch_add(&s->o.loop->batch, &s->part, chunk, size))
+  int alone = s->out.done == s->out.tail;
+  if (size > NET_BATCH_MAX || (!alone && s->out.part.count == 0) ||
+      !net_batch_add(&s->o.loop->batch, &s->out.part, chunk, size))
     return 0;
   if (alone)
-    s->wq_base = s->wq_tail;
-  s->wq_tail++;
+    s->out.base = s->out.tail;
+  s->out.tail++;
   return 1;
 }
 /* Sends from the head up to 'end': 0 when all went, -EAGAIN when the kernel is
