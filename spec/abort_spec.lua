@@ -5,6 +5,7 @@
 local abort = require("net.abort")
 local core = require("net.core")
 local net = require("net")
+local process = require("net.process")
 local timers = require("net.timers")
 local validate = require("net.validate")
 local within = require("spec.support").within
@@ -129,6 +130,68 @@ describe("AbortSignal", function()
   it("is what the options called 'signal' want", function()
     local signal = AbortController().signal
     assert.equal(signal, validate.signal(signal, "options.signal"))
+  end)
+
+  it("takes a table with handleEvent, which it looks for when it aborts", function()
+    local controller, seen = AbortController(), {}
+    local listener = { name = "mine" }
+    controller.signal:addEventListener("abort", listener)
+    controller.signal:addEventListener("abort", listener)
+    controller.signal:addEventListener("abort", {})
+    function listener:handleEvent(event) seen[#seen + 1] = self.name .. " " .. event.type end
+    controller:abort()
+    assert.same({ "mine abort" }, seen)
+  end)
+
+  it("takes back a table, and knows one that captures from one that does not", function()
+    local controller, calls = AbortController(), 0
+    local listener = { handleEvent = function() calls = calls + 1 end }
+    local signal = controller.signal
+    signal:addEventListener("abort", listener)
+    signal:removeEventListener("abort", listener)
+    signal:addEventListener("abort", listener.handleEvent, true)
+    signal:addEventListener("abort", listener.handleEvent, { capture = 1 })
+    signal:addEventListener("abort", listener.handleEvent, { capture = false })
+    signal:removeEventListener("abort", listener.handleEvent, { capture = true })
+    controller:abort()
+    assert.equal(1, calls)
+  end)
+
+  it("takes a listener back when the option signal aborts", function()
+    local controller, other = AbortController(), AbortController()
+    local function listener() error("not called") end
+    controller.signal:addEventListener("abort", listener, { signal = other.signal })
+    controller.signal:addEventListener("abort", listener, { signal = AbortSignal.abort() })
+    other:abort()
+    controller:abort()
+    assert.equal(0, controller.signal:listenerCount("abort"))
+  end)
+
+  it("raises for options that are none", function()
+    local signal = AbortController().signal
+    for given, received in pairs({ [5] = "type number (5)", x = "type string ('x')" }) do
+      assert.equal('TypeError [ERR_INVALID_ARG_TYPE]: The "options" argument must be of type object. '
+        .. "Received " .. received,
+        text_of(signal.addEventListener, signal, "abort", function() end, given))
+    end
+    assert.equal('TypeError [ERR_INVALID_ARG_TYPE]: The "options.signal" property must be an '
+      .. "instance of AbortSignal. Received type number (5)",
+      text_of(signal.addEventListener, signal, "abort", function() end, { signal = 5 }))
+    for _, fine in ipairs({ true, false, {}, function() end }) do
+      signal:addEventListener("abort", function() end, fine)
+    end
+  end)
+
+  it("warns of a listener that is nil, and adds nothing", function()
+    local signal, warned = AbortController().signal, {}
+    local warn = process.emitWarning
+    finally(function() process.emitWarning = warn end)
+    process.emitWarning = function(text, name) warned = { text, name } end
+    signal:addEventListener("abort", nil)
+    signal:removeEventListener("abort", nil)
+    assert.same({ "addEventListener called with nil which has no effect.",
+      "AddEventListenerArgumentTypeWarning" }, warned)
+    assert.equal(0, signal:listenerCount("abort"))
   end)
 
   it("raises for listeners that are none", function()

@@ -5,18 +5,22 @@
 -- A signal is a plain table: `aborted`, `reason`, `onabort`. Its one event,
 -- "abort", comes at most once, inside `controller:abort()`, with a table
 -- {type = "abort", target = signal}. Listeners are added as to an EventTarget
--- (`addEventListener`, one function only once) or as to an emitter (`on`); each
+-- (`addEventListener`, one listener only once) or as to an emitter (`on`); each
 -- is called whatever the others do, and an error of one is uncaught on a tick.
 
 local core = require("net.core")
 local events = require("net.events")
 local lazy = require("net.lazy")
+local truthy = require("net.options").truthy
 local validate = require("net.validate")
 
 local errors = lazy.module("net.errors")
+local process = lazy.module("net.process")
 local timers = lazy.module("net.timers")
 
 local ABORT_CODE, TIMEOUT_CODE = 20, 23 -- DOMException's
+
+local WEAK_KEYS = { __mode = "k" }
 
 local abort = {}
 
@@ -114,34 +118,95 @@ end
 
 -- AbortSignal
 
-local function check_event(kind, listener)
-  if kind == nil or listener == nil then
+--- Raises unless there are a name and a listener: a function, a table, or nil, which
+--- has no effect. Returns whether there is one.
+local function check_listener(count, listener)
+  if count < 2 then
     errors.raise("ERR_MISSING_ARGS", 3, "type", "listener")
-  elseif type(listener) ~= "function" then
+  end
+  local kind = type(listener)
+  if kind ~= "function" and kind ~= "table" and kind ~= "nil" then
     errors.raise("ERR_INVALID_ARG_TYPE", 3, "listener", "EventListener", listener)
   end
+  return kind ~= "nil"
 end
 
---- Adds a listener, unless it is there already.
----@param kind "abort"
----@param listener fun(event: table)
----@param options? {once: boolean}
-function AbortSignal:addEventListener(kind, listener, options)
-  check_event(kind, listener)
-  if self:listenerCount(kind, listener) > 0 then
-    return
-  elseif type(options) == "table" and options.once then
-    self:once(kind, listener)
-  else
-    self:on(kind, listener)
+--- The options as a table; true and false say whether to capture.
+local function check_options(options)
+  if type(options) == "boolean" then
+    return { capture = options }
+  elseif type(options) == "function" or options == nil then
+    return {}
+  elseif type(options) ~= "table" then
+    errors.raise("ERR_INVALID_ARG_TYPE", 3, "options", "object", options)
+  elseif options.signal ~= nil then
+    validate.signal(options.signal, "options.signal")
+  end
+  return options
+end
+
+--- What is called for a listener: itself if it is a function, else a function that looks
+--- for its `handleEvent` when the time has come. As in the DOM one that captures is
+--- another than one that does not. `made` is kept with the signal.
+local function called_for(signal, listener, capture, made)
+  if type(listener) == "function" and not capture then
+    return listener
+  end
+  local all = rawget(signal, "_called") or setmetatable({}, WEAK_KEYS)
+  rawset(signal, "_called", all)
+  local own = all[listener] or {}
+  all[listener] = own
+  own[capture] = own[capture] or made
+  return own[capture]
+end
+
+local function caller(listener)
+  return function(event)
+    if type(listener) == "function" then
+      listener(event)
+    elseif truthy(listener.handleEvent) then
+      listener.handleEvent(listener, event)
+    end
   end
 end
 
+--- Adds a listener, unless it is there already: a function, or a table with a method
+--- `handleEvent`. Options have `once`, `capture`, and a `signal` that takes it back.
 ---@param kind "abort"
----@param listener fun(event: table)
-function AbortSignal:removeEventListener(kind, listener)
-  check_event(kind, listener)
-  self:off(kind, listener)
+---@param ... any listener, options
+function AbortSignal:addEventListener(kind, ...)
+  local listener, options = ...
+  options = check_options(options)
+  if not check_listener(select("#", ...) + 1, listener) then
+    return process.emitWarning("addEventListener called with nil which has no effect.",
+      "AddEventListenerArgumentTypeWarning")
+  elseif options.signal and options.signal.aborted then
+    return
+  end
+  kind = tostring(kind)
+  local fn = called_for(self, listener, truthy(options.capture), caller(listener))
+  if self:listenerCount(kind, fn) > 0 then
+    return
+  end
+  self[truthy(options.once) and "once" or "on"](self, kind, fn)
+  if options.signal then
+    options.signal:addEventListener("abort", function() self:off(kind, fn) end, { once = true })
+  end
+end
+
+--- Takes a listener back that was added with the same `capture`.
+---@param kind "abort"
+---@param ... any listener, options
+function AbortSignal:removeEventListener(kind, ...)
+  local listener, options = ...
+  if not check_listener(select("#", ...) + 1, listener) then
+    return
+  end
+  local capture = options == true or type(options) == "table" and options.capture == true
+  local fn = called_for(self, listener, capture)
+  if fn then
+    self:off(tostring(kind), fn)
+  end
 end
 
 --- Raises the reason, if the signal is aborted.
@@ -221,7 +286,6 @@ local function check_signals(signals)
   end
 end
 
-local WEAK_KEYS = { __mode = "k" }
 local made = 0 -- composites so far, for their order
 
 --- A source knows its composites weakly, so that a signal which lives as long as

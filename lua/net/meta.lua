@@ -1493,15 +1493,19 @@ local signal = {}
 ---@field target net.AbortSignal
 
 --- A signal is an emitter, too: `signal:on("abort", …)`.
+--- Adds a listener, unless it is there already: a function, or a table with a method
+--- `handleEvent`, which is looked for when it aborts. `capture`, or true for the options, makes it
+--- another one; a `signal` takes it back. Nil has no effect but a warning.
 ---@param kind "abort"
----@param listener fun(event: net.AbortEvent)
----@param options? {once: boolean}
+---@param listener fun(event: net.AbortEvent)|table
+---@param options? {once: boolean, capture: boolean, signal: net.AbortSignal}|boolean
 function signal:addEventListener(kind, listener, options) end
 
 --- Removes what `signal:addEventListener` or `on` has added.
 ---@param kind "abort"
----@param listener function
-function signal:removeEventListener(kind, listener) end
+---@param listener function|table
+---@param options? {capture: boolean}|boolean
+function signal:removeEventListener(kind, listener, options) end
 
 --- Raises the reason, if it is aborted.
 function signal:throwIfAborted() end
