@@ -91,6 +91,9 @@ PARITY_RANDOM = $(foreach v,SEED N ODD JOBS ONLY,$(if $($v),$v=$($v)))
 parity-random: deps-test all ## compare random programs with Node 26; SEED=n N=programs ODD=calls
 	@$(RUN_ENV) tools/parity-random.sh $(PARITY_RANDOM)
 
+torture: deps-test all ## fail each system call and allocation in turn (3 minutes); ROW=recv for one
+	@$(RUN_ENV) $(LUA) tools/torture/run.lua $(ROW)
+
 install: all ## install below PREFIX (/usr/local), or LUADIR, LIBDIR, BINDIR
 	install -d '$(DESTDIR)$(LUADIR)/net' '$(DESTDIR)$(LIBDIR)/net' '$(DESTDIR)$(BINDIR)'
 	install -m 644 lua/net/*.lua '$(DESTDIR)$(LUADIR)/net'
@@ -214,6 +217,6 @@ asan-run:
 list-checks:
 	@echo $(CHECKS)
 
-.PHONY: all help deps demo test check asan valgrind parity parity-random install uninstall docs docs-check bench \
+.PHONY: all help deps demo test check asan valgrind parity parity-random torture install uninstall docs docs-check bench \
 	bench-quick bench-tables bench-instructions bench-instructions-keep bench-programs bench-ready \
 	clean format env FORCE deps-build deps-test deps-check $(CHECKS) asan-run list-checks

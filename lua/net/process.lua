@@ -71,6 +71,38 @@ core.listen_hidden(process, "removeListener", function(event)
   end
 end, "first")
 
+--- Where memory runs out amid it, no watcher is left without a listener. Behind the
+--- pcall only functions of C are called: Lua gives room for calls back there, and always
+--- keeps enough for one of those.
+for _, name in ipairs({
+  "on", "addListener", "once", "prependListener", "prependOnceListener", "off", "removeListener",
+}) do
+  local method = core.Process.methods[name]
+  core.Process.methods[name] = function(self, event, ...)
+    local number = signals[event]
+    if not number then
+      return method(self, event, ...)
+    end
+    local ok, result = pcall(method, self, event, ...)
+    if ok then
+      return result
+    end
+    local array, names = core.events(self), names_of[number]
+    for i = 1, array and #array or 0, 2 do
+      if array[i] == event then
+        error(result, 0)
+      end
+    end
+    if names then
+      names[event] = nil
+      if not next(names) then
+        core.signal_stop(self, number)
+      end
+    end
+    error(result, 0)
+  end
+end
+
 -- Uncaught errors
 
 --- Offers an error to the listeners; whether there was one that took it.

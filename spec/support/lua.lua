@@ -114,13 +114,15 @@ end
 --- compiled with; nil where there is no Lua library to link with.
 ---@param source string path
 ---@param program string path
+---@param flags? string further ones
 ---@return string? program
-function M.compile(source, program)
+function M.compile(source, program, flags)
   local version = _VERSION:match("%d+%.%d+")
   local includes = select(2, shell("tools/find-lua.sh cflags")):gsub("\n", " ")
   for _, library in ipairs({ "lua" .. version, "lua-" .. version, "lua" .. version:gsub("%.", ""), "lua" }) do
-    if shell(("%s -std=c11 -D_DEFAULT_SOURCE -O1 -g -Wall -Wextra -Werror %s %s -o %s %s -l%s -lev -lm -ldl"):format(
-      os.getenv("CC") or "cc", os.getenv("NET_SANITIZE") or "", includes, quote(program), source, library)) then
+    if shell(("%s -std=c11 -D_DEFAULT_SOURCE -O1 -g -Wall -Wextra -Werror %s %s %s -o %s %s -l%s -lev -lm -ldl"):format(
+      os.getenv("CC") or "cc", os.getenv("NET_SANITIZE") or "", includes, flags or "", quote(program), source,
+      library)) then
       return program
     end
   end

@@ -1,0 +1,26 @@
+-- SPDX-License-Identifier: MIT
+
+--- Each system call fails, once and for long, in the scenes of `make torture`: here the
+--- calls that are made seldom; the rest takes minutes. See docs/reliability.md.
+
+local lua = require("spec.support.lua")
+
+local ROWS = {
+  "socket", "bind", "listen", "shutdown", "close", "getsockopt", "getsockname", "getpeername",
+  "sendmsg", "sendfile", "pread", "pipe2", "open", "fcntl", "fstat", "unlink", "chmod",
+  "pthread_create", "getaddrinfo", "eventfd", "epoll_create1", "epoll_wait",
+}
+
+describe("make torture", function()
+  it("finds nothing wrong where a call fails that is made seldom #slow", function()
+    local result = lua.run({ file = "tools/torture/run.lua", args = ROWS })
+    if result.stdout:find("no Lua library to link with", 1, true) then
+      return pending("no Lua library to link with")
+    end
+    assert.same({ code = 0, stderr = "" }, { code = result.code, stderr = result.stderr }, result.stdout)
+    for _, row in ipairs(ROWS) do
+      assert.is_truthy(result.stdout:find("\n" .. row .. " +%d+ cases +0 failures") or
+        result.stdout:find("^" .. row), row)
+    end
+  end)
+end)

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * fail.c - a C program in which one system call, or memory, fails. See run.lua.
+ *
+ *     fail SCRIPT CALL ERROR LENGTH FIRST [grown]
+ *
+ * Runs the script again and again, each time in a new Lua state. What the script runs
+ * by play() meets, the n-th time, a failure of the n-th CALL and of those behind it,
+ * LENGTH in all, or all for as long as play() likes if that is 0; the last time there
+ * is none. ERROR is an errno (of getaddrinfo an EAI_*), -1 for a call that does one
+ * byte's work, or -2 for one that does it and says EINTR. CALL "memory" refuses Lua what
+ * it asks for; "none" only counts, and prints how often each call was made. FIRST, if not
+ * 0, is the only n, and the failure may come from the start of the program on.
+ *
+ * The calls are this program's own functions, which the dynamic linker finds before the C
+ * library's. What fails in the C library itself is not seen: that is its affair. */
+#define _GNU_SOURCE 1
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <lauxlib.h>
+#include <limits.h>
+#include <lua.h>
+#include <lualib.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define SHORT (-1)
+#define LATE (-2)
+#define PATIENCE 20 /* s; for one run, then SIGALRM ends it */
+
+static const char *victim;
+static int error, grown;
+static long length, wanted, first;
+static atomic_int armed;
+static atomic_long seen;
+
+/* --- counting ------------------------------------------------------------------ */
+
+static struct {
+  const char *name;
+  long times;
+} counts[64];
+
+static void count(const char *name) {
+  int i = 0;
+  while (counts[i].name && strcmp(counts[i].name, name) != 0)
+    i++;
+  counts[i].name = name;
+  counts[i].times++;
+}
+
+/* The error that this call is to have, or 0. */
+static int fails(const char *name) {
+  if (!armed)
+    return 0;
+  if (strcmp(victim, "none") == 0)
+    count(name);
+  if (strcmp(victim, name) != 0)
+    return 0;
+  long n = ++seen;
+  return n >= first && n - first < length ? error : 0;
+}
+
+/* --- the calls ------------------------------------------------------------------- */
+
+static void *next(const char *name) { return dlsym(RTLD_NEXT, name); }
+
+/* The C library's function of this name, looked up once. */
+#define REAL(ret, name, ...)                                        \
+  static ret (*real)(__VA_ARGS__);                                  \
+  if (real == NULL)                                                 \
+    *(void **)&real = next(#name);                                  \
+  int err = fails(#name)
+
+#define PLAIN(ret, name, params, args, ...)                         \
+  ret name params;                                                  \
+  ret name params {                                                 \
+    REAL(ret, name, __VA_ARGS__);                                   \
+    if (err == LATE) {                                              \
+      (void)real args;                                              \
+      err = EINTR;                                                  \
+    }                                                               \
+    if (err == 0)                                                   \
+      return real args;                                             \
+    errno = err;                                                    \
+    return -1;                                                      \
+  }
+
+PLAIN(int, socket, (int d, int t, int p), (d, t, p), int, int, int)
+PLAIN(int, listen, (int fd, int n), (fd, n), int, int)
+PLAIN(int, shutdown, (int fd, int how), (fd, how), int, int)
+PLAIN(int, pipe2, (int fds[2], int flags), (fds, flags), int *, int)
+PLAIN(int, pipe, (int fds[2]), (fds), int *)
+PLAIN(int, eventfd, (unsigned n, int flags), (n, flags), unsigned, int)
+PLAIN(int, timerfd_create, (int clock, int flags), (clock, flags), int, int)
+PLAIN(int, epoll_create1, (int flags), (flags), int)
+PLAIN(int, unlink, (const char *path), (path), const char *)
+PLAIN(int, chmod, (const char *path, mode_t mode), (path, mode), const char *, mode_t)
+PLAIN(int, bind, (int fd, const struct sockaddr *sa, socklen_t n), (fd, sa, n), int,
+      const struct sockaddr *, socklen_t)
+PLAIN(int, connect, (int fd, const struct sockaddr *sa, socklen_t n), (fd, sa, n), int,
+      const struct sockaddr *, socklen_t)
+PLAIN(int, accept4, (int fd, struct sockaddr *sa, socklen_t *n, int flags), (fd, sa, n, flags),
+      int, struct sockaddr *, socklen_t *, int)
+PLAIN(int, getsockname, (int fd, struct sockaddr *sa, socklen_t *n), (fd, sa, n), int,
+      struct sockaddr *, socklen_t *)
+PLAIN(int, getpeername, (int fd, struct sockaddr *sa, socklen_t *n), (fd, sa, n), int,
+      struct sockaddr *, socklen_t *)
+PLAIN(int, setsockopt, (int fd, int l, int o, const void *v, socklen_t n), (fd, l, o, v, n), int,
+      int, int, const void *, socklen_t)
+PLAIN(int, getsockopt, (int fd, int l, int o, void *v, socklen_t *n), (fd, l, o, v, n), int, int,
+      int, void *, socklen_t *)
+PLAIN(int, epoll_ctl, (int ep, int op, int fd, struct epoll_event *e), (ep, op, fd, e), int, int,
+      int, struct epoll_event *)
+PLAIN(int, epoll_wait, (int ep, struct epoll_event *e, int n, int ms), (ep, e, n, ms), int,
+      struct epoll_event *, int, int)
+
+/* A descriptor that cannot be closed is gone all the same, close(2). */
+int close(int fd) {
+  REAL(int, close, int);
+  int result = real(fd);
+  if (err == 0)
+    return result;
+  errno = err;
+  return -1;
+}
+
+/* Without sendfile(2) a file is read. */
+static int refused(const char *name) {
+  return armed && strcmp(victim, "pread") == 0 && strcmp(name, "sendfile") == 0;
+}
+
+/* Calls that move bytes, and may move one; 'alias' is another name of the same call. */
+#define MOVES(name, alias, params, args, size, ...)                 \
+  ssize_t alias params;                                             \
+  ssize_t alias params {                                            \
+    static ssize_t (*real)(__VA_ARGS__);                            \
+    if (real == NULL)                                               \
+      *(void **)&real = next(#alias);                               \
+    int err = fails(#name);                                         \
+    if (refused(#name))                                             \
+      err = EINVAL;                                                 \
+    if (err == SHORT && size > 1)                                   \
+      size = 1;                                                     \
+    if (err <= 0)                                                   \
+      return real args;                                             \
+    errno = err;                                                    \
+    return -1;                                                      \
+  }
+
+MOVES(recv, recv, (int fd, void *b, size_t n, int f), (fd, b, n, f), n, int, void *, size_t, int)
+MOVES(recv, __recv_chk, (int fd, void *b, size_t n, size_t room, int f), (fd, b, n, room, f), n,
+      int, void *, size_t, size_t, int)
+MOVES(send, send, (int fd, const void *b, size_t n, int f), (fd, b, n, f), n, int, const void *,
+      size_t, int)
+MOVES(sendfile, sendfile, (int to, int fd, off_t *at, size_t n), (to, fd, at, n), n, int, int,
+      off_t *, size_t)
+MOVES(sendfile, sendfile64, (int to, int fd, off_t *at, size_t n), (to, fd, at, n), n, int, int,
+      off_t *, size_t)
+MOVES(pread, pread, (int fd, void *b, size_t n, off_t at), (fd, b, n, at), n, int, void *, size_t,
+      off_t)
+MOVES(pread, pread64, (int fd, void *b, size_t n, off_t at), (fd, b, n, at), n, int, void *,
+      size_t, off_t)
+MOVES(splice, splice,
+      (int fd, loff_t *o, int to, loff_t *p, size_t n, unsigned f), (fd, o, to, p, n, f), n, int,
+      loff_t *, int, loff_t *, size_t, unsigned)
+
+ssize_t sendmsg(int fd, const struct msghdr *msg, int flags) {
+  REAL(ssize_t, sendmsg, int, const struct msghdr *, int);
+  struct msghdr one = *msg;
+  struct iovec part = {one.msg_iov[0].iov_base, 1};
+  if (err == SHORT && one.msg_iov[0].iov_len > 0) {
+    one.msg_iov = &part;
+    one.msg_iovlen = 1;
+    return real(fd, &one, flags);
+  }
+  if (err <= 0)
+    return real(fd, msg, flags);
+  errno = err;
+  return -1;
+}
+
+/* What takes further arguments, each of which fits a long. */
+#define VARIADIC(name, alias, type, ...)                            \
+  int alias(type a, int b, ...) {                                   \
+    static int (*real)(type, int, long);                            \
+    va_list list;                                                   \
+    if (real == NULL)                                               \
+      *(void **)&real = next(#alias);                               \
+    va_start(list, b);                                              \
+    long c = va_arg(list, long);                                    \
+    va_end(list);                                                   \
+    int err = fails(#name);                                         \
+    if (err == 0)                                                   \
+      return real(a, b, c);                                         \
+    errno = err;                                                    \
+    return -1;                                                      \
+  }
+
+VARIADIC(open, open, const char *)
+VARIADIC(open, open64, const char *)
+VARIADIC(fcntl, fcntl, int)
+VARIADIC(fcntl, fcntl64, int)
+
+#define STATS(alias)                                                \
+  int alias(int fd, struct stat *st) {                              \
+    static int (*real)(int, struct stat *);                         \
+    if (real == NULL)                                               \
+      *(void **)&real = next(#alias);                               \
+    int err = fails("fstat");                                       \
+    if (err == 0)                                                   \
+      return real(fd, st);                                          \
+    errno = err;                                                    \
+    return -1;                                                      \
+  }
+
+STATS(fstat)
+int fstat64(int fd, struct stat64 *st) { return fstat(fd, (struct stat *)st); }
+
+int lstat(const char *path, struct stat *st) {
+  REAL(int, lstat, const char *, struct stat *);
+  if (err == 0)
+    return real(path, st);
+  errno = err;
+  return -1;
+}
+int lstat64(const char *path, struct stat64 *st) { return lstat(path, (struct stat *)st); }
+
+int pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*fn)(void *), void *arg) {
+  REAL(int, pthread_create, pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+  return err ? err : real(id, attr, fn, arg);
+}
+
+int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
+                struct addrinfo **answer) {
+  REAL(int, getaddrinfo, const char *, const char *, const struct addrinfo *, struct addrinfo **);
+  errno = ENOMEM;  /* for EAI_SYSTEM */
+  return err ? -err : real(host, port, hints, answer);
+}
+
+/* --- memory ------------------------------------------------------------------------ */
+
+/* What grows always moves. */
+static void *allocate(void *ud, void *old, size_t had, size_t size) {
+  size_t before = old ? had : 0;
+  (void)ud;
+  if (size > before && fails("memory"))
+    return NULL;
+  void *new = size ? malloc(size) : NULL;
+  if (size && new == NULL)
+    return NULL;
+  if (old && size)
+    memcpy(new, old, before < size ? before : size);
+  free(old);
+  return new;
+}
+
+/* --- for the script ------------------------------------------------------------------ */
+
+/* libev's poller, which can be read when it has something to tell; -1: none. */
+static int poller(void) {
+  char path[32], target[32];
+  for (int fd = 3; fd < 32; fd++) {
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(path, target, sizeof target - 1);
+    target[n > 0 ? n : 0] = 0;
+    if (strcmp(target, "anon_inode:[eventpoll]") == 0)
+      return fd;
+  }
+  return -1;
+}
+
+/* Until the loop has something to do, or for a moment: what it waits for may never
+ * come. */
+static void await(void) {
+  struct timeval moment = {0, 500};
+  int fd = poller();
+  fd_set set;
+  FD_ZERO(&set);
+  if (fd >= 0)
+    FD_SET(fd, &set);
+  (void)select(fd + 1, &set, NULL, NULL, &moment);
+}
+
+enum { PLAY_FN = 1, PLAY_RUN, PLAY_NOTE, PLAY_MODE };
+
+/* Calls what is under its 'nargs' arguments; an error is noted, unharmed. Leaves the
+ * result, true for an error. */
+static void call(lua_State *L, int nargs) {
+  int was = armed;
+  if (lua_pcall(L, nargs, 1, 0) == LUA_OK)
+    return;
+  armed = 0;
+  lua_pushvalue(L, PLAY_NOTE);
+  lua_insert(L, -2);
+  lua_call(L, 1, 0);
+  armed = was;
+  lua_pushboolean(L, 1);
+}
+
+/* play(fn, run, note, turns) -> boolean: fn() and then run("nowait") as long as it returns
+ * true, at most so many times; called from here, as without memory Lua code might not even
+ * get that far. note(err) hears of errors. Returns whether something still holds the loop. */
+static int lua_play(lua_State *L) {
+  int alive = 1, turns = (int)luaL_checkinteger(L, 4);
+  lua_settop(L, PLAY_NOTE);
+  lua_pushliteral(L, "nowait");
+  for (int i = 0; i < 20 && !grown; i++)
+    lua_gc(L, LUA_GCCOLLECT);
+  armed = 1;
+  lua_pushvalue(L, PLAY_FN);
+  call(L, 0);
+  lua_pop(L, 1);
+  for (int i = 0; i < turns && alive; i++) {
+    lua_pushvalue(L, PLAY_RUN);
+    lua_pushvalue(L, PLAY_MODE);
+    call(L, 1);
+    alive = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    if (alive)
+      await();
+  }
+  armed = 0;
+  lua_pushboolean(L, alive);
+  return 1;
+}
+
+/* mend(): nothing fails any more */
+static int lua_mend(lua_State *L) {
+  (void)L;
+  length = 0;
+  return 0;
+}
+
+/* --- the program ------------------------------------------------------------------------ */
+
+static int descriptors(void) {
+  int n = 0;
+  DIR *dir = opendir("/proc/self/fd");
+  while (dir && readdir(dir))
+    n++;
+  if (dir)
+    closedir(dir);
+  return n;
+}
+
+static int panic(lua_State *L) {
+  printf("%ld: panic: %s\n", first, lua_tostring(L, -1));
+  exit(2);
+}
+
+/* Whether a call has failed. */
+static int run(const char *script) {
+  lua_State *L = lua_newstate(allocate, NULL);
+  (void)alarm(PATIENCE);
+  seen = 0;
+  lua_atpanic(L, panic);
+  luaL_openlibs(L);
+  lua_register(L, "play", lua_play);
+  lua_register(L, "mend", lua_mend);
+  lua_pushboolean(L, grown);
+  lua_setglobal(L, "grown");
+  length = wanted;
+  lua_pushboolean(L, length == LONG_MAX);
+  lua_setglobal(L, "lasting");
+  lua_pushstring(L, victim);
+  lua_setglobal(L, "victim");
+  lua_pushinteger(L, error);
+  lua_setglobal(L, "failure");
+  int failed = luaL_dofile(L, script);
+  armed = 0;
+  if (failed || !lua_isnil(L, -1))
+    printf("%ld: %s\n", first, luaL_tolstring(L, -1, NULL));
+  lua_close(L);
+  return seen >= first;
+}
+
+int main(int argc, char **argv) {
+  int before = 0, failed = 1;
+  if (argc < 6)
+    return 1;
+  setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+  victim = argv[2];
+  error = atoi(argv[3]);
+  wanted = atol(argv[4]) ? atol(argv[4]) : LONG_MAX;
+  grown = argc > 6;
+  if (atol(argv[5])) {
+    first = atol(argv[5]);
+    armed = 1;
+    failed = run(argv[1]);
+    printf(failed ? "" : "end %ld\n", first - 1);
+    return 0;
+  }
+  (void)run(argv[1]);  /* what is opened once for all: the poller, a resolver's thread */
+  for (first = 1; failed; first++) {
+    failed = run(argv[1]);
+    int now = descriptors();
+    if (first > 1 && now != before)
+      printf("%ld: %d descriptors, not %d\n", first, now, before);
+    before = now;
+  }
+  for (int i = 0; counts[i].name; i++)
+    printf("%s %ld\n", counts[i].name, counts[i].times);
+  printf("end %ld\n", first - 2);
+  return 0;
+}
