@@ -15,14 +15,15 @@
 
 #define NET_SHORT_FILE (-ENODATA) /* of send: no socket says that */
 
+struct net_handle;
 struct net_loop;
 struct net_piece;
-struct net_stream;
 
 struct net_piece_class {
   /* Sends what follows the first 'off' bytes: 0 when all of it went, -EAGAIN when
    * the kernel is full, else the failure; *n, which is 0 before, is what went. */
-  int (*send)(struct net_piece *p, struct net_stream *to, size_t off, size_t *n);
+  int (*send)(struct net_piece *p, struct net_handle *to, struct net_loop *loop, size_t off,
+              size_t *n);
   /* Gives back what it owns; 'loop' may take it, and is NULL when collecting. */
   void (*close)(struct net_piece *p, struct net_loop *loop);
 };

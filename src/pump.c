@@ -55,14 +55,16 @@ static const char spare_key; /* registry: a rest that is not in use, or false */
 
 /* --- the piece ----------------------------------------------------------------- */
 
-static int rest_send(struct net_piece *p, struct net_stream *to, size_t off, size_t *n) {
+static int rest_send(struct net_piece *p, struct net_handle *to, struct net_loop *loop,
+                     size_t off, size_t *n) {
   struct rest *rest = (struct rest *)p;
   size_t left = p->len - off;
   ssize_t put;
+  (void)loop;
   if (rest->bytes)
-    put = to->handle.via->send(&to->handle, rest->bytes + off, left);
+    put = to->via->send(to, rest->bytes + off, left);
   else
-    put = net_sys_splice_out(rest->pipe.reading, net_transport_fd(&to->handle), left);
+    put = net_sys_splice_out(rest->pipe.reading, net_transport_fd(to), left);
   if (put < 0)
     return (int)put;
   *n = (size_t)put;
@@ -166,10 +168,10 @@ void net_pump_review(lua_State *L, int idx) {
 }
 
 /* Makes room for what the kernel may refuse. [-0, +0, m] */
-static void provide_room(lua_State *L, const struct net_stream *to) {
+static void provide_room(lua_State *L, struct net_stream *to) {
   if (!to->out.made) {
     net_push(L, &to->o);
-    net_wq_prepare(L, lua_gettop(L));
+    net_wq_prepare(L, lua_gettop(L), &to->out);
     lua_pop(L, 1);
   }
   provide_spare(L, to->o.loop);

@@ -135,7 +135,7 @@ static size_t how_much(lua_State *L, int idx, const struct net_stream *s, lua_In
   if (n == NET_READ_ANY && s->in.len > 0) {
     if (s->opt.decoding && !s->opt.flowing)
       return s->in.len;
-    return net_rb_first(L, idx);
+    return net_rb_first(L, idx, &s->in);
   }
   if (n <= 0 || s->in.len == 0)
     return 0;
@@ -202,7 +202,7 @@ static int read_chunk(lua_State *L, int idx, struct net_stream *s, lua_Integer n
   }
   want_more(L, idx, s, take);
   if (take > 0) {
-    net_rb_take(L, idx, take);
+    net_rb_take(L, idx, &s->in, take);
   } else {
     lua_pushnil(L);
     if (s->in.len <= s->in.hwm)
@@ -265,7 +265,7 @@ static void add_chunk(lua_State *L, int idx, struct net_stream *s) {
     net_stream_told(s);
     return;
   }
-  net_rb_append(L, idx);
+  net_rb_append(L, idx, &s->in);
   s->life.gap = 0;
   if (s->life.need_readable)
     emit_readable(L, idx, s);
@@ -323,7 +323,7 @@ static void append_rest(lua_State *L, int idx) {
   net_decoder_end(L, lua_touserdata(L, -1));
   lua_remove(L, -2);
   if (lua_rawlen(L, -1) > 0)
-    net_rb_append(L, idx);
+    net_rb_append(L, idx, &stream_at(L, idx)->in);
   else
     lua_pop(L, 1);
 }
@@ -411,7 +411,7 @@ void net_readable_unshift(lua_State *L, int idx) {
     s->life.data_emitted = 1;
     net_emit(L, idx, ON_DATA, 1);
   } else {
-    net_rb_prepend(L, idx);
+    net_rb_prepend(L, idx, &s->in);
     if (s->life.need_readable)
       emit_readable(L, idx, s);
     if (!is_reading(s) && !s->opt.onread)

@@ -31,7 +31,7 @@ static struct net_stream *stream_at(lua_State *L, int idx) {
 static void call_back(lua_State *L, int idx, uint32_t end, int err) {
   struct net_stream *s = stream_at(L, idx);
   while (net_wq_before(s->out.done, end) && s->out.callbacks > 0) {
-    if (!net_wq_take_callback(L, idx))
+    if (!net_wq_take_callback(L, idx, &s->out))
       continue;
     if (err)
       lua_pushvalue(L, err);
@@ -59,8 +59,8 @@ static int is_going(const struct net_stream *s) {
 /* Forgets the pieces from the head on. [-0, +0, m] */
 static void drop_unsent(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  net_wq_prepare(L, idx);
-  s->bytes_written -= net_wq_drop(L, idx, s->out.tail);
+  net_wq_prepare(L, idx, &s->out);
+  s->bytes_written -= net_wq_drop(L, idx, &s->out, s->out.tail);
   s->req.len = s->req.deferred = 0;
   s->out.req = s->out.tail;
 }
@@ -119,7 +119,7 @@ void net_request_dismiss(lua_State *L, int idx) {
   while (has_old_callbacks(s)) {
     net_tick_reserve(L, s->o.loop, 1, CALLBACK_SLOTS);
     int is_sent = net_wq_before(s->out.done, s->out.head);
-    if (has_old_callbacks(s) && net_wq_take_callback(L, idx))
+    if (has_old_callbacks(s) && net_wq_take_callback(L, idx, &s->out))
       call_later(L, idx, is_sent ? 0 : err);
   }
   lua_settop(L, top);
@@ -157,9 +157,9 @@ static int is_awaited(const struct net_stream *s) {
 /* In the failed request's own time: its callbacks, the rest's, then destroy. */
 static void failed_now(lua_State *L, int idx, int err) {
   struct net_stream *s = stream_at(L, idx);
-  net_wq_prepare(L, idx);
+  net_wq_prepare(L, idx, &s->out);
   uint32_t end = s->out.req;
-  net_wq_drop(L, idx, end);
+  net_wq_drop(L, idx, &s->out, end);
   call_back(L, idx, end, err);
   if (is_going(s))
     return;
@@ -256,7 +256,7 @@ static size_t unsent(const struct net_stream *s) {
 
 void net_request_send(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  int err = net_wq_send(L, idx, s->req.corked ? s->out.req : s->out.tail);
+  int err = net_wq_send(L, idx, &s->out, &s->handle, s->req.corked ? s->out.req : s->out.tail);
   int waits = err == -EAGAIN || (err == 0 && unsent(s) > 0);
   if (err == 0 || waits)
     net_stream_poll(s, waits ? s->watch.wanted | EV_WRITE : s->watch.wanted & ~EV_WRITE);
@@ -291,7 +291,7 @@ static void undefer(lua_State *L, int idx, uint32_t run, size_t bytes) {
     return;
   }
   size_t first;
-  s->req.len = net_wq_bytes(L, idx, &first);
+  s->req.len = net_wq_bytes(L, idx, &s->out, &first);
   net_request_begin(s, s->out.head + 1, first);
 }
 
@@ -315,7 +315,7 @@ static void flushed(struct net_stream *s) {
 static void flush_refused(lua_State *L, int idx, uint32_t run, size_t bytes, int err) {
   undefer(L, idx, run, bytes);
   net_request_refused(L, idx, err);
-  net_wq_prepare(L, idx);  /* as the batch is of this turn */
+  net_wq_prepare(L, idx, &stream_at(L, idx)->out);  /* as the batch is of this turn */
 }
 
 static void flush_begin(struct net_stream *s) {
@@ -327,7 +327,7 @@ static void flush_begin(struct net_stream *s) {
  * for those from 'run' on. [-0, +0, m] */
 static void flush_run(lua_State *L, int idx, struct net_stream *s, uint32_t run, size_t bytes) {
   flush_begin(s);
-  int err = net_wq_send(L, idx, s->out.req);
+  int err = net_wq_send(L, idx, &s->out, &s->handle, s->out.req);
   if (err == 0)
     flushed(s);
   else
@@ -344,7 +344,7 @@ static void late_step(lua_State *L, const struct net_step *step) {
 /* Sends the request of a transport that may keep what it took. [-0, +0, m] */
 static void late_send(lua_State *L, int idx, struct net_stream *s) {
   s->life.deferred = 0;
-  int err = net_wq_send(L, idx, s->req.corked ? s->out.req : s->out.tail);
+  int err = net_wq_send(L, idx, &s->out, &s->handle, s->req.corked ? s->out.req : s->out.tail);
   if (err < 0)
     net_request_refused(L, idx, err);
   else if (unsent(s) > 0)
@@ -378,7 +378,7 @@ void net_request_flush(lua_State *L, struct net_flushable *f) {
   }
   if (s->out.part.count > 0) {
     flush_begin(s);
-    err = net_wq_send_batch(s);
+    err = net_wq_send_batch(&s->out, s->o.loop, &s->handle);
     if (err == 0) {
       flushed(s);
       return;
@@ -402,10 +402,10 @@ void net_request_flush_now(lua_State *L, struct net_stream *s) {
 void net_request_salvage(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   if (s->life.deferred && s->watch.open)
-    net_wq_send(L, idx, s->out.req);
+    net_wq_send(L, idx, &s->out, &s->handle, s->out.req);
   net_batch_drop(&s->o.loop->batch, &s->out.part);
   if (s->out.objects > 0)
-    net_wq_drop(L, idx, s->out.tail);
+    net_wq_drop(L, idx, &s->out, s->out.tail);
 }
 
 void net_request_submit(lua_State *L, int idx, size_t bytes) {

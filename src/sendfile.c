@@ -13,7 +13,8 @@
 #include "sendfile.h"
 
 #include "piece.h"
-#include "stream.h"
+#include "loop.h"
+#include "transport.h"
 
 #define SLICE (1 << 20) /* bytes; what one file sends before others have a turn */
 
@@ -24,23 +25,23 @@ struct file_piece {
 };
 
 /* The way around sendfile(2): through the loop's buffer. */
-static ssize_t copy_some(const struct file_piece *f, struct net_stream *to, uint64_t from,
-                         size_t size) {
-  char *rbuf = to->o.loop->rbuf;
+static ssize_t copy_some(const struct file_piece *f, struct net_handle *to, char *rbuf,
+                         uint64_t from, size_t size) {
   ssize_t got = net_sys_pread(f->fd, rbuf, size < NET_READ_SIZE ? size : NET_READ_SIZE, from);
   if (got <= 0)
     return got;
-  return to->handle.via->send(&to->handle, rbuf, (size_t)got);
+  return to->via->send(to, rbuf, (size_t)got);
 }
 
-static int file_send(struct net_piece *p, struct net_stream *to, size_t off, size_t *n) {
+static int file_send(struct net_piece *p, struct net_handle *to, struct net_loop *loop,
+                     size_t off, size_t *n) {
   struct file_piece *f = (struct file_piece *)p;
   size_t left = p->len - off, size = left < SLICE ? left : SLICE;
   ssize_t put = -ENOTSUP;
-  if (to->handle.via->can & NET_CAN_SENDFILE)
-    put = net_sys_sendfile(net_transport_fd(&to->handle), f->fd, f->offset + off, size);
+  if (to->via->can & NET_CAN_SENDFILE)
+    put = net_sys_sendfile(net_transport_fd(to), f->fd, f->offset + off, size);
   if (put == -ENOTSUP)
-    put = copy_some(f, to, f->offset + off, size);
+    put = copy_some(f, to, loop->rbuf, f->offset + off, size);
   if (put <= 0)
     return put < 0 ? (int)put : NET_SHORT_FILE;
   *n = (size_t)put;

@@ -276,7 +276,7 @@ static int socket_is_paused(lua_State *L) {
  * set before it is text, and stays as it is. [-0, +1, m] */
 static void decode_buffered(lua_State *L, const struct net_stream *s, struct net_decoder *d) {
   size_t len;
-  net_rb_peek(L, 1);
+  net_rb_peek(L, 1, &s->in);
   if (s->opt.decoding)
     return;
   const char *bytes = lua_tolstring(L, -1, &len);
@@ -306,7 +306,7 @@ static int socket_set_encoding(lua_State *L) {
   lua_pushnil(L);
   net_rare_set(L, 1, RARE_ENCODING);
   if (buffered)
-    net_rb_replace(L, 1);
+    net_rb_replace(L, 1, &s->in);
   lua_settop(L, 1);
   return 1;
 }

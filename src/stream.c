@@ -47,21 +47,6 @@ struct stream_idle {
   uint64_t unsent;           /* bytes that the queue held at the last look */
 };
 
-int net_rare_get(lua_State *L, int idx, int key) {
-  if (lua_getiuservalue(L, idx, UV_RARE) != LUA_TTABLE)
-    return LUA_TNIL;
-  int type = lua_rawgeti(L, -1, key);
-  lua_remove(L, -2);
-  return type;
-}
-
-void net_rare_set(lua_State *L, int idx, int key) {
-  net_object_table(L, idx, UV_RARE);
-  lua_insert(L, -2);
-  lua_rawseti(L, -2, key);
-  lua_pop(L, 1);
-}
-
 /* --- the descriptor ---------------------------------------------------------- */
 
 /* As in libuv a stream holds the loop while it reads, waits to write, or has an
@@ -246,7 +231,7 @@ struct net_stream *net_stream_new(lua_State *L, struct net_loop *loop) {
   struct net_stream *s = net_object_new(L, loop, &net_stream_class, sizeof *s, STREAM_UVS);
   no_transport(s);
   s->in.hwm = s->req.hwm = NET_DEFAULT_HWM;
-  net_rb_reset(s);
+  net_rb_reset(&s->in);
   ev_io_init(&s->io, on_io, -1, 0);
   s->io.data = s;
   return s;
@@ -652,7 +637,7 @@ static void stream_reset(lua_State *L, int idx) {
     return;  /* a finalizer has connected it meanwhile */
   memset(&s->life, 0, sizeof s->life);
   never_again(s);
-  net_rb_reset(s);
+  net_rb_reset(&s->in);
   s->o.unheard = 0;
   s->watch.peer_family = 0;
   static const int stale[] = {RARE_ERRORED, RARE_RBUF, RARE_ENDCBS, RARE_REMOTE, RARE_PEER,

@@ -26,46 +26,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "batch.h"
 #include "emitter.h"
 #include "loop.h"
 #include "object.h"
+#include "readbuffer.h"
+#include "slots.h"
 #include "net_capi.h"
 #include "sys.h"
 #include "transport.h"
+#include "writequeue.h"
 
 #define NET_DEFAULT_HWM 65536 /* bytes; both directions */
 #define NET_MARK_MAX (SIZE_MAX / 2) /* bytes; what is more is shown as it was given */
-
-/* User values of a stream, behind the object's. */
-enum {
-  UV_WQ = UV_OWN,   /* table: the write queue's pieces and callbacks */
-  UV_RARE,          /* table of RARE_*, made when first needed */
-  UV_SERVER,        /* the server that accepted it */
-  STREAM_UVS = UV_SERVER
-};
-
-/* What few streams have, by key in the UV_RARE table. */
-enum {
-  RARE_ERRORED = 1, /* the error given to destroy */
-  RARE_RBUF,        /* table: chunks read and not consumed */
-  RARE_ENDCBS,      /* table: callbacks of finish() */
-  RARE_DECODER,     /* userdata: struct net_decoder */
-  RARE_ENCODING,    /* field 'readableEncoding', if the constructor was given it */
-  RARE_ONREAD,      /* function: option onread's callback */
-  RARE_ONREAD_BUF,  /* integer or function: its size */
-  RARE_REMOTE,      /* table: the peer's address, once it was read */
-  RARE_PEER,        /* string: what accept(2) told, a sockaddr, of an address that is IPv6 */
-  RARE_LOCAL,       /* table: our own, once it was read */
-  RARE_DIAL,        /* userdata: the attempt under way */
-  RARE_IDLE,        /* userdata: struct stream_idle, the idle timeout */
-  RARE_READ_MARK,   /* field 'readableHighWaterMark', above NET_MARK_MAX */
-  RARE_WRITE_MARK,  /* the same for writing */
-  RARE_TIMEOUT,     /* field 'timeout': what setTimeout was given last */
-  RARE_BOUND,       /* the BoundSocket that it was made from: its path is shown for good */
-  RARE_PUMP,        /* the stream in 'pump' */
-  RARE_PRIVATE      /* table: what lua/net keeps with the socket; see socket.lua */
-};
 
 /* What outlives a connection: options, and what the user wants. */
 struct net_options {
@@ -149,30 +121,6 @@ struct net_accepted {
   uint32_t peer_ip;         /* who connected, as accept(2) told; see net_watch.peer_family */
   uint16_t peer_port;
   uint16_t keepalive_delay; /* s; its server's keepAliveInitialDelay, if not more */
-};
-
-/* The bytes that were read and not consumed: readbuffer.c's. The chunks are in the table
- * RARE_RBUF. */
-struct net_readbuffer {
-  size_t hwm;          /* bytes; reading stops from here on */
-  size_t len;          /* bytes buffered */
-  size_t off;          /* bytes of the first chunk already taken */
-  uint32_t head, tail; /* chunks [head, tail) */
-};
-
-/* What is to be sent, and the callbacks: writequeue.c's, see there. The pieces are in the
- * table UV_WQ. */
-struct net_writequeue {
-  size_t off;               /* bytes of the head piece already sent */
-  uint32_t base;            /* number of the piece in the table's first slots */
-  uint32_t done;            /* callbacks up to here have been called */
-  uint32_t head;            /* first piece not wholly sent */
-  uint32_t req;             /* end of the request with the kernel */
-  uint32_t tail;            /* next piece */
-  uint32_t callbacks;       /* of pieces, not called yet */
-  uint32_t objects : 31;    /* pieces that are no strings */
-  uint32_t made : 1;        /* UV_WQ is a table */
-  struct net_batch_part part; /* the whole queue, while it is as bytes */
 };
 
 /* How much of it counts: writable.c's and request.c's. */
@@ -289,10 +237,6 @@ static inline void net_stream_touch(struct net_stream *s) {
 void net_stream_set_timeout(lua_State *L, int idx, uint64_t ms);
 /* Calls and clears the function private[name], if Lua left one. [-0, +0, e] */
 void net_stream_hook(lua_State *L, int idx, const char *name);
-/* The RARE table: pushes value [key] or nil; sets the value on the top. */
-int net_rare_get(lua_State *L, int idx, int key);  /* type; [-0, +1, -] */
-void net_rare_set(lua_State *L, int idx, int key); /* [-1, +0, m] */
-
 /* Around the call of a listener that is told what was read, straight under a dispatch:
  * if memory runs out, it may not have begun, and the bytes count as lost; after any
  * other error they do not. */

@@ -90,7 +90,7 @@ void net_writable_reset(lua_State *L, int idx) {
   net_finish_dismiss(L, idx);
   if (!s->life.destroyed)
     return;  /* a finalizer has connected it, and may have written */
-  net_wq_clear(L, idx);
+  net_wq_clear(L, idx, &s->out);
   s->req.len = s->req.bytes = 0;
   s->req.deferred = s->req.corked = 0;
 }
@@ -153,14 +153,14 @@ static int refuse_write(lua_State *L, int idx, int cb, int by_end) {
 static void write_chunk(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   size_t bytes = net_piece_size(L, -2);
-  net_wq_append(L, idx);
+  net_wq_append(L, idx, &s->out);
   s->req.len += bytes;
   s->bytes_written += bytes;
   send_buffered(L, idx);
 }
 
 int net_writable_last(lua_State *L, int idx, int chunk, int cb) {
-  net_wq_prepare(L, idx);
+  net_wq_prepare(L, idx, &stream_at(L, idx)->out);
   if (refuse_write(L, idx, cb, 1))
     return 0;
   lua_pushvalue(L, chunk);
@@ -188,7 +188,7 @@ void net_writable_tried(lua_State *L, int idx, size_t put, int err) {
   struct net_stream *s = stream_at(L, idx);
   size_t bytes = net_piece_size(L, -1);
   lua_pushnil(L);
-  net_wq_append(L, idx);
+  net_wq_append(L, idx, &s->out);
   s->bytes_written += bytes;
   s->req.len = bytes;
   s->out.off = put;
@@ -223,7 +223,7 @@ static void write_straight(lua_State *L, int idx, struct net_stream *s) {
 
 void net_writable_write(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
-  net_wq_prepare(L, idx);
+  net_wq_prepare(L, idx, &s->out);
   if (refuse_write(L, idx, lua_gettop(L), 0)) {
     lua_pop(L, 2);
     lua_pushboolean(L, 0);
@@ -251,12 +251,12 @@ static inline int may_keep(struct net_stream *s, size_t bytes) {
 /* Keeps the small chunk on the top in the table. Returns 0 if a finalizer has put
  * something in its way. [-0, +0, m] */
 static int keep_string(lua_State *L, int idx, struct net_stream *s, size_t bytes) {
-  net_wq_prepare(L, idx);
+  net_wq_prepare(L, idx, &s->out);
   if (!may_keep(s, bytes))
     return 0;
   lua_pushvalue(L, -1);
   lua_pushnil(L);
-  net_wq_append(L, idx);
+  net_wq_append(L, idx, &s->out);
   return 1;
 }
 
@@ -265,7 +265,7 @@ int net_writable_write_small(lua_State *L, int idx, struct net_stream *s) {
   const char *chunk = lua_tolstring(L, -1, &bytes);
   if (!may_keep(s, bytes))
     return 0;
-  if (!net_wq_append_bytes(s, chunk, bytes) && !keep_string(L, idx, s, bytes))
+  if (!net_wq_append_bytes(&s->out, s->o.loop, chunk, bytes) && !keep_string(L, idx, s, bytes))
     return 0;
   net_stream_touch(s);
   s->out.req = s->out.tail;
