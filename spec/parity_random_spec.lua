@@ -103,8 +103,8 @@ describe("the listed differences", function()
 
   it("are patterns, and each says what it is for", function()
     for _, row in ipairs(listed) do
-      assert.is_true(row.fields ~= nil or (row.node ~= nil and row.lua ~= nil), row.line)
-      for _, key in ipairs({ "node", "lua", "program", "unless" }) do
+      assert.is_true((row.fields or row.wash) ~= nil or (row.node ~= nil and row.lua ~= nil), row.line)
+      for _, key in ipairs({ "node", "lua", "program", "unless", "wash" }) do
         if row[key] then assert.has_no_error(function() return (""):find(row[key]) end) end
       end
     end

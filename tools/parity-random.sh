@@ -8,7 +8,7 @@
 #
 # SEED   what they are made from; by default another each time, and printed
 # N ODD  how many programs (1000) and odd calls (5000)
-# JOBS   processes at a time (2)
+# JOBS   processes at a time (4), which wait more than they work
 # ONLY   the index of the one program (or, with N=0, of the odd calls) to run again
 # PARITY_NODE and LUA are those of tools/parity.sh.
 set -eu

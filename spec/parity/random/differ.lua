@@ -70,6 +70,9 @@ end
 local function matches(row, difference, where)
   if not where:find(row.program or "") then return false end
   if row.unless and where:find(row.unless) then return false end
+  if row.wash then
+    return difference.node:gsub(row.wash, "") == difference.lua:gsub(row.wash, "")
+  end
   if row.fields then return only_fields(row.fields, difference) end
   return difference.node:find(row.node) and difference.lua:find(row.lua) ~= nil
 end

@@ -21,7 +21,7 @@ local shrink = require("spec.parity.random.shrink")
 
 --- Programs at a time; how often each side repeats a candidate; how many programs
 --- with one kind of difference are shrunk.
-local CHUNK, NODE_AGAIN, LUA_AGAIN, SHRINK_MOST = 1000, 4, 2, 1
+local CHUNK, NODE_AGAIN, LUA_AGAIN, SHRINK_MOST = 400, 4, 2, 1
 
 local KINDS = {
   { name = "program", make = programs.make, calls = 1 },
@@ -29,7 +29,7 @@ local KINDS = {
 }
 
 local function options(words)
-  local chosen = { SEED = os.time() & 0xffff, N = 1000, ODD = 5000, JOBS = 2 }
+  local chosen = { SEED = os.time() & 0xffff, N = 1000, ODD = 5000, JOBS = 4 }
   for i = 3, #words do
     local name, v = words[i]:match("^(%u+)=(%w+)$")
     if not name then error("unknown: " .. words[i], 0) end

@@ -11,6 +11,9 @@ local tree = require("spec.parity.random.tree")
 
 local shrink = {}
 
+--- How long it may take: some programs run for seconds, as they never settle.
+local SECONDS = 20
+
 local function set_of(units, first, last)
   local set = {}
   for i = first, last do
@@ -66,7 +69,8 @@ end
 ---@return table program
 function shrink.run(program, fails)
   local size = math.max(1, #tree.units(program) // 2)
-  while #tree.units(program) > 0 do
+  local till = os.time() + SECONDS
+  while #tree.units(program) > 0 and os.time() <= till do
     local smaller = step(program, size, fails)
     if smaller then
       program = smaller
