@@ -839,6 +839,34 @@ describe("write after destroy()", function()
 end)
 
 describe("write on a socket that was never connected", function()
+  it("counts what is behind it until its callback is told, and is readable meanwhile",
+    within(function(t)
+      local socket, seen = net.Socket(), {}
+      local function note_lengths()
+        seen[#seen + 1] = ("%d %d %s"):format(socket.writableLength, socket.bytesWritten,
+          socket.readyState)
+      end
+      socket:on("error", t.calls(1))
+      socket:write("aaaa", note_lengths)
+      socket:write("bb", note_lengths)
+      socket:write("c", note_lengths)
+      note_lengths()
+      t.run()
+      note_lengths()
+      assert.same({ "3 3 readOnly", "3 3 readOnly", "1 3 readOnly", "0 3 readOnly", "0 0 closed" },
+        seen)
+    end))
+
+  it("tells the callback of finish() on a tick of its own", within(function(t)
+    local socket = net.Socket()
+    socket:on("error", t.calls(1))
+    socket:write("a")
+    socket:finish(t.calls(1, function(err)
+      assert.same({ "ERR_SOCKET_CLOSED", true }, { err.code, socket.destroyed })
+    end))
+    t.run()
+  end))
+
   it("returns false, tells the callback, then 'error' and 'close'", within(function(t)
     local socket = net.Socket()
     local seen = trace(socket)

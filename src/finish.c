@@ -159,15 +159,16 @@ void net_finish_maybe(lua_State *L, int idx) {
 
 /* --- finish() -------------------------------------------------------------------- */
 
-/* Pushes the error for the callback of a finish() that comes too late, or nil. */
-static void push_end_error(lua_State *L, const struct net_stream *s) {
+/* Pushes the error for the callback of a finish() that comes too late, or nil. A write
+ * that has failed may have said no more of it yet. */
+static void push_end_error(lua_State *L, int idx, const struct net_stream *s) {
   const char *code = NULL;
   if (s->life.finished)
     code = "ERR_STREAM_ALREADY_FINISHED";
   else if (s->life.destroyed)
     code = "ERR_STREAM_DESTROYED";
   if (code == NULL) {
-    lua_pushnil(L);
+    net_rare_get(L, idx, RARE_ERRORED);
     return;
   }
   lua_pushliteral(L, "end");
@@ -219,7 +220,7 @@ void net_finish(lua_State *L, int idx) {
     net_finish_maybe(L, idx);
     lua_pushnil(L);
   } else
-    push_end_error(L, s);
+    push_end_error(L, idx, s);
   answer_end(L, idx, cb);
   lua_settop(L, chunk - 1);
 }

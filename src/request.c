@@ -17,6 +17,8 @@
 #include "uncaught.h"
 #include "writequeue.h"
 
+#define SHORT_STRING 5461 /* bytes; times 3 what Node has on the stack for one */
+
 /* Slots of a queue for the call of failed_tick, and of a callback with its error. */
 enum { FAILED_SLOTS = 4, CALLBACK_SLOTS = 3 };
 
@@ -56,33 +58,41 @@ static int is_going(const struct net_stream *s) {
   return s->life.writing || !(s->life.destroyed || s->life.errored);
 }
 
-/* Forgets the pieces from the head on. [-0, +0, m] */
-static void drop_unsent(lua_State *L, int idx) {
+/* Forgets the pieces from the head on, and tells the callback of each the error at
+ * 'err': what is behind it still counts as buffered then. Returns how many bytes they
+ * had, which count as written until all is told. [-0, +0, e] */
+static size_t drop_unsent(lua_State *L, int idx, int err) {
   struct net_stream *s = stream_at(L, idx);
+  size_t all = 0;
   net_wq_prepare(L, idx, &s->out);
-  s->bytes_written -= net_wq_drop(L, idx, &s->out, s->out.tail);
-  s->req.len = s->req.deferred = 0;
-  s->out.req = s->out.tail;
+  s->req.deferred = 0;
+  while (net_wq_before(s->out.head, s->out.tail) && !is_going(s)) {
+    size_t bytes = net_wq_drop(L, idx, &s->out, s->out.head + 1);
+    all += bytes;
+    s->req.len -= bytes < s->req.len ? bytes : s->req.len;
+    if (net_wq_before(s->out.req, s->out.head))
+      s->out.req = s->out.head;
+    call_back(L, idx, s->out.head, err);
+  }
+  return all;
 }
 
 /* What is buffered will never be sent: tells its callbacks, then finish()'s. */
 static void abandon(lua_State *L, int idx) {
   struct net_stream *s = stream_at(L, idx);
   int top = lua_gettop(L);
+  size_t unsent = 0;
   if (net_wq_before(s->out.head, s->out.tail) && !is_going(s)) {
     call_back(L, idx, s->out.head, 0);
     net_request_push_reason(L, idx, "write");
-    if (is_going(s)) {
-      lua_settop(L, top);
-      return;
-    }
-    drop_unsent(L, idx);
-    call_back(L, idx, s->out.tail, top + 1);
+    unsent = drop_unsent(L, idx, top + 1);
   }
   if (!is_going(s) && net_finish_is_awaited(L, idx)) {
     net_request_push_reason(L, idx, "end");
     net_finish_tell(L, idx, lua_gettop(L));
   }
+  if (!is_going(s) && unsent <= s->bytes_written)
+    s->bytes_written -= unsent;
   lua_settop(L, top);
 }
 
@@ -203,6 +213,12 @@ void net_request_fail(lua_State *L, int idx, uint32_t end) {
   lua_pop(L, 1);
 }
 
+/* Do the bytes of the refused request count as written? Node counts what it hands to
+ * libuv, which is all but what it tried by itself: one short string. */
+static int counts_refused(const struct net_stream *s) {
+  return s->life.handle && (s->out.req - s->out.head > 1 || s->req.bytes > SHORT_STRING);
+}
+
 void net_request_fail_later(lua_State *L, int idx, uint32_t end) {
   struct net_stream *s = stream_at(L, idx);
   net_tick_reserve(L, s->o.loop, 1, FAILED_SLOTS);
@@ -210,9 +226,9 @@ void net_request_fail_later(lua_State *L, int idx, uint32_t end) {
     lua_pop(L, 1);
     return;
   }
-  size_t unsent = s->req.bytes;
+  size_t uncounted = counts_refused(s) ? 0 : s->req.bytes;
   mark_failed(L, idx);
-  s->bytes_written -= unsent;  /* as the kernel never had them */
+  s->bytes_written -= uncounted;
   lua_pushcfunction(L, failed_tick);
   lua_insert(L, -2);
   lua_pushvalue(L, idx);
