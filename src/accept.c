@@ -3,8 +3,8 @@
  * accept.c - from a connection that waits to the 'connection' event.
  *
  * Runs per connection, so it reads the server's options from C copies and
- * leaves nothing to Lua but the listeners. Each connection is a round of its
- * own: its ticks run before the next one. A turn accepts a limited number;
+ * leaves nothing to Lua but the listeners. Each connection is a dispatch of
+ * its own: its ticks run before the next one. A turn accepts a limited number;
  * polling is level-triggered, so what is left is told again. libuv accepts one
  * a turn. Refused: a turn costs as much as the rest of a connection.
  *
@@ -23,7 +23,7 @@
 #include "server.h"
 #include "stream.h"
 #include "sys.h"
-#include "uncaught.h"
+#include "watch.h"
 
 #define ACCEPTS_A_TURN 64 /* connections */
 #define PAUSE_MIN 20      /* ms */
@@ -36,7 +36,8 @@ struct incoming {
   struct net_server *server; /* held by the stack of server_ready */
   struct net_addr peer;
   int fd;                    /* owned; -1 when a socket has it, or nobody */
-  int err;                   /* what accept(2) said */
+  int err;                   /* what accept(2) said, or another call */
+  const char *call;          /* its name */
 };
 
 /* Sets address, family and port of one end in the table on the top. [-0, +0, m] */
@@ -199,7 +200,7 @@ static int server_starved(lua_State *L) {
     return 0;
   s->flags |= SERVER_TOLD;
   net_push(L, &s->o);
-  net_error_push_sys(L, in->err, "accept");
+  net_error_push_sys(L, in->err, in->call);
   if (net_has(&s->o, ON_ERROR)) {
     net_emit(L, 2, ON_ERROR, 1);
   } else if (lua_rawgetp(L, LUA_REGISTRYINDEX, &starved_key) == LUA_TFUNCTION) {
@@ -209,16 +210,9 @@ static int server_starved(lua_State *L) {
   return 0;
 }
 
-/* Calls a half that may raise while 'in' has a descriptor. [-0, +0, -] */
-static void incoming_call(lua_State *L, lua_CFunction half, struct incoming *in) {
-  lua_pushcfunction(L, half);
-  lua_pushlightuserdata(L, in);
-  net_call_guarded(L, in->server->o.loop, 1);
-}
-
 /* Stops accepting for a while, longer each time it did not help. Without the
  * memory for a timer, polling goes on at once. */
-static void server_pause(lua_State *L, struct net_server *s, struct incoming *in) {
+static void server_pause(struct net_server *s, struct incoming *in) {
   struct net_loop *loop = s->o.loop;
   s->pause = s->pause == 0 ? PAUSE_MIN : s->pause * 2;
   if (s->pause > PAUSE_MAX)
@@ -226,7 +220,7 @@ static void server_pause(lua_State *L, struct net_server *s, struct incoming *in
   net_io_stop(loop, &s->io);
   if (net_timer_start(loop, &s->retry, net_loop_now(loop) + s->pause) < 0)
     net_io_start(loop, &s->io);
-  incoming_call(L, server_starved, in);
+  net_dispatch(loop, server_starved, in);
 }
 
 /* The pause is over; the poller tells whether somebody waits. */
@@ -255,15 +249,13 @@ static int is_about_peer(int err) {
 }
 
 /* Accepts one connection; returns whether there may be another. A shortage counts
- * only for the first of a turn: accept(2) says EMFILE even when nobody waits.
- * [-0, +0, -] */
-static int server_accept(lua_State *L, struct net_server *s) {
-  int first = s->burst++ == 0;
-  struct incoming in = {.server = s, .fd = -1};
+ * only if 'first': accept(2) says EMFILE even when nobody waits. */
+static int server_accept(struct net_server *s, int first) {
+  struct incoming in = {.server = s, .fd = -1, .call = "accept"};
   in.err = net_sys_accept(s->fd, &in.peer.sa, &in.peer.len, &in.fd);
   if (in.err == 0) {
     s->pause = 0;
-    incoming_call(L, server_incoming, &in);
+    net_dispatch(s->o.loop, server_incoming, &in);
     net_sys_close(in.fd);  /* where nobody has taken it */
     return 1;
   }
@@ -272,27 +264,44 @@ static int server_accept(lua_State *L, struct net_server *s) {
   if (in.err == -EAGAIN)
     s->flags &= ~(uint32_t)SERVER_TOLD;
   else if (first)
-    server_pause(L, s, &in);
+    server_pause(s, &in);
   return 0;
 }
 
 /* Somebody waits, unless a listener before it in this turn has made accepting pause. */
-static void server_ready(lua_State *L, void *arg) {
+static void server_ready(void *arg) {
   struct net_server *s = arg;
+  struct net_loop *loop = s->o.loop;
+  lua_State *L = net_loop_thread(loop);
   if (!ev_is_active(&s->io))
     return;
+  if (!lua_checkstack(L, 1)) {
+    net_loop_starve(loop);
+    return;
+  }
   net_push(L, &s->o);  /* a listener may close the server and collect it */
-  if (server_accept(L, s) && s->fd >= 0)
-    s->o.loop->rounds = ACCEPTS_A_TURN;
+  for (int n = 0; n < ACCEPTS_A_TURN && s->fd >= 0 && !loop->halted; n++)
+    if (!server_accept(s, n == 0))
+      break;
+  lua_pop(L, 1);
+}
+
+/* The system does not watch the descriptor: that is tried again, as after a shortage. */
+static void server_refused(void *arg) {
+  struct net_server *s = arg;
+  struct net_loop *loop = s->o.loop;
+  struct incoming in = {.server = s, .fd = -1, .err = loop->refusal, .call = net_io_call(loop)};
+  server_pause(s, &in);
 }
 
 static void on_connection(struct ev_loop *ev, ev_io *w, int revents) {
   struct net_server *s = w->data;
-  (void)revents;
-  if (!ev_is_active(w))
-    ev_ref(ev);  /* libev has found the descriptor closed, and stopped this */
-  s->burst = 0;
-  net_ready(s->o.loop, server_ready, s);
+  int err = net_io_refused(s->o.loop, w, revents);
+  (void)ev;
+  if (err < 0 && err != -EBADF)  /* closed by somebody else: it is not to be touched again */
+    net_ready_call(s->o.loop, server_refused, s, 1);
+  else
+    net_ready_call(s->o.loop, server_ready, s, 0);
 }
 
 /* A connection was destroyed. Its descriptor is free, so that a pause is over soon. */

@@ -23,6 +23,7 @@
 #include "bound.h"
 #include "error.h"
 #include "loop.h"
+#include "watch.h"
 
 enum {
   UV_CALLBACK = UV_OWN,
@@ -51,7 +52,8 @@ struct net_dial {
   int family;          /* AF_INET, AF_INET6, AF_UNIX */
   int adopted;         /* the descriptor came from a BoundSocket */
   int shown;           /* libuv would have a descriptor by now: adopted, bound, connecting */
-  int error;           /* -errno that connect(2) gave, to be told from the loop; or 0 */
+  int error;           /* -errno that connect(2) gave, to be told from the loop, or that the
+                          poller gave; or 0 */
   enum dial_state state;
 };
 
@@ -216,8 +218,14 @@ static void failed_step(lua_State *L, const struct net_step *step) {
 
 static void on_connected(struct ev_loop *ev, ev_io *w, int revents) {
   struct net_dial *d = w->data;
-  (void)ev, (void)revents;
-  net_ready(d->o.loop, dial_answer, d);
+  int err = net_io_refused(d->o.loop, w, revents);
+  (void)ev;
+  if (err < 0) {
+    d->error = err;
+    net_ready_once(d->o.loop, dial_answer, d);
+  } else {
+    net_ready(d->o.loop, dial_answer, d);
+  }
 }
 
 /* Whether a failure of connect(2) is told from the loop. */

@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <lauxlib.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +21,7 @@
 #include "sys.h"
 #include "timer.h"
 #include "uncaught.h"
+#include "watch.h"
 
 #define TICK_ARGS 60000  /* as a timer's: far more might never find room on the stack of
                             run(), and hold up all ticks behind them */
@@ -54,20 +54,6 @@ void net_loop_unref(struct net_loop *loop) {
   loop->refs--;
   if (loop->ev)
     ev_unref(loop->ev);
-}
-
-void net_io_start(struct net_loop *loop, ev_io *w) {
-  if (ev_is_active(w) || loop->ev == NULL)
-    return;
-  ev_io_start(loop->ev, w);
-  ev_unref(loop->ev);
-}
-
-void net_io_stop(struct net_loop *loop, ev_io *w) {
-  if (!ev_is_active(w))
-    return;
-  ev_ref(loop->ev);
-  ev_io_stop(loop->ev, w);
 }
 
 void net_tick(lua_State *L, struct net_loop *loop, int nargs) {
@@ -246,6 +232,7 @@ static int dispatch(struct net_loop *loop, lua_CFunction half, void *arg, int se
   struct dispatch d = {loop, half, arg, settles, 0};
   if (loop->halted)
     return 0;
+  loop->worked = 1;
   if (!lua_checkstack(L, LUA_MINSTACK)) {
     net_loop_starve(loop);  /* or whoever empties a queue would try for ever */
     return 0;
@@ -269,6 +256,8 @@ static int ready_batch(lua_State *L) {
   struct net_loop *loop = lua_touserdata(L, 1);
   lua_settop(L, 0);
   for (int round = 0; !loop->halted && loop->ready_len > 0;) {
+    if (loop->ready[loop->ready_len - 1].half == NULL)
+      break;
     struct net_ready r = loop->ready[--loop->ready_len];
     loop->rounds = 0;
     r.half(L, r.arg);
@@ -281,11 +270,22 @@ static int ready_batch(lua_State *L) {
   return 0;
 }
 
-/* Where the loop was halted the rest is told again by the next poll. */
+/* Where the loop was halted the next poll tells the rest again, or most of it. */
 void net_ready_run(struct net_loop *loop) {
-  while (!loop->halted && loop->ready_len > 0)
-    dispatch(loop, ready_batch, loop, 1);
-  loop->ready_len = 0;
+  size_t kept = 0;
+  while (!loop->halted && loop->ready_len > 0) {
+    const struct net_ready *r = &loop->ready[loop->ready_len - 1];
+    if (r->half) {
+      dispatch(loop, ready_batch, loop, 1);
+    } else {
+      loop->ready_len--;
+      r->call(r->arg);
+    }
+  }
+  for (size_t i = 0; i < loop->ready_len; i++)
+    if (loop->ready[i].once)
+      loop->ready[kept++] = loop->ready[i];
+  loop->ready_len = kept;
 }
 
 static void ready_nothing(lua_State *L, void *arg) { (void)L, (void)arg; }
@@ -304,19 +304,37 @@ static int ready_now(lua_State *L) {
   return 0;
 }
 
-void net_ready(struct net_loop *loop, void (*half)(lua_State *L, void *arg), void *arg) {
-  struct net_ready r = {half, arg};
-  if (loop->ready_len == loop->ready_cap) {
-    size_t cap = loop->ready_cap ? loop->ready_cap * 2 : 64;
-    struct net_ready *grown = realloc(loop->ready, cap * sizeof *grown);
-    if (grown == NULL) {
-      net_dispatch(loop, ready_now, &r);
-      return;
-    }
+/* Makes room for another; where there is none, what is ready runs at once. */
+static int ready_grow(struct net_loop *loop, struct net_ready *r) {
+  size_t cap = loop->ready_cap ? loop->ready_cap * 2 : 64;
+  struct net_ready *grown = realloc(loop->ready, cap * sizeof *grown);
+  if (grown) {
     loop->ready = grown;
     loop->ready_cap = cap;
+  } else if (r->half) {
+    net_dispatch(loop, ready_now, r);
+  } else {
+    r->call(r->arg);
   }
-  loop->ready[loop->ready_len++] = r;
+  return grown != NULL;
+}
+
+void net_ready(struct net_loop *loop, void (*half)(lua_State *L, void *arg), void *arg) {
+  struct net_ready r = {half, NULL, arg, 0};
+  if (loop->ready_len < loop->ready_cap || ready_grow(loop, &r))
+    loop->ready[loop->ready_len++] = r;
+}
+
+void net_ready_once(struct net_loop *loop, void (*half)(lua_State *L, void *arg), void *arg) {
+  struct net_ready r = {half, NULL, arg, 1};
+  if (loop->ready_len < loop->ready_cap || ready_grow(loop, &r))
+    loop->ready[loop->ready_len++] = r;
+}
+
+void net_ready_call(struct net_loop *loop, void (*call)(void *arg), void *arg, int once) {
+  struct net_ready r = {NULL, call, arg, once};
+  if (loop->ready_len < loop->ready_cap || ready_grow(loop, &r))
+    loop->ready[loop->ready_len++] = r;
 }
 
 int net_loop_grow_dirty(struct net_loop *loop) {
@@ -420,9 +438,14 @@ static void wake_set(struct net_loop *loop) {
   ev_unref(loop->ev);
 }
 
-/* An idle watcher keeps the poll from waiting while there is work to do. */
+static int has_work(const struct net_loop *loop) {
+  return loop->holding || loop->immediates.count > 0;
+}
+
+/* An idle watcher keeps the poll from waiting while there is work to do, or a watcher
+ * that may be refused (watch.h). */
 static void idle_set(struct net_loop *loop) {
-  int busy = loop->holding || loop->immediates.count > 0;
+  int busy = has_work(loop) || loop->started;
   if (busy == ev_is_active(&loop->idle))
     return;
   if (busy) {
@@ -434,8 +457,11 @@ static void idle_set(struct net_loop *loop) {
   }
 }
 
+/* Called last in a turn, and only if its poll has found nothing. */
 static void on_idle(struct ev_loop *ev, ev_idle *w, int revents) {
-  (void)ev, (void)w, (void)revents;
+  struct net_loop *loop = w->data;
+  (void)ev, (void)revents;
+  loop->vain = 1;
 }
 
 static void on_wake(struct ev_loop *ev, ev_timer *w, int revents) {
@@ -443,6 +469,11 @@ static void on_wake(struct ev_loop *ev, ev_timer *w, int revents) {
   (void)revents;
   ev_ref(ev);  /* it has stopped by itself */
   loop->wake_at = 0;
+  loop->vain = 1;  /* maybe too early, as libev's clock stood still while Lua ran */
+}
+
+static int is_to_end(const struct net_loop *loop) {
+  return loop->halted || loop->stopped || loop->miscounted;
 }
 
 /* Ends run() once more, if it is to end: a callback may have run the loop since, which
@@ -450,7 +481,7 @@ static void on_wake(struct ev_loop *ev, ev_timer *w, int revents) {
 static int end_again(const struct net_loop *loop) {
   if (loop->L && loop->halted)
     ev_break(loop->ev, EVBREAK_ALL);
-  else if (loop->L && loop->stopped)
+  else if (loop->L && (loop->stopped || (loop->miscounted && loop->refs == 0)))
     ev_break(loop->ev, EVBREAK_ONE);
   else
     return 0;
@@ -467,9 +498,10 @@ static void on_prepare(struct ev_loop *ev, ev_prepare *w, int revents) {
   struct net_loop *loop = w->data;
   (void)ev, (void)revents;
   loop->now = 0;
+  loop->vain = 0;
   if (loop->L == NULL)
     loop->halted = 0;
-  if (end_again(loop))
+  if (is_to_end(loop) && end_again(loop))
     return;
   if (!loop->late && (loop->ticks.count > 0 || loop->dirty_len > 0))
     net_dispatch(loop, NULL, NULL);  /* left by Lua code that runs the loop itself */
@@ -479,12 +511,19 @@ static void on_prepare(struct ev_loop *ev, ev_prepare *w, int revents) {
   run_pending(loop);
   idle_set(loop);
   wake_set(loop);
-  end_again(loop);
+  if (is_to_end(loop))
+    end_again(loop);
+  if (loop->started)
+    errno = 0;
 }
 
 static void on_polled(struct ev_loop *ev, ev_check *w, int revents) {
   struct net_loop *loop = w->data;
   (void)ev, (void)revents;
+  loop->tried = loop->started;
+  if (loop->started)
+    net_watch_after(loop);
+  loop->started = 0;
   loop->now = 0;
   /* SIGINT makes lua.c set a hook, which would wait for the next Lua code. */
   if (loop->L && lua_gethook(loop->main))
@@ -499,11 +538,19 @@ static void run_immediates(struct net_loop *loop) {
   run_phase(loop, &loop->immediates, net_steps_pop);
 }
 
+/* A poll that came to nothing: libev may have met a descriptor that it could not stop to
+ * watch, and is about to make its poller anew, with all watchers. */
+static int is_suspicious(const struct net_loop *loop) {
+  return loop->L && !loop->tried && !loop->vain;
+}
+
 /* Timers come last, as in libuv, so that one that does not hold the loop runs if it is
  * due when the loop runs empty. */
 static void on_check(struct ev_loop *ev, ev_check *w, int revents) {
   struct net_loop *loop = w->data;
   (void)ev, (void)revents;
+  if (loop->ready_len == 0 && is_suspicious(loop))
+    loop->started = 1;
   net_ready_run(loop);
   run_pending(loop);
   run_immediates(loop);
@@ -511,6 +558,8 @@ static void on_check(struct ev_loop *ev, ev_check *w, int revents) {
   loop->now = 0;
   run_timers(loop);
   loop->timed = 1;
+  if (loop->miscounted)
+    end_again(loop);
 }
 
 /* --- Lua functions ----------------------------------------------------------- */
@@ -543,15 +592,32 @@ static int is_idle(const struct net_loop *loop) {
   return !loop->halted && !loop->stopped && loop->refs == 0;
 }
 
-/* Runs until nothing holds the loop; who is told of its end may find more to do. */
-static void run_to_the_end(struct net_loop *loop) {
+/* Runs until nothing holds the loop, although libev may take it for less held. */
+static void run_held(struct net_loop *loop) {
   if (loop->refs > 0)
     ev_run(loop->ev, 0);
+  while (loop->miscounted && loop->refs > 0 && !loop->halted && !loop->stopped) {
+    ev_ref(loop->ev);
+    ev_run(loop->ev, 0);
+  }
+}
+
+/* The same; who is told of its end may find more to do. */
+static void run_to_the_end(struct net_loop *loop) {
+  run_held(loop);
   if (!is_idle(loop))
     return;
   net_dispatch(loop, ended_body, NULL);
-  if (!loop->halted && !loop->stopped && loop->refs > 0)
-    ev_run(loop->ev, 0);
+  if (!loop->halted && !loop->stopped)
+    run_held(loop);
+}
+
+/* One turn, or another if nothing came of it. */
+static void run_once(struct net_loop *loop) {
+  do {
+    loop->vain = loop->worked = 0;
+    ev_run(loop->ev, EVRUN_ONCE);
+  } while (loop->vain && !loop->worked && loop->refs > 0 && !loop->halted && !loop->stopped);
 }
 
 /* run([mode]) -> boolean: whether anything still holds the loop */
@@ -570,8 +636,10 @@ static int loop_run(lua_State *L) {
     net_dispatch(loop, NULL, NULL);
   if (!loop->halted && !loop->stopped && flags == 0)
     run_to_the_end(loop);
-  else if (!loop->halted && !loop->stopped && (loop->refs > 0 || flags == EVRUN_NOWAIT))
+  else if (!loop->halted && !loop->stopped && flags == EVRUN_NOWAIT)
     ev_run(loop->ev, flags);
+  else if (!loop->halted && !loop->stopped && loop->refs > 0)
+    run_once(loop);
   loop->L = NULL;
   if (loop->halted) {
     loop->halted = 0;
@@ -684,28 +752,6 @@ static lua_State *main_thread(lua_State *L) {
   return main;
 }
 
-/* What SIGCHLD does by libev, and did before; set once we have made the loop. */
-static struct sigaction chld_libev, chld_before;
-static int chld_ours;
-
-/* libev's default loop takes SIGCHLD and reaps every child there is, so that
- * io.popen's close() would find none. A loop that we make leaves the signal as
- * it was; one that somebody had made before us is theirs to say. */
-static struct ev_loop *default_loop(void) {
-  if (ev_default_loop_uc_() != NULL)
-    return ev_default_loop(EVFLAG_AUTO);
-  sigaction(SIGCHLD, NULL, &chld_before);
-  struct ev_loop *ev = ev_default_loop(EVFLAG_AUTO);
-  sigaction(SIGCHLD, &chld_before, &chld_libev);
-  chld_ours = 1;
-  return ev;
-}
-
-void net_loop_sigchld(int wanted) {
-  if (chld_ours)
-    sigaction(SIGCHLD, wanted ? &chld_libev : &chld_before, NULL);
-}
-
 static void loop_new(lua_State *L) {
   struct net_loop *loop = lua_newuserdatauv(L, sizeof *loop, 0);
   memset(loop, 0, offsetof(struct net_loop, batch.sizes)); /* the rest is buffers */
@@ -716,7 +762,10 @@ static void loop_new(lua_State *L) {
   loop->main = main_thread(L);
   loop->pipe = NET_NO_PIPE;
   net_queue_init(L, &loop->calls);
-  loop->ev = default_loop();
+  int err;
+  loop->ev = net_watch_loop(&err);
+  if (err < 0)
+    luaL_error(L, "net: the system refuses to watch descriptors: %s", strerror(-err));
   if (loop->ev == NULL)
     luaL_error(L, "net: libev has no event loop for this system");
   loop_start(loop);

@@ -40,11 +40,13 @@ struct net_flushable {
 };
 
 /* What a poll found ready: a Lua half to run, which is called with 'arg', protected
- * and in an empty frame, and may leave what it likes there. */
+ * and in an empty frame, and may leave what it likes there; or a function of C alone. */
 struct net_ready {
-  void (*half)(lua_State *L, void *arg); /* [-0, +?, e] */
+  void (*half)(lua_State *L, void *arg); /* [-0, +?, e]; NULL: 'call' */
+  void (*call)(void *arg);
   void *arg; /* its owner is anchored until the turn's close events, or net_ready_forget
                 is called before it goes */
+  int once;  /* the poll does not tell it again */
 };
 
 struct net_loop {
@@ -59,6 +61,12 @@ struct net_loop {
                             may be more for it; 0: it is done */
   int stopped;           /* stop() was called in this run() */
   int traced;            /* the error being raised has its traceback already */
+  int started;           /* watchers were, since the last poll: the next does not wait */
+  int tried;             /* they were before the poll of this turn */
+  int refusal;           /* -errno of the last poll that refused one; else -ENOMEM */
+  int miscounted;        /* libev's count of what holds it is wrong: see watch.c */
+  int worked;            /* something was dispatched in this turn */
+  int vain;              /* the poll has found nothing, or not waited long enough */
   int holding;           /* has a reference for what is pending, closing or late */
   int raised;            /* an error came out of Lua since the last callback was over */
   int late;              /* ticks wait for the next callback to be over */
@@ -113,6 +121,11 @@ int net_dispatch(struct net_loop *loop, lua_CFunction half, void *arg);
  * which the kernel had it. One protected call serves for all of them. A half is run
  * again at once, and until it has run so often, if it leaves loop->rounds set. */
 void net_ready(struct net_loop *loop, void (*half)(lua_State *L, void *arg), void *arg);
+/* The same of a function that dispatches by itself, for each of several things. */
+void net_ready_call(struct net_loop *loop, void (*call)(void *arg), void *arg, int once);
+/* The same of what no poll will tell again: it waits for the next run() where the loop is
+ * halted before its turn; so does a call with 'once'. */
+void net_ready_once(struct net_loop *loop, void (*half)(lua_State *L, void *arg), void *arg);
 /* What is noted for 'arg' is not run any more. */
 void net_ready_forget(struct net_loop *loop, const void *arg);
 /* Runs what is noted now: for what has to come behind it. */
@@ -147,14 +160,10 @@ void net_loop_wake(struct net_loop *loop, void *stream);
 /* Milliseconds on the monotonic clock, read once a turn. */
 uint64_t net_loop_now(struct net_loop *loop);
 
-/* Keep the loop alive, or no longer. Like net_io_start, nothing happens once
+/* Keep the loop alive, or no longer. Like net_io_start (watch.h), nothing happens once
  * lua_close has ended the loop: a finalizer may still use what is left. */
 void net_loop_ref(struct net_loop *loop);
 void net_loop_unref(struct net_loop *loop);
-
-/* Watchers never keep the loop alive by themselves: net_loop_ref does. */
-void net_io_start(struct net_loop *loop, ev_io *w);
-void net_io_stop(struct net_loop *loop, ev_io *w);
 
 /* Makes room for another dirty one; 0, or -ENOMEM. */
 int net_loop_grow_dirty(struct net_loop *loop);
@@ -172,9 +181,6 @@ static inline int net_loop_dirty(struct net_loop *loop, struct net_flushable *f)
 void net_loop_clean(struct net_loop *loop, struct net_flushable *f);
 /* Flushes what is dirty now. [-0, +0, m] */
 void net_loop_flush(lua_State *L, struct net_loop *loop);
-
-/* Somebody listens for SIGCHLD, or no longer: libev hears it, or nobody does. */
-void net_loop_sigchld(int wanted);
 
 /* Makes the loop; must be opened before anything that uses it. Adds run, stop,
  * tick, alive, now to the core table on the top.

@@ -21,6 +21,7 @@
 #include "loop.h"
 #include "stream.h"
 #include "sys.h"
+#include "watch.h"
 
 struct net_server *net_server_check(lua_State *L, int idx) {
   return net_object_check(L, idx, &net_server_class);

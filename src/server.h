@@ -56,7 +56,6 @@ struct net_server {
   int fd;                  /* owned; -1 while not listening */
   uint32_t flags;          /* SERVER_* */
   uint32_t connections;    /* accepted and not destroyed yet */
-  uint32_t burst;          /* tries to accept in this turn */
   uint32_t pause;          /* ms, the last pause; 0: the last accept worked */
   int keepalive_delay;     /* s; 0: the system's */
   size_t hwm;              /* bytes; both directions of what is accepted */

@@ -19,6 +19,7 @@
 #include "error.h"
 #include "loop.h"
 #include "object.h"
+#include "watch.h"
 
 #ifdef NSIG
 #define SIGNALS NSIG
@@ -66,7 +67,7 @@ static void signal_stop(lua_State *L, struct process *p, ev_signal *w) {
   ev_ref(p->o.loop->ev);
   ev_signal_stop(p->o.loop->ev, w);
   if (w->signum == SIGCHLD)
-    net_loop_sigchld(0);
+    net_watch_sigchld(0);
   if (--p->active == 0)
     net_unanchor(L, &p->o);
 }
@@ -97,7 +98,7 @@ static int core_signal_start(lua_State *L) {
   ev_signal_start(ev, w);
   ev_unref(ev);
   if (w->signum == SIGCHLD)
-    net_loop_sigchld(1);
+    net_watch_sigchld(1);
   p->active++;
   return 0;
 }

@@ -27,6 +27,7 @@
 #include "readbuffer.h"
 #include "request.h"
 #include "timer.h"
+#include "watch.h"
 
 /* What one destroy() may queue: ticks that tell the callbacks of writes, 'error', a call
  * with two arguments, and 'close' of the stream or its server; the close event, and a
@@ -195,9 +196,25 @@ static void on_events(struct net_stream *s, int events) {
   net_ready(s->o.loop, stream_news, s);
 }
 
+/* The system does not watch the descriptor. */
+static void stream_refused(lua_State *L, void *arg) {
+  struct net_stream *s = arg;
+  if (!s->watch.open || !s->watch.refused)
+    return;
+  net_push(L, &s->o);
+  net_stream_fail(L, 1, s->o.loop->refusal, net_io_call(s->o.loop));
+}
+
 static void on_io(struct ev_loop *ev, ev_io *w, int revents) {
+  struct net_stream *s = w->data;
+  int err = net_io_refused(s->o.loop, w, revents);
   (void)ev;
-  on_events(w->data, revents);
+  if (err == 0 || err == -EBADF) {
+    on_events(s, revents);
+    return;
+  }
+  s->watch.refused = 1;
+  net_ready_once(s->o.loop, stream_refused, s);
 }
 
 void net_stream_wake(struct net_handle *h, int events) {
@@ -291,6 +308,7 @@ void net_stream_open(lua_State *L, int idx, const struct net_transport *via, voi
   s->handle.state = state;
   s->watch.late = (via->can & NET_CAN_LATE) != 0;
   s->watch.open = 1;
+  s->watch.refused = 0;
   ev_io_set(&s->io, net_stream_fd(s), 0);
 }
 

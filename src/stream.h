@@ -106,6 +106,7 @@ struct net_watch {
   uint32_t woken : 2;       /* it is among the loop's wakes */
   uint32_t wakes : 1;       /* it has joined them */
   uint32_t late : 1;        /* NET_CAN_LATE of 'handle' */
+  uint32_t refused : 1;     /* the system would not watch: it is about to fail */
   uint32_t dialing : 1;     /* an attempt to connect is under way */
   uint32_t holds_loop : 1;  /* counted by net_loop_ref */
   uint32_t closing : 8;     /* close events under way: a count */
