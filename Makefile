@@ -28,7 +28,9 @@ WARN = -Wall -Wextra -Wpedantic -Wshadow
 # Fortify needs an optimiser, and gets in the way of the sanitizers.
 FORTIFY = $(if $(findstring -fsanitize,$(CFLAGS)),,$(if $(filter -O1 -O2 -O3 -Os,$(CFLAGS)),\
 	-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
-BASE = -std=c11 -D_GNU_SOURCE -iquote src -iquote include -fPIC -fvisibility=hidden -fno-plt -fstack-protector-strong -pthread
+# Files beyond 2 GiB, and times beyond 2038, on 32-bit systems too; sys.c insists on it.
+LARGE = -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64
+BASE = -std=c11 -D_GNU_SOURCE $(LARGE) -iquote src -iquote include -fPIC -fvisibility=hidden -fno-plt -fstack-protector-strong -pthread
 ifeq ($(shell uname -s),Darwin)
   BREW := $(shell brew --prefix 2>/dev/null)
   export CPPFLAGS += -I$(BREW)/include

@@ -32,6 +32,23 @@ describe("make", function()
     ]]))
   end)
 
+  it("has files beyond 2 GiB, wherever the system can", function()
+    assert.matches("%-D_FILE_OFFSET_BITS=64 %-D_TIME_BITS=64", output("make -n -B V=1 DEPS=true BUILD=$scratch"))
+  end)
+
+  it("and does not build without, where a number of a file would have 32 bits", function()
+    local text = output([[
+      echo 'int main(void) { return 0; }' | ${CC:-cc} -m32 -x c - -o $scratch/x 2>/dev/null || echo none
+      ${CC:-cc} -m32 -std=c11 -fsyntax-only -iquote src -iquote include src/sys.c || echo refused
+      ${CC:-cc} -m32 -std=c11 -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -fsyntax-only -iquote src \
+        -iquote include src/sys.c && echo built
+    ]])
+    if text:find("none", 1, true) then
+      return pending("no compiler for a 32-bit system")
+    end
+    assert.matches("FILE_OFFSET_BITS.*refused\nbuilt\n$", text)
+  end)
+
   it("refuses the headers of another Lua than the one that compiles the modules", function()
     local text = output([[
       echo "#define LUA_VERSION_NUM 501" >$scratch/lua.h

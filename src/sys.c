@@ -42,6 +42,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Else sendFile could not open a file of 2 GiB on a 32-bit system. */
+_Static_assert(sizeof(off_t) == 8, "compile with -D_FILE_OFFSET_BITS=64");
+
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE is set at birth instead */
 #endif
