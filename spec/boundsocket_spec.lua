@@ -3,6 +3,7 @@
 local core = require("net.core")
 local inspect = require("net.inspect")
 local lua = require("spec.support.lua")
+local lfs = require("lfs")
 local net = require("net")
 local servers = require("spec.support.servers")
 local sockets = require("spec.support.sockets")
@@ -200,6 +201,24 @@ describe("net.BoundSocket", function()
       b:close()
       assert.is_nil(servers.mode(path))
       assert.is_true(b.isPipe)
+    end))
+
+    it("leaves a file that has taken its place, closed or collected", within(function(t)
+      for _, drop in ipairs({ "close", "collect" }) do
+        local path = t.tmpname()
+        local bound = net.BoundSocket({ path = path })
+        os.remove(path)
+        local other = net.BoundSocket({ path = path })
+        if drop == "close" then
+          bound:close()
+        end
+        bound = nil -- luacheck: ignore
+        collectgarbage()
+        collectgarbage()
+        assert.equal("socket", lfs.attributes(path, "mode"))
+        other:close()
+        assert.is_nil(lfs.attributes(path, "mode"))
+      end
     end))
 
     it("leaves a file alone that was there before", within(function(t)

@@ -54,8 +54,9 @@ static int any_unix(struct net_addr *out) {
   return 0;
 }
 
-int net_bind_unix(const char *path, size_t len, int *fd) {
+int net_bind_unix(const char *path, size_t len, int *fd, struct net_file_id *file) {
   struct net_addr a;
+  file->device = file->inode = 0;
   int err = len == 0 ? any_unix(&a) : net_addr_unix(path, len, &a);
   if (err < 0)
     return err;
@@ -63,5 +64,7 @@ int net_bind_unix(const char *path, size_t len, int *fd) {
   if (err < 0)
     return err;
   err = bind_or_close(*fd, &a);
+  if (err == 0 && len > 0 && *path != '\0')
+    net_sys_identify(path, file);
   return err == -ENOENT ? -EACCES : err; /* as on Windows, says libuv */
 }

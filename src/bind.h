@@ -9,6 +9,8 @@
 
 #include <stddef.h>
 
+#include "sys.h"
+
 struct net_addr;
 
 enum {
@@ -21,7 +23,8 @@ enum {
 int net_bind_tcp(const struct net_addr *a, int flags, int *fd);
 /* To a path, whose file is made, or to an abstract name (a leading NUL; empty for
  * any). An existing file is left alone: -EADDRINUSE. A missing directory is
- * -EACCES. */
-int net_bind_unix(const char *path, size_t len, int *fd);
+ * -EACCES. 'file' says which file was made; whoever has the descriptor removes it, by
+ * net_sys_unlink_same, before it closes that. */
+int net_bind_unix(const char *path, size_t len, int *fd, struct net_file_id *file);
 
 #endif

@@ -26,7 +26,7 @@ struct net_bound {
   struct net_object o;
   int fd;     /* owned; -1 before it is bound, and when gone */
   int family; /* AF_INET, AF_INET6, AF_UNIX */
-  int file;   /* there is a file at its path, to be removed by it */
+  struct net_file_id file; /* at its path, to be removed by it; none: 'inode' is 0 */
 };
 
 static const struct net_class net_bound_class;
@@ -53,18 +53,18 @@ int net_bound_lend(struct net_bound *b, int *family) {
   return fd;
 }
 
-int net_bound_take(struct net_bound *b, int *family) {
-  b->file = 0;
+int net_bound_take(struct net_bound *b, int *family, struct net_file_id *file) {
+  *file = b->file;
+  b->file.inode = 0;
   return net_bound_lend(b, family);
 }
 
 void net_bound_remove_file(lua_State *L, int idx) {
   struct net_bound *b = lua_touserdata(L, idx);
-  if (!b->file)
+  if (b->file.inode == 0)
     return;
-  b->file = 0;
   net_bound_push_path(L, idx);
-  net_sys_unlink(lua_tostring(L, -1));
+  net_sys_unlink_same(lua_tostring(L, -1), &b->file);
   lua_pop(L, 1);
 }
 
@@ -72,9 +72,9 @@ void net_bound_remove_file(lua_State *L, int idx) {
 static void bound_shut(lua_State *L, struct net_bound *b) {
   if (b->fd < 0)
     return;
+  net_bound_remove_file(L, 1);
   net_sys_close(b->fd);
   b->fd = -1;
-  net_bound_remove_file(L, 1);
 }
 
 /* --- methods and fields ------------------------------------------------------ */
@@ -216,8 +216,7 @@ static int core_unix(lua_State *L) {
   struct net_bound *b = bound_new(L, AF_UNIX);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, UV_BOUND_PATH);
-  int err = net_bind_unix(path, len, &fd);
-  b->file = err == 0 && *path != '\0';
+  int err = net_bind_unix(path, len, &fd, &b->file);
   return bound_result(L, b, err, fd);
 }
 

@@ -13,6 +13,8 @@
 
 #include <lua.h>
 
+#include "sys.h"
+
 struct net_bound;
 
 /* Raises ERR_INVALID_THIS unless there is a BoundSocket at 'idx', and
@@ -22,8 +24,8 @@ struct net_bound *net_bound_check(lua_State *L, int idx);
  * nil for TCP. [-0, +1, -] */
 void net_bound_push_path(lua_State *L, int idx);
 /* Hands over the descriptor of an open one, and the duty to remove its file;
- * 'family' is AF_INET, AF_INET6 or AF_UNIX. */
-int net_bound_take(struct net_bound *b, int *family);
+ * 'family' is AF_INET, AF_INET6 or AF_UNIX, 'file' which one it is. */
+int net_bound_take(struct net_bound *b, int *family, struct net_file_id *file);
 /* Hands over the descriptor alone: the file is there until it is told to remove it, or
  * is collected. */
 int net_bound_lend(struct net_bound *b, int *family);

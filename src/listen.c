@@ -45,6 +45,7 @@ static int listen_failed(lua_State *L, struct net_server *s, int err, const char
 static int listen_on(lua_State *L, struct net_server *s, int fd, int backlog, unsigned flags) {
   int err = net_sys_listen(fd, backlog);
   if (err < 0) {
+    net_server_remove_file(L, 1, s);
     net_sys_close(fd);
     return listen_failed(L, s, err, "listen");
   }
@@ -94,15 +95,11 @@ static int core_listen_unix(lua_State *L) {
   int mode = (int)luaL_optinteger(L, 4, 0);
   struct net_server *s = server_prepare(L);
   server_remember_path(L);
-  int err = net_bind_unix(path, len, &fd);
+  int err = net_bind_unix(path, len, &fd, &s->file);
   if (err < 0)
     return listen_failed(L, s, err, "bind");
-  unsigned flags = SERVER_PIPE | (*path ? SERVER_UNLINK : 0);
-  int results = listen_on(L, s, fd, backlog, flags);
-  if (s->fd < 0) {
-    if (*path)
-      net_sys_unlink(path);
-  } else if (mode && (err = net_sys_chmod(path, (mode_t)mode)) < 0)
+  int results = listen_on(L, s, fd, backlog, SERVER_PIPE);
+  if (s->fd >= 0 && mode && (err = net_sys_chmod(path, (mode_t)mode)) < 0)
     return listen_undone(L, s, err, "chmod");
   return results;
 }
@@ -115,7 +112,6 @@ static int core_listen_fd(lua_State *L) {
   int backlog = (int)luaL_checkinteger(L, 3), fd = n >= 0 && n <= INT_MAX ? (int)n : -1;
   const char *path = luaL_optstring(L, 4, NULL);
   struct net_server *s = server_prepare(L);
-  unsigned flags = path && *path ? SERVER_UNLINK : 0;
   if (path) {
     lua_pushvalue(L, 4);
     lua_setiuservalue(L, 1, UV_PATH);
@@ -124,7 +120,9 @@ static int core_listen_fd(lua_State *L) {
   int err = kind == NET_FD_OTHER ? -EINVAL : net_sys_adopt(fd);
   if (err < 0)
     return listen_failed(L, s, err, "open");
-  return listen_on(L, s, fd, backlog, flags | (kind == NET_FD_TCP ? 0 : SERVER_PIPE));
+  if (path && *path)
+    net_sys_identify(path, &s->file);
+  return listen_on(L, s, fd, backlog, kind == NET_FD_TCP ? 0 : SERVER_PIPE);
 }
 
 /* listen_bound(server, bound, backlog) -> true | nil, errno, step
@@ -134,16 +132,12 @@ static int core_listen_bound(lua_State *L) {
   int backlog = (int)luaL_checkinteger(L, 3), family;
   struct net_server *s = server_prepare(L);
   net_bound_push_path(L, 2);
-  const char *path = lua_tostring(L, -1);
-  unsigned flags = path ? SERVER_PIPE | (*path ? SERVER_UNLINK : 0) : 0;
+  unsigned flags = lua_isnil(L, -1) ? 0 : SERVER_PIPE;
   if (lua_rawlen(L, -1) > 0) {
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, 1, UV_PATH);
   }
-  int results = listen_on(L, s, net_bound_take(b, &family), backlog, flags);
-  if (s->fd < 0 && flags & SERVER_UNLINK)
-    net_sys_unlink(path);
-  return results;
+  return listen_on(L, s, net_bound_take(b, &family, &s->file), backlog, flags);
 }
 
 /* The descriptor of the attempt of the socket at 'idx', or of the one to come;

@@ -43,7 +43,7 @@ static void server_hold_loop(struct net_server *s) {
 
 void net_server_start(struct net_server *s, int fd, unsigned flags) {
   s->fd = fd;
-  s->flags = (s->flags & ~(uint32_t)(SERVER_PIPE | SERVER_UNLINK | SERVER_TOLD)) | flags;
+  s->flags = (s->flags & ~(uint32_t)(SERVER_PIPE | SERVER_TOLD)) | flags;
   s->pause = 0;
   ev_io_set(&s->io, fd, EV_READ);
   net_io_start(s->o.loop, &s->io);
@@ -75,17 +75,21 @@ void net_server_drained(lua_State *L, int idx, struct net_server *s) {
   net_unanchor(L, &s->o);
 }
 
+void net_server_remove_file(lua_State *L, int idx, struct net_server *s) {
+  if (s->file.inode == 0)
+    return;
+  lua_getiuservalue(L, idx, UV_PATH);
+  net_sys_unlink_same(lua_tostring(L, -1), &s->file);
+  lua_pop(L, 1);
+}
+
 void net_server_close(lua_State *L, int idx, struct net_server *s) {
   if (s->fd < 0)
     return;
+  net_server_remove_file(L, idx, s);
   server_stop(s);
   lua_pushnil(L);
   lua_setiuservalue(L, idx, UV_SHARED);
-  if (!(s->flags & SERVER_UNLINK))
-    return;
-  lua_getiuservalue(L, idx, UV_PATH);
-  net_sys_unlink(lua_tostring(L, -1));
-  lua_pop(L, 1);
 }
 
 /* --- methods ------------------------------------------------------------------ */

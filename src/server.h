@@ -23,6 +23,7 @@
 
 #include "object.h"
 #include "stream.h"
+#include "sys.h"
 #include "timer.h"
 
 /* User values of a server, behind the object's. */
@@ -41,7 +42,6 @@ enum {
   SERVER_BLOCKS    = 1 << 4,  /* blockList is set */
   SERVER_BAD_HWM   = 1 << 5,  /* highWaterMark is none */
   SERVER_PIPE      = 1 << 6,  /* the descriptor is a Unix socket */
-  SERVER_UNLINK    = 1 << 7,  /* close removes the file at UV_PATH */
   SERVER_UNREF     = 1 << 8,
   SERVER_HOLDS     = 1 << 9,  /* counted by net_loop_ref */
   SERVER_TOLD      = 1 << 10, /* Lua has heard of the shortage there is */
@@ -54,6 +54,7 @@ struct net_server {
   ev_io io;                /* active while listening, but for a pause */
   struct net_timer retry;  /* runs during a pause */
   int fd;                  /* owned; -1 while not listening */
+  struct net_file_id file; /* owned; at UV_PATH, removed by close; none: 'inode' is 0 */
   uint32_t flags;          /* SERVER_* */
   uint32_t connections;    /* accepted and not destroyed yet */
   uint32_t pause;          /* ms, the last pause; 0: the last accept worked */
@@ -68,9 +69,12 @@ extern const struct net_class net_server_class;
 
 /* The server at 'idx', else ERR_INVALID_THIS. [-0, +0, e] */
 struct net_server *net_server_check(lua_State *L, int idx);
-/* Takes over 'fd', which listens; 'flags' are SERVER_PIPE and SERVER_UNLINK. The
+/* Takes over 'fd', which listens; 'flags' may be SERVER_PIPE. The
  * server is anchored already. */
 void net_server_start(struct net_server *s, int fd, unsigned flags);
+/* Removes the file of the server at 'idx', if it has one, and it is still there: before
+ * its descriptor is closed. [-0, +0, -] */
+void net_server_remove_file(lua_State *L, int idx, struct net_server *s);
 /* Closes what listens, if anything, and removes its file. [-0, +0, -] */
 void net_server_close(lua_State *L, int idx, struct net_server *s);
 /* Queues 'close' for the server at 'idx', and lets go of it, if it neither

@@ -467,6 +467,7 @@ static void close_transport(struct net_stream *s) {
 
 /* Gives the descriptor, or the attempt to get one, back. */
 static void close_handle(lua_State *L, int idx, struct net_stream *s) {
+  remove_file(L, idx, s);
   if (net_rare_get(L, idx, RARE_DIAL) != LUA_TNIL) {
     net_dial_close(lua_touserdata(L, -1));
     lua_pushnil(L);
@@ -474,7 +475,6 @@ static void close_handle(lua_State *L, int idx, struct net_stream *s) {
     net_stream_dialing(s, 0);
   }
   lua_pop(L, 1);
-  remove_file(L, idx, s);
   if (!s->watch.open)
     return;
   if (s->life.reset && net_stream_can(s, NET_CAN_RESET))

@@ -560,7 +560,22 @@ int net_sys_get_tos(int fd, int *tos) {
   return get_int(fd, IPPROTO_IP, IP_TOS, tos);
 }
 
-int net_sys_unlink(const char *path) { return result(unlink(path)); }
+void net_sys_identify(const char *path, struct net_file_id *id) {
+  struct stat st;
+  id->device = id->inode = 0;
+  if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
+    return;
+  id->device = (uint64_t)st.st_dev;
+  id->inode = (uint64_t)st.st_ino;
+}
+
+void net_sys_unlink_same(const char *path, struct net_file_id *id) {
+  struct net_file_id now;
+  net_sys_identify(path, &now);
+  if (id->inode != 0 && now.inode == id->inode && now.device == id->device)
+    (void)unlink(path);
+  id->inode = 0;
+}
 
 int net_sys_chmod(const char *path, mode_t mode) { return result(chmod(path, mode)); }
 

@@ -110,7 +110,16 @@ int net_sys_keepalive(int fd, int on, int idle, int interval, int count);
  * its IPv4-mapped peers); tos 0..255. */
 int net_sys_set_tos(int fd, int tos);
 int net_sys_get_tos(int fd, int *tos);
-int net_sys_unlink(const char *path);
+/* Which file it is, by device and inode; 'inode' 0: none. As long as a socket is open
+ * the inode of the file that it was bound to is given to no other. */
+struct net_file_id {
+  uint64_t device, inode;
+};
+
+/* Notes which file stands at the path, if that is a socket. */
+void net_sys_identify(const char *path, struct net_file_id *id);
+/* Removes the file at the path if it is still that one, and forgets it. */
+void net_sys_unlink_same(const char *path, struct net_file_id *id);
 int net_sys_chmod(const char *path, mode_t mode);
 
 /* Milliseconds on the monotonic clock, from an arbitrary start. */

@@ -351,7 +351,8 @@ function server:listen(port, host, backlog, onListening) end
 --- as in the last form
 ---@field handle? net.Handle
 
---- Stops listening; the file of a Unix socket is removed before this returns. Connections go on.
+--- Stops listening; the file of a Unix socket is removed before this returns, if it is still the
+--- one that was made. Connections go on.
 --- `"close"` follows on a tick when there is none left. The callback is called then; with
 --- `ERR_SERVER_NOT_RUNNING` if the server was not listening.
 ---
@@ -1044,7 +1045,7 @@ function boundSocket:address() end
 ---@return integer
 function boundSocket:fd() end
 
---- Gives port or path back; the file of a Unix socket is removed.
+--- Gives port or path back; the file of a Unix socket is removed, if it is still its own.
 function boundSocket:close() end
 --- ## Emitters
 ---
