@@ -340,6 +340,35 @@ for kind, new in pairs(kinds) do
   end)
 end
 
+describe("an emit in a listener of an emit", function()
+  local function nest(depth)
+    local emitter = EventEmitter()
+    local reached = 0
+    emitter:on("x", function(left)
+      reached = reached + 1
+      if left > 1 then
+        emitter:emit("x", left - 1)
+      end
+    end)
+    local ok, err = pcall(emitter.emit, emitter, "x", depth)
+    return ok, reached, tostring(err), emitter
+  end
+
+  it("may be a hundred deep", function()
+    local ok, reached = nest(100)
+    assert.is_true(ok)
+    assert.equal(100, reached)
+  end)
+
+  it("raises beyond what Lua allows of C, at its line, and leaves the emitter as it was", function()
+    local ok, reached, text, emitter = nest(10000)
+    assert.is_false(ok)
+    assert.is_true(reached > 100)
+    assert.is_truthy(text:find("events_spec.lua:%d+: .*C stack overflow"), text)
+    assert.is_true(emitter:emit("x", 1))
+  end)
+end)
+
 describe("the maximum of listeners", function()
   local seen, last
 
