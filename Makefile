@@ -6,8 +6,8 @@
 #     eval "$(make env)"; lua5.4 bin/luanet examples/...
 #
 # Variables to set: CC CFLAGS CPPFLAGS LDFLAGS LUA LUA_CFLAGS BUILD, for install
-# and uninstall PREFIX LUADIR LIBDIR BINDIR DESTDIR, for test SPEC (files) and BUSTED
-# (options); V=1 shows the compiler's command lines, DEPS=true installs no packages and
+# and uninstall PREFIX LUADIR LIBDIR BINDIR INCDIR DESTDIR, for test SPEC (files) and
+# BUSTED (options); V=1 shows the compiler's command lines, DEPS=true installs no packages and
 # asks nothing. Other settings than the last ones build anew: give `make install` those
 # of `make`.
 
@@ -23,6 +23,7 @@ PREFIX ?= /usr/local
 LUADIR ?= $(PREFIX)/share/lua/$(LUA_VERSION)
 LIBDIR ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
 BINDIR ?= $(PREFIX)/bin
+INCDIR ?= $(PREFIX)/include
 
 WARN = -Wall -Wextra -Wpedantic -Wshadow
 # Fortify needs an optimiser, and gets in the way of the sanitizers.
@@ -96,16 +97,21 @@ parity-random: deps-test all ## compare random programs with Node 26; SEED=n N=p
 torture: deps-test all ## fail each system call and allocation in turn (3 minutes); ROW=recv for one
 	@$(RUN_ENV) $(LUA) tools/torture/run.lua $(ROW)
 
-install: all ## install below PREFIX (/usr/local), or LUADIR, LIBDIR, BINDIR
+install: all install-header ## install below PREFIX (/usr/local), or LUADIR, LIBDIR, BINDIR, INCDIR
 	install -d '$(DESTDIR)$(LUADIR)/net' '$(DESTDIR)$(LIBDIR)/net' '$(DESTDIR)$(BINDIR)'
 	install -m 644 lua/net/*.lua '$(DESTDIR)$(LUADIR)/net'
 	install -m 755 $(CORE) '$(DESTDIR)$(LIBDIR)/net'
 	sed "1s|.*|#!$$(command -v $(LUA))|" bin/luanet >'$(DESTDIR)$(BINDIR)/luanet'
 	chmod 755 '$(DESTDIR)$(BINDIR)/luanet'
 
+install-header: ## install only what another library in C needs of this one to be compiled
+	install -d '$(DESTDIR)$(INCDIR)'
+	install -m 644 include/net_capi.h '$(DESTDIR)$(INCDIR)'
+
 uninstall: ## remove what install put there: give it the same settings
 	rm -f $(foreach file,$(notdir $(wildcard lua/net/*.lua)),'$(DESTDIR)$(LUADIR)/net/$(file)') \
-		'$(DESTDIR)$(LIBDIR)/net/$(notdir $(CORE))' '$(DESTDIR)$(BINDIR)/luanet'
+		'$(DESTDIR)$(LIBDIR)/net/$(notdir $(CORE))' '$(DESTDIR)$(BINDIR)/luanet' \
+		'$(DESTDIR)$(INCDIR)/net_capi.h'
 	for folder in '$(DESTDIR)$(LUADIR)/net' '$(DESTDIR)$(LIBDIR)/net'; do \
 		rmdir "$$folder" 2>/dev/null || true; done
 
@@ -219,6 +225,6 @@ asan-run:
 list-checks:
 	@echo $(CHECKS)
 
-.PHONY: all help deps demo test check asan valgrind parity parity-random torture install uninstall docs docs-check bench \
+.PHONY: all help deps demo test check asan valgrind parity parity-random torture install install-header uninstall docs docs-check bench \
 	bench-quick bench-tables bench-instructions bench-instructions-keep bench-programs bench-ready \
 	clean format env FORCE deps-build deps-test deps-check $(CHECKS) asan-run list-checks

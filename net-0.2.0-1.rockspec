@@ -31,6 +31,7 @@ external_dependencies = {
 build = {
   type = "make",
   install_pass = false,
+  copy_directories = { "include" }, -- net_capi.h, for other libraries in C
   build_variables = {
     BUILD = "build/rock",
     CC = "$(CC)",

@@ -60,7 +60,7 @@ describe("make", function()
   end)
 
   it("removes with uninstall what install has put there, and nothing else #slow", function()
-    assert.equal("bin/luanet\nlib/lua/5.4/net/core.so\nruns\nlib/mine\nshare/lua/5.4/net/mine.lua\n"
+    assert.equal("bin/luanet\ninclude/net_capi.h\nlib/lua/5.4/net/core.so\nruns\nlib/mine\nshare/lua/5.4/net/mine.lua\n"
       .. "same\n", (output([[
       version=$(${LUA:-lua5.4} -e 'io.write(_VERSION:match("%d+%.%d+"))')
       settings="DEPS=true BUILD=$scratch/build CFLAGS=-O0 DESTDIR=$scratch/to PREFIX=/usr"
@@ -68,13 +68,13 @@ describe("make", function()
       touch $scratch/to/usr/share/lua/$version/net/mine.lua $scratch/to/usr/lib/mine
       (cd $scratch/to && find . | sort) >$scratch/before
       make -s install $settings LUA=${LUA:-lua5.4} >$scratch/log || cat $scratch/log
-      cd $scratch/to/usr; ls bin/* lib/lua/*/net/*
+      cd $scratch/to/usr; ls bin/* include/* lib/lua/*/net/*
       LUA_PATH="$PWD/share/lua/$version/?.lua;$PWD/share/lua/$version/?/init.lua" \
         LUA_CPATH="$PWD/lib/lua/$version/?.so" ${LUA:-lua5.4} bin/luanet -e 'print("runs")'
       cd - >/dev/null
       make -s uninstall $settings LUA=${LUA:-lua5.4}
       cd $scratch/to; find usr -type f | sed 's/^usr.//' | sort
-      rmdir usr/bin usr/lib/lua/$version usr/lib/lua
+      rmdir usr/bin usr/include usr/lib/lua/$version usr/lib/lua
       find . | sort | cmp - $scratch/before && echo same
     ]]):gsub("lua/5%.%d+", "lua/5.4")))
   end)

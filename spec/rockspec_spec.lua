@@ -55,12 +55,14 @@ describe("the rockspec", function()
       $rocks install --tree ../packed net-%s-1.*.rock && cd / &&
       echo "print('runs', require('net').version, ...)" >$scratch/script.lua &&
       $scratch/tree/bin/luanet $scratch/script.lua an argument &&
-      $scratch/packed/bin/luanet $scratch/script.lua]]):format(scratch,
-        _VERSION:match("%d%.%d"), net.version, net.version)))
+      $scratch/packed/bin/luanet $scratch/script.lua &&
+      for tree in tree packed; do
+        ls $scratch/$tree/lib/luarocks/rocks-$version/net/*/include
+      done]]):format(scratch, _VERSION:match("%d%.%d"), net.version, net.version)))
     local output = log:read("a")
     log:close()
     os.execute("rm -r " .. scratch)
-    assert.equal(("runs\t%s\tan\targument\nruns\t%s\n"):format(net.version, net.version),
-      output:match("runs.*$"), output)
+    assert.equal(("runs\t%s\tan\targument\nruns\t%s\nnet_capi.h\nnet_capi.h\n"):format(net.version,
+      net.version), output:match("runs.*$"), output)
   end)
 end)

@@ -144,7 +144,7 @@ static void server_socket(lua_State *L, int server, struct incoming *in) {
   int pipe = !!(s->flags & SERVER_PIPE), fd = in->fd;
   server_check_hwm(L, server, s);
   net_anchor(L, server, &s->o);  /* a blockList of Lua may have closed it */
-  struct net_stream *c = net_stream_new(L, s->o.loop);
+  struct net_stream *c = net_stream_new(L, s->o.loop, s->makes);
   int socket = lua_gettop(L);
   lua_pushvalue(L, server);
   lua_setiuservalue(L, socket, UV_SERVER);
@@ -186,7 +186,10 @@ static int server_incoming(lua_State *L) {
     return 0;  /* who accepted it closes it */
   server_socket(L, SERVER, in);
   server_start_reading(L, SOCKET, s);
-  net_emit(L, SERVER, ON_CONNECTION, 1);
+  if (s->accepted)
+    s->accepted(L, SERVER, SOCKET);
+  else
+    net_emit(L, SERVER, ON_CONNECTION, 1);
   return 0;
 }
 
@@ -316,13 +319,17 @@ static void server_gone(lua_State *L, struct net_owner *owner) {
   lua_pop(L, 1);
 }
 
-/* new() -> Server */
-static int core_new(lua_State *L) {
-  struct net_server *s = net_server_new(L);
+void net_accept_new(lua_State *L, const struct net_class *cls) {
+  struct net_server *s = net_server_new(L, cls);
   s->owner.gone = server_gone;
   s->retry.fire = server_retry;
   ev_io_init(&s->io, on_connection, -1, EV_READ);
   s->io.data = s;
+}
+
+/* new() -> Server */
+static int core_new(lua_State *L) {
+  net_accept_new(L, &net_server_class);
   return 1;
 }
 

@@ -13,6 +13,7 @@
 #include "blocklist.h"
 #include "bound.h"
 #include "bundle.h"
+#include "capi.h"
 #include "dial.h"
 #include "emitter.h"
 #include "encoding.h"
@@ -25,8 +26,6 @@
 #include "socket.h"
 #include "timer.h"
 #include "uncaught.h"
-
-#define NET_VERSION "0.2.0"
 
 static const char core_key; /* registry: the table, as long as the Lua state lives */
 
@@ -59,6 +58,7 @@ int luaopen_net_core(lua_State *L) {
   net_listen_open(L);
   net_socketaddress_open(L);
   net_blocklist_open(L);
+  net_capi_open(L);
   lua_pushliteral(L, NET_VERSION);
   lua_setfield(L, -2, "version");
   lua_pushvalue(L, -1);

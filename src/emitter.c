@@ -257,6 +257,61 @@ int net_emit_guarded(lua_State *L, int idx, const struct net_object *o, enum net
   return status;
 }
 
+static int event_named(const struct net_object *o, const char *name) {
+  int ev = 0;
+  while (ev < NET_EVENTS && strcmp(o->loop->names[ev], name) != 0)
+    ev++;
+  return ev;
+}
+
+/* Of an event that C does not know: is there a name like that, with listeners? Needs no
+ * memory, and so makes no string of the name. */
+static int is_heard(lua_State *L, int idx, const char *name) {
+  int top = lua_gettop(L), found = 0;
+  if (net_listeners_array(L, idx))
+    for (lua_Integer i = 1; !found && lua_rawgeti(L, top + 1, i) != LUA_TNIL; i += 2) {
+      found = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), name) == 0;
+      lua_pop(L, 1);
+    }
+  lua_settop(L, top);
+  return found;
+}
+
+int net_listens(lua_State *L, int idx, const char *name) {
+  const struct net_object *o = lua_touserdata(L, idx);
+  int ev = event_named(o, name);
+  return ev == NET_EVENTS ? is_heard(L, idx, name) : net_has(o, (enum net_event)ev);
+}
+
+/* (object, name, ...): an error goes by its monitors, and is raised if nobody hears it. */
+static int named_thunk(lua_State *L) {
+  struct net_object *o = lua_touserdata(L, 1);
+  struct net_emission e = {1, o, event_of(L, 2, o->loop), 2, 3, lua_gettop(L) - 2};
+  if (e.event == ON_ERROR)
+    emission_error(L, &e);
+  else
+    emission_emit(L, &e);
+  return 0;
+}
+
+int net_emit_by_name(lua_State *L, int idx, const char *name, int nargs) {
+  const struct net_object *o = lua_touserdata(L, idx);
+  int ev = event_named(o, name), is_told = net_listens(L, idx, name);
+  if (!is_told && ev != ON_ERROR) {
+    lua_pop(L, nargs);
+    return 0;
+  }
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lua_pushcfunction(L, named_thunk);
+  lua_pushvalue(L, idx);
+  lua_pushstring(L, name);
+  lua_rotate(L, -3 - nargs, 3);
+  int status = net_call_guarded(L, o->loop, nargs + 2);
+  if (status != LUA_OK && ev != NET_EVENTS)
+    emit_internals(L, idx, (enum net_event)ev);
+  return is_told;
+}
+
 void net_emitter_internal(lua_State *L, int idx, enum net_event ev,
                           const struct net_internal *step) {
   struct net_emission e = {idx, lua_touserdata(L, idx), (int)ev, 0, 0, 0};

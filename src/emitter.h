@@ -40,6 +40,11 @@ static inline int net_emitter_push_data(lua_State *L, int idx, const struct net_
  * run. Returns LUA_OK, or the status of the error. [-nargs, +0, e] */
 int net_emit_guarded(lua_State *L, int idx, const struct net_object *o, enum net_event ev,
                      int nargs);
+/* The same of any event, by its name. Returns whether anybody was told.
+ * [-nargs, +0, e] */
+int net_emit_by_name(lua_State *L, int idx, const char *name, int nargs);
+/* Has the event of that name listeners, hidden ones too? [-0, +0, -] */
+int net_listens(lua_State *L, int idx, const char *name);
 /* Adds an internal step behind the listeners there are. [-0, +0, m] */
 void net_emitter_internal(lua_State *L, int idx, enum net_event ev,
                           const struct net_internal *step);

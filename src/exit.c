@@ -30,7 +30,9 @@ static int flush(lua_State *L) {
 }
 
 /* Whatever comes of it: there is nobody to tell. */
-static void flush_all(void) {
+void net_exit_flush(void) {
+  if (key_error)
+    return;
   for (struct net_loop *loop = innermost(); loop; loop = loop->outer) {
     lua_State *L = net_loop_thread(loop);
     if (loop->dirty_len == 0 || !lua_checkstack(L, LUA_MINSTACK))
@@ -52,8 +54,8 @@ static void watch(void) {
   key_error = pthread_key_create(&key, NULL);
   if (key_error)
     return;
-  (void)atexit(flush_all);
-  (void)pthread_atfork(flush_all, NULL, renew);
+  (void)atexit(net_exit_flush);
+  (void)pthread_atfork(net_exit_flush, NULL, renew);
 }
 
 void net_exit_open(lua_State *L) {

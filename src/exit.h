@@ -16,6 +16,8 @@
  * the turn's end. */
 void net_exit_enter(struct net_loop *loop);
 void net_exit_leave(struct net_loop *loop);
+/* Sends it now, for an atexit(3) function that has to come behind another library's. */
+void net_exit_flush(void);
 /* To be called once before. [-0, +0, e] */
 void net_exit_open(lua_State *L);
 

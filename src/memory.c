@@ -170,9 +170,10 @@ static int pair_ready(lua_State *L, struct net_handle *h, int events) {
 /* A step among the listeners of 'end'. */
 static void end_step(lua_State *L, int idx) {
   const struct net_stream *s = lua_touserdata(L, idx);
-  if (!s->watch.open || s->handle.via->ready != pair_ready)
-    return;  /* it is connected otherwise by now */
-  struct half *half = s->handle.state;
+  const struct net_handle *h = net_transport_lowest(&s->handle);
+  if (!s->watch.open || h->via->ready != pair_ready)
+    return;  /* it is connected otherwise by now, or another has this half */
+  struct half *half = h->state;
   half->is_done = 1;
   wake(half->other, NET_WRITE);
 }
@@ -216,9 +217,14 @@ static int prepare(lua_State *L) {
     return luaL_error(L, "not enough memory");
   for (int idx = 1; idx <= 2; idx++) {
     net_emitter_internal(L, idx, ON_END, &tell_end);
-    net_stream_prepare(L, idx, &net_transport_memory);
+    net_stream_prepare(L, idx, 1);
   }
   return 0;
+}
+
+void net_memory_follow(lua_State *L, int idx, const struct net_stream *from) {
+  if (net_transport_lowest(&from->handle)->via->ready == pair_ready)
+    net_emitter_internal(L, idx, ON_END, &tell_end);
 }
 
 /* Gives the stream at 'idx' its half. [-0, +0, m] */

@@ -12,7 +12,7 @@
 #include "error.h"
 
 /* Upvalues of __index and __newindex. */
-enum { UP_METHODS = 1, UP_GETTERS, UP_SETTERS, UP_CLASS };
+enum { UP_METHODS = 1, UP_GETTERS, UP_SETTERS, UP_CLASS, UP_PARENT };
 
 /* The object that a field is read or written of. [-0, +0, e] */
 static void check_object(lua_State *L) {
@@ -36,6 +36,18 @@ static int object_own_field(lua_State *L) {
   return 0;
 }
 
+/* Has the parent's __index or __newindex answer instead; returns 0, and does nothing,
+ * where there is no parent. [-?, +nresults, e] */
+static int object_ask_parent(lua_State *L, int nargs, int nresults) {
+  if (lua_isnil(L, lua_upvalueindex(UP_PARENT)))
+    return 0;
+  lua_settop(L, nargs);
+  lua_pushvalue(L, lua_upvalueindex(UP_PARENT));
+  lua_insert(L, 1);
+  lua_call(L, nargs, nresults);
+  return 1;
+}
+
 /* Calls the getter on the top for the object at 1. */
 static int object_get(lua_State *L) {
   lua_CFunction get = lua_tocfunction(L, -1);
@@ -57,9 +69,10 @@ static int object_index(lua_State *L) {
     return 1;
   lua_pushvalue(L, 2);
   lua_replace(L, 3);
-  if (lua_rawget(L, lua_upvalueindex(UP_GETTERS)) == LUA_TNIL)
-    return 1;
-  return object_get(L);
+  if (lua_rawget(L, lua_upvalueindex(UP_GETTERS)) != LUA_TNIL)
+    return object_get(L);
+  (void)object_ask_parent(L, 2, 1);
+  return 1;
 }
 
 /* Raises what JavaScript's strict mode does for a field with only a getter. */
@@ -82,6 +95,8 @@ static int object_newindex(lua_State *L) {
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(UP_GETTERS)) != LUA_TNIL)
     return object_read_only(L);
+  if (object_ask_parent(L, 3, 0))
+    return 0;
   lua_settop(L, 3);
   if (lua_isnil(L, 3) && !((struct net_object *)lua_touserdata(L, 1))->has_fields)
     return 0;
@@ -104,6 +119,17 @@ static void class_table(lua_State *L, const luaL_Reg *list, int more) {
     luaL_setfuncs(L, list, 0);
 }
 
+/* Pushes metatable[name] of the class, or nil for NULL. [-0, +1, m] */
+static void push_metafield(lua_State *L, const struct net_class *cls, const char *name) {
+  if (cls == NULL) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_rawgetp(L, LUA_REGISTRYINDEX, cls);
+  lua_getfield(L, -1, name);
+  lua_remove(L, -2);
+}
+
 /* Sets metatable[name] to 'fn' over the three tables above the metatable. */
 static void class_accessor(lua_State *L, int meta, const char *name, lua_CFunction fn,
                            const struct net_class *cls) {
@@ -111,11 +137,15 @@ static void class_accessor(lua_State *L, int meta, const char *name, lua_CFuncti
   lua_pushvalue(L, meta + UP_GETTERS);
   lua_pushvalue(L, meta + UP_SETTERS);
   lua_pushlightuserdata(L, (void *)(uintptr_t)cls);
-  lua_pushcclosure(L, fn, UP_CLASS);
+  push_metafield(L, cls->parent, name);
+  lua_pushcclosure(L, fn, UP_PARENT);
   lua_setfield(L, meta, name);
 }
 
-void net_class_open(lua_State *L, const struct net_class *cls, int more) {
+static const char class_key; /* in the metatable of a derived class: its memory */
+
+/* net_class_open; 'memory' is the index of the userdata that the class lies in, or 0. */
+static void class_open(lua_State *L, const struct net_class *cls, int more, int memory) {
   int meta = lua_gettop(L) + 1;
   class_table(L, cls->meta, META_ACCESS);
   class_table(L, cls->methods, more);
@@ -125,6 +155,10 @@ void net_class_open(lua_State *L, const struct net_class *cls, int more) {
   class_accessor(L, meta, "__newindex", object_newindex, cls);
   lua_pushstring(L, cls->name);
   lua_setfield(L, meta, "__name");
+  if (memory) {
+    lua_pushvalue(L, memory);
+    lua_rawsetp(L, meta, &class_key);
+  }
   lua_pushvalue(L, meta);
   lua_rawsetp(L, LUA_REGISTRYINDEX, cls);
 
@@ -134,6 +168,59 @@ void net_class_open(lua_State *L, const struct net_class *cls, int more) {
   lua_setfield(L, meta, "getters");
   lua_setfield(L, meta, "methods");
   lua_setfield(L, meta, "metatable");
+}
+
+void net_class_open(lua_State *L, const struct net_class *cls, int more) {
+  class_open(L, cls, more, 0);
+}
+
+/* Gives the metatable on the top what that of the class has and it has not.
+ * [-0, +0, m] */
+static void class_inherit(lua_State *L, const struct net_class *parent) {
+  int meta = lua_gettop(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, parent);
+  lua_pushnil(L);
+  while (lua_next(L, meta + 1)) {
+    lua_pushvalue(L, -2);
+    int is_there = lua_rawget(L, meta) != LUA_TNIL;
+    lua_pop(L, 1);
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    if (is_there)
+      lua_pop(L, 2);
+    else
+      lua_rawset(L, meta);
+  }
+  lua_settop(L, meta);
+}
+
+struct net_class *net_class_derive(lua_State *L, const char *name,
+                                   const struct net_class *parent) {
+  size_t size = strlen(name) + 1;
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  struct net_class *cls = lua_newuserdatauv(L, sizeof *cls + size, 0);
+  *cls = *parent;
+  cls->name = memcpy(cls + 1, name, size);
+  cls->methods = cls->getters = cls->setters = cls->meta = NULL;
+  cls->parent = parent;
+  class_open(L, cls, 0, lua_gettop(L));
+  lua_getfield(L, -1, "metatable");
+  class_inherit(L, parent);
+  lua_pop(L, 1);
+  lua_remove(L, -2);
+  return cls;
+}
+
+int net_class_overrides(lua_State *L, int idx, const struct net_class *base, const char *name) {
+  int top = lua_gettop(L), overrides = 0;
+  const struct net_class *cls = ((const struct net_object *)lua_touserdata(L, idx))->cls;
+  for (; cls != base && !overrides; cls = cls->parent) {
+    push_metafield(L, cls, "__index");
+    lua_getupvalue(L, -1, UP_METHODS);
+    overrides = lua_getfield(L, -1, name) != LUA_TNIL;
+    lua_settop(L, top);
+  }
+  return overrides;
 }
 
 void net_class_add(lua_State *L, const char *table, const luaL_Reg *functions) {
@@ -231,6 +318,15 @@ static const struct net_class *class_of(lua_State *L, int idx) {
   int is_ours = lua_rawequal(L, -1, -2);
   lua_pop(L, 2);
   return is_ours ? o->cls : NULL;
+}
+
+/* Only the class of an object of ours may be looked into: of another userdata the first
+ * word is anything. */
+int net_object_derives(lua_State *L, int idx, const struct net_class *cls) {
+  const struct net_class *own = lua_checkstack(L, 2) ? class_of(L, idx) : NULL;
+  while (own && own != cls)
+    own = own->parent;
+  return own != NULL;
 }
 
 unsigned net_object_count(lua_State *L) {

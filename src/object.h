@@ -6,7 +6,8 @@
  * A class is a metatable whose tables of methods, getters and setters are
  * handed to Lua, which adds its own to them. Reading a field looks at the
  * user's own fields, then methods, then getters; writing one looks at setters,
- * refuses what has only a getter, and keeps the rest as the user's own. */
+ * refuses what has only a getter, and keeps the rest as the user's own. Of a class that
+ * is derived from another what it lacks itself is that one's. */
 #ifndef NET_OBJECT_H
 #define NET_OBJECT_H
 
@@ -34,6 +35,8 @@ struct net_class {
   /* The Lua state closes: nothing of libev's or the system's is the object's from here
    * on. Called for those that are anchored; may be NULL. [-0, +0, -] */
   void (*end)(lua_State *L, int idx);
+  /* Its objects are of that class too, and begin with the same struct; NULL: none. */
+  const struct net_class *parent;
 };
 
 /* The head of every object's struct. */
@@ -56,6 +59,14 @@ struct net_object {
  * for others to add to, with room for 'more' methods. A class that emits is opened by
  * net_emitter_class_open. [-0, +1, m] */
 void net_class_open(lua_State *L, const struct net_class *cls, int more);
+/* Makes a class whose objects are of the class 'parent' too, and have what that has and
+ * it does not: fields and methods, also such as come later, metamethods that are there
+ * now. Pushes its tables as net_class_open; it lives as long as the state. [-0, +1, m] */
+struct net_class *net_class_derive(lua_State *L, const char *name,
+                                   const struct net_class *parent);
+/* Has the object at 'idx', of the class 'base' or one derived from it, another method of
+ * that name than the class 'base' gives it? [-0, +0, m] */
+int net_class_overrides(lua_State *L, int idx, const struct net_class *base, const char *name);
 /* Adds functions to a table of the class on the top: "metatable", "methods",
  * "getters" or "setters". [-0, +0, m] */
 void net_class_add(lua_State *L, const char *table, const luaL_Reg *functions);
@@ -63,11 +74,15 @@ void net_class_add(lua_State *L, const char *table, const luaL_Reg *functions);
  * UV_OWN - 1), its class set, which is called by 'loop'. [-0, +1, m] */
 void *net_object_new(lua_State *L, struct net_loop *loop, const struct net_class *cls,
                      size_t size, int uservalues);
-/* The object at 'idx' if it is of that class, else NULL. No userdata but ours
- * begins with the address of a class of ours. [-0, +0, -] */
+/* Is the userdata at 'idx' an object of a class derived from 'cls'? [-0, +0, -] */
+int net_object_derives(lua_State *L, int idx, const struct net_class *cls);
+/* The object at 'idx' if it is of that class or one derived from it, else NULL. No
+ * userdata but ours begins with the address of a class of ours. [-0, +0, -] */
 static inline void *net_object_test(lua_State *L, int idx, const struct net_class *cls) {
   struct net_object *o = lua_touserdata(L, idx);
-  return o && lua_rawlen(L, idx) >= sizeof *o && o->cls == cls ? o : NULL;
+  if (o == NULL || lua_rawlen(L, idx) < sizeof *o)
+    return NULL;
+  return o->cls == cls || net_object_derives(L, idx, cls) ? o : NULL;
 }
 /* The same, raising ERR_INVALID_THIS. [-0, +0, e] */
 void *net_object_check(lua_State *L, int idx, const struct net_class *cls);

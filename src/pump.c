@@ -184,14 +184,22 @@ static int is_clear(const struct net_stream *s) {
 }
 
 /* Does write() of 'to', which is open, do what ours does: bytes as they are, by our
- * method? [-0, +0, -] */
+ * method? [-0, +0, m] */
 static int writes_plainly(lua_State *L, const struct net_stream *to) {
   if (to->opt.encoding != NET_ENC_UTF8)
     return 0;
-  if (!to->o.has_fields)
+  if (!to->o.has_fields && to->o.cls == &net_stream_class)
     return 1;
   int top = lua_gettop(L);
   net_push(L, &to->o);
+  if (net_class_overrides(L, top + 1, &net_stream_class, "write")) {
+    lua_settop(L, top);
+    return 0;
+  }
+  if (!to->o.has_fields) {
+    lua_settop(L, top);
+    return 1;
+  }
   lua_getiuservalue(L, -1, UV_FIELDS);
   int own = lua_getfield(L, -1, "write") != LUA_TNIL;
   lua_settop(L, top);

@@ -267,7 +267,7 @@ static void request_over(lua_State *L, int idx, int err) {
 
 /* Bytes that the transport has taken and the layer below it has not. */
 static size_t unsent(const struct net_stream *s) {
-  return s->watch.late && s->watch.open && s->handle.via->unsent ? s->handle.via->unsent(&s->handle) : 0;
+  return s->watch.late && s->watch.open ? net_handle_unsent(&s->handle) : 0;
 }
 
 void net_request_send(lua_State *L, int idx) {

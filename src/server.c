@@ -253,10 +253,10 @@ static int server_tostring(lua_State *L) {
   struct net_server *s = net_server_check(L, 1);
   push_state(L, s);
   if (s->fd >= 0 || s->connections > 0)
-    lua_pushfstring(L, "Server (%s, %I connection%s)", lua_tostring(L, -1),
+    lua_pushfstring(L, "%s (%s, %I connection%s)", s->o.cls->name, lua_tostring(L, -1),
                     (LUAI_UACINT)s->connections, s->connections == 1 ? "" : "s");
   else
-    lua_pushfstring(L, "Server (%s)", lua_tostring(L, -1));
+    lua_pushfstring(L, "%s (%s)", s->o.cls->name, lua_tostring(L, -1));
   return 1;
 }
 
@@ -323,8 +323,9 @@ const struct net_class net_server_class = {
 
 /* --- for lua/net/server.lua ---------------------------------------------------- */
 
-struct net_server *net_server_new(lua_State *L) {
-  struct net_server *s = net_object_new(L, net_loop_get(L), &net_server_class, sizeof *s, SERVER_UVS);
+struct net_server *net_server_new(lua_State *L, const struct net_class *cls) {
+  struct net_server *s = net_object_new(L, net_loop_get(L), cls, sizeof *s, SERVER_UVS);
+  s->makes = &net_stream_class;
   s->fd = -1;
   s->hwm = NET_DEFAULT_HWM;
   s->max_connections = HUGE_VAL;

@@ -61,6 +61,9 @@ struct net_server {
   int keepalive_delay;     /* s; 0: the system's */
   size_t hwm;              /* bytes; both directions of what is accepted */
   lua_Number max_connections; /* HUGE_VAL: no limit */
+  const struct net_class *makes; /* borrowed; what it accepts */
+  void (*accepted)(lua_State *L, int server, int socket); /* instead of 'connection', or
+                              NULL; [-0, +?, e] */
 };
 
 extern const struct net_class net_server_class;
@@ -81,14 +84,16 @@ void net_server_close(lua_State *L, int idx, struct net_server *s);
  * listens nor has connections. [-0, +0, m] */
 void net_server_drained(lua_State *L, int idx, struct net_server *s);
 /* Pushes a server that does not listen, and whose watcher, timer and owner are
- * accept.c's to set. [-0, +1, e] */
-struct net_server *net_server_new(lua_State *L);
+ * accept.c's to set, of net_server_class or one derived from it. [-0, +1, e] */
+struct net_server *net_server_new(lua_State *L, const struct net_class *cls);
 /* Adds Server, the class, and server, what lua/net/server.lua is built on, to
  * the core table on the top. [-0, +0, m] */
 void net_server_open(lua_State *L);
 
 /* --- accept.c ---------------------------------------------------------------- */
 
+/* Pushes a new server, of net_server_class or one derived from it. [-0, +1, e] */
+void net_accept_new(lua_State *L, const struct net_class *cls);
 /* Adds new and on_starved to the table 'server' of the core table on the top.
  * [-0, +0, m] */
 void net_accept_open(lua_State *L);

@@ -34,7 +34,9 @@ enum {
   RARE_TIMEOUT,     /* field 'timeout': what setTimeout was given last */
   RARE_BOUND,       /* the BoundSocket that it was made from: its path is shown for good */
   RARE_PUMP,        /* the stream in 'pump' */
-  RARE_PRIVATE      /* table: what lua/net keeps with the socket; see socket.lua */
+  RARE_PRIVATE,     /* table: what lua/net keeps with the socket; see socket.lua */
+  RARE_TO,          /* the stream that has taken its handle */
+  RARE_FROM         /* the stream whose handle it has taken */
 };
 
 /* The RARE table: pushes value [key] or nil; sets the value on the top. */

@@ -412,7 +412,7 @@ static int socket_close(lua_State *L) {
 
 /* socket() -> a Socket without a handle */
 static int core_socket(lua_State *L) {
-  net_stream_new(L, net_loop_get(L));
+  net_stream_new(L, net_loop_get(L), &net_stream_class);
   return 1;
 }
 

@@ -67,8 +67,7 @@ static void hold_loop(struct net_stream *s) {
 
 /* The transport may have wishes of its own, or nothing that a poll could tell. */
 static void watch(struct net_stream *s) {
-  struct net_handle *h = &s->handle;
-  int events = h->via->poll ? h->via->poll(h, s->watch.wanted) : s->watch.wanted;
+  int events = net_handle_poll(&s->handle, s->watch.wanted);
   if (events == s->watch.watched)
     return;
   s->watch.watched = events;
@@ -77,6 +76,13 @@ static void watch(struct net_stream *s) {
     ev_io_modify(&s->io, events);  /* no system call if this turn undoes it */
     net_io_start(s->o.loop, &s->io);
   }
+  hold_loop(s);
+}
+
+/* Whatever its layers wish. */
+static void unwatch(struct net_stream *s) {
+  net_io_stop(s->o.loop, &s->io);
+  s->watch.wanted = s->watch.watched = 0;
   hold_loop(s);
 }
 
@@ -178,7 +184,8 @@ static void stream_news(lua_State *L, void *arg) {
   s->watch.came = 0;
   if (!s->watch.open || events == 0)
     return;
-  events = s->handle.via->ready(L, &s->handle, events);
+  net_push(L, &s->o);
+  events = net_handle_ready(L, &s->handle, events);
   if (!s->watch.open)
     return;
   watch(s);
@@ -188,7 +195,7 @@ static void stream_news(lua_State *L, void *arg) {
 }
 
 static void on_events(struct net_stream *s, int events) {
-  if (!s->handle.via->ready) {
+  if (!s->watch.hears) {
     note(s, events);
     return;
   }
@@ -219,6 +226,8 @@ static void on_io(struct ev_loop *ev, ev_io *w, int revents) {
 
 void net_stream_wake(struct net_handle *h, int events) {
   struct net_stream *s = h->stream;
+  if (!s->watch.wakes)
+    return;  /* it is being closed */
   if (!s->watch.woken)
     net_loop_wake(s->o.loop, s);
   s->watch.woken |= (unsigned)events;
@@ -244,8 +253,9 @@ static void no_transport(struct net_stream *s) {
   s->handle = (struct net_handle){&net_transport_none, NET_NO_FD, s};
 }
 
-struct net_stream *net_stream_new(lua_State *L, struct net_loop *loop) {
-  struct net_stream *s = net_object_new(L, loop, &net_stream_class, sizeof *s, STREAM_UVS);
+struct net_stream *net_stream_new(lua_State *L, struct net_loop *loop,
+                                  const struct net_class *cls) {
+  struct net_stream *s = net_object_new(L, loop, cls, sizeof *s, STREAM_UVS);
   no_transport(s);
   s->in.hwm = s->req.hwm = NET_DEFAULT_HWM;
   net_rb_reset(&s->in);
@@ -279,13 +289,13 @@ static void stream_hold(lua_State *L, int idx) {
   s->life.handle = 1;
 }
 
-void net_stream_prepare(lua_State *L, int idx, const struct net_transport *via) {
+void net_stream_prepare(lua_State *L, int idx, int wakes) {
   struct net_stream *s = lua_touserdata(L, idx);
-  net_anchor(L, idx, &s->o);
-  if (via->poll && !s->watch.wakes) {
+  if (wakes && !s->watch.wakes) {
     net_wakes_join(L, &s->o.loop->wakes);
     s->watch.wakes = 1;
   }
+  net_anchor(L, idx, &s->o);
 }
 
 static void leave_wakes(struct net_stream *s) {
@@ -300,16 +310,62 @@ void net_stream_unprepare(lua_State *L, int idx) {
   net_unanchor(L, &s->o);
 }
 
-void net_stream_open(lua_State *L, int idx, const struct net_transport *via, void *state) {
-  struct net_stream *s = lua_touserdata(L, idx);
-  net_stream_prepare(L, idx, via);
+/* Notes what the layers under the stream are like. */
+static void look_down(struct net_stream *s) {
+  struct net_handle *h = &s->handle;
+  s->watch.late = (h->via->can & NET_CAN_LATE) != 0;
+  s->watch.hears = h->via->ready != NULL;
+  for (; h->via->below && !s->watch.hears; s->watch.hears = h->via->ready != NULL)
+    h = h->via->below(h);
+}
+
+/* It has a handle that is connected. */
+static void begin_open(struct net_stream *s) {
   s->life.handle = 1;
-  s->handle.via = via;
-  s->handle.state = state;
-  s->watch.late = (via->can & NET_CAN_LATE) != 0;
   s->watch.open = 1;
   s->watch.refused = 0;
+  look_down(s);
   ev_io_set(&s->io, net_stream_fd(s), 0);
+}
+
+void net_stream_open(lua_State *L, int idx, const struct net_transport *via, void *state) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  net_stream_prepare(L, idx, via->poll != NULL);
+  s->handle.via = via;
+  s->handle.state = state;
+  begin_open(s);
+}
+
+void net_stream_put_on(struct net_stream *s, const struct net_transport *via, void *state,
+                       struct net_handle *below) {
+  net_pump_leave(s);
+  *below = s->handle;
+  s->handle = (struct net_handle){via, state, s};
+  look_down(s);
+  watch(s);
+}
+
+/* What is left of a handle that went to another: what kind it was. */
+static void leave_handle(struct net_stream *s) {
+  const struct net_transport *via = net_transport_lowest(&s->handle)->via;
+  unwatch(s);
+  s->handle = (struct net_handle){via, NET_NO_FD, s};
+  s->watch.open = s->watch.late = s->watch.hears = 0;
+  leave_wakes(s);
+}
+
+/* What no poll will tell again it is told. */
+void net_stream_move(struct net_stream *to, struct net_stream *from) {
+  int news = from->watch.came | from->watch.woken;
+  net_pump_leave(from);
+  to->handle = from->handle;
+  leave_handle(from);
+  for (struct net_handle *h = &to->handle; h; h = h->via->below ? h->via->below(h) : NULL)
+    h->stream = to;
+  begin_open(to);
+  watch(to);
+  if (news)
+    net_stream_wake(&to->handle, news);
 }
 
 void net_stream_open_fd(lua_State *L, int idx, int fd, enum net_fd_kind kind) {
@@ -457,7 +513,7 @@ static void remove_file(lua_State *L, int idx, struct net_stream *s) {
 }
 
 static void close_transport(struct net_stream *s) {
-  net_stream_poll(s, 0);
+  unwatch(s);
   net_pump_leave(s);
   s->watch.open = 0;
   leave_wakes(s);
@@ -562,12 +618,10 @@ static void destroy_handle(lua_State *L, int idx, struct net_stream *s, int was_
     net_closing(L, idx, &s->o, cancel_step);  /* queued last, runs first */
 }
 
-/* All of destroy(err at 'err') that may raise, so that a stream is not left half
- * destroyed: the last writes, the hook, the error, and room for what will be queued.
- * Returns whether it is still to be done, as a finalizer may have been faster; the
- * stream is held then.
- * [-0, +0, e] */
-static int destroy_prepare(lua_State *L, int idx, struct net_stream *s, int err) {
+/* All of destroy(err at 'err') that may raise but for destroy_reserve, so that a stream
+ * is not left half destroyed: the last writes, the hook, the error. [-0, +0, e] */
+static void destroy_prepare(lua_State *L, int idx, int err) {
+  struct net_stream *s = lua_touserdata(L, idx);
   int is_error = net_truthy(L, err);
   net_stream_dialing(s, 0);  /* even then its attempt holds the loop no more */
   luaL_checkstack(L, LUA_MINSTACK, NULL);
@@ -583,22 +637,22 @@ static int destroy_prepare(lua_State *L, int idx, struct net_stream *s, int err)
     net_rare_set(L, idx, RARE_ERRORED);
     s->life.errored = 1;
   }
-  net_tick_reserve(L, s->o.loop, DESTROY_TICKS, DESTROY_SLOTS);
-  net_steps_reserve(L, &s->o.loop->closing, DESTROY_CLOSINGS);
-  if (s->life.destroyed)
-    return 0;
-  net_object_hold(L, idx, &s->o);
-  return 1;
 }
 
-void net_stream_destroy(lua_State *L, int idx) {
+/* Room for what so many of them will queue. [-0, +0, m] */
+static void destroy_reserve(lua_State *L, struct net_loop *loop, int count) {
+  net_tick_reserve(L, loop, count * DESTROY_TICKS, count * DESTROY_SLOTS);
+  net_steps_reserve(L, &loop->closing, (size_t)count * DESTROY_CLOSINGS);
+}
+
+/* destroy(err at 'err'), prepared; a finalizer may have been faster. Raises, before it has
+ * done anything, only for one that is not anchored. [-0, +0, m] */
+static void destroy_now(lua_State *L, int idx, int err, int was_connecting) {
   struct net_stream *s = lua_touserdata(L, idx);
-  int err = lua_gettop(L), is_error = net_truthy(L, err);
-  int was_connecting = s->life.connecting || s->life.failed;
-  if (s->life.destroyed || !destroy_prepare(L, idx, s, err)) {
-    lua_settop(L, err - 1);
+  int is_error = net_truthy(L, err);
+  if (s->life.destroyed)
     return;
-  }
+  net_object_hold(L, idx, &s->o);
   s->life.destroyed = 1;
   net_loop_clean(s->o.loop, &s->flushable);
   net_request_abandon(L, idx);
@@ -618,14 +672,81 @@ void net_stream_destroy(lua_State *L, int idx) {
   }
   leave_owner(L, s);
   net_object_let_go(L, &s->o);
+}
+
+/* Pushes the streams that have taken the handle of the one at 'idx', each from the one
+ * before it, or those from which it comes; returns how many. [-0, +n, m] */
+static int push_chain(lua_State *L, int idx, int key) {
+  int count = 0;
+  while (net_rare_get(L, idx, key) == LUA_TUSERDATA) {
+    luaL_checkstack(L, LUA_MINSTACK, NULL);
+    idx = lua_gettop(L);
+    count++;
+  }
+  lua_pop(L, 1);
+  return count;
+}
+
+/* It is no link of a chain any more. [-0, +0, -] */
+static void unlink_taken(lua_State *L, int idx) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  for (int key = RARE_TO; key <= RARE_FROM; key++) {
+    if (net_rare_get(L, idx, key) != LUA_TNIL) {
+      lua_pushnil(L);
+      net_rare_set(L, idx, key);
+    }
+    lua_pop(L, 1);
+  }
+  s->life.taken = s->life.took = 0;
+}
+
+/* destroy() of streams of which each has taken the handle of the next: the owner of the
+ * handle is the first, and as close events come last in first out, the last is the first
+ * to close. Those that took it share the error of the one at 'idx'. [-0, +0, e] */
+static void destroy_chain(lua_State *L, int idx, int err) {
+  lua_pushnil(L);
+  lua_pushvalue(L, idx);
+  int none = err + 1, self = err + 2, up = push_chain(L, self, RARE_TO);
+  int last = self + up + push_chain(L, self, RARE_FROM);
+  const struct net_stream *s = lua_touserdata(L, idx);
+  for (int i = self; i <= last; i++)
+    destroy_prepare(L, i, i <= self + up ? err : none);
+  destroy_reserve(L, s->o.loop, last - err);
+  if (s->life.reset)
+    ((struct net_stream *)lua_touserdata(L, self + up))->life.reset = 1;
+  for (int i = self; i <= last; i++)
+    unlink_taken(L, i);
+  for (int i = self + up; i >= self; i--)
+    destroy_now(L, i, err, 0);
+  for (int i = self + up + 1; i <= last; i++)
+    destroy_now(L, i, none, 0);
+}
+
+void net_stream_destroy(lua_State *L, int idx) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  int err = lua_gettop(L), was_connecting = s->life.connecting || s->life.failed;
+  if (s->life.destroyed) {
+    lua_pop(L, 1);
+    return;
+  }
+  if (s->life.taken || s->life.took) {
+    destroy_chain(L, idx, err);
+  } else {
+    destroy_prepare(L, idx, err);
+    destroy_reserve(L, s->o.loop, 1);
+    destroy_now(L, idx, err, was_connecting);
+  }
   lua_settop(L, err - 1);
 }
 
 void net_stream_push_error(lua_State *L, struct net_stream *s, int err, const char *syscall) {
-  if (err == NET_OWN_ERROR)
-    s->handle.via->error(L, &s->handle);
+  struct net_handle *h = &s->handle;
+  while (err == NET_OWN_ERROR && h->via->error == NULL && h->via->below)
+    h = h->via->below(h);
+  if (err == NET_OWN_ERROR && h->via->error)
+    h->via->error(L, h);
   else
-    net_error_push_sys(L, err, syscall);
+    net_error_push_sys(L, err == NET_OWN_ERROR ? -EIO : err, syscall);
 }
 
 void net_stream_fail(lua_State *L, int idx, int err, const char *syscall) {

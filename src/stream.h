@@ -72,6 +72,8 @@ struct net_life {
   uint32_t error_told : 1;    /* 'error' was emitted */
   uint32_t close_emitted : 1; /* or the tick after destroy() has passed; see mute_tick */
   uint32_t errored : 1;       /* destroy() had an error, or a write has failed (request.c) */
+  uint32_t taken : 1;         /* RARE_TO has its handle, and is destroyed with it (layer.c) */
+  uint32_t took : 1;          /* it has that of RARE_FROM (layer.c) */
   /* readable.c */
   uint32_t need_readable : 1;
   uint32_t emitted_readable : 1;
@@ -106,6 +108,7 @@ struct net_watch {
   uint32_t woken : 2;       /* it is among the loop's wakes */
   uint32_t wakes : 1;       /* it has joined them */
   uint32_t late : 1;        /* NET_CAN_LATE of 'handle' */
+  uint32_t hears : 1;       /* one of its layers has 'ready' */
   uint32_t refused : 1;     /* the system would not watch: it is about to fail */
   uint32_t dialing : 1;     /* an attempt to connect is under way */
   uint32_t holds_loop : 1;  /* counted by net_loop_ref */
@@ -176,16 +179,25 @@ extern const struct net_class net_stream_class;
 
 /* Has the loop flush streams, and tell those that are woken. */
 void net_stream_serve(struct net_loop *loop);
-/* Pushes a new stream without a descriptor. [-0, +1, e] */
-struct net_stream *net_stream_new(lua_State *L, struct net_loop *loop);
+/* Pushes a new stream without a descriptor, of net_stream_class or one derived from it.
+ * [-0, +1, e] */
+struct net_stream *net_stream_new(lua_State *L, struct net_loop *loop, const struct net_class *cls);
 /* Anchors the stream at absolute 'idx' and gives it what is connected, which stays the
  * caller's if this raises: a descriptor, or the state of another transport. Nothing is
  * read yet. [-0, +0, m] */
 void net_stream_open(lua_State *L, int idx, const struct net_transport *via, void *state);
 void net_stream_open_fd(lua_State *L, int idx, int fd, enum net_fd_kind kind);
-/* All of that which may raise, for who opens two streams, and the way back. [-0, +0, m] */
-void net_stream_prepare(lua_State *L, int idx, const struct net_transport *via);
+/* All of that which may raise, for who does more than this, and the way back. 'wakes':
+ * a layer may wake it. [-0, +0, m] */
+void net_stream_prepare(lua_State *L, int idx, int wakes);
 void net_stream_unprepare(lua_State *L, int idx);
+/* Puts a layer on top of what an open stream has, which moves to '*below'. It is prepared
+ * to be woken. */
+void net_stream_put_on(struct net_stream *s, const struct net_transport *via, void *state,
+                       struct net_handle *below);
+/* All that is under 'from', which is open, is under 'to' from here on, which is prepared
+ * to be woken. */
+void net_stream_move(struct net_stream *to, struct net_stream *from);
 /* The transport has news that no poll tells: pending completions, soon. It has joined the
  * loop's wakes. */
 void net_stream_wake(struct net_handle *h, int events);
@@ -260,9 +272,9 @@ static inline int net_stream_is_errored(const struct net_stream *s) {
   return (s->life.errored) != 0;
 }
 
-/* There is a handle, which is neither connected nor connecting. */
+/* There is a handle, which is neither connected nor connecting, nor another's by now. */
 static inline int net_stream_is_bound(const struct net_stream *s) {
-  return s->life.handle && !s->watch.open && !s->life.connecting;
+  return s->life.handle && !s->watch.open && !s->life.taken && !s->life.connecting;
 }
 
 /* --- readable.c ------------------------------------------------------------- */

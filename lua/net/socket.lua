@@ -413,7 +413,7 @@ core.Socket.metatable.__tostring = function(self)
   end
   local state = self.destroyed and "closed" or self.pending and not self.connecting and "new"
     or not self.connecting and boundsocket.dial_of(self) and "bound" or self.readyState
-  return ("Socket%s (%s)"):format(describe(self), state)
+  return ("%s%s (%s)"):format(getmetatable(self).__name, describe(self), state)
 end
 
 return M
