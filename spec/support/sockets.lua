@@ -133,6 +133,10 @@ function M.note(seen, name)
   end
 end
 
+-- More than the kernel's buffers of both ends hold. A kernel may take a part of one write
+-- and, later, more: that it has refused once does not say that it is full.
+local FULL = 16 << 20 -- bytes
+
 --- Has `socket` write until the kernel takes no more; returns how many bytes
 --- were written. A byte may stand for itself in a spec that looks at content.
 function M.fill(socket, byte)
@@ -140,7 +144,7 @@ function M.fill(socket, byte)
   local total = 0
   repeat
     total = total + #chunk
-  until not socket:write(chunk)
+  until not socket:write(chunk) and total >= FULL
   return total
 end
 
