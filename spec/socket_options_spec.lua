@@ -3,6 +3,7 @@
 --- What a socket can be told: the constructor's options, idle timeouts, options of
 --- the descriptor, ref and unref, signals, and descriptors from outside.
 
+local core = require("net.core")
 local net = require("net")
 local abort = require("net.abort")
 local timers = require("net.timers")
@@ -392,6 +393,18 @@ describe("setTimeout()", function()
     local ok, err = pcall(wait, function() return false end)
     assert.same({ false, "mine" }, { ok, err })
     assert.is_true(socket:write("alive"))
+    drop(t, socket, peer)
+  end))
+
+  it("counts from the call, however long the program has run since the loop", within(function(t)
+    local socket, peer = pair()
+    local seen = {}
+    local over = core.now() + 30
+    repeat until core.now() >= over
+    socket:setTimeout(30, function() seen[#seen + 1] = "timeout" end)
+    timers.setTimeout(function() seen[#seen + 1] = "a timer of 10 ms" end, 10)
+    wait(function() return #seen == 2 end)
+    assert.same({ "a timer of 10 ms", "timeout" }, seen)
     drop(t, socket, peer)
   end))
 

@@ -39,6 +39,8 @@ struct net_loop *net_loop_get(lua_State *L) {
 }
 
 uint64_t net_loop_now(struct net_loop *loop) {
+  if (loop->L == NULL && loop->depth == 0)
+    return net_sys_now_ms();  /* no turn is under way, and Lua may have run for long */
   if (loop->now == 0)
     loop->now = net_sys_now_ms();
   return loop->now;

@@ -157,7 +157,7 @@ void net_closing(lua_State *L, int idx, struct net_object *o, net_step_fn *run);
  * holds the loop meanwhile. */
 void net_loop_wake(struct net_loop *loop, void *stream);
 
-/* Milliseconds on the monotonic clock, read once a turn. */
+/* Milliseconds on the monotonic clock, read once a turn; anew outside of one. */
 uint64_t net_loop_now(struct net_loop *loop);
 
 /* Keep the loop alive, or no longer. Like net_io_start (watch.h), nothing happens once
