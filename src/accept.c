@@ -17,6 +17,7 @@
 #include "addr.h"
 #include "blocklist.h"
 #include "container.h"
+#include "dispatch.h"
 #include "error.h"
 #include "fields.h"
 #include "loop.h"

@@ -18,13 +18,13 @@
 #include "emitter.h"
 #include "encoding.h"
 #include "error.h"
-#include "loop.h"
 #include "resolve.h"
 #include "server.h"
 #include "signal.h"
 #include "socketaddress.h"
 #include "socket.h"
-#include "timer.h"
+#include "timeout.h"
+#include "turn.h"
 #include "uncaught.h"
 
 static const char core_key; /* registry: the table, as long as the Lua state lives */
@@ -40,13 +40,13 @@ int luaopen_net_core(lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &core_key) == LUA_TTABLE)
     return 1;
   lua_createtable(L, 0, 64);
-  net_loop_open(L);
+  net_turn_open(L);
   net_uncaught_open(L);
   net_error_open(L);
   net_addr_open(L);
   net_encoding_open(L);
   net_emitter_open(L);
-  net_timer_open(L);
+  net_timeout_open(L);
   net_signal_open(L);
   net_bound_open(L);
   net_dial_open(L);

@@ -21,6 +21,7 @@
 
 #include "addr.h"
 #include "bound.h"
+#include "dispatch.h"
 #include "error.h"
 #include "loop.h"
 #include "watch.h"

@@ -1,19 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * loop.h - libev's default loop, and the one way from it into Lua.
+ * loop.h - libev's default loop, what holds it, and what waits for its turn: ticks, pending
+ * completions, immediates, close events, descriptors that are ready, bytes to be flushed.
  *
- * One turn of the loop:
- *
- *     prepare   in the first turn due timers; completions that are pending
- *     poll      descriptors, signals, resolver answers
- *     check     pending completions, immediates, close events, due timers
- *
- * Whatever libev calls hands a lua_CFunction to net_dispatch, which runs it
- * protected; when the outermost dispatch ends, ticks are drained and what was
- * written is flushed. After an error the ticks wait until the next callback is
- * over, as in Node, or for the check phase. One that nobody takes halts the loop:
- * every later callback of the turn returns at once, and as descriptors are
- * level-triggered and the rest sits in queues, nothing is lost. */
+ * Who runs them is dispatch.h and turn.h. */
 #ifndef NET_LOOP_H
 #define NET_LOOP_H
 
@@ -84,7 +74,7 @@ struct net_loop {
   struct net_queue calls; /* ticks that are calls into Lua */
   struct net_wakes wakes; /* streams that are to be told of what no poll tells */
   void (*woken)(void *stream); /* tells such a one; dispatches, and never raises */
-  struct net_timer **heap; /* owned; timers, soonest first (timer.c) */
+  struct net_timer **heap; /* owned; timers, soonest first (timers.c) */
   size_t heap_len, heap_cap;
   uint64_t timer_seq;    /* timers of one due time run in the order made */
   uint64_t now;          /* ms, monotonic; 0: not read yet in this turn */
@@ -109,30 +99,6 @@ struct net_loop *net_loop_get(lua_State *L);
 static inline lua_State *net_loop_thread(const struct net_loop *loop) {
   return loop->L ? loop->L : loop->main;
 }
-
-/* Runs 'half' protected, with 'arg' as light userdata at index 1 in a frame of
- * its own, then ticks and flushes. Never raises. Nothing runs while halted. Returns
- * whether the half has begun, for what the system does not tell again: without the
- * memory for a call it has not, and run() raises that. */
-int net_dispatch(struct net_loop *loop, lua_CFunction half, void *arg);
-
-/* The same, once the poll's results are all in, and the other way round: libev tells
- * of what it found from the last to the first, so that the halves run in the order in
- * which the kernel had it. One protected call serves for all of them. A half is run
- * again at once, and until it has run so often, if it leaves loop->rounds set. */
-void net_ready(struct net_loop *loop, void (*half)(lua_State *L, void *arg), void *arg);
-/* The same of a function that dispatches by itself, for each of several things. */
-void net_ready_call(struct net_loop *loop, void (*call)(void *arg), void *arg, int once);
-/* The same of what no poll will tell again: it waits for the next run() where the loop is
- * halted before its turn; so does a call with 'once'. */
-void net_ready_once(struct net_loop *loop, void (*half)(lua_State *L, void *arg), void *arg);
-/* What is noted for 'arg' is not run any more. */
-void net_ready_forget(struct net_loop *loop, const void *arg);
-/* Runs what is noted now: for what has to come behind it. */
-void net_ready_run(struct net_loop *loop);
-
-/* Runs what is noted now. */
-void net_ready_run(struct net_loop *loop);
 
 /* Nothing more of ours is run until run() is called again. */
 void net_loop_halt(struct net_loop *loop);
@@ -182,9 +148,10 @@ void net_loop_clean(struct net_loop *loop, struct net_flushable *f);
 /* Flushes what is dirty now. [-0, +0, m] */
 void net_loop_flush(lua_State *L, struct net_loop *loop);
 
-/* Makes the loop; must be opened before anything that uses it. Adds run, stop,
- * tick, alive, now to the core table on the top.
- * [-0, +0, e] */
-void net_loop_open(lua_State *L);
+/* What is pending or closing holds the loop, or no longer: to be called when that has
+ * changed. */
+void net_loop_hold(struct net_loop *loop);
+/* Makes the userdata on the top the loop of this Lua state. [-1, +0, m] */
+void net_loop_set(lua_State *L);
 
 #endif

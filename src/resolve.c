@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "addr.h"
+#include "dispatch.h"
 #include "error.h"
 #include "loop.h"
 #include "object.h"

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "addr.h"
+#include "dispatch.h"
 #include "emitter.h"
 #include "error.h"
 #include "loop.h"

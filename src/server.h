@@ -24,7 +24,7 @@
 #include "object.h"
 #include "stream.h"
 #include "sys.h"
-#include "timer.h"
+#include "timers.h"
 
 /* User values of a server, behind the object's. */
 enum {

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "dispatch.h"
 #include "emitter.h"
 #include "error.h"
 #include "loop.h"

@@ -22,11 +22,12 @@
 #include "addr.h"
 #include "bound.h"
 #include "dial.h"
+#include "dispatch.h"
 #include "error.h"
 #include "pump.h"
 #include "readbuffer.h"
 #include "request.h"
-#include "timer.h"
+#include "timers.h"
 #include "watch.h"
 
 /* What one destroy() may queue: ticks that tell the callbacks of writes, 'error', a call

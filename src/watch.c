@@ -2,7 +2,7 @@
  *
  * watch.c - libev's default loop as we take it, and watchers of descriptors. See watch.h.
  *
- * A poll that follows the start of a watcher does not wait (loop.c): libev would wait for
+ * A poll that follows the start of a watcher does not wait (turn.c): libev would wait for
  * a minute before it tells that the watcher was refused. errno is all that says why; it
  * is 0 when libev begins, and what libev mends by itself is not taken for the reason. A
  * second epoll instance, to ask the kernel again, was refused: it may have other limits,

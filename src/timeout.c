@@ -1,123 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * timer.c - timers of the loop, and Lua's Timeout and Immediate over them.
- *
- * libev has timers of its own; a heap of ours gives what Node's have and
- * libev's do not: whole milliseconds, equal due times in order of starting,
- * the timer phase in one place of the turn, and no cost per re-arm but the
- * heap. The heap is binary; a timer knows its place in it. */
-#include "timer.h"
+ * timeout.c - Lua's Timeout and Immediate, over the timers and steps of the loop. */
+#include "timeout.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
+#include "container.h"
 #include "error.h"
 #include "loop.h"
 #include "object.h"
 #include "sys.h"
+#include "timers.h"
 #include "uncaught.h"
 
 #define MAX_ARGS 60000 /* extra arguments of a callback; Lua has 65534 user values */
-
-static int sooner(const struct net_timer *a, const struct net_timer *b) {
-  return a->due != b->due ? a->due < b->due : a->seq < b->seq;
-}
-
-static void heap_put(struct net_loop *loop, size_t place, struct net_timer *t) {
-  loop->heap[place - 1] = t;
-  t->place = place;
-}
-
-/* Moves 't', whose place is free, up to where it belongs. */
-static void heap_up(struct net_loop *loop, size_t place, struct net_timer *t) {
-  for (; place > 1 && sooner(t, loop->heap[place / 2 - 1]); place /= 2)
-    heap_put(loop, place, loop->heap[place / 2 - 1]);
-  heap_put(loop, place, t);
-}
-
-/* The same, down. */
-static void heap_down(struct net_loop *loop, size_t place, struct net_timer *t) {
-  size_t child;
-  while ((child = place * 2) <= loop->heap_len) {
-    if (child < loop->heap_len && sooner(loop->heap[child], loop->heap[child - 1]))
-      child++;
-    if (!sooner(loop->heap[child - 1], t))
-      break;
-    heap_put(loop, place, loop->heap[child - 1]);
-    place = child;
-  }
-  heap_put(loop, place, t);
-}
-
-static int heap_grow(struct net_loop *loop) {
-  if (loop->heap_len < loop->heap_cap)
-    return 0;
-  size_t cap = loop->heap_cap ? loop->heap_cap * 2 : 16;
-  struct net_timer **grown = realloc(loop->heap, cap * sizeof *grown);
-  if (grown == NULL)
-    return -ENOMEM;
-  loop->heap = grown;
-  loop->heap_cap = cap;
-  return 0;
-}
-
-int net_timer_start(struct net_loop *loop, struct net_timer *t, uint64_t due) {
-  net_timer_stop(loop, t);
-  if (loop->ev == NULL || heap_grow(loop) < 0)
-    return -ENOMEM;
-  t->due = due;
-  t->seq = ++loop->timer_seq;
-  heap_up(loop, ++loop->heap_len, t);
-  return 0;
-}
-
-void net_timer_stop(struct net_loop *loop, struct net_timer *t) {
-  size_t place = t->place;
-  if (place == 0)
-    return;
-  struct net_timer *last = loop->heap[--loop->heap_len];
-  t->place = 0;
-  if (last == t)
-    return;
-  if (place > 1 && sooner(last, loop->heap[place / 2 - 1]))
-    heap_up(loop, place, last);
-  else
-    heap_down(loop, place, last);
-}
-
-uint64_t net_timers_next(const struct net_loop *loop) {
-  return loop->heap_len ? loop->heap[0]->due : 0;
-}
-
-/* Lua half of them all. The timer is stopped here and not before, so that it is
- * still due should memory run out on the way. */
-static int timer_fire(lua_State *L) {
-  struct net_timer *t = lua_touserdata(L, 1);
-  net_timer_stop(net_loop_get(L), t);
-  return t->fire(L);
-}
-
-int net_timers_run(struct net_loop *loop) {
-  uint64_t seq = loop->timer_seq;  /* what a timer starts waits for the next turn */
-  int ran = 0;
-  while (!loop->halted && loop->heap_len && loop->heap[0]->due <= net_loop_now(loop)) {
-    struct net_timer *t = loop->heap[0];
-    if (t->seq > seq)
-      break;
-    net_dispatch(loop, timer_fire, t);
-    ran = 1;
-  }
-  return ran;
-}
-
-/* What is in the heap may be stopped by a finalizer that runs later. */
-void net_timers_end(struct net_loop *loop) {
-  for (size_t i = 0; i < loop->heap_len; i++)
-    loop->heap[i]->place = 0;
-  free(loop->heap);
-  loop->heap = NULL;
-  loop->heap_len = loop->heap_cap = 0;
-}
 
 /* --- what Lua's Timeout and Immediate share ----------------------------------- */
 
@@ -206,8 +102,7 @@ static void timeout_start(lua_State *L, int idx, struct timeout *t, uint64_t fro
  * the start of the callback, but starts it afterwards, behind the timers that
  * the callback started; an error does not end an interval. */
 static int timeout_fire(lua_State *L) {
-  char *timer = lua_touserdata(L, 1);
-  struct timeout *t = (struct timeout *)(void *)(timer - offsetof(struct timeout, timer));
+  struct timeout *t = net_container_of(lua_touserdata(L, 1), struct timeout, timer);
   uint64_t from = net_sys_now_ms();
   if (!lua_checkstack(L, t->nargs + LUA_MINSTACK)) {
     net_timer_start(t->o.loop, &t->timer, from + 1);  /* it had its place in the heap */
@@ -427,7 +322,7 @@ static const struct net_class immediate_class = {
 
 /* --- opening ------------------------------------------------------------------ */
 
-void net_timer_open(lua_State *L) {
+void net_timeout_open(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"timeout", core_timeout},
     {"clear_timeout", core_clear_timeout},
