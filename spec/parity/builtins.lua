@@ -14,11 +14,8 @@ local format = require("spec.parity.format")
 
 local builtins = {}
 
-local error_meta = {}
-error_meta.__tostring = function(e) return e.name .. ": " .. e.message end
-
 local function make_error(message, code)
-  return setmetatable({ name = "Error", message = message, code = code }, error_meta)
+  return net.Error({ message = message, code = code })
 end
 
 local function is_handle(v) return net.isSocket(v) or net.isServer(v) end

@@ -822,6 +822,7 @@ async function main() {
       world = null;
       if (!chosen.batch) files.forEach((file) => write(file, chosen.out));
       if (blackhole.child) blackhole.child.kill();
+      if (chosen.batch) process.exit(); // Node may hold a handle it has lost sight of
       return;
     }
     if (skipped(item.scenario)) return void next();

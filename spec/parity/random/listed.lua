@@ -31,6 +31,31 @@ return {
     line = "Small writes of one turn to one socket leave in one system call",
     program = "rep%(", node = "^data%(.* bytes", lua = "^data%(.* bytes",
   },
+  {
+    line = "| `Buffer`, `Uint8Array`, string | a Lua string, which is bytes",
+    program = 'setDefaultEncoding.*write%(x"', node = ".", lua = ".",
+  },
+  -- When small writes leave, as the other end of the same program sees it.
+  {
+    line = "Small writes of one turn to one socket leave in one system call",
+    kind = "program", fields = "bytesRead readableLength",
+  },
+  {
+    line = "Small writes of one turn to one socket leave in one system call",
+    kind = "program", node = "bytesWritten=.*write EPIPE", lua = "bytesWritten=.*write EPIPE",
+  },
+  {
+    line = "Small writes of one turn to one socket leave in one system call",
+    kind = "program", program = "write%(", node = "^error%(<Error: read ECONNRESET", lua = "^end$",
+  },
+  {
+    line = "where in Node the second fails with `EPIPE`",
+    kind = "program", node = "EPIPE", lua = ".", program = "destroy",
+  },
+  {
+    line = "A write to a socket without a connection fails on the tick",
+    program = '"write", try C%d.write.*\n *C%d << "connect"', node = ".", lua = ".",
+  },
   -- What V8 says, and how values are shown.
   {
     line = "What V8 says of a value that no check of Node's has caught",
@@ -50,14 +75,39 @@ return {
   },
   {
     line = "names of events are strings and symbols",
-    kind = "odd", node = '"listener" argument', lua = '"eventName" argument .* Received nil',
+    kind = "odd", node = ".", lua = '"eventName" argument .* Received nil',
   },
   -- Fields.
   {
     line = "properties | fields, read and written in place",
     kind = "odd", program = "assigns%(", node = ".", lua = ".",
   },
+  -- Emitters, and what is taken for options.
+  {
+    line = "any table is an emitter when it is first used as one",
+    kind = "odd", program = "events%.", node = '"emitter" argument must be an instance', lua = ".",
+  },
+  {
+    line = "`listenerCount`, `listeners` and `eventNames` show",
+    kind = "odd", program = "eventNames", node = "^eventNames", lua = "^eventNames",
+  },
+  {
+    line = "an object of this library or an emitter as a table of options",
+    kind = "odd", node = ".", lua = 'must be of type object. Received an instance of',
+  },
+  {
+    line = "`{}` is an empty list as well",
+    kind = "odd", program = "fromJSON%({}", node = "ERR_INVALID_ARG_TYPE", lua = "fromJSON",
+  },
   -- Defects of Node.
+  {
+    line = "`connect()` on an open socket runs",
+    kind = "odd", program = "dial%(srv.*connect%(", node = ".", lua = ".",
+  },
+  {
+    line = "`setTimeout` stores a value before it refuses it",
+    kind = "odd", program = "setTimeout%(", node = "^timeout", lua = ".",
+  },
   {
     line = "an error of a socket with a `signal` is lost",
     program = "signal: abort", node = "%(no more%)", lua = "^uncaught%(<",
@@ -70,11 +120,15 @@ return {
   },
   {
     line = "`connect()` in the same tick as `destroy()`",
-    program = '<< "%w*[dD]estroy%w*", try C%d.*\n *C%d << "connect"', node = ".", lua = ".",
+    program = '<< "%w*[dD]estroy%w*", try %u%d.*\n *%u%d+ << "connect"', node = ".", lua = ".",
   },
   {
     line = "`finish()` without a connection, and `connect()` before its",
     program = '<< "end", try C%d.*\n *C%d << "connect"', node = ".", lua = ".",
+  },
+  {
+    line = "`resetAndDestroy()` after `end()`, while the FIN waits to be sent",
+    node = "reset EINVAL", lua = ".",
   },
   {
     line = "which then fails with `ERR_MULTIPLE_CALLBACK`",
@@ -87,7 +141,7 @@ return {
   },
   {
     line = "a `connect` that raises, and a listener that raises during it",
-    kind = "odd", program = "connect%(", node = "^close%(false%)$", lua = "^close$",
+    kind = "odd", program = "connect%(", node = "^close%(%l+%)$", lua = "^close$",
   },
   {
     line = "`getTypeOfService` and `setTypeOfService` raise `EBADF`",

@@ -23,7 +23,7 @@ local ODD = {
   "nil", "true", "false", "0", "1", "-1", "1.5", "nan", "inf", "-inf", "negzero", "2147483648",
   "4294967296", "9007199254740992", "1e300", '""', '"0"', '"80"', '"x"', '" "', '"1e3"', '"0x50"',
   '"-1"', '"utf8"', '"\195\169"', '"a\\0b"', "{}", "{a: 1}", "[1, 2]", "fn {}", "EventEmitter()",
-  'Error("e")', "Abort().signal", "net.Socket()", "net.BlockList()", 'rep("long", 20)',
+  'Error("e")', "net.Socket()", "net.BlockList()", 'rep("long", 20)',
 }
 
 --- What is nearly right for a kind of parameter.
@@ -56,6 +56,7 @@ local NEVER = {
     'rep("long", 20)' },
   listened = { "1", "1.5", "true", '"80"', '"1e3"', '"0x50"' },
 }
+NEVER.handle, NEVER.path = NEVER.listened, NEVER.listened
 
 --- The odd values of each kind.
 local odd_of = setmetatable({}, { __index = function(made, kind)
@@ -190,7 +191,7 @@ local KINDS = {
   { 12, { kind = "server", make = "net.createServer()", methods = SERVER_METHODS } },
   { 6, { kind = "server", make = "net.createServer()", before = "listen", methods = SERVER_METHODS } },
   { 14, { kind = "emitter", make = "EventEmitter()", methods = EMITTER_METHODS } },
-  { 6, { kind = "socket", make = "net.Socket()", methods = EMITTER_METHODS } },
+  { 6, { kind = "plain", make = "net.Socket()", methods = EMITTER_METHODS } },
   { 14, { kind = "list", make = "net.BlockList()", methods = BLOCKLIST_METHODS } },
   { 40, { kind = "function", make = "EventEmitter()", methods = FUNCTIONS } },
 }
@@ -220,7 +221,7 @@ end
 local function call_nodes(d, me, kind)
   local nodes = {}
   if kind.before then nodes[1] = node(BEFORE[kind.before]:format(me)) end
-  if kind.kind ~= "list" and kind.kind ~= "function" and d:chance(4) then
+  if FIELDS[kind.kind] and d:chance(4) then
     for _, line in ipairs(field_lines(d, me, kind)) do nodes[#nodes + 1] = node(line) end
   else
     for _ = 1, d:chance(80) and 1 or 2 do nodes[#nodes + 1] = node(call_line(d, me, kind)) end

@@ -61,11 +61,12 @@ end
 local function callback(m, who, name) return who .. '!"' .. label(m, name .. " callback ") .. '"' end
 
 --- Arguments of write, end and unshift: data, maybe an encoding, maybe a callback.
---- Bytes get no encoding: Node would ignore it, and a string of ours is always both.
+--- Bytes get no encoding, and are not put back behind a decoder, as Node takes a
+--- Buffer for what it is, and a string of ours is always both.
 local function chunk_arguments(m, who, name, needed)
   local parts = {}
   if needed or m.d:chance(50) then
-    parts[1] = m.d:weighted(CHUNKS)
+    repeat parts[1] = m.d:weighted(CHUNKS) until name or not parts[1]:find('^x"')
     if not parts[1]:find('^x"') and m.d:chance(20) then parts[2] = '"' .. m.d:one(ENCODINGS) .. '"' end
   end
   if name and m.d:chance(40) then parts[#parts + 1] = callback(m, who, name) end

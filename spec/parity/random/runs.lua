@@ -12,7 +12,7 @@ local tree = require("spec.parity.random.tree")
 local runs = {}
 
 --- How many programs one process runs, and how many seconds it gets for them.
-local BATCH, SECONDS = 100, 120
+local BATCH, SECONDS = 100, 60
 
 local function write_file(path, text)
   local f = assert(io.open(path, "wb"))
