@@ -681,6 +681,15 @@ describe("events.once", function()
     assert.matches("the_culprit", net.traceback("behind"))
   end))
 
+  it("leaves no listener when its coroutine is closed", function()
+    local e = EventEmitter()
+    local co = coroutine.create(function() events.once(e, "x") end)
+    coroutine.resume(co)
+    assert.same({ "x", "error" }, e:eventNames())
+    coroutine.close(co)
+    assert.same({}, e:eventNames())
+  end)
+
   it("raises for bad arguments, and outside of a coroutine", function()
     local e = EventEmitter()
     assert.equal("events.once has to wait, and so must be called in a coroutine",

@@ -247,6 +247,11 @@ end)
 if not called and (socket.bytesWritten > 0) ~= socket.writableEnded then
   problem = "it is there by half"
 end
+for _, name in ipairs(not called and core.events(socket) or {}) do
+  if name == "unpipe" then
+    problem = "a listener is left"
+  end
+end
 return problem
 ]]
 
@@ -347,6 +352,69 @@ end
 socket:destroy()
 net.Socket({ fd = into }):destroy()
 turn()
+return problem
+]]
+
+--- What listens to several events does so to all or to none; and none is left when the
+--- wait is over.
+local LISTENERS = HEAD .. [[
+local events, abort = require("net.events"), require("net.abort")
+local emitter, signal = events.EventEmitter(), abort.AbortController().signal
+local function nothing() end
+for _ = 1, 3 do
+  emitter:on("x", nothing):on("error", nothing)
+  signal:addEventListener("abort", function() end)
+end
+local function counts()
+  local n = 0
+  for i = 1, #core.events(signal), 2 do
+    for _, entry in ipairs(core.events(signal)[i + 1]) do
+      n = n + (type(entry) == "userdata" and 0 or 1)
+    end
+  end
+  return ("%d %d %d"):format(emitter:listenerCount("x"), emitter:listenerCount("error"), n)
+end
+local options = { signal = signal }
+local started = false
+local function once()
+  started = true
+  events.once(emitter, "x", options)
+end
+local function on()
+  started = true
+  for _ in events.on(emitter, "x", options) do break end
+end
+local function wait(fn)
+  local co = coroutine.create(fn)
+  play(function()
+    if not coroutine.resume(co) then
+      coroutine.close(co)
+    end
+  end)
+  local waits = started and coroutine.status(co) == "suspended"
+  if counts() ~= (waits and "4 4 4" or "3 3 3") then
+    problem = counts() .. (waits and ", and it waits" or ", and it does not wait")
+  end
+  if waits then
+    emitter:emit("x")
+    turn()
+    if counts() ~= "3 3 3" then
+      problem = counts() .. " when it is over"
+    end
+  end
+end
+wait(... and once or on)
+return problem
+]]
+
+--- A socket that could not be made has no listener of the signal.
+local SIGNAL = HEAD .. [[
+local signal = require("net.abort").AbortController().signal
+local socket
+play(function() socket = net.Socket({ signal = signal }) end)
+if (#core.events(signal) > 0) ~= (socket ~= nil) then
+  problem = "a listener too many, or none"
+end
 return problem
 ]]
 
@@ -461,6 +529,9 @@ describe("without memory", function()
   promise("a pipe() that raises is there wholly, or not at all", NO_PIPE)
   promise("a descriptor that was refused may be tried again", ADOPT)
   promise("names are answered once", NAMES)
+  promise("events.once has all its listeners or none", (LISTENERS:gsub("%.%.%. and", "true and")))
+  promise("events.on has all its listeners or none", (LISTENERS:gsub("%.%.%. and", "false and")))
+  promise("a signal has no listener of a socket that was not made", SIGNAL)
   promise("what takes each uncaught error ends all the same", TAKEN)
   promise("or with it, nothing is left of what a finalizer does at the end", AT_THE_END)
 end)

@@ -524,6 +524,21 @@ static int core_unlistened(lua_State *L) {
   return 0;
 }
 
+static void do_nothing(lua_State *L, int idx) { (void)L, (void)idx; }
+
+static const struct net_internal nothing = {do_nothing};
+
+/* forget(emitter, event, fn or entry): as unlisten, for what must not be left behind
+ * where memory has run out: it asks for none */
+static int core_forget(lua_State *L) {
+  struct net_object *o = emitter_check(L);
+  struct net_emission e = {1, o, net_event_of(L, 2), 2, 0, 0};
+  lua_settop(L, 3);
+  if (net_listeners_forget(L, &e, 3, &nothing))
+    emission_unlistened(L, &e, 0);
+  return 0;
+}
+
 /* max_listeners([n]) -> what holds for emitters without a maximum of their own */
 static int core_max_listeners(lua_State *L) {
   struct net_loop *loop = net_loop_get(L);
@@ -566,6 +581,7 @@ void net_emitter_open(lua_State *L) {
     {"events", core_events},
     {"listen_hidden", core_listen_hidden},
     {"unlisten", core_unlisten},
+    {"forget", core_forget},
     {"unlistened", core_unlistened},
     {"on_many_listeners", core_on_many_listeners},
     {"max_listeners", core_max_listeners},

@@ -280,3 +280,28 @@ int net_listeners_remove(lua_State *L, const struct net_emission *e, int what) {
     note_data(L, e->self, e->o);
   return at != 0;
 }
+
+int net_listeners_forget(lua_State *L, const struct net_emission *e, int what,
+                         const void *instead) {
+  int top = lua_gettop(L), at = 0;
+  lua_Integer slot = 0;
+  if (net_listeners_array(L, e->self) && (slot = net_listeners_find(L, e)) != 0)
+    at = listeners_find(L, what);
+  int length = at ? list_length(L, top + 2) : 0;
+  if (length == 2) {
+    lua_rawgeti(L, top + 2, 3 - at);
+    lua_rawseti(L, top + 1, slot + 1);
+  } else if (length > 0) {
+    lua_pushlightuserdata(L, (void *)(uintptr_t)instead);
+    lua_rawseti(L, top + 2, at);
+  } else if (at) {
+    lua_pop(L, 1);
+    events_drop(L, slot);
+    if (e->o && e->event != NET_EVENTS)
+      e->o->events &= ~(UINT32_C(1) << e->event);
+  }
+  lua_settop(L, top);
+  if (at && e->o)
+    note_data(L, e->self, e->o);
+  return at != 0;
+}

@@ -336,14 +336,69 @@ local function check_options(options)
   return options or {}
 end
 
---- Has `fn` called when the signal aborts; returns what takes that back.
-local function on_abort(signal, fn)
-  if not signal then
-    return function() end
+--- The listeners that belong to one wait: emitter, event and listener by turns. They are
+--- there all, or none of them, also where memory runs out. Behind a pcall only functions
+--- of C are called here: Lua gives room for calls back there, and always keeps enough for
+--- one of those.
+local Group = {}
+Group.__index = Group
+
+local function new_group()
+  return setmetatable({ n = 0 }, Group)
+end
+
+function Group:note(emitter, event, listener)
+  local n = self.n
+  self[n + 1], self[n + 2], self[n + 3] = emitter, event, listener
+  self.n = n + 3
+end
+
+local function add_all(group, method, signal)
+  for i = 1, group.n, 3 do
+    if group[i] == signal then
+      core.listen_hidden(signal, "abort", group[i + 2], "once")
+    else
+      group[i][method](group[i], group[i + 1], group[i + 2])
+    end
   end
-  core.listen_hidden(signal, "abort", fn, "once")
-  return function()
-    core.unlisten(signal, "abort", fn)
+end
+
+local function remove_all_of(group, signal)
+  for i = 1, group.n, 3 do
+    if group[i] == signal then
+      core.unlisten(signal, "abort", group[i + 2])
+    else
+      group[i]:off(group[i + 1], group[i + 2])
+    end
+  end
+end
+
+--- Adds those that were noted by the method, and that of the signal unseen.
+function Group:add(method, signal)
+  local ok, err = pcall(add_all, self, method, signal)
+  if not ok then
+    for i = 1, self.n, 3 do
+      core.forget(self[i], self[i + 1], self[i + 2])
+    end
+    error(err, 0)
+  end
+end
+
+function Group:remove(signal)
+  local ok, err = pcall(remove_all_of, self, signal)
+  if not ok then
+    for i = 1, self.n, 3 do
+      core.forget(self[i], self[i + 1], self[i + 2])
+    end
+    error(err, 0)
+  end
+end
+
+--- A coroutine that is closed while it waits leaves none; nor does one that fails, where
+--- whoever resumes it closes it, as coroutine.wrap does.
+function Group:__close()
+  for i = 1, self.n, 3 do
+    core.forget(self[i], self[i + 1], self[i + 2])
   end
 end
 
@@ -363,28 +418,32 @@ function events.once(emitter, event, options)
   end
 
   local waiter, args, failure = wait.new("events.once", emitter, event), nil, nil
-  local forget, off_abort
+  local group <close> = new_group()
   local function on_event(...)
-    forget()
+    group:remove(signal)
     args = table.pack(...)
     wait.done(waiter)
   end
   local function on_failure(err)
-    forget()
+    group:remove(signal)
     failure = err
     wait.done(waiter)
   end
-  function forget()
-    emitter:off(event, on_event)
-    emitter:off("error", on_failure)
-    off_abort()
-  end
-  emitter:once(event, on_event)
+  group:note(emitter, event, on_event)
   if event ~= "error" then
-    emitter:once("error", on_failure)
+    group:note(emitter, "error", on_failure)
   end
-  off_abort = on_abort(signal, function() on_failure(errors.abort(signal.reason)) end)
-  wait.suspend(waiter)
+  if signal then
+    group:note(signal, "abort", function() on_failure(errors.abort(signal.reason)) end)
+  end
+  group:add("once", signal)
+  local ok, err = pcall(wait.suspend, waiter)
+  if not ok then
+    for i = 1, group.n, 3 do
+      core.forget(group[i], group[i + 1], group[i + 2])
+    end
+    error(err, 0)
+  end
   return args, failure
 end
 
@@ -423,17 +482,9 @@ function Stream:finish(failure)
     return
   end
   self.finished, self.failure = true, failure
-  for i = 1, #self.listening, 2 do
-    self.emitter:off(self.listening[i], self.listening[i + 1])
-  end
-  self.off_abort()
+  local ok, err = pcall(self.group.remove, self.group, self.signal)
   self:wake()
-end
-
-function Stream:listen(event, fn)
-  self.listening[#self.listening + 1] = event
-  self.listening[#self.listening + 1] = fn
-  self.emitter:on(event, fn)
+  return ok or error(err, 0)
 end
 
 --- Takes the oldest, if there is one.
@@ -472,7 +523,12 @@ end
 --- Leaving the loop, by break or by an error, is the end of it.
 function Stream:__close()
   self.failure = nil
-  self:finish()
+  if not pcall(self.finish, self) then
+    local group = self.group
+    for i = 1, group.n, 3 do
+      core.forget(group[i], group[i + 1], group[i + 2])
+    end
+  end
 end
 
 --- Iterates over the events of one name, in a coroutine:
@@ -500,19 +556,25 @@ function events.on(emitter, event, options)
     or validate.integer(options.lowWaterMark, "options.lowWaterMark", 1)
   check_emitter(emitter)
 
+  local group = new_group()
   local stream = setmetatable({
-    emitter = emitter, event = event, listening = {}, first = 1, last = 0, high = high, low = low,
+    emitter = emitter, event = event, signal = signal, group = group,
+    first = 1, last = 0, high = high, low = low,
   }, Stream)
   local function fail(err) stream:finish(err) end
-  stream.off_abort = on_abort(signal, function() fail(errors.abort(signal.reason)) end)
-  stream:listen(event, function(...) stream:push(...) end)
+  if signal then
+    group:note(signal, "abort", function() fail(errors.abort(signal.reason)) end)
+  end
+  group:note(emitter, event, function(...) stream:push(...) end)
   if event ~= "error" then
-    stream:listen("error", fail)
+    group:note(emitter, "error", fail)
   end
   for _, name in ipairs(type(options.close) == "table" and options.close or {}) do
-    stream:listen(name, function() stream:finish() end)
+    group:note(emitter, name, function() stream:finish() end)
   end
-  return function() return stream:next() end, nil, nil, stream
+  local function next_one() return stream:next() end
+  group:add("on", signal)
+  return next_one, nil, nil, stream
 end
 
 return setmetatable(events, default_max)

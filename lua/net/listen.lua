@@ -85,18 +85,20 @@ end
 
 -- Signals
 
---- Has `fn` called once when the signal aborts; returns what undoes that.
-local function on_abort(signal, fn)
+--- Has `fn` called once when the signal aborts, if the server is not closed before. The
+--- signal's listener is added last, so that none is left where memory runs out.
+local function on_abort(server, signal, fn)
   if type(signal.addEventListener) == "function" then
-    signal:addEventListener("abort", fn, { once = true })
-    return function()
+    core.listen_hidden(server, "close", function()
       signal:removeEventListener("abort", fn)
-    end
+    end, "once")
+    signal:addEventListener("abort", fn, { once = true })
+    return
   end
-  core.listen_hidden(signal, "abort", fn, "once")
-  return function()
+  core.listen_hidden(server, "close", function()
     core.unlisten(signal, "abort", fn)
-  end
+  end, "once")
+  core.listen_hidden(signal, "abort", fn, "once")
 end
 
 --- The signal closes the server, whatever became of this listen.
@@ -107,7 +109,7 @@ function listen.obey(server, signal)
   if signal.aborted then
     core.tick(close)
   else
-    core.listen_hidden(server, "close", on_abort(signal, close), "once")
+    on_abort(server, signal, close)
   end
 end
 

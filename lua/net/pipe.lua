@@ -163,31 +163,45 @@ function methods:pipe(dest, options)
     end
   end
 
-  -- Should one of these raise, for want of memory, the others do nothing: what
-  -- moves the bytes comes last.
-  if self.readableEnded then
-    core.tick(on_end)
-  else
-    add(src, "end", "once", on_end)
+  local function add_all()
+    if not src.readableEnded then
+      add(src, "end", "once", on_end)
+    end
+    add(dest, "unpipe", "keep", function(source, info)
+      if source == src and info and not info.hasUnpiped then
+        info.hasUnpiped = true
+        clean_up()
+      end
+    end)
+    add(dest, "error", "first", function(err)
+      unpipe()
+      if not is_listened(dest, "error") then
+        dest:emit("error", err)
+      end
+    end)
+    add(dest, "close", "once", unpipe)
+    add(dest, "finish", "once", unpipe)
+    pipes[#pipes + 1] = dest
+    add(src, "data", "keep", on_data, stream.is_socket(dest) and dest or nil)
+    if src.readableEnded then
+      core.tick(on_end)
+    end
   end
-  add(dest, "unpipe", "keep", function(source, info)
-    if source == src and info and not info.hasUnpiped then
-      info.hasUnpiped = true
-      clean_up()
-    end
-  end)
-  add(dest, "error", "first", function(err)
-    unpipe()
-    if not is_listened(dest, "error") then
-      dest:emit("error", err)
-    end
-  end)
-  add(dest, "close", "once", unpipe)
-  add(dest, "finish", "once", unpipe)
-  pipes[#pipes + 1] = dest
-  local ok, err = pcall(add, src, "data", "keep", on_data, stream.is_socket(dest) and dest or nil)
+
+  -- Should one of these raise, for want of memory, none is left, and what moves the bytes
+  -- comes last. Behind the pcall only functions of C are called: there is room for one.
+  local ok, err = pcall(add_all)
   if not ok then
-    unlisten(src, "data", on_data)
+    for _, l in ipairs(listeners) do
+      if l[1].on == methods.on then
+        core.forget(l[1], l[2], l[3])
+      else
+        pcall(unlisten, l[1], l[2], l[3])
+      end
+    end
+    if pipes[#pipes] == dest then
+      pipes[#pipes] = nil
+    end
     error(err, 0)
   end
   is_whole = true

@@ -138,10 +138,11 @@ local function follow_signal(socket, signal)
     core.tick(abort)
     return
   end
-  core.listen_hidden(signal, "abort", abort, "once")
+  -- The signal's comes last: a socket that could not have it is nobody's.
   core.listen_hidden(socket, "close", function()
     core.unlisten(signal, "abort", abort)
   end, "once")
+  core.listen_hidden(signal, "abort", abort, "once")
 end
 
 local function apply_options(socket, options)
