@@ -8,7 +8,8 @@ local lua = require("spec.support.lua")
 local ROWS = {
   "socket", "bind", "listen", "shutdown", "close", "getsockopt", "getsockname", "getpeername",
   "sendmsg", "sendfile", "pread", "pipe2", "open", "fcntl", "fstat", "unlink", "chmod",
-  "pthread_create", "getaddrinfo", "eventfd", "epoll_create1", "epoll_wait",
+  "pthread_create", "getaddrinfo", "eventfd", "epoll_create1", "epoll_ctl",
+  "epoll_wait",
 }
 
 describe("make torture", function()

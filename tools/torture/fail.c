@@ -123,10 +123,21 @@ PLAIN(int, setsockopt, (int fd, int l, int o, const void *v, socklen_t n), (fd, 
       int, int, const void *, socklen_t)
 PLAIN(int, getsockopt, (int fd, int l, int o, void *v, socklen_t *n), (fd, l, o, v, n), int, int,
       int, void *, socklen_t *)
-PLAIN(int, epoll_ctl, (int ep, int op, int fd, struct epoll_event *e), (ep, op, fd, e), int, int,
-      int, struct epoll_event *)
 PLAIN(int, epoll_wait, (int ep, struct epoll_event *e, int n, int ms), (ep, e, n, ms), int,
       struct epoll_event *, int, int)
+
+/* The system may refuse to watch another descriptor; a change of one that is watched asks
+ * for nothing. */
+int epoll_ctl(int ep, int op, int fd, struct epoll_event *e) {
+  static int (*real)(int, int, int, struct epoll_event *);
+  if (real == NULL)
+    *(void **)&real = next("epoll_ctl");
+  int err = op == EPOLL_CTL_ADD ? fails("epoll_ctl") : 0;
+  if (err == 0)
+    return real(ep, op, fd, e);
+  errno = err;
+  return -1;
+}
 
 /* A descriptor that cannot be closed is gone all the same, close(2). */
 int close(int fd) {

@@ -34,6 +34,10 @@ return scene.run(function()
     end
   end)
   process:on("SIGUSR1", caught)
-  timers.setTimeout(function() process.kill(process.pid, "SIGUSR1") end, 1)
+  timers.setTimeout(function()
+    if process:listenerCount("SIGUSR1") > 0 then
+      process.kill(process.pid, "SIGUSR1")
+    end
+  end, 1)
   timers.setImmediate(function() end)
 end, function() process:removeAllListeners("SIGUSR1") end)
