@@ -976,6 +976,28 @@ describe("write to a peer that has ended", function()
 end)
 
 describe("write to a peer that is gone", function()
+  for way, code in pairs({ resetAndDestroy = "ECONNRESET", destroy = "EPIPE" }) do
+    it(("by %s(), as the same poll has told, fails at once"):format(way), within(function(t)
+      local other, first = pair()
+      local socket, peer = pair({ client = { allowHalfOpen = true } })
+      local seen = trace(socket)
+      other:once("data", function()
+        socket:write("one", note(seen, "one"))
+        seen[#seen + 1] = tostring(socket:write("two", note(seen, "two")))
+        seen[#seen + 1] = socket.errored.code
+      end)
+      timers.setImmediate(function()
+        first:write(("x"):rep(20000))  -- so much that it does not wait for the turn's end
+        peer[way](peer)
+      end)
+      wait_for(socket, "close")
+      drop(t, other, first)
+      assert.same({ "false", code }, { seen[1], seen[2] })
+      assert.same({ "two " .. code, "error " .. code, "close true" },
+        table.move(seen, #seen - 2, #seen, 1, {}))
+    end))
+  end
+
   it("is ECONNRESET for its callback, those behind, 'error' and 'close'", within(function(t)
     local socket, peer = pair()
     local seen = trace(socket)

@@ -24,9 +24,11 @@ static inline void net_request_begin(struct net_stream *s, uint32_t end, size_t 
 }
 
 /* May 'bytes' more wait for the end of the turn? What is no string may not: a file
- * may change meanwhile, and nothing can send it any more when Lua closes. */
+ * may change meanwhile, and nothing can send it any more when Lua closes. Nor where a
+ * poll has told of something that is still to be read: it may be the peer's reset. */
 static inline int net_request_may_defer(const struct net_stream *s, size_t bytes) {
   return s->out.objects == 0 && s->o.loop->depth > 0 && s->watch.wanted & EV_READ &&
+         !s->life.unread &&
          s->req.deferred + bytes < NET_DEFER_MAX;
 }
 

@@ -131,6 +131,7 @@ ssize_t net_stream_read(struct net_stream *s, size_t size) {
  * after one ran. What is pumped is not looked at by Lua, and needs none of it. */
 static void stream_readable(lua_State *L, void *arg) {
   struct net_stream *s = arg;
+  s->life.unread = 0;
   if (!(s->watch.wanted & EV_READ))
     return;  /* a listener before it in this turn has paused or closed it */
   int pumped = s->pump && net_pump_ready(L, s);
@@ -174,8 +175,10 @@ static void stream_writable(lua_State *L, void *arg) {
 static void note(struct net_stream *s, int events) {
   if (events & EV_WRITE)
     net_ready(s->o.loop, stream_writable, s);
-  if (events & EV_READ)
+  if (events & EV_READ) {
+    s->life.unread = 1;
     net_ready(s->o.loop, stream_readable, s);
+  }
 }
 
 /* The transport hears of it first, and may say that it was about something else. */

@@ -72,6 +72,7 @@ struct net_life {
   uint32_t error_told : 1;    /* 'error' was emitted */
   uint32_t close_emitted : 1; /* or the tick after destroy() has passed; see mute_tick */
   uint32_t errored : 1;       /* destroy() had an error, or a write has failed (request.c) */
+  uint32_t unread : 1;        /* a poll has told of it, and its turn to be read is to come */
   uint32_t taken : 1;         /* RARE_TO has its handle, and is destroyed with it (layer.c) */
   uint32_t took : 1;          /* it has that of RARE_FROM (layer.c) */
   /* readable.c */
