@@ -542,6 +542,49 @@ describe("take", function()
     end))
   end
 
+  for ground, pair in pairs(GROUNDS) do
+    it("may come from any listener of the taken one, on " .. ground, within(function(t)
+      for _, event in ipairs { "data", "readable", "resume", "drain", "pause", "newListener" } do
+        local from, peer = pair({ highWaterMark = 4 })
+        local to, took = foreign.new(), 0
+        from:on(event, function()
+          if took == 0 and foreign.take(to, from) then
+            took = took + 1
+            collectgarbage()
+          end
+        end)
+        from:on("data", function() end)
+        if event == "pause" then from:pause() end
+        peer:write("some bytes that are more than the mark")
+        if event == "drain" then sockets.fill(from) end
+        peer:resume()
+        wait(function() return took == 1 end)
+        assert.equal(0, from.readableLength)
+        local at_peer = collect(peer)
+        to:write("from the taker")
+        wait(function() return table.concat(at_peer):find("from the taker", 1, true) end)
+        finish(t, to, peer)
+        assert.is_true(from.closed)
+      end
+    end))
+
+    it("may come from a layer's 'ready', which goes along, on " .. ground, within(function(t)
+      local from, peer = pair()
+      local to = foreign.new()
+      local at_to = collect(to)
+      foreign.slow(from, t.calls(1, function()
+        assert.equal("", foreign.take(to, from))
+        from = nil
+        collectgarbage()
+      end))
+      foreign.slow(peer)
+      peer:write("for the taker")
+      wait(function() return to.bytesRead == 13 end)
+      assert.same({ { "for the taker" }, { "slow", ground } }, { at_to, { foreign.layers(to) } })
+      finish(t, to, peer)
+    end))
+  end
+
   it("says EAGAIN while it connects, and EBADF where there is nothing to take", within(function(t)
     local function refused(to, from)
       local read, err = foreign.take(to, from)
@@ -1035,6 +1078,33 @@ check(select(2, core.alive()) == 0, "an object is anchored")
 return problem
 ]]
 
+--- The same of destroy() where one has taken the handle of another.
+local STARVED_END = STARVED:gsub("collectgarbage%(%)\n.*", "") .. [[
+local c = foreign.new()
+b:setEncoding("utf8")
+b:resume()
+check(foreign.take(c, a), "nothing was taken")
+local closed, failed = {}, 0
+for name, s in pairs { a = a, c = c } do
+  s:on("close", function() closed[#closed + 1] = name end)
+  s:on("error", function() failed = failed + 1 end)
+end
+c:write("question")
+collectgarbage()
+collectgarbage("stop")
+local errors, other = choke(function() a:destroy("e") end, net.run)
+collectgarbage("restart")
+check(not other, "another error: " .. tostring(other))
+check(a.destroyed == c.destroyed, "one is destroyed, and the other is not")
+c:destroy("e")
+b:destroy()
+for _ = 1, 3 do pcall(net.run, "nowait") end
+check(a.closed and c.closed and failed <= 2, "errors are told again")
+check(core.alive() == 0, "the loop is held")
+check(select(2, core.alive()) == 0, "an object is anchored")
+return problem
+]]
+
 describe("without memory", function()
   local starve
   setup(function()
@@ -1045,19 +1115,22 @@ describe("without memory", function()
     for name, args in pairs({ ["2 requests refused"] = { 2, "grown" },
       ["30 requests refused"] = { 30, "grown" }, ["all refused"] = { 0, "grown" },
       ["all refused, little stack"] = { 0 } }) do
-      it(("a take or a layer is whole, or not there (%s, %s) #slow"):format(ground, name), function()
-        if not starve then
-          return pending("no Lua library to link with")
-        end
-        local path = os.tmpname()
-        local file = assert(io.open(path, "w"))
-        file:write((STARVED:format(ground)))
-        file:close()
-        local result = lua.run({ program = starve, args = { path, table.unpack(args) },
-          env = { LUA_CPATH = cpath } })
-        os.remove(path)
-        assert.same({ code = 0, stdout = "the end\n", stderr = "" }, result)
-      end)
+      for what, script in pairs({ ["a take or a layer is"] = STARVED,
+        ["a destroy() of both is"] = STARVED_END }) do
+        it(("%s whole, or not there (%s, %s) #slow"):format(what, ground, name), function()
+          if not starve then
+            return pending("no Lua library to link with")
+          end
+          local path = os.tmpname()
+          local file = assert(io.open(path, "w"))
+          file:write((script:format(ground)))
+          file:close()
+          local result = lua.run({ program = starve, args = { path, table.unpack(args) },
+            env = { LUA_CPATH = cpath } })
+          os.remove(path)
+          assert.same({ code = 0, stdout = "the end\n", stderr = "" }, result)
+        end)
+      end
     end
   end
 end)

@@ -150,6 +150,7 @@ static void move_history(lua_State *L, int to, int from) {
   t->opt.keepalive = f->opt.keepalive;
   t->opt.nodelay |= f->opt.nodelay;
   t->opt.unref |= f->opt.unref;
+  t->life.gap |= f->life.gap;  /* what was read and lost is missing there too */
   t->owner = f->owner;
   f->owner = NULL;
   lua_getiuservalue(L, from, UV_SERVER);

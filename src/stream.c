@@ -69,6 +69,8 @@ static void hold_loop(struct net_stream *s) {
 /* The transport may have wishes of its own, or nothing that a poll could tell. */
 static void watch(struct net_stream *s) {
   int events = net_handle_poll(&s->handle, s->watch.wanted);
+  if (s->io.fd < 0)
+    events = 0;  /* whatever a layer wishes: there is nothing to watch */
   if (events == s->watch.watched)
     return;
   s->watch.watched = events;
