@@ -42,9 +42,13 @@ else
 endif
 
 CORE = $(BUILD)/net/core.so
-SRC = $(wildcard src/*.c)
+SRC = $(wildcard src/*.c src/*/*.c)
+# The Lua half: what a program may require, and below internal/ all else.
+LUA_FILES = $(wildcard lua/net/*.lua lua/net/*/*.lua lua/net/*/*/*.lua)
+# The deepest first, so that a folder is empty before the one that it is in.
+LUA_FOLDERS = net/internal/address net/internal/server net/internal/socket net/internal net
 # init.lua is what a program finds, and meta.lua is for editors only.
-BUNDLED = $(filter-out lua/net/init.lua lua/net/meta.lua,$(wildcard lua/net/*.lua))
+BUNDLED = $(filter-out lua/net/init.lua lua/net/meta.lua,$(LUA_FILES))
 OBJ = $(SRC:src/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/bundled.o
 RUN_ENV = LUA='$(LUA)' LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
 	LUA_CPATH='$(CURDIR)/$(BUILD)/?.so;;'
@@ -67,8 +71,8 @@ demo: all ## echo files, open 500 connections, and tell what happened
 test: deps-test all ## run the specs; SPEC=spec/x_spec.lua for one file
 	@NET_SPEC_GUARD=30 $(RUN_ENV) $(LUA) $(BUSTED_RUN)
 
-CHECKS = check-gcc check-clang check-lua check-tidy check-cppcheck check-exports docs-check asan
-check: $(CHECKS) ## warnings, linters, exports, docs, then asan
+CHECKS = check-gcc check-clang check-lua check-tidy check-cppcheck check-exports check-layers docs-check asan
+check: $(CHECKS) ## warnings, linters, exports, layers, docs, then asan
 	@echo "check: all clean"
 
 # tools/asan-lua.sh makes the interpreter. It stands first in PATH, so that a spec that
@@ -98,8 +102,9 @@ torture: deps-test all ## fail each system call and allocation in turn (3 minute
 	@$(RUN_ENV) $(LUA) tools/torture/run.lua $(ROW)
 
 install: all install-header ## install below PREFIX (/usr/local), or LUADIR, LIBDIR, BINDIR, INCDIR
-	install -d '$(DESTDIR)$(LUADIR)/net' '$(DESTDIR)$(LIBDIR)/net' '$(DESTDIR)$(BINDIR)'
-	install -m 644 lua/net/*.lua '$(DESTDIR)$(LUADIR)/net'
+	install -d $(LUA_FOLDERS:%='$(DESTDIR)$(LUADIR)/%') '$(DESTDIR)$(LIBDIR)/net' '$(DESTDIR)$(BINDIR)'
+	for folder in $(LUA_FOLDERS); do \
+		install -m 644 lua/$$folder/*.lua '$(DESTDIR)$(LUADIR)'/$$folder || exit; done
 	install -m 755 $(CORE) '$(DESTDIR)$(LIBDIR)/net'
 	sed "1s|.*|#!$$(command -v $(LUA))|" bin/luanet >'$(DESTDIR)$(BINDIR)/luanet'
 	chmod 755 '$(DESTDIR)$(BINDIR)/luanet'
@@ -109,10 +114,10 @@ install-header: ## install only what another library in C needs of this one to b
 	install -m 644 include/net_capi.h '$(DESTDIR)$(INCDIR)'
 
 uninstall: ## remove what install put there: give it the same settings
-	rm -f $(foreach file,$(notdir $(wildcard lua/net/*.lua)),'$(DESTDIR)$(LUADIR)/net/$(file)') \
+	rm -f $(LUA_FILES:lua/%='$(DESTDIR)$(LUADIR)/%') \
 		'$(DESTDIR)$(LIBDIR)/net/$(notdir $(CORE))' '$(DESTDIR)$(BINDIR)/luanet' \
 		'$(DESTDIR)$(INCDIR)/net_capi.h'
-	for folder in '$(DESTDIR)$(LUADIR)/net' '$(DESTDIR)$(LIBDIR)/net'; do \
+	for folder in $(LUA_FOLDERS:%='$(DESTDIR)$(LUADIR)/%') '$(DESTDIR)$(LIBDIR)/net'; do \
 		rmdir "$$folder" 2>/dev/null || true; done
 
 docs: all ## make docs/api.md from lua/net/meta.lua
@@ -144,7 +149,7 @@ clean: ## remove what was built
 	rm -rf build
 
 format: ## lay out the C sources
-	clang-format -i src/*.[ch]
+	clang-format -i $(SRC) $(wildcard src/*.h src/*/*.h include/*.h)
 
 env: ## print the settings with which Lua finds this tree
 	@echo export $(subst ;,\;,$(RUN_ENV))
@@ -159,6 +164,7 @@ $(CORE): $(OBJ)
 COMPILE = $(CC) $(BASE) $(WARN) $(WERROR) $(FORTIFY) $(LUA_CFLAGS) $(CPPFLAGS) $(CFLAGS) \
 	-MMD -MP -c
 $(BUILD)/obj/%.o: src/%.c $(BUILD)/obj/settings
+	@mkdir -p $(@D)
 	$(SHOW)$(COMPILE) -o $@ $<
 
 $(BUILD)/obj/bundled.o: $(BUILD)/obj/bundled.c
@@ -215,6 +221,9 @@ check-tidy: deps-check
 check-cppcheck: deps-check
 	cppcheck -q --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--error-exitcode=1 --suppress=missingIncludeSystem --suppress=toomanyconfigs src
+
+check-layers: all ## who calls whom in src/, against the table in tools/layers.lua
+	@$(LUA) tools/layers.lua src $(filter-out %/bundled.o,$(OBJ))
 
 check-exports: all
 	test "$$(nm -D --defined-only $(CORE) | awk '{ print $$3 }')" = luaopen_net_core

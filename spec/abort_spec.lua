@@ -7,7 +7,7 @@ local core = require("net.core")
 local net = require("net")
 local process = require("net.process")
 local timers = require("net.timers")
-local validate = require("net.validate")
+local validate = require("net.internal.validate")
 local within = require("spec.support").within
 
 local AbortController, AbortSignal = abort.AbortController, abort.AbortSignal

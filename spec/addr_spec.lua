@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 
 --- What of core.isIP, isIPv4 and isIPv6 is promised; the parser behind them
---- (src/addr.c) is what listen and connect read addresses with.
+--- (src/base/addr.c) is what listen and connect read addresses with.
 
 local core = require("net.core")
 

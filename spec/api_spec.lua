@@ -3,12 +3,12 @@
 --- lua/net/meta.lua, docs/api.md and the table of Node's names in it, held against the module by
 --- reflection, and against what reflection found in Node 26 (spec/data/node_api.lua).
 
-local errors = require("net.errors")
+local errors = require("net.internal.errors")
 local meta = require("tools.meta")
 local names = require("tools.node_names")
 local net = require("net")
 local public = require("tools.public")
-local lfs = require("lfs")
+local files = require("spec.support.files")
 local within = require("spec.support").within
 
 local model = meta.read()
@@ -190,11 +190,12 @@ describe("an event", function()
     for _, event in ipairs(class.events) do documented[event.name] = true end
   end
 
+  --- All sources below a folder, in one string.
   local function source(folder, ending)
     local texts = {}
-    for name in lfs.dir(folder) do
-      if name:sub(-#ending) == ending and name ~= "meta.lua" then
-        local file <close> = assert(io.open(folder .. "/" .. name))
+    for path in files.below(folder, ending) do
+      if not path:find("/meta%.lua$") then
+        local file <close> = assert(io.open(path))
         texts[#texts + 1] = file:read("a")
       end
     end

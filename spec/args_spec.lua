@@ -3,7 +3,7 @@
 --- The argument forms of connect and listen, which one pure
 --- function folds.
 
-local args = require("net.args")
+local args = require("net.internal.args")
 
 local function callback() end
 local NAN = 0 / 0

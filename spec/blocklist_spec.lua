@@ -3,8 +3,8 @@
 --- net.BlockList: its methods and their errors. All results and texts are those of Node 26. Random
 --- rules, and many, are in rules_spec.lua.
 
-local errors = require("net.errors")
-local inspect = require("net.inspect").inspect
+local errors = require("net.internal.errors")
+local inspect = require("net.internal.inspect").inspect
 local lua = require("spec.support.lua")
 local net = require("net")
 

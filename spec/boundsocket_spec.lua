@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 
 local core = require("net.core")
-local inspect = require("net.inspect")
+local inspect = require("net.internal.inspect")
 local lua = require("spec.support.lua")
 local lfs = require("lfs")
 local net = require("net")

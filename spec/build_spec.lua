@@ -39,9 +39,9 @@ describe("make", function()
   it("and does not build without, where a number of a file would have 32 bits", function()
     local text = output([[
       echo 'int main(void) { return 0; }' | ${CC:-cc} -m32 -x c - -o $scratch/x 2>/dev/null || echo none
-      ${CC:-cc} -m32 -std=c11 -fsyntax-only -iquote src -iquote include src/sys.c || echo refused
+      ${CC:-cc} -m32 -std=c11 -fsyntax-only -iquote src -iquote include src/base/sys.c || echo refused
       ${CC:-cc} -m32 -std=c11 -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -fsyntax-only -iquote src \
-        -iquote include src/sys.c && echo built
+        -iquote include src/base/sys.c && echo built
     ]])
     if text:find("none", 1, true) then
       return pending("no compiler for a 32-bit system")
@@ -52,7 +52,7 @@ describe("make", function()
   it("refuses the headers of another Lua than the one that compiles the modules", function()
     local text = output([[
       echo "#define LUA_VERSION_NUM 501" >$scratch/lua.h
-      ${LUA:-lua5.4} tools/bundle.lua $scratch/bundled.c lua/net/url.lua
+      ${LUA:-lua5.4} tools/bundle.lua $scratch/bundled.c lua/net/internal/url.lua
       ${CC:-cc} -fsyntax-only -I$scratch -iquote src $scratch/bundled.c || echo refused
     ]])
     assert.matches("not the headers of the Lua that compiled the modules", text, 1, true)

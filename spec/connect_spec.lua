@@ -5,7 +5,7 @@
 
 local core = require("net.core")
 local dns = require("net.dns")
-local errors = require("net.errors")
+local errors = require("net.internal.errors")
 local net = require("net")
 local timers = require("net.timers")
 local hole = require("spec.support.hole")

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 
 --- One attempt to connect: what it answers at once, what from the loop, and that
---- nothing of it is left (src/dial.c).
+--- nothing of it is left (src/connect/dial.c).
 
 local core = require("net.core")
 local net = require("net")

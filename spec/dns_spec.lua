@@ -5,8 +5,8 @@
 
 local core = require("net.core")
 local dns = require("net.dns")
-local errors = require("net.errors")
-local idna = require("net.idna")
+local errors = require("net.internal.errors")
+local idna = require("net.internal.idna")
 local net = require("net")
 local process = require("spec.support.process")
 local sockets = require("spec.support.sockets")

@@ -3,7 +3,7 @@
 --- `net.Error`, errors that a program makes.
 
 local core = require("net.core")
-local errors = require("net.errors")
+local errors = require("net.internal.errors")
 local net = require("net")
 local support = require("spec.support")
 

@@ -3,7 +3,7 @@
 --- The texts are Node 26's, taken from it for the same values.
 
 local core = require("net.core")
-local errors = require("net.errors")
+local errors = require("net.internal.errors")
 local net = require("net")
 local process = require("net.process")
 

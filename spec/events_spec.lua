@@ -4,7 +4,7 @@
 
 local core = require("net.core")
 local abort = require("net.abort")
-local errors = require("net.errors")
+local errors = require("net.internal.errors")
 local events = require("net.events")
 local net = require("net")
 local process = require("net.process")

@@ -3,7 +3,7 @@
 --- The texts are those of Node 26's util.inspect for the same values.
 
 local core = require("net.core")
-local inspect = require("net.inspect")
+local inspect = require("net.internal.inspect")
 
 --- Checks pairs of a value and its text.
 local function shows(pairs_of)

@@ -2,8 +2,8 @@
 
 --- net.json, which reads what BlockList's fromJSON is given. The words are those of Node 26.
 
-local errors = require("net.errors")
-local json = require("net.json")
+local errors = require("net.internal.errors")
+local json = require("net.internal.json")
 
 --- Checks that a text is refused with that message.
 local function refuses(message, text)

@@ -3,6 +3,7 @@
 --- What is in the core and loaded late: a program must not be able to tell, but by
 --- the time.
 
+local files = require("spec.support.files")
 local process = require("spec.support.process")
 
 --- What a Lua program prints, run in a process of its own.
@@ -19,7 +20,8 @@ end
 
 describe("require('net')", function()
   it("loads what a listening server needs, and no more", function()
-    assert.equal("args core lazy options public server\n", output([[
+    assert.equal("core internal.args internal.lazy internal.options internal.public " ..
+      "internal.server.server\n", output([[
       local net = require("net")
       net.createServer(print):listen(0)
       local names = {}
@@ -58,7 +60,7 @@ describe("require('net')", function()
       local server = net.createServer()
       server:listen(0, "127.0.0.1", function() soon = true end)
       local more = {}
-      for _, name in ipairs { "dns", "listen", "numbers" } do
+      for _, name in ipairs { "dns", "internal.server.listen", "internal.numbers" } do
         more[#more + 1] = package.loaded["net." .. name] and name
       end
       local before = soon
@@ -98,13 +100,13 @@ end)
 describe("the core", function()
   it("has all modules in it, under the lines of their files", function()
     local expected = {}
-    for file in require("lfs").dir("lua/net") do
-      if file:find("%.lua$") and file ~= "init.lua" and file ~= "meta.lua" then
-        expected[#expected + 1] = "net." .. file:gsub("%.lua$", "")
+    for name in files.modules() do
+      if name ~= "net" and name ~= "net.meta" then
+        expected[#expected + 1] = name
       end
     end
     table.sort(expected)
-    assert.equal(table.concat(expected, " ") .. "\n@lua/net/args.lua\ttrue\n", output([[
+    assert.equal(table.concat(expected, " ") .. "\n@lua/net/internal/args.lua\ttrue\n", output([[
       require("net.core")
       package.path, package.cpath = "", ""
       local names = {}
@@ -114,16 +116,16 @@ describe("the core", function()
       end
       table.sort(names)
       print(table.concat(names, " "))
-      local info = debug.getinfo(require("net.args").normalize, "S")
+      local info = debug.getinfo(require("net.internal.args").normalize, "S")
       print(info.source, info.linedefined > 1)
     ]]))
   end)
 
   it("leaves in package.preload what a program put there", function()
     assert.equal("mine\n", output([[
-      package.preload["net.args"] = function() return "mine" end
+      package.preload["net.internal.args"] = function() return "mine" end
       require("net.core")
-      print((require("net.args")))
+      print((require("net.internal.args")))
     ]]))
   end)
 
@@ -144,7 +146,7 @@ describe("the core", function()
   it("says so when asked for a module that it has not", function()
     assert.matches("net.core has no module 'net.nonesuch'", output([[
       require("net.core")
-      print(pcall(package.preload["net.args"], "net.nonesuch"))
+      print(pcall(package.preload["net.internal.args"], "net.nonesuch"))
     ]]), 1, true)
   end)
 end)
@@ -155,7 +157,8 @@ describe("a method that stands in for itself", function()
       local core, net = require("net.core"), require("net")
       local before = {}
       for name, method in pairs(core.Socket.methods) do before[name] = method end
-      for _, name in ipairs { "abort", "connect", "events", "pipe", "sendfile", "socket" } do
+      for _, name in ipairs { "abort", "events", "internal.socket.connect",
+        "internal.socket.pipe", "internal.socket.sendfile", "internal.socket.socket" } do
         require("net." .. name)
       end
       for name, method in pairs(core.Socket.methods) do

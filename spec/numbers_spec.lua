@@ -3,9 +3,9 @@
 --- Numbers in strings, as JavaScript reads them: net.numbers behind
 --- args.tonumber_js.
 
-local args = require("net.args")
-local inspect = require("net.inspect")
-local numbers = require("net.numbers")
+local args = require("net.internal.args")
+local inspect = require("net.internal.inspect")
+local numbers = require("net.internal.numbers")
 
 describe("tonumber_js", function()
   -- A string, and what JavaScript's Number() of it shows as.

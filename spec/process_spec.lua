@@ -3,7 +3,7 @@
 --- The expectations are what Node 26 does with the same calls.
 
 local core = require("net.core")
-local errors = require("net.errors")
+local errors = require("net.internal.errors")
 local lua = require("spec.support.lua")
 local net = require("net")
 local process = require("net.process")

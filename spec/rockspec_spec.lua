@@ -3,7 +3,7 @@
 --- The rocks, of the tree and of the version: what they need, and that what is made of
 --- them works.
 
-local lfs = require("lfs")
+local files = require("spec.support.files")
 
 local net = require("net")
 
@@ -24,11 +24,8 @@ describe("the rockspec", function()
 
   it("installs every Lua module under its name, and nothing else", function()
     local expected = {}
-    for file in lfs.dir("lua/net") do
-      local name = file:match("^(.+)%.lua$")
-      if name then
-        expected[name == "init" and "net" or "net." .. name] = "lua/net/" .. file
-      end
+    for name, path in files.modules() do
+      expected[name] = path
     end
     assert.same(expected, rockspec().build.install.lua)
   end)

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 
---- The rules of a BlockList (src/rules.c), at random and in number: they are to say what Node's say
+--- The rules of a BlockList (src/address/rules.c), at random and in number: they are to say what Node's say
 --- (spec/data/blocklist_golden.lua), and what the same rules say when they are looked at one by one.
 
 local lua = require("spec.support.lua")

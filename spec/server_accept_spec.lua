@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 
-local BlockList = require("net.blocklist").BlockList
+local BlockList = require("net.internal.address.blocklist").BlockList
 local net = require("net")
 local process = require("net.process")
 local within = require("spec.support").within

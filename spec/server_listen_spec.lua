@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 
-local errors = require("net.errors")
+local errors = require("net.internal.errors")
 local net = require("net")
 local core = require("net.core")
 local within = require("spec.support").within

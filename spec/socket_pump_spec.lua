@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 
 --- pipe() between two sockets whose data nobody else looks at: the core moves the
---- bytes itself (src/pump.c), and nobody can tell but by what it costs.
+--- bytes itself (src/stream/pump.c), and nobody can tell but by what it costs.
 ---
 --- The ordinary way serves as the model: a destination whose write() is the user's
 --- makes a pipe take it. Each scenario runs both ways, and has to come to the same.

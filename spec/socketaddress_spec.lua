@@ -4,8 +4,8 @@
 --- for large flow labels, and for long addresses with a zone;
 --- spec/data/socketaddress_golden.lua holds those that it gave in bulk.
 
-local errors = require("net.errors")
-local inspect = require("net.inspect").inspect
+local errors = require("net.internal.errors")
+local inspect = require("net.internal.inspect").inspect
 local net = require("net")
 local golden = dofile((debug.getinfo(1, "S").source:match("^@(.*)socketaddress_spec") or "spec/")
   .. "data/socketaddress_golden.lua")

@@ -2,8 +2,8 @@
 
 --- The texts are Node 26's.
 
-local errors = require("net.errors")
-local validate = require("net.validate")
+local errors = require("net.internal.errors")
+local validate = require("net.internal.validate")
 
 --- Checks that a validator raises an error that reads as given.
 local function refuses(expected, validator, ...)

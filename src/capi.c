@@ -4,13 +4,13 @@
  * net_capi.h; what it does is done where the thing is at home. */
 #include "capi.h"
 
-#include "emitter.h"
-#include "error.h"
-#include "exit.h"
-#include "layer.h"
-#include "loop.h"
-#include "server.h"
-#include "stream.h"
+#include "events/emitter.h"
+#include "base/error.h"
+#include "loop/atexit.h"
+#include "stream/layer.h"
+#include "loop/loop.h"
+#include "server/server.h"
+#include "stream/stream.h"
 
 /* The class of ours at the end of its line of parents. */
 static const struct net_class *root_of(const struct net_class *cls) {
@@ -100,7 +100,7 @@ static const struct net_capi table = {
   .over = over,
   .listens = listens,
   .turn = turn,
-  .exit_flush = net_exit_flush
+  .exit_flush = net_atexit_flush
 };
 
 void net_capi_open(lua_State *L) {

@@ -9,23 +9,23 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-#include "addr.h"
-#include "blocklist.h"
-#include "bound.h"
+#include "base/addr.h"
+#include "address/blocklist.h"
+#include "connect/boundsocket.h"
 #include "bundle.h"
 #include "capi.h"
-#include "dial.h"
-#include "emitter.h"
-#include "encoding.h"
-#include "error.h"
-#include "resolve.h"
-#include "server.h"
-#include "signal.h"
-#include "socketaddress.h"
-#include "socket.h"
-#include "timeout.h"
-#include "turn.h"
-#include "uncaught.h"
+#include "connect/dial.h"
+#include "events/emitter.h"
+#include "base/encoding.h"
+#include "base/error.h"
+#include "connect/lookup.h"
+#include "server/server.h"
+#include "events/signal.h"
+#include "address/socketaddress.h"
+#include "socket/socket.h"
+#include "loop/timeout.h"
+#include "loop/turn.h"
+#include "loop/uncaught.h"
 
 static const char core_key; /* registry: the table, as long as the Lua state lives */
 
@@ -48,11 +48,11 @@ int luaopen_net_core(lua_State *L) {
   net_emitter_open(L);
   net_timeout_open(L);
   net_signal_open(L);
-  net_bound_open(L);
+  net_boundsocket_open(L);
   net_dial_open(L);
-  net_resolve_open(L);
+  net_lookup_open(L);
   net_socket_open(L);
-  net_corestream_open(L);
+  net_native_open(L);
   net_server_open(L);
   net_accept_open(L);
   net_listen_open(L);

@@ -27,8 +27,8 @@ file:write(("#if LUA_VERSION_NUM != %d\n"):format(major * 100 + minor),
 for i, path in ipairs(arg) do
   local code = string.dump(assert(loadfile(path, "t")))
   file:write(("static const unsigned char code_%d[] = {\n%s};\n\n"):format(i, bytes(code)))
-  entries[i] = ('    {"net.%s", code_%d, sizeof code_%d},\n'):format(
-    path:match("([%w_]+)%.lua$"), i, i)
+  entries[i] = ('    {"%s", code_%d, sizeof code_%d},\n'):format(
+    path:match("lua/(.+)%.lua$"):gsub("/", "."), i, i)
 end
 file:write("const struct net_bundled net_bundled[] = {\n", table.concat(entries),
   "    {NULL, NULL, 0},\n};\n")

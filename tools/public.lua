@@ -10,10 +10,10 @@
 local core = require("net.core")
 local meta = require("tools.meta")
 local net = require("net")
-local options = require("net.options")
+local options = require("net.internal.options")
 
-local METHODS, GETTERS = 1, 2 -- upvalues of an object's __index, src/object.c
-local UV_FIELDS = 2 -- user value with an object's own fields, src/object.h
+local METHODS, GETTERS = 1, 2 -- upvalues of an object's __index, src/loop/object.c
+local UV_FIELDS = 2 -- user value with an object's own fields, src/loop/object.h
 
 local M = {}
 
@@ -242,7 +242,7 @@ local function tell_missing(list, names, others, text)
   end
 end
 
---- Where lua/net/options.lua and lua/net/meta.lua have not the same options.
+--- Where lua/net/internal/options.lua and lua/net/meta.lua have not the same options.
 ---@return string[]
 function M.options(model)
   local list = {}
@@ -254,7 +254,7 @@ function M.options(model)
     for _, field in ipairs(model.classes[class].fields) do
       documented[field.name] = true
     end
-    tell_missing(list, read, documented, class .. ".%s is in lua/net/options.lua only")
+    tell_missing(list, read, documented, class .. ".%s is in lua/net/internal/options.lua only")
     tell_missing(list, documented, read, class .. ".%s is in lua/net/meta.lua only")
   end
   return sorted(list)

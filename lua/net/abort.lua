@@ -10,11 +10,11 @@
 
 local core = require("net.core")
 local events = require("net.events")
-local lazy = require("net.lazy")
-local truthy = require("net.options").truthy
-local validate = require("net.validate")
+local lazy = require("net.internal.lazy")
+local truthy = require("net.internal.options").truthy
+local validate = require("net.internal.validate")
 
-local errors = lazy.module("net.errors")
+local errors = lazy.module("net.internal.errors")
 local process = lazy.module("net.process")
 local timers = lazy.module("net.timers")
 

@@ -8,12 +8,12 @@
 -- place of names never go there.
 
 local core = require("net.core")
-local args = require("net.args")
-local lazy = require("net.lazy")
-local validate = require("net.validate")
+local args = require("net.internal.args")
+local lazy = require("net.internal.lazy")
+local validate = require("net.internal.validate")
 
-local errors = lazy.module("net.errors")
-local idna = lazy.module("net.idna")
+local errors = lazy.module("net.internal.errors")
+local idna = lazy.module("net.internal.idna")
 
 local FAMILIES = { 0, 4, 6 }
 local FAMILY_WORDS = { IPv4 = 4, IPv6 = 6 }

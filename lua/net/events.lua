@@ -2,7 +2,7 @@
 
 --- net.events - emitters for Lua code, and the rarer methods of all of them.
 --
--- `on`, `once`, `off`, `emit` and their kin are src/emitter.c's and work on
+-- `on`, `once`, `off`, `emit` and their kin are src/events/emitter.c's and work on
 -- every object of ours and on any Lua table. What is called seldom is here, and
 -- is added to the same method tables. An object of one's own:
 --
@@ -18,13 +18,13 @@
 -- light userdata or a table with 'hidden', which nothing here ever shows.
 
 local core = require("net.core")
-local lazy = require("net.lazy")
-local validate = require("net.validate")
+local lazy = require("net.internal.lazy")
+local validate = require("net.internal.validate")
 
-local errors = lazy.module("net.errors")
-local inspect = lazy.module("net.inspect")
+local errors = lazy.module("net.internal.errors")
+local inspect = lazy.module("net.internal.inspect")
 local process = lazy.module("net.process")
-local wait = lazy.module("net.wait")
+local wait = lazy.module("net.internal.wait")
 
 local SAFE_INTEGER = 9007199254740991 -- 2^53 - 1
 

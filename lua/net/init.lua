@@ -7,7 +7,7 @@
 --     net.run()
 --
 -- What `require("net")` finds. The core has the other modules in it, compiled: see
--- src/bundle.c. What is in the table that this returns is in lua/net/public.lua.
+-- src/bundle.c. What is in the table that this returns is in lua/net/internal/public.lua.
 
 require("net.core")
-return require("net.public")
+return require("net.internal.public")

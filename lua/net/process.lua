@@ -6,7 +6,7 @@
 -- called with a dot, as in Node: `process.nextTick(fn)`, `process.exit(1)`.
 --
 -- A signal is an event named after it. The first listener starts the watcher
--- (src/signal.c), the removal of the last brings the default disposition back.
+-- (src/events/signal.c), the removal of the last brings the default disposition back.
 -- Both are learned from hidden listeners for "newListener" and "removeListener",
 -- which nobody counts and `removeAllListeners` leaves alone.
 --
@@ -15,11 +15,11 @@
 -- when the launcher has run out of work, "exit" (code) before the end.
 
 local core = require("net.core")
-local args = require("net.args")
-local lazy = require("net.lazy")
-local validate = require("net.validate")
+local args = require("net.internal.args")
+local lazy = require("net.internal.lazy")
+local validate = require("net.internal.validate")
 
-local errors = lazy.module("net.errors")
+local errors = lazy.module("net.internal.errors")
 
 local signals = core.signals()
 

@@ -3,16 +3,16 @@
 --- net.timers - functions that the loop calls later.
 --
 -- The objects, their heap and their methods (`ref`, `unref`, `hasRef`,
--- `refresh`, `close`) are src/timer.c's; here are Node's rules for arguments.
+-- `refresh`, `close`) are src/loop/timeout.c's; here are Node's rules for arguments.
 -- Times are in milliseconds. A timer never fires early by the monotonic clock
 -- of whole milliseconds, and those due at once run in the order of starting.
 
 local core = require("net.core")
-local args = require("net.args")
-local lazy = require("net.lazy")
-local validate = require("net.validate")
+local args = require("net.internal.args")
+local lazy = require("net.internal.lazy")
+local validate = require("net.internal.validate")
 
-local inspect = lazy.module("net.inspect")
+local inspect = lazy.module("net.internal.inspect")
 
 local MAX = 2147483647 -- milliseconds, about 24.8 days
 

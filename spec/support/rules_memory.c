@@ -22,9 +22,9 @@ static void *spec_realloc(void *p, size_t size) {
 
 #define malloc spec_malloc
 #define realloc spec_realloc
-#include "../../src/book.c"
-#include "../../src/spans.c"
-#include "../../src/rules.c"
+#include "../../src/address/records.c"
+#include "../../src/address/spans.c"
+#include "../../src/address/rules.c"
 #undef malloc
 #undef realloc
 
@@ -62,11 +62,11 @@ static int add(struct net_rules *r, const struct net_endpoint *e, int memory) {
 static void take(struct net_rules *r) {
   if (r->addresses.live > 0 && r->addresses.older[0] != GONE) {
     struct net_endpoint e = {.family = 6};
-    memcpy(e.ip, net_book_at(&r->addresses, 0), sizeof e.ip);
+    memcpy(e.ip, net_records_at(&r->addresses, 0), sizeof e.ip);
     net_rules_remove_address(r, &e);
   }
   if (r->subnets.live > 0 && r->subnets.older[0] != GONE)
-    net_rules_remove_subnet(r, net_book_at(&r->subnets, 0));
+    net_rules_remove_subnet(r, net_records_at(&r->subnets, 0));
 }
 
 /* Everything that can be asked of the rules, as one number. */

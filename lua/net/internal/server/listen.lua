@@ -1,0 +1,127 @@
+-- SPDX-License-Identifier: MIT
+
+--- net.internal.server.listen - the rarer ways to listen: on names, Unix sockets, descriptors and
+-- handles of others; and until a signal aborts.
+--
+-- What net.server needs for some calls of `listen` only, so that it is loaded
+-- for those only. Functions that listen return `ok, errno, address, port`, from
+-- which net.server makes the event; 'port' is -1 where there is none.
+
+local core = require("net.core")
+local lazy = require("net.internal.lazy")
+
+local dns = lazy.module("net.dns")
+local errors = lazy.module("net.internal.errors")
+
+local READ_ALL, WRITE_ALL = tonumber("444", 8), tonumber("222", 8)
+
+local native = core.server
+
+local listen = {}
+
+-- Names
+
+--- The address to use of those a name has: the first that is no IPv6 link-local
+--- one, which would need a zone.
+local function choose(addresses)
+  for _, entry in ipairs(addresses) do
+    if not entry.address:lower():find("^fe[89ab]%x:") then
+      return entry.address
+    end
+  end
+  return addresses[1].address
+end
+
+--- Looks a host up, for one address.
+---@param callback fun(err?: net.Error, address?: string)
+---@return net.LookupRequest request
+function listen.lookup(host, callback)
+  return dns.lookup(host, { all = true }, function(err, addresses)
+    callback(err, not err and choose(addresses) or nil)
+  end)
+end
+
+-- Unix sockets
+
+local function file_mode(o)
+  local read = o.readableAll == true and READ_ALL or 0
+  local write = o.writableAll == true and WRITE_ALL or 0
+  return read | write ~= 0 and read | write or nil
+end
+
+local function check_path(given, o)
+  local start = o.path:sub(1, 4)
+  if start == "\\\\.\\" or start == "\\\\?\\" then
+    errors.raise("ERR_INVALID_ARG_VALUE", 1, "options.path", o.path,
+      "must not be a Windows named pipe on this system")
+  elseif o.path:byte() == 0 and (o.readableAll or o.writableAll) then
+    errors.raise("ERR_INVALID_ARG_VALUE", 1, "options", given,
+      "can not set readableAll or writableAllt to true when path is abstract unix socket")
+  end
+end
+
+--- `o` are the options, read; `given` is the user's table.
+function listen.unix(server, given, o)
+  check_path(given, o)
+  local ok, errno, step = native.listen_unix(server, o.path, o.backlog, file_mode(o))
+  if step == "chmod" then
+    errors.throw(errors.system(errno, "uv_pipe_chmod"))
+  end
+  return ok, errno, o.path, -1
+end
+
+-- Descriptors and handles of others
+
+function listen.shared(server, handle, backlog)
+  local ok, errno = native.listen_shared(server, handle, backlog)
+  return ok, errno, nil, -1
+end
+
+--- What is no descriptor of a stream is told as EINVAL, whatever it is.
+function listen.fd(server, fd, o)
+  local ok, errno = native.listen_fd(server, math.tointeger(fd) or -1, o.backlog)
+  return ok, errno
+end
+
+-- Signals
+
+--- Has `fn` called once when the signal aborts, if the server is not closed before. The
+--- signal's listener is added last, so that none is left where memory runs out.
+local function on_abort(server, signal, fn)
+  if type(signal.addEventListener) == "function" then
+    core.listen_hidden(server, "close", function()
+      signal:removeEventListener("abort", fn)
+    end, "once")
+    signal:addEventListener("abort", fn, { once = true })
+    return
+  end
+  core.listen_hidden(server, "close", function()
+    core.unlisten(signal, "abort", fn)
+  end, "once")
+  core.listen_hidden(signal, "abort", fn, "once")
+end
+
+--- The signal closes the server, whatever became of this listen.
+function listen.obey(server, signal)
+  local function close()
+    server:close()
+  end
+  if signal.aborted then
+    core.tick(close)
+  else
+    on_abort(server, signal, close)
+  end
+end
+
+-- What is none of these
+
+--- Raises for what says nothing of where to listen.
+function listen.refuse(given)
+  local reason = "is invalid"
+  if type(given) ~= "table" or (given.port == nil and given.path == nil) then
+    reason = 'must have the property "port" or "path"'
+  end
+  errors.raise("ERR_INVALID_ARG_VALUE", 1, "options", given, reason)
+end
+
+return listen

@@ -1,0 +1,586 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sys.c - system calls as the rest of the core wants them.
+ *
+ * The one file that knows which Unix it is built on: whatever differs between
+ * them is settled here by #ifdef, so that only errname.c has some, too. Every function
+ * may be called from any thread. The only state is a bit for each descriptor of
+ * ours, since every one is born, adopted and closed here: a number that a user
+ * hands in may be one that an object has already, and both would close it. Bits
+ * are of the process, as descriptors are; a set in each loop, as libuv's, would
+ * not see those of another Lua state.
+ *
+ * EINTR never leaves this file. Calls that may block are retried; connect and
+ * close are not, as both have done their work when they say so. Refused: an
+ * ignored SIGPIPE for the whole process, which would reach into the host
+ * program and into the children it starts. MSG_NOSIGNAL covers the sockets,
+ * and for pipes and splice, which have no such flag, the signal is blocked in
+ * this thread for the length of the call. */
+
+/* accept4, SO_REUSEPORT, IOV_MAX and friends, which -std=c11 hides. */
+#if defined(__APPLE__)
+#define _DARWIN_C_SOURCE 1
+#elif defined(__NetBSD__)
+#define _NETBSD_SOURCE 1
+#elif defined(__sun)
+#define __EXTENSIONS__ 1
+#elif !defined(_GNU_SOURCE)
+#define _GNU_SOURCE 1
+#endif
+
+#include "base/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Else sendFile could not open a file of 2 GiB on a 32-bit system. */
+_Static_assert(sizeof(off_t) == 8, "compile with -D_FILE_OFFSET_BITS=64");
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE is set at birth instead */
+#endif
+
+#ifndef MSG_MORE
+#define MSG_MORE 0
+#endif
+
+#ifndef IOV_MAX
+#define IOV_MAX 16 /* what POSIX grants */
+#endif
+
+#if !defined(TCP_KEEPIDLE) && defined(TCP_KEEPALIVE)
+#define TCP_KEEPIDLE TCP_KEEPALIVE /* macOS */
+#endif
+
+#if !defined(__APPLE__) && defined(SOCK_NONBLOCK) && defined(SOCK_CLOEXEC)
+#define HAVE_SOCK_FLAGS 1
+#endif
+
+/* -DNET_PORTABLE leaves out what only Linux has, to try the ways around it. */
+#if defined(__linux__) && !defined(NET_PORTABLE)
+#include <sys/sendfile.h>
+#define HAVE_SENDFILE 1 /* others have one too, each with arguments of its own */
+#if defined(SPLICE_F_MOVE) && defined(F_SETPIPE_SZ)
+#define HAVE_SPLICE 1
+#endif
+#endif
+
+/* FreeBSD's plain SO_REUSEPORT does not spread connections, and on macOS,
+ * NetBSD and OpenBSD it lets strangers take a port over; as in libuv, only
+ * the ones that balance count. */
+#if defined(SO_REUSEPORT_LB)
+#define NET_REUSEPORT SO_REUSEPORT_LB
+#elif defined(SO_REUSEPORT) && (defined(__linux__) || defined(__DragonFly__))
+#define NET_REUSEPORT SO_REUSEPORT
+#endif
+
+/* Descriptors; whether one with a higher number is ours is not known. */
+enum { OWNED_MAX = 1 << 20, OWNED_BITS = CHAR_BIT * sizeof(unsigned) };
+
+static atomic_uint owned[OWNED_MAX / OWNED_BITS]; /* 128 KiB, touched as far as needed */
+
+static int result(int rc) { return rc < 0 ? -errno : 0; }
+
+static int set_int(int fd, int level, int option, int value) {
+  return result(setsockopt(fd, level, option, &value, sizeof value));
+}
+
+static int get_int(int fd, int level, int option, int *value) {
+  socklen_t len = sizeof *value;
+  return result(getsockopt(fd, level, option, value, &len));
+}
+
+/* The address family, AF_UNSPEC for what is no socket. Unlike SO_DOMAIN,
+ * getsockname tells it everywhere. */
+static int family_of(int fd) {
+  struct sockaddr_storage sa;
+  socklen_t len = sizeof sa;
+  sa.ss_family = AF_UNSPEC;
+  return getsockname(fd, (struct sockaddr *)&sa, &len) == 0 ? sa.ss_family : AF_UNSPEC;
+}
+
+/* 'fd', if it is one, is ours from now on. */
+static void own(int fd) {
+  if (fd >= 0 && fd < OWNED_MAX)
+    atomic_fetch_or_explicit(&owned[fd / OWNED_BITS], 1u << fd % OWNED_BITS,
+                             memory_order_relaxed);
+}
+
+static void disown(int fd) {
+  if (fd < OWNED_MAX)
+    atomic_fetch_and_explicit(&owned[fd / OWNED_BITS], ~(1u << fd % OWNED_BITS),
+                              memory_order_relaxed);
+}
+
+static int is_owned(int fd) {
+  if (fd < 0 || fd >= OWNED_MAX)
+    return 0;
+  unsigned bits = atomic_load_explicit(&owned[fd / OWNED_BITS], memory_order_relaxed);
+  return bits >> fd % OWNED_BITS & 1;
+}
+
+int net_sys_adopt(int fd) {
+  if (is_owned(fd))
+    return -EEXIST;
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+    return -errno;
+  flags = fcntl(fd, F_GETFD);
+  if (flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0)
+    return -errno;
+#ifdef SO_NOSIGPIPE
+  (void)set_int(fd, SOL_SOCKET, SO_NOSIGPIPE, 1); /* fails on pipes: fine */
+#endif
+  own(fd);
+  return 0;
+}
+
+#ifndef HAVE_SOCK_FLAGS
+/* Adopts what a system call just gave, or closes it. */
+static int adopt_new(int fd) {
+  int err = net_sys_adopt(fd);
+  if (err < 0)
+    net_sys_close(fd);
+  return err;
+}
+#endif
+
+int net_sys_socket(int family, int *fd) {
+#ifdef HAVE_SOCK_FLAGS
+  *fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  own(*fd);
+  return result(*fd);
+#else
+  *fd = socket(family, SOCK_STREAM, 0);
+  return *fd < 0 ? -errno : adopt_new(*fd);
+#endif
+}
+
+/* The bit goes first: another thread may be given the number at once. */
+void net_sys_close(int fd) {
+  if (fd < 0)
+    return;
+  disown(fd);
+  (void)close(fd);
+}
+
+int net_sys_dup(int fd, int *copy) {
+  *copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  own(*copy);
+  return result(*copy);
+}
+
+enum net_fd_kind net_sys_kind(int fd) {
+  struct stat st;
+  int type;
+  if (fstat(fd, &st) < 0)
+    return NET_FD_OTHER;
+  if (S_ISFIFO(st.st_mode))
+    return NET_FD_PIPE;
+  if (get_int(fd, SOL_SOCKET, SO_TYPE, &type) < 0 || type != SOCK_STREAM)
+    return NET_FD_OTHER;
+  switch (family_of(fd)) {
+    case AF_INET:
+    case AF_INET6: return NET_FD_TCP;
+    case AF_UNIX: return NET_FD_UNIX;
+    default: return NET_FD_OTHER;
+  }
+}
+
+const char *net_sys_fd_type(int fd) {
+  static const char *const streams[] = {"TCP", "PIPE", "PIPE"};
+  enum net_fd_kind kind = net_sys_kind(fd);
+  struct stat st;
+  if (kind != NET_FD_OTHER)
+    return streams[kind];
+  if (fstat(fd, &st) < 0)
+    return "UNKNOWN";
+  if (isatty(fd))
+    return "TTY";
+  if (S_ISREG(st.st_mode) || S_ISCHR(st.st_mode))
+    return "FILE";
+  return S_ISSOCK(st.st_mode) && family_of(fd) != AF_UNIX ? "UDP" : "UNKNOWN";
+}
+
+int net_sys_bind(int fd, const struct sockaddr *sa, socklen_t len) {
+  return result(bind(fd, sa, len));
+}
+
+int net_sys_listen(int fd, int backlog) { return result(listen(fd, backlog)); }
+
+int net_sys_accept(int fd, struct sockaddr_storage *peer, socklen_t *len, int *conn) {
+  do {
+    *len = sizeof *peer;
+#ifdef HAVE_SOCK_FLAGS
+    *conn = accept4(fd, (struct sockaddr *)peer, len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+#else
+    *conn = accept(fd, (struct sockaddr *)peer, len);
+#endif
+  } while (*conn < 0 && errno == EINTR);
+#ifdef HAVE_SOCK_FLAGS
+  own(*conn);
+  return result(*conn);
+#else
+  return *conn < 0 ? -errno : adopt_new(*conn);
+#endif
+}
+
+int net_sys_connect(int fd, const struct sockaddr *sa, socklen_t len) {
+  if (connect(fd, sa, len) == 0)
+    return 0;
+  /* connect(2): an interrupted attempt goes on by itself, a second call would
+   * only say EALREADY. */
+  return errno == EINTR ? -EINPROGRESS : -errno;
+}
+
+int net_sys_error(int fd) {
+  int value = 0;
+  int err = get_int(fd, SOL_SOCKET, SO_ERROR, &value);
+  return err < 0 ? err : -value;
+}
+
+/* Has the calls that are for sockets alone. */
+/* The bytes that a call has moved, or its failure. */
+static ssize_t moved(ssize_t n) { return n < 0 ? -errno : n; }
+
+ssize_t net_sys_recv(int fd, void *buf, size_t size) {
+  ssize_t got;
+  do
+    got = recv(fd, buf, size, 0);
+  while (got < 0 && errno == EINTR);
+  return moved(got);
+}
+
+ssize_t net_sys_read(int fd, void *buf, size_t size) {
+  ssize_t got;
+  do
+    got = read(fd, buf, size);
+  while (got < 0 && errno == EINTR);
+  return moved(got);
+}
+
+/* One sendmsg(2), or send(2), which spares the kernel a copy of the vector. */
+static ssize_t socket_write(int fd, struct iovec *iov, int count, int more) {
+  struct msghdr msg;
+  int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+  if (count == 1)
+    return send(fd, iov->iov_base, iov->iov_len, flags);
+  memset(&msg, 0, sizeof msg);
+  msg.msg_iov = iov;
+  msg.msg_iovlen = count;
+  return sendmsg(fd, &msg, flags);
+}
+
+/* Takes one pending SIGPIPE, if there is one, away from this thread. */
+static void swallow_sigpipe(const sigset_t *sigpipe) {
+#if defined(__APPLE__) || defined(__OpenBSD__) /* no sigtimedwait */
+  sigset_t pending;
+  int signo;
+  if (sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE))
+    (void)sigwait(sigpipe, &signo);
+#else
+  const struct timespec now = {0, 0};
+  while (sigtimedwait(sigpipe, NULL, &now) < 0 && errno == EINTR)
+    continue;
+#endif
+}
+
+/* What has to be undone after a call that may raise SIGPIPE. */
+struct sigpipe_guard {
+  sigset_t sigpipe, before;
+  int theirs; /* one was waiting before us: it is the host's and stays */
+};
+
+/* Blocks the signal in this thread, as pipes and splice know no MSG_NOSIGNAL. */
+static int sigpipe_block(struct sigpipe_guard *g) {
+  sigset_t pending;
+  sigemptyset(&g->sigpipe);
+  sigaddset(&g->sigpipe, SIGPIPE);
+  int err = pthread_sigmask(SIG_BLOCK, &g->sigpipe, &g->before);
+  g->theirs = err == 0 && sigismember(&g->before, SIGPIPE) && sigpending(&pending) == 0 &&
+              sigismember(&pending, SIGPIPE);
+  return -err;
+}
+
+/* After the guarded call, which put 'put' of 'size' bytes, or failed. One that sends
+ * piece by piece may have met the signal at a later piece, and yet answers how much
+ * went before. Keeps errno. */
+static void sigpipe_restore(const struct sigpipe_guard *g, ssize_t put, size_t size) {
+  int saved = errno, met = put < 0 ? saved == EPIPE : (size_t)put < size;
+  if (met && !g->theirs)
+    swallow_sigpipe(&g->sigpipe);
+  (void)pthread_sigmask(SIG_SETMASK, &g->before, NULL);
+  errno = saved;
+}
+
+/* writev(2) on a pipe, without a SIGPIPE for anybody. */
+static ssize_t pipe_write(int fd, struct iovec *iov, int count) {
+  struct sigpipe_guard guard;
+  if ((errno = -sigpipe_block(&guard)) != 0)
+    return -1;
+  ssize_t put = writev(fd, iov, count);
+  sigpipe_restore(&guard, put, 0);  /* a pipe looks for its readers once */
+  return put;
+}
+
+/* Past it both calls fail; a short write is allowed. */
+static int at_most_iov_max(int count) { return count > IOV_MAX ? IOV_MAX : count; }
+
+ssize_t net_sys_sendv(int fd, struct iovec *iov, int count, int more) {
+  ssize_t put;
+  do
+    put = socket_write(fd, iov, at_most_iov_max(count), more);
+  while (put < 0 && errno == EINTR);
+  return moved(put);
+}
+
+ssize_t net_sys_writev(int fd, struct iovec *iov, int count) {
+  ssize_t put;
+  do
+    put = pipe_write(fd, iov, at_most_iov_max(count));
+  while (put < 0 && errno == EINTR);
+  return moved(put);
+}
+
+ssize_t net_sys_send(int fd, const void *bytes, size_t size) {
+  ssize_t put;
+  do
+    put = send(fd, bytes, size, MSG_NOSIGNAL);
+  while (put < 0 && errno == EINTR);
+  return moved(put);
+}
+
+#ifdef HAVE_SENDFILE
+
+/* -ENOTSUP for all ways to say: not here, not with such a descriptor, or (EPERM)
+ * not in this sandbox. */
+static int refusal(int err) {
+  return err == EINVAL || err == ENOSYS || err == EPERM ? -ENOTSUP : -err;
+}
+
+#endif
+
+#ifdef HAVE_SPLICE
+
+int net_sys_pipe(size_t size, struct net_pipe *pipe) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+    return -errno;
+  *pipe = (struct net_pipe){ends[0], ends[1], 0};
+  own(pipe->reading);
+  own(pipe->writing);
+  (void)fcntl(pipe->writing, F_SETPIPE_SZ, (int)size); /* refused past the user's share: fine */
+  return 0;
+}
+
+static ssize_t splice_some(int from, int to, size_t size) {
+  ssize_t n;
+  do
+    n = splice(from, NULL, to, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+  while (n < 0 && errno == EINTR);
+  return n;
+}
+
+ssize_t net_sys_splice_in(int fd, int pipe, size_t size) {
+  ssize_t got = splice_some(fd, pipe, size);
+  return got < 0 ? refusal(errno) : got;
+}
+
+ssize_t net_sys_splice_out(int pipe, int fd, size_t size) {
+  struct sigpipe_guard guard;
+  int err = sigpipe_block(&guard);
+  if (err < 0)
+    return err;
+  ssize_t put = splice_some(pipe, fd, size);
+  sigpipe_restore(&guard, put, size);
+  return moved(put);
+}
+
+#else
+
+int net_sys_pipe(size_t size, struct net_pipe *pipe) {
+  (void)size, (void)pipe;
+  return -ENOTSUP;
+}
+
+ssize_t net_sys_splice_in(int fd, int pipe, size_t size) {
+  (void)fd, (void)pipe, (void)size;
+  return -ENOTSUP;
+}
+
+ssize_t net_sys_splice_out(int pipe, int fd, size_t size) {
+  (void)pipe, (void)fd, (void)size;
+  return -ENOTSUP;
+}
+
+#endif
+
+void net_sys_pipe_close(struct net_pipe *pipe) {
+  net_sys_close(pipe->reading);
+  net_sys_close(pipe->writing);
+  *pipe = NET_NO_PIPE;
+}
+
+int net_sys_open(const char *path, int *fd) {
+  do
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  while (*fd < 0 && errno == EINTR);
+  own(*fd);
+  return result(*fd);
+}
+
+int net_sys_file_size(int fd, uint64_t *size) {
+  struct stat st;
+  if (fstat(fd, &st) < 0)
+    return -errno;
+  *size = (uint64_t)st.st_size;
+  if (S_ISREG(st.st_mode))
+    return 0;
+  return S_ISDIR(st.st_mode) ? -EISDIR : -ESPIPE;
+}
+
+ssize_t net_sys_pread(int fd, void *buf, size_t size, uint64_t offset) {
+  ssize_t got;
+  do
+    got = pread(fd, buf, size, (off_t)offset);
+  while (got < 0 && errno == EINTR);
+  return moved(got);
+}
+
+#ifdef HAVE_SENDFILE
+
+ssize_t net_sys_sendfile(int fd, int file, uint64_t offset, size_t size) {
+  struct sigpipe_guard guard;
+  off_t from = (off_t)offset;
+  ssize_t put;
+  int err = sigpipe_block(&guard);
+  if (err < 0)
+    return err;
+  do
+    put = sendfile(fd, file, &from, size);
+  while (put < 0 && errno == EINTR);
+  sigpipe_restore(&guard, put, size);
+  return put < 0 ? refusal(errno) : put;
+}
+
+#else
+
+ssize_t net_sys_sendfile(int fd, int file, uint64_t offset, size_t size) {
+  (void)fd, (void)file, (void)offset, (void)size;
+  return -ENOTSUP;
+}
+
+#endif
+
+int net_sys_shutdown(int fd) {
+  return shutdown(fd, SHUT_WR) == 0 || errno == ENOTCONN ? 0 : -errno;
+}
+
+int net_sys_linger_reset(int fd) {
+  const struct linger now = {1, 0};
+  return result(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now));
+}
+
+int net_sys_sockname(int fd, struct sockaddr_storage *sa, socklen_t *len) {
+  *len = sizeof *sa;
+  return result(getsockname(fd, (struct sockaddr *)sa, len));
+}
+
+int net_sys_peername(int fd, struct sockaddr_storage *sa, socklen_t *len) {
+  *len = sizeof *sa;
+  return result(getpeername(fd, (struct sockaddr *)sa, len));
+}
+
+int net_sys_reuseaddr(int fd) { return set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1); }
+
+int net_sys_reuseport(int fd) {
+#ifdef NET_REUSEPORT
+  return set_int(fd, SOL_SOCKET, NET_REUSEPORT, 1);
+#else
+  (void)fd;
+  return -ENOTSUP;
+#endif
+}
+
+int net_sys_v6only(int fd, int on) {
+  return set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, on != 0);
+}
+
+int net_sys_nodelay(int fd, int on) {
+  return set_int(fd, IPPROTO_TCP, TCP_NODELAY, on != 0);
+}
+
+/* The three times of an enabled keep-alive; systems without one of them keep
+ * their own. */
+static int keepalive_times(int fd, int idle, int interval, int count) {
+  int err = 0;
+#ifdef TCP_KEEPIDLE
+  err = set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle);
+#endif
+#ifdef TCP_KEEPINTVL
+  if (err == 0 && interval != 0)
+    err = set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, interval);
+#endif
+#ifdef TCP_KEEPCNT
+  if (err == 0 && count != 0)
+    err = set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, count);
+#endif
+  return err;
+}
+
+int net_sys_keepalive(int fd, int on, int idle, int interval, int count) {
+  int err = set_int(fd, SOL_SOCKET, SO_KEEPALIVE, on != 0);
+  if (err < 0 || !on || idle == 0 || interval == 0 || count == 0)
+    return err;
+  return keepalive_times(fd, idle, interval, count);
+}
+
+int net_sys_set_tos(int fd, int tos) {
+  int err;
+  if (family_of(fd) != AF_INET6)
+    return set_int(fd, IPPROTO_IP, IP_TOS, tos);
+  err = set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, tos);
+  if (err == 0) /* what an IPv4 peer of a dual-stack socket gets to see */
+    (void)set_int(fd, IPPROTO_IP, IP_TOS, tos);
+  return err;
+}
+
+int net_sys_get_tos(int fd, int *tos) {
+  if (family_of(fd) == AF_INET6)
+    return get_int(fd, IPPROTO_IPV6, IPV6_TCLASS, tos);
+  return get_int(fd, IPPROTO_IP, IP_TOS, tos);
+}
+
+void net_sys_identify(const char *path, struct net_file_id *id) {
+  struct stat st;
+  id->device = id->inode = 0;
+  if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
+    return;
+  id->device = (uint64_t)st.st_dev;
+  id->inode = (uint64_t)st.st_ino;
+}
+
+void net_sys_unlink_same(const char *path, struct net_file_id *id) {
+  struct net_file_id now;
+  net_sys_identify(path, &now);
+  if (id->inode != 0 && now.inode == id->inode && now.device == id->device)
+    (void)unlink(path);
+  id->inode = 0;
+}
+
+int net_sys_chmod(const char *path, mode_t mode) { return result(chmod(path, mode)); }
+
+uint64_t net_sys_now_ms(void) {
+  struct timespec t;
+  (void)clock_gettime(CLOCK_MONOTONIC, &t); /* fails only for unknown clocks */
+  return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * atexit.c - what was written is sent although the program ends, or forks, before the
+ * turn is over. See atexit.h.
+ *
+ * Each thread knows the loops that it is inside of, as only those have something that
+ * waits, and only to them may it speak. Lua is asked for what lies in its tables, on
+ * the thread that is inside of run(): it is in a call of a C function, if that has
+ * called exit(3) or fork(2), or waits for a coroutine that did.
+ *
+ * A key, and not _Thread_local: of a variable in a library that dlopen(3) has loaded
+ * LeakSanitizer guesses where it lies, and may fall over that. */
+#include "loop/atexit.h"
+
+#include <lauxlib.h>
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t key; /* a thread's innermost loop; of several Lua states, by 'outer' */
+static int key_error;     /* an errno: there is none */
+
+static struct net_loop *innermost(void) { return pthread_getspecific(key); }
+
+static int flush(lua_State *L) {
+  net_loop_flush(L, lua_touserdata(L, 1));
+  return 0;
+}
+
+/* Whatever comes of it: there is nobody to tell. */
+void net_atexit_flush(void) {
+  if (key_error)
+    return;
+  for (struct net_loop *loop = innermost(); loop; loop = loop->outer) {
+    lua_State *L = net_loop_thread(loop);
+    if (loop->dirty_len == 0 || !lua_checkstack(L, LUA_MINSTACK))
+      continue;
+    lua_pushcfunction(L, flush);
+    lua_pushlightuserdata(L, loop);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+      lua_pop(L, 1);
+  }
+}
+
+/* libev's descriptors, of epoll and of signals, would be shared with the parent. */
+static void renew(void) {
+  if (ev_default_loop_uc_() != NULL)
+    ev_loop_fork(ev_default_loop(0));
+}
+
+static void watch(void) {
+  key_error = pthread_key_create(&key, NULL);
+  if (key_error)
+    return;
+  (void)atexit(net_atexit_flush);
+  (void)pthread_atfork(net_atexit_flush, NULL, renew);
+}
+
+void net_atexit_open(lua_State *L) {
+  pthread_once(&once, watch);
+  if (key_error)
+    luaL_error(L, "net: pthread_key_create: %s", strerror(key_error));
+}
+
+/* Without memory for it the turn's writes wait for the turn's end. */
+void net_atexit_enter(struct net_loop *loop) {
+  loop->outer = innermost();
+  (void)pthread_setspecific(key, loop);
+}
+
+void net_atexit_leave(struct net_loop *loop) {
+  struct net_loop *first = innermost();
+  if (first == loop) {
+    (void)pthread_setspecific(key, loop->outer);
+    return;
+  }
+  while (first && first->outer != loop)
+    first = first->outer;
+  if (first)
+    first->outer = loop->outer;
+}

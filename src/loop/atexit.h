@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * atexit.h - what was written is sent although the program ends, or forks, before the
+ * turn is over.
+ *
+ * A small write leaves when the listener that made it is done (request.c). os.exit()
+ * in between closes no Lua state, so that no finalizer would send it, and after fork(2)
+ * the child has a copy of it, which would be sent twice. Node, which writes at once,
+ * loses and repeats nothing there. The child may run the loop too: libev is told. */
+#ifndef NET_ATEXIT_H
+#define NET_ATEXIT_H
+
+#include "loop/loop.h"
+
+/* Between these two calls exit(3) and fork(2) in this thread first send what waits for
+ * the turn's end. */
+void net_atexit_enter(struct net_loop *loop);
+void net_atexit_leave(struct net_loop *loop);
+/* Sends it now, for an atexit(3) function that has to come behind another library's. */
+void net_atexit_flush(void);
+/* To be called once before. [-0, +0, e] */
+void net_atexit_open(lua_State *L);
+
+#endif

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * dispatch.c - the one way from libev into Lua. See dispatch.h. */
+#include "loop/dispatch.h"
+
+#include <stdlib.h>
+
+#include "loop/atexit.h"
+#include "loop/uncaught.h"
+
+#define ATTEMPTS 3 /* of a dispatch that memory fails, where somebody takes the error */
+
+struct dispatch {
+  struct net_loop *loop;
+  lua_CFunction half; /* NULL: only settle */
+  void *arg;
+  int settles;        /* the half is a batch, and settles after each of its callbacks */
+  int began;          /* the last protected call got as far as to run something */
+};
+
+static void run_tick(lua_State *L, struct net_loop *loop) {
+  if (net_steps_oldest(&loop->ticks)->run) {
+    struct net_step tick = net_steps_pop(&loop->ticks);
+    net_step_run(L, &tick);
+    return;
+  }
+  int nargs = net_calls_pop(L, &loop->calls);  /* which may want memory */
+  net_steps_pop(&loop->ticks);
+  lua_call(L, nargs, 0);
+}
+
+/* Ticks first, as Node has no flush to wait for; a failed flush queues ticks. In an
+ * empty frame. */
+static void settle_all(lua_State *L, struct net_loop *loop) {
+  do {
+    while (!loop->halted && loop->ticks.count > 0)
+      run_tick(L, loop);
+    net_loop_flush(L, loop);
+  } while (!loop->halted && loop->ticks.count > 0);
+}
+
+static void late_set(struct net_loop *loop, int late) {
+  loop->late = late;
+  net_loop_hold(loop);
+}
+
+/* After an error the ticks wait until the next callback is over. */
+static void settle_raised(lua_State *L, struct net_loop *loop) {
+  loop->raised = 0;
+  late_set(loop, 1);
+  net_loop_flush(L, loop);
+}
+
+/* The same; most messages leave a flush, and nothing else. */
+void net_settle(lua_State *L, struct net_loop *loop) {
+  if (loop->raised) {
+    settle_raised(L, loop);
+    return;
+  }
+  if (loop->late && !loop->halted)
+    late_set(loop, 0);  /* this callback was the next one */
+  if (loop->ticks.count == 0)
+    net_loop_flush(L, loop);
+  if (loop->ticks.count > 0)
+    settle_all(L, loop);
+}
+
+static int dispatch_body(lua_State *L) {
+  struct dispatch *asked = lua_touserdata(L, 1), d = *asked;
+  asked->began = 1;
+  lua_settop(L, 0);
+  if (d.half) {
+    lua_pushlightuserdata(L, d.arg);
+    d.half(L);
+    lua_settop(L, 0);
+  }
+  if (d.loop->depth == 1 && !(d.half && d.settles))
+    net_settle(L, d.loop);
+  return 0;
+}
+
+/* One protected run; returns the status of an error that came out, already dealt
+ * with. */
+static int dispatch_once(lua_State *L, struct dispatch *d) {
+  struct net_object *outer = d->loop->telling;
+  d->began = 0;
+  d->loop->telling = NULL;
+  lua_pushcfunction(L, dispatch_body);
+  lua_pushlightuserdata(L, d);
+  int status = net_call_guarded(L, d->loop, 1);
+  if (status != LUA_ERRMEM && d->loop->telling)
+    d->loop->telling->unheard = 0;  /* the listener that raised has had the bytes */
+  d->loop->telling = outer;
+  return status;
+}
+
+/* Runs the half, and after an error what is left of the turn, or its flush. A call that
+ * finds no memory, or too many around it, to begin is not tried again once the loop is
+ * halted: nothing will have changed. Nor for ever where somebody takes each error: then
+ * the next one comes out of run() all the same. Returns whether the half has begun. */
+static int dispatch_all(lua_State *L, struct dispatch *d) {
+  int status, failed = 0, begun = 0;
+  while ((status = dispatch_once(L, d)) != LUA_OK) {
+    begun |= d->began;
+    if (begun)
+      d->half = NULL;
+    failed = status == LUA_ERRMEM || !d->began ? failed + 1 : 0;
+    if (failed >= ATTEMPTS && !d->loop->halted)
+      net_loop_starve(d->loop);
+    if (d->loop->halted && !d->began)
+      return begun;
+  }
+  return 1;
+}
+
+static int dispatch(struct net_loop *loop, lua_CFunction half, void *arg, int settles) {
+  lua_State *L = net_loop_thread(loop);
+  struct dispatch d = {loop, half, arg, settles, 0};
+  if (loop->halted)
+    return 0;
+  loop->worked = 1;
+  if (!lua_checkstack(L, LUA_MINSTACK)) {
+    net_loop_starve(loop);  /* or whoever empties a queue would try for ever */
+    return 0;
+  }
+  if (loop->depth++ == 0)
+    net_atexit_enter(loop);
+  int begun = dispatch_all(L, &d);
+  if (--loop->depth == 0)
+    net_atexit_leave(loop);
+  return begun;
+}
+
+int net_dispatch(struct net_loop *loop, lua_CFunction half, void *arg) {
+  return dispatch(loop, half, arg, 0);
+}
+
+int net_dispatch_batch(struct net_loop *loop, lua_CFunction half, void *arg) {
+  return dispatch(loop, half, arg, 1);
+}
+
+/* Runs what is ready, each half as if dispatched by itself: its ticks and its
+ * flush come before the next. An error ends the protected call, not the batch. One
+ * that is to run again is back in the list by then, as a tick may forget it. */
+static int ready_batch(lua_State *L) {
+  struct net_loop *loop = lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  for (int round = 0; !loop->halted && loop->ready_len > 0;) {
+    if (loop->ready[loop->ready_len - 1].half == NULL)
+      break;
+    struct net_ready r = loop->ready[--loop->ready_len];
+    loop->rounds = 0;
+    r.half(L, r.arg);
+    lua_settop(L, 0);
+    round = round + 1 < loop->rounds ? round + 1 : 0;
+    if (round > 0)
+      loop->ready[loop->ready_len++] = r;
+    net_settle(L, loop);
+  }
+  return 0;
+}
+
+/* Where the loop was halted the next poll tells the rest again, or most of it. */
+void net_ready_run(struct net_loop *loop) {
+  size_t kept = 0;
+  while (!loop->halted && loop->ready_len > 0) {
+    const struct net_ready *r = &loop->ready[loop->ready_len - 1];
+    if (r->half) {
+      dispatch(loop, ready_batch, loop, 1);
+    } else {
+      loop->ready_len--;
+      r->call(r->arg);
+    }
+  }
+  for (size_t i = 0; i < loop->ready_len; i++)
+    if (loop->ready[i].once)
+      loop->ready[kept++] = loop->ready[i];
+  loop->ready_len = kept;
+}
+
+static void ready_nothing(lua_State *L, void *arg) { (void)L, (void)arg; }
+
+void net_ready_forget(struct net_loop *loop, const void *arg) {
+  for (size_t i = 0; i < loop->ready_len; i++)
+    if (loop->ready[i].arg == arg)
+      loop->ready[i].half = ready_nothing;
+}
+
+/* One that found no room to wait in. */
+static int ready_now(lua_State *L) {
+  struct net_ready r = *(struct net_ready *)lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  r.half(L, r.arg);
+  return 0;
+}
+
+/* Makes room for another; where there is none, what is ready runs at once. */
+static int ready_grow(struct net_loop *loop, struct net_ready *r) {
+  size_t cap = loop->ready_cap ? loop->ready_cap * 2 : 64;
+  struct net_ready *grown = realloc(loop->ready, cap * sizeof *grown);
+  if (grown) {
+    loop->ready = grown;
+    loop->ready_cap = cap;
+  } else if (r->half) {
+    net_dispatch(loop, ready_now, r);
+  } else {
+    r->call(r->arg);
+  }
+  return grown != NULL;
+}
+
+void net_ready(struct net_loop *loop, void (*half)(lua_State *L, void *arg), void *arg) {
+  struct net_ready r = {half, NULL, arg, 0};
+  if (loop->ready_len < loop->ready_cap || ready_grow(loop, &r))
+    loop->ready[loop->ready_len++] = r;
+}
+
+void net_ready_once(struct net_loop *loop, void (*half)(lua_State *L, void *arg), void *arg) {
+  struct net_ready r = {half, NULL, arg, 1};
+  if (loop->ready_len < loop->ready_cap || ready_grow(loop, &r))
+    loop->ready[loop->ready_len++] = r;
+}
+
+void net_ready_call(struct net_loop *loop, void (*call)(void *arg), void *arg, int once) {
+  struct net_ready r = {NULL, call, arg, once};
+  if (loop->ready_len < loop->ready_cap || ready_grow(loop, &r))
+    loop->ready[loop->ready_len++] = r;
+}

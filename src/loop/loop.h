@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * loop.h - libev's default loop, what holds it, and what waits for its turn: ticks, pending
+ * completions, immediates, close events, descriptors that are ready, bytes to be flushed.
+ *
+ * Who runs them is dispatch.h and turn.h. */
+#ifndef NET_LOOP_H
+#define NET_LOOP_H
+
+#include <errno.h>
+#include <ev.h>
+#include <lua.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "loop/batch.h"
+#include "loop/calls.h"
+#include "loop/steps.h"
+#include "base/sys.h"
+#include "loop/wakes.h"
+
+#define NET_READ_SIZE 65536  /* bytes; the most that one 'data' chunk holds */
+#define NET_READS_PER_TURN 8 /* full reads of one descriptor before others have a turn */
+
+struct net_timer;
+
+/* Something with bytes to send before the turn ends; a stream embeds it. */
+struct net_flushable {
+  uint32_t index; /* 1-based place among the loop's dirty ones, 0: clean */
+};
+
+/* What a poll found ready: a Lua half to run, which is called with 'arg', protected
+ * and in an empty frame, and may leave what it likes there; or a function of C alone. */
+struct net_ready {
+  void (*half)(lua_State *L, void *arg); /* [-0, +?, e]; NULL: 'call' */
+  void (*call)(void *arg);
+  void *arg; /* its owner is anchored until the turn's close events, or net_ready_forget
+                is called before it goes */
+  int once;  /* the poll does not tell it again */
+};
+
+struct net_loop {
+  struct ev_loop *ev;    /* borrowed: libev's default loop; NULL after close */
+  lua_State *main;       /* the main thread */
+  lua_State *L;          /* the thread inside run(); NULL while there is none */
+  int depth;             /* nesting of net_dispatch */
+  int halted;            /* an uncaught error waits to be raised */
+  int starved;           /* the same, but it is want of memory, and nothing is kept */
+  struct net_object *telling; /* borrowed; whose listener of data is being called; NULL: none */
+  int rounds;            /* how often the half that runs may run in this turn, as there
+                            may be more for it; 0: it is done */
+  int stopped;           /* stop() was called in this run() */
+  int traced;            /* the error being raised has its traceback already */
+  int started;           /* watchers were, since the last poll: the next does not wait */
+  int tried;             /* they were before the poll of this turn */
+  int refusal;           /* -errno of the last poll that refused one; else -ENOMEM */
+  int miscounted;        /* libev's count of what holds it is wrong: see watch.c */
+  int worked;            /* something was dispatched in this turn */
+  int vain;              /* the poll has found nothing, or not waited long enough */
+  int holding;           /* has a reference for what is pending, closing or late */
+  int raised;            /* an error came out of Lua since the last callback was over */
+  int late;              /* ticks wait for the next callback to be over */
+  int timed;             /* the timers of this turn have run, at the end of the last */
+  unsigned refs;         /* what keeps the loop alive: a count */
+  lua_Number max_listeners; /* of an event before a warning; 0: any number */
+  ev_prepare prepare;
+  ev_check polled;       /* first after the poll: the time has moved on */
+  ev_check check;        /* last after the poll */
+  ev_idle idle;          /* active while immediates or close events wait */
+  ev_timer wake;         /* wakes the poll for the first timer */
+  const char *names[32]; /* borrowed; interned event names by enum net_event */
+  struct net_steps ticks, pending, immediates; /* a tick without a function: the next of 'calls' */
+  struct net_steps closing, closing_now; /* queued since the phase began; being run */
+  struct net_calls calls; /* ticks that are calls into Lua */
+  struct net_wakes wakes; /* streams that are to be told of what no poll tells */
+  void (*woken)(void *stream); /* tells such a one; dispatches, and never raises */
+  struct net_timer **heap; /* owned; timers, soonest first (timers.c) */
+  size_t heap_len, heap_cap;
+  uint64_t timer_seq;    /* timers of one due time run in the order made */
+  uint64_t now;          /* ms, monotonic; 0: not read yet in this turn */
+  uint64_t wake_at;      /* ms; what 'wake' is set to, 0: not active */
+  struct net_ready *ready; /* owned; those still to run, the last comes first */
+  size_t ready_len, ready_cap;
+  struct net_flushable **dirty; /* owned */
+  void (*flush)(lua_State *L, struct net_flushable *f); /* of a dirty stream; [-0, +0, m] */
+  struct net_pipe pipe;  /* the spare one of all pumps */
+  unsigned bulk;         /* how many streams are pumped in bulk */
+  int spare;             /* pump.c has a piece ready for what is refused */
+  struct net_loop *outer; /* borrowed; see atexit.c */
+  uint32_t dirty_len, dirty_cap;
+  struct net_batch batch; /* small writes of the turn */
+  char rbuf[NET_READ_SIZE]; /* shared by all reads: a chunk is copied out at once */
+};
+
+/* The loop of this Lua state; raises after lua_close has begun. [-0, +0, e] */
+struct net_loop *net_loop_get(lua_State *L);
+
+/* The thread on which callbacks run now. */
+static inline lua_State *net_loop_thread(const struct net_loop *loop) {
+  return loop->L ? loop->L : loop->main;
+}
+
+/* Nothing more of ours is run until run() is called again. */
+void net_loop_halt(struct net_loop *loop);
+/* The same where there is no memory, not even to keep an error: run() raises that. */
+void net_loop_starve(struct net_loop *loop);
+
+/* Queues the function and its 'nargs' arguments on the top, to be called when the
+ * current callback is over. [-(nargs+1), +0, m] */
+void net_tick(lua_State *L, struct net_loop *loop, int nargs);
+/* The same with a step (steps.h) of the object at 'idx'. [-0, +0, m] */
+void net_tick_step(lua_State *L, int idx, struct net_object *o, net_step_fn *run, lua_Integer n);
+/* Makes room for so many ticks, of which calls take 'slots' in all, each nargs + 2:
+ * queueing them next cannot raise if the steps' objects are anchored. [-0, +0, m] */
+void net_tick_reserve(lua_State *L, struct net_loop *loop, int count, int slots);
+
+/* Queue a step: with the pending completions of this turn; in the close phase, last in
+ * first out. They hold the loop meanwhile. [-0, +0, m] */
+void net_pend(lua_State *L, int idx, struct net_object *o, net_step_fn *run);
+void net_closing(lua_State *L, int idx, struct net_object *o, net_step_fn *run);
+
+/* Has 'woken' told of the stream, a member of 'wakes', with the pending completions. It
+ * holds the loop meanwhile. */
+void net_loop_wake(struct net_loop *loop, void *stream);
+
+/* Milliseconds on the monotonic clock, read once a turn; anew outside of one. */
+uint64_t net_loop_now(struct net_loop *loop);
+
+/* Keep the loop alive, or no longer. Like net_io_start (watch.h), nothing happens once
+ * lua_close has ended the loop: a finalizer may still use what is left. */
+void net_loop_ref(struct net_loop *loop);
+void net_loop_unref(struct net_loop *loop);
+
+/* Makes room for another dirty one; 0, or -ENOMEM. */
+int net_loop_grow_dirty(struct net_loop *loop);
+/* Has 'f' flushed at the end of this turn; 0, or -ENOMEM. Outside a dispatch
+ * the flush comes with the next run(). */
+static inline int net_loop_dirty(struct net_loop *loop, struct net_flushable *f) {
+  if (f->index)
+    return 0;
+  if (loop->dirty_len == loop->dirty_cap && net_loop_grow_dirty(loop) < 0)
+    return -ENOMEM;
+  loop->dirty[loop->dirty_len++] = f;
+  f->index = loop->dirty_len;
+  return 0;
+}
+void net_loop_clean(struct net_loop *loop, struct net_flushable *f);
+/* Flushes what is dirty now. [-0, +0, m] */
+void net_loop_flush(lua_State *L, struct net_loop *loop);
+
+/* What is pending or closing holds the loop, or no longer: to be called when that has
+ * changed. */
+void net_loop_hold(struct net_loop *loop);
+/* Makes the userdata on the top the loop of this Lua state. [-1, +0, m] */
+void net_loop_set(lua_State *L);
+
+#endif

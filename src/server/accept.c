@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * accept.c - from a connection that waits to the 'connection' event.
+ *
+ * Runs per connection, so it reads the server's options from C copies and
+ * leaves nothing to Lua but the listeners. Each connection is a dispatch of
+ * its own: its ticks run before the next one. A turn accepts a limited number;
+ * polling is level-triggered, so what is left is told again. libuv accepts one
+ * a turn. Refused: a turn costs as much as the rest of a connection.
+ *
+ * When the system has no descriptor or no memory left for a connection that
+ * waits, accepting pauses, longer each time it did not help. libuv keeps a
+ * spare descriptor, to accept and drop such connections with. Refused: the
+ * clients, who could be served a moment later, would all be sent away. */
+#include <errno.h>
+
+#include "base/addr.h"
+#include "address/blocklist.h"
+#include "base/container.h"
+#include "loop/dispatch.h"
+#include "base/error.h"
+#include "loop/loop.h"
+#include "server/server.h"
+#include "stream/peer.h"
+#include "stream/stream.h"
+#include "base/sys.h"
+#include "loop/watch.h"
+
+#define ACCEPTS_A_TURN 64 /* connections */
+#define PAUSE_MIN 20      /* ms */
+#define PAUSE_MAX 1000    /* ms */
+
+static const char starved_key; /* registry: Lua's function for a shortage unheard */
+
+/* One connection on its way from accept(2) to its socket. */
+struct incoming {
+  struct net_server *server; /* held by the stack of server_ready */
+  struct net_addr peer;
+  int fd;                    /* owned; -1 when a socket has it, or nobody */
+  int err;                   /* what accept(2) said, or another call */
+  const char *call;          /* its name */
+};
+
+/* Sets address, family and port of one end in the table on the top. [-0, +0, m] */
+static void drop_side(lua_State *L, const struct net_addr *a, const char *const keys[3]) {
+  int port = net_addr_port(a);
+  net_addr_push_host(L, a);
+  lua_setfield(L, -2, keys[0]);
+  net_addr_push_family(L, a);
+  lua_setfield(L, -2, keys[1]);
+  if (port >= 0) {
+    lua_pushinteger(L, port);
+    lua_setfield(L, -2, keys[2]);
+  }
+}
+
+/* Emits 'drop' for a connection too many, and closes it. [-0, +0, e] */
+static void server_drop(lua_State *L, int server, struct incoming *in) {
+  static const char *const local[] = {"localAddress", "localFamily", "localPort"};
+  static const char *const remote[] = {"remoteAddress", "remoteFamily", "remotePort"};
+  struct net_addr own;
+  int nargs = 0;
+  if (!(in->server->flags & SERVER_PIPE) && net_has(&in->server->o, ON_DROP)) {
+    if (net_sys_sockname(in->fd, &own.sa, &own.len) < 0)
+      own.len = 0;
+    lua_createtable(L, 0, 6);
+    drop_side(L, &own, local);
+    drop_side(L, &in->peer, remote);
+    nargs = 1;
+  }
+  net_emit(L, server, ON_DROP, nargs);
+  net_sys_close(in->fd);
+  in->fd = -1;
+}
+
+/* Asks the value on the top, no BlockList of ours, as one. [-1, +1, e] */
+static void ask_block_list(lua_State *L, const struct incoming *in) {
+  if (lua_type(L, -1) != LUA_TTABLE || lua_getfield(L, -1, "check") != LUA_TFUNCTION) {
+    lua_pushliteral(L, "self.blockList.check is not a function");
+    net_error_raise(L, "TypeError", 1);
+  }
+  lua_insert(L, -2);
+  net_addr_push_host(L, &in->peer);
+  lua_pushstring(L, in->peer.sa.ss_family == AF_INET6 ? "ipv6" : "ipv4");
+  lua_call(L, 3, 1);
+}
+
+/* Is the peer on the server's blockList? [-0, +0, e] */
+static int server_blocks(lua_State *L, int server, const struct incoming *in) {
+  int top = lua_gettop(L), blocked;
+  if (!(in->server->flags & SERVER_BLOCKS) || net_addr_port(&in->peer) < 0)
+    return 0;
+  lua_getiuservalue(L, server, VAL_FIELDS);
+  lua_getfield(L, -1, "blockList");
+  const struct net_blocklist *list = net_blocklist_test(L, -1);
+  if (list) {
+    blocked = net_blocklist_blocks(list, (const struct sockaddr *)&in->peer.sa);
+  } else {
+    ask_block_list(L, in);
+    blocked = lua_toboolean(L, -1);
+  }
+  lua_settop(L, top);
+  return blocked;
+}
+
+/* Raises what Node's Socket constructor does. */
+static void server_check_hwm(lua_State *L, int server, const struct net_server *s) {
+  if (!(s->flags & SERVER_BAD_HWM))
+    return;
+  lua_pushliteral(L, "options.readableHighWaterMark");
+  lua_getfield(L, server, "highWaterMark");
+  net_error_raise(L, "ERR_INVALID_ARG_VALUE", 2);
+}
+
+/* Gives the socket on the top the server's mark, for both directions. */
+static void server_mark(lua_State *L, int server, struct net_stream *c, size_t mark) {
+  int socket = lua_gettop(L);
+  c->in.hwm = c->req.hwm = mark;
+  if (mark < NET_MARK_MAX)
+    return;
+  for (int key = SLOT_READ_MARK; key <= SLOT_WRITE_MARK; key++) {
+    lua_getfield(L, server, "highWaterMark");
+    net_stream_set_mark(L, socket, key);
+  }
+}
+
+/* Sets the options of a TCP connection. As in Node a failure, of a connection
+ * that is gone already, goes unnoticed. */
+static void server_tune(const struct net_server *s, struct net_stream *c, int fd) {
+  if (s->flags & SERVER_NODELAY) {
+    (void)net_sys_nodelay(fd, 1);
+    c->opt.nodelay = 1;
+  }
+  if (s->flags & SERVER_KEEPALIVE) {
+    (void)net_sys_keepalive(fd, 1, s->keepalive_delay, 1, 10);
+    c->opt.keepalive = 1;
+    int delay = s->keepalive_delay < UINT16_MAX ? s->keepalive_delay : UINT16_MAX;
+    c->accepted.keepalive_delay = (uint16_t)delay;
+  }
+}
+
+/* Pushes the socket of the connection, opened and counted. [-0, +1, e] */
+static void server_socket(lua_State *L, int server, struct incoming *in) {
+  struct net_server *s = in->server;
+  int pipe = !!(s->flags & SERVER_PIPE), fd = in->fd;
+  server_check_hwm(L, server, s);
+  net_anchor(L, server, &s->o);  /* a blockList of Lua may have closed it */
+  struct net_stream *c = net_stream_new(L, s->o.loop, s->makes);
+  int socket = lua_gettop(L);
+  lua_pushvalue(L, server);
+  lua_setiuservalue(L, socket, VAL_SERVER);
+  server_mark(L, server, c, s->hwm);
+  if (s->flags & SERVER_HALF_OPEN)
+    c->opt.half_open = 1;
+  if (!pipe)
+    server_tune(s, c, fd);
+  net_peer_keep(L, socket, &in->peer);
+  net_stream_open_fd(L, socket, fd, pipe ? NET_FD_UNIX : NET_FD_TCP);
+  in->fd = -1;
+  c->owner = &s->owner;
+  s->connections++;
+}
+
+/* Starts reading, before anybody listens, unless the server is not to. [-0, +0, e] */
+static void server_start_reading(lua_State *L, int socket, const struct net_server *s) {
+  struct net_stream *c = lua_touserdata(L, socket);
+  if (s->flags & SERVER_PAUSE) {
+    c->opt.flowing = 0;
+    c->opt.flowing_set = c->opt.paused = 1;
+    return;
+  }
+  net_readable_read(L, socket, 0);
+  lua_pop(L, 1);
+}
+
+/* Lua half of an accepted connection. */
+static int server_incoming(lua_State *L) {
+  enum { INCOMING = 1, SERVER, SOCKET };
+  struct incoming *in = lua_touserdata(L, INCOMING);
+  struct net_server *s = in->server;
+  net_push(L, &s->o);
+  if (s->connections >= s->max_connections) {
+    server_drop(L, SERVER, in);
+    return 0;
+  }
+  if (server_blocks(L, SERVER, in))
+    return 0;  /* who accepted it closes it */
+  server_socket(L, SERVER, in);
+  server_start_reading(L, SOCKET, s);
+  if (s->accepted)
+    s->accepted(L, SERVER, SOCKET);
+  else
+    net_emit(L, SERVER, ON_CONNECTION, 1);
+  return 0;
+}
+
+/* Lua half of a pause: tells of it once, until accepting has caught up. Where
+ * nobody listens for 'error', running short of descriptors must not end the
+ * program: Lua only warns. [-0, +0, e] */
+static int server_starved(lua_State *L) {
+  struct incoming *in = lua_touserdata(L, 1);
+  struct net_server *s = in->server;
+  if (s->flags & SERVER_TOLD)
+    return 0;
+  s->flags |= SERVER_TOLD;
+  net_push(L, &s->o);
+  net_error_push_sys(L, in->err, in->call);
+  if (net_has(&s->o, ON_ERROR)) {
+    net_emit(L, 2, ON_ERROR, 1);
+  } else if (lua_rawgetp(L, LUA_REGISTRYINDEX, &starved_key) == LUA_TFUNCTION) {
+    lua_insert(L, 2);
+    lua_call(L, 2, 0);
+  }
+  return 0;
+}
+
+/* Stops accepting for a while, longer each time it did not help. Without the
+ * memory for a timer, polling goes on at once. */
+static void server_pause(struct net_server *s, struct incoming *in) {
+  struct net_loop *loop = s->o.loop;
+  s->pause = s->pause == 0 ? PAUSE_MIN : s->pause * 2;
+  if (s->pause > PAUSE_MAX)
+    s->pause = PAUSE_MAX;
+  net_io_stop(loop, &s->io);
+  if (net_timer_start(loop, &s->retry, net_loop_now(loop) + s->pause) < 0)
+    net_io_start(loop, &s->io);
+  net_dispatch(loop, server_starved, in);
+}
+
+/* The pause is over; the poller tells whether somebody waits. */
+static int server_retry(lua_State *L) {
+  struct net_server *s = net_container_of(lua_touserdata(L, 1), struct net_server, retry);
+  net_io_start(s->o.loop, &s->io);
+  return 0;
+}
+
+/* Errors of accept(2) that are about the connection, which is gone: Linux
+ * passes network errors that wait on the new socket, see accept(2). */
+static int is_about_peer(int err) {
+  switch (-err) {
+    case ECONNABORTED: case EPROTO: case EPERM: case ENETDOWN: case ENETUNREACH:
+    case ENOPROTOOPT: case EHOSTUNREACH: case EOPNOTSUPP: case ETIMEDOUT:
+#ifdef EHOSTDOWN
+    case EHOSTDOWN:
+#endif
+#ifdef ENONET
+    case ENONET:
+#endif
+      return 1;
+    default:
+      return 0;
+  }
+}
+
+/* Accepts one connection; returns whether there may be another. A shortage counts
+ * only if 'first': accept(2) says EMFILE even when nobody waits. */
+static int server_accept(struct net_server *s, int first) {
+  struct incoming in = {.server = s, .fd = -1, .call = "accept"};
+  in.err = net_sys_accept(s->fd, &in.peer.sa, &in.peer.len, &in.fd);
+  if (in.err == 0) {
+    s->pause = 0;
+    net_dispatch(s->o.loop, server_incoming, &in);
+    net_sys_close(in.fd);  /* where nobody has taken it */
+    return 1;
+  }
+  if (is_about_peer(in.err))
+    return 1;
+  if (in.err == -EAGAIN)
+    s->flags &= ~(uint32_t)SERVER_TOLD;
+  else if (first)
+    server_pause(s, &in);
+  return 0;
+}
+
+/* Somebody waits, unless a listener before it in this turn has made accepting pause. */
+static void server_ready(void *arg) {
+  struct net_server *s = arg;
+  struct net_loop *loop = s->o.loop;
+  lua_State *L = net_loop_thread(loop);
+  if (!ev_is_active(&s->io))
+    return;
+  if (!lua_checkstack(L, 1)) {
+    net_loop_starve(loop);
+    return;
+  }
+  net_push(L, &s->o);  /* a listener may close the server and collect it */
+  for (int n = 0; n < ACCEPTS_A_TURN && s->fd >= 0 && !loop->halted; n++)
+    if (!server_accept(s, n == 0))
+      break;
+  lua_pop(L, 1);
+}
+
+/* The system does not watch the descriptor: that is tried again, as after a shortage. */
+static void server_refused(void *arg) {
+  struct net_server *s = arg;
+  struct net_loop *loop = s->o.loop;
+  struct incoming in = {.server = s, .fd = -1, .err = loop->refusal, .call = net_io_call(loop)};
+  server_pause(s, &in);
+}
+
+static void on_connection(struct ev_loop *ev, ev_io *w, int revents) {
+  struct net_server *s = w->data;
+  int err = net_io_refused(s->o.loop, w, revents);
+  (void)ev;
+  if (err < 0 && err != -EBADF)  /* closed by somebody else: it is not to be touched again */
+    net_ready_call(s->o.loop, server_refused, s, 1);
+  else
+    net_ready_call(s->o.loop, server_ready, s, 0);
+}
+
+/* A connection was destroyed. Its descriptor is free, so that a pause is over soon. */
+static void server_gone(lua_State *L, struct net_owner *owner) {
+  struct net_server *s = net_container_of(owner, struct net_server, owner);
+  s->connections--;
+  if (s->retry.place)
+    (void)net_timer_start(s->o.loop, &s->retry, net_loop_now(s->o.loop));
+  luaL_checkstack(L, 3, NULL);
+  net_push(L, &s->o);
+  net_server_drained(L, lua_gettop(L), s);
+  lua_pop(L, 1);
+}
+
+void net_accept_new(lua_State *L, const struct net_class *cls) {
+  struct net_server *s = net_server_new(L, cls);
+  s->owner.gone = server_gone;
+  s->retry.fire = server_retry;
+  ev_io_init(&s->io, on_connection, -1, EV_READ);
+  s->io.data = s;
+}
+
+/* new() -> Server */
+static int core_new(lua_State *L) {
+  net_accept_new(L, &net_server_class);
+  return 1;
+}
+
+/* on_starved(fn): fn(server, err) is called when accepting has to pause and
+ * nobody listens for 'error'; once, until it has caught up */
+static int core_on_starved(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &starved_key);
+  return 0;
+}
+
+void net_accept_open(lua_State *L) {
+  lua_getfield(L, -1, "server");
+  lua_pushcfunction(L, core_new);
+  lua_setfield(L, -2, "new");
+  lua_pushcfunction(L, core_on_starved);
+  lua_setfield(L, -2, "on_starved");
+  lua_pop(L, 1);
+}

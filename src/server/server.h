@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * server.h - net.Server: a listening descriptor, and the connections it counts.
+ *
+ *     idle ──listen──▶ listening ──close──▶ draining ──last one gone──▶ idle
+ *      ▲                                                  ('close' ticks)
+ *      └──────── a failed listen leaves it as it was
+ *
+ * While it listens it accepts, or pauses because the system has run out of
+ * descriptors. It is anchored exactly while it listens or has connections; a
+ * socket reaches its server through its user value VAL_SERVER, and a 'close'
+ * under way is held by the tick.
+ *
+ * Three files: server.c has the object (life, fields, methods), accept.c what
+ * happens per connection, listen.c the ways to a listening descriptor. */
+#ifndef NET_SERVER_H
+#define NET_SERVER_H
+
+#include <ev.h>
+#include <lua.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "loop/object.h"
+#include "stream/stream.h"
+#include "base/sys.h"
+#include "loop/timers.h"
+
+/* User values of a server, behind the object's. */
+enum {
+  VAL_PATH = VAL_OWN, /* string: the Unix path that was tried last */
+  VAL_SHARED,        /* the socket at whose BoundSocket's path it listens */
+  SERVER_UVS = VAL_SHARED
+};
+
+/* struct net_server.flags. */
+enum {
+  SERVER_HALF_OPEN = 1 << 0,  /* what the options say, for what is accepted */
+  SERVER_PAUSE     = 1 << 1,
+  SERVER_NODELAY   = 1 << 2,
+  SERVER_KEEPALIVE = 1 << 3,
+  SERVER_BLOCKS    = 1 << 4,  /* blockList is set */
+  SERVER_BAD_HWM   = 1 << 5,  /* highWaterMark is none */
+  SERVER_PIPE      = 1 << 6,  /* the descriptor is a Unix socket */
+  SERVER_UNREF     = 1 << 8,
+  SERVER_HOLDS     = 1 << 9,  /* counted by net_loop_ref */
+  SERVER_TOLD      = 1 << 10, /* Lua has heard of the shortage there is */
+  SERVER_DEAD      = 1 << 11  /* finalised: never to listen again */
+};
+
+struct net_server {
+  struct net_object o;
+  struct net_owner owner;  /* of what it has accepted: accept.c */
+  ev_io io;                /* active while listening, but for a pause */
+  struct net_timer retry;  /* runs during a pause */
+  int fd;                  /* owned; -1 while not listening */
+  struct net_file_id file; /* owned; at VAL_PATH, removed by close; none: 'inode' is 0 */
+  uint32_t flags;          /* SERVER_* */
+  uint32_t connections;    /* accepted and not destroyed yet */
+  uint32_t pause;          /* ms, the last pause; 0: the last accept worked */
+  int keepalive_delay;     /* s; 0: the system's */
+  size_t hwm;              /* bytes; both directions of what is accepted */
+  lua_Number max_connections; /* HUGE_VAL: no limit */
+  const struct net_class *makes; /* borrowed; what it accepts */
+  void (*accepted)(lua_State *L, int server, int socket); /* instead of 'connection', or
+                              NULL; [-0, +?, e] */
+};
+
+extern const struct net_class net_server_class;
+
+/* --- server.c ---------------------------------------------------------------- */
+
+/* The server at 'idx', else ERR_INVALID_THIS. [-0, +0, e] */
+struct net_server *net_server_check(lua_State *L, int idx);
+/* Takes over 'fd', which listens; 'flags' may be SERVER_PIPE. The
+ * server is anchored already. */
+void net_server_start(struct net_server *s, int fd, unsigned flags);
+/* Removes the file of the server at 'idx', if it has one, and it is still there: before
+ * its descriptor is closed. [-0, +0, -] */
+void net_server_remove_file(lua_State *L, int idx, struct net_server *s);
+/* Closes what listens, if anything, and removes its file. [-0, +0, -] */
+void net_server_close(lua_State *L, int idx, struct net_server *s);
+/* Queues 'close' for the server at 'idx', and lets go of it, if it neither
+ * listens nor has connections. [-0, +0, m] */
+void net_server_drained(lua_State *L, int idx, struct net_server *s);
+/* Pushes a server that does not listen, and whose watcher, timer and owner are
+ * accept.c's to set, of net_server_class or one derived from it. [-0, +1, e] */
+struct net_server *net_server_new(lua_State *L, const struct net_class *cls);
+/* Adds Server, the class, and server, what lua/net/internal/server/server.lua is built on, to
+ * the core table on the top. [-0, +0, m] */
+void net_server_open(lua_State *L);
+
+/* --- accept.c ---------------------------------------------------------------- */
+
+/* Pushes a new server, of net_server_class or one derived from it. [-0, +1, e] */
+void net_accept_new(lua_State *L, const struct net_class *cls);
+/* Adds new and on_starved to the table 'server' of the core table on the top.
+ * [-0, +0, m] */
+void net_accept_open(lua_State *L);
+
+/* --- listen.c ---------------------------------------------------------------- */
+
+/* Adds listen_tcp, listen_unix, listen_fd, listen_bound, listen_shared, has_handle
+ * to the same table. [-0, +0, m] */
+void net_listen_open(lua_State *L);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * readbuffer.h - bytes that were read and nobody has consumed.
+ *
+ * A first-in first-out queue of chunks, Lua strings in a table that is made when it
+ * is first needed: a stream that flows has none. It belongs to the userdata at 'idx', as
+ * its slot SLOT_RBUF; of that nothing else is known here.
+ *
+ * When there is something to read, and who hears of it, is for readable.c to say. */
+#ifndef NET_READBUFFER_H
+#define NET_READBUFFER_H
+
+#include <lua.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct net_readbuffer {
+  size_t hwm;          /* bytes; reading stops from here on */
+  size_t len;          /* bytes buffered */
+  size_t off;          /* bytes of the first chunk already taken */
+  uint32_t head, tail; /* chunks [head, tail) */
+};
+
+/* Puts the chunk on the top behind, or before, all others. [-1, +0, m] */
+void net_rb_append(lua_State *L, int idx, struct net_readbuffer *b);
+void net_rb_prepend(lua_State *L, int idx, struct net_readbuffer *b);
+/* Bytes of the first chunk, of which there has to be one. [-0, +0, m] */
+size_t net_rb_first(lua_State *L, int idx, const struct net_readbuffer *b);
+/* Pushes the first 'n' bytes, and takes them out. [-0, +1, m] */
+void net_rb_take(lua_State *L, int idx, struct net_readbuffer *b, size_t n);
+/* Pushes all there is as one chunk; it stays. [-0, +1, m] */
+void net_rb_peek(lua_State *L, int idx, const struct net_readbuffer *b);
+/* Replaces it by the chunk on the top. [-1, +0, -] */
+void net_rb_replace(lua_State *L, int idx, struct net_readbuffer *b);
+/* Forgets all; the table is for the caller to drop. */
+void net_rb_reset(struct net_readbuffer *b);
+
+#endif

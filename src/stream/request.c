@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * request.c - what was written, on its way: requests, their callbacks and 'drain'.
+ *
+ * A request completes as a whole. A small write on an idle, read descriptor
+ * is deferred: it counts as sent, and leaves with the turn's other writes in
+ * one sendmsg when the turn ends, or before its callback is due. A descriptor
+ * that is not read learns of its peer by writing only, so it is tried at once.
+ * If the kernel then refuses a part, the pieces become what they would have
+ * been in Node: a request and a buffer behind it. */
+#include "stream/request.h"
+
+#include "base/container.h"
+#include "base/error.h"
+#include "stream/finish.h"
+#include "stream/piece.h"
+#include "loop/uncaught.h"
+#include "stream/writequeue.h"
+
+#define SHORT_STRING 5461 /* bytes; times 3 what Node has on the stack for one */
+
+/* Slots of a queue for the call of failed_tick, and of a callback with its error. */
+enum { FAILED_SLOTS = 4, CALLBACK_SLOTS = 3 };
+
+static struct net_stream *stream_at(lua_State *L, int idx) {
+  return lua_touserdata(L, idx);
+}
+
+/* --- telling ------------------------------------------------------------------- */
+
+/* Calls the callbacks of the pieces up to 'end', with the error at absolute
+ * index 'err' or nothing (0). An error in one does not stop the rest. */
+static void call_back(lua_State *L, int idx, uint32_t end, int err) {
+  struct net_stream *s = stream_at(L, idx);
+  while (net_wq_before(s->out.done, end) && s->out.callbacks > 0) {
+    if (!net_wq_take_callback(L, idx, &s->out))
+      continue;
+    if (err)
+      lua_pushvalue(L, err);
+    net_call_guarded(L, s->o.loop, err != 0);
+  }
+  if (net_wq_before(s->out.done, end))
+    s->out.done = end;
+}
+
+void net_request_push_reason(lua_State *L, int idx, const char *what) {
+  if (stream_at(L, idx)->life.errored) {
+    net_rare_get(L, idx, SLOT_ERRORED);
+    return;
+  }
+  lua_pushstring(L, what);
+  net_error_push_code(L, "ERR_STREAM_DESTROYED", 1);
+}
+
+/* A request is under way, or nothing has failed: so too if a callback has just
+ * connected a closed stream anew. */
+static int is_going(const struct net_stream *s) {
+  return s->life.writing || !(s->life.destroyed || s->life.errored);
+}
+
+/* Forgets the pieces from the head on, and tells the callback of each the error at
+ * 'err': what is behind it still counts as buffered then. Returns how many bytes they
+ * had, which count as written until all is told. [-0, +0, e] */
+static size_t drop_unsent(lua_State *L, int idx, int err) {
+  struct net_stream *s = stream_at(L, idx);
+  size_t all = 0;
+  net_wq_prepare(L, idx, &s->out);
+  s->req.deferred = 0;
+  while (net_wq_before(s->out.head, s->out.tail) && !is_going(s)) {
+    size_t bytes = net_wq_drop(L, idx, &s->out, s->out.head + 1);
+    all += bytes;
+    s->req.len -= bytes < s->req.len ? bytes : s->req.len;
+    if (net_wq_before(s->out.req, s->out.head))
+      s->out.req = s->out.head;
+    call_back(L, idx, s->out.head, err);
+  }
+  return all;
+}
+
+/* What is buffered will never be sent: tells its callbacks, then finish()'s. */
+static void abandon(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  int top = lua_gettop(L);
+  size_t unsent = 0;
+  if (net_wq_before(s->out.head, s->out.tail) && !is_going(s)) {
+    call_back(L, idx, s->out.head, 0);
+    net_request_push_reason(L, idx, "write");
+    unsent = drop_unsent(L, idx, top + 1);
+  }
+  if (!is_going(s) && net_finish_is_awaited(L, idx)) {
+    net_request_push_reason(L, idx, "end");
+    net_finish_tell(L, idx, lua_gettop(L));
+  }
+  if (!is_going(s) && unsent <= s->bytes_written)
+    s->bytes_written -= unsent;
+  lua_settop(L, top);
+}
+
+static void abandon_tick(lua_State *L, const struct net_step *step) {
+  (void)step;
+  abandon(L, 1);
+}
+
+void net_request_abandon(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  if (net_finish_is_awaited(L, idx) || net_wq_before(s->out.req, s->out.tail))
+    net_tick_step(L, idx, &s->o, abandon_tick, 0);
+}
+
+/* Has the callback on the top called on the tick, with the error at 'err' or
+ * nothing (0). [-1, +0, m] */
+static void call_later(lua_State *L, int idx, int err) {
+  if (err)
+    lua_pushvalue(L, err);
+  net_tick(L, stream_at(L, idx)->o.loop, err != 0);
+}
+
+/* Are there callbacks of writes, and not of a connection that a finalizer has begun? */
+static int has_old_callbacks(const struct net_stream *s) {
+  return s->life.destroyed && s->out.callbacks > 0 && s->out.done != s->out.tail;
+}
+
+void net_request_dismiss(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  int top = lua_gettop(L), err = top + 1;
+  if (s->out.callbacks == 0)
+    return;
+  net_request_push_reason(L, idx, "write");
+  while (has_old_callbacks(s)) {
+    net_tick_reserve(L, s->o.loop, 1, CALLBACK_SLOTS);
+    int is_sent = net_wq_before(s->out.done, s->out.head);
+    if (has_old_callbacks(s) && net_wq_take_callback(L, idx, &s->out))
+      call_later(L, idx, is_sent ? 0 : err);
+  }
+  lua_settop(L, top);
+}
+
+/* --- completing -------------------------------------------------------------------- */
+
+/* The pieces up to 'end' are sent, in Node's afterWrite. [-0, +0, e] */
+static void after_write(lua_State *L, int idx, uint32_t end) {
+  struct net_stream *s = stream_at(L, idx);
+  if (s->life.need_drain && !(s->life.ending || s->life.destroyed) && s->req.len == 0) {
+    s->life.need_drain = 0;
+    net_emit_guarded(L, idx, &s->o, ON_DRAIN, 0);
+  }
+  call_back(L, idx, end, 0);
+  if (s->life.destroyed)
+    abandon(L, idx);
+  net_finish_maybe(L, idx);
+}
+
+/* The tick after a write that the kernel took, or is about to take, at once. */
+static void sent_tick(lua_State *L, const struct net_step *step) {
+  struct net_stream *s = net_step_stream(step);
+  uint32_t end = (uint32_t)step->n;
+  if (net_wq_before(s->out.head, end))
+    net_request_flush_now(L, s);
+  after_write(L, 1, net_wq_before(s->out.head, end) ? s->out.head : end);
+}
+
+/* Does anybody care when the pieces under way are sent? */
+static int is_awaited(const struct net_stream *s) {
+  return s->out.callbacks > 0 || (s->life.need_drain || s->life.ending);
+}
+
+/* In the failed request's own time: its callbacks, the rest's, then destroy. */
+static void failed_now(lua_State *L, int idx, int err) {
+  struct net_stream *s = stream_at(L, idx);
+  net_wq_prepare(L, idx, &s->out);
+  uint32_t end = s->out.req;
+  net_wq_drop(L, idx, &s->out, end);
+  call_back(L, idx, end, err);
+  if (is_going(s))
+    return;
+  abandon(L, idx);
+  lua_pushvalue(L, err);
+  net_stream_destroy(L, idx);
+}
+
+static int failed_tick(lua_State *L) {
+  if (stream_at(L, 1)->life.errored)  /* not so if it is connected anew */
+    failed_now(L, 1, 2);
+  return 0;
+}
+
+/* Marks the stream as failed with the error on the top, if it has not failed
+ * already. [-0, +0, m] */
+static void mark_failed(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  if (!s->life.errored) {
+    lua_pushvalue(L, -1);
+    net_rare_set(L, idx, SLOT_ERRORED);
+  }
+  s->req.len -= s->req.bytes;
+  s->req.bytes = 0;
+  s->life.writing = s->life.deferred = 0;
+  s->life.errored = 1;
+  net_stream_poll(s, s->watch.wanted & ~EV_WRITE);
+}
+
+/* Is the request up to 'end' still under way? To make its error takes memory, so a
+ * finalizer may have begun another connection meanwhile. */
+static int is_under_way(const struct net_stream *s, uint32_t end) {
+  return s->life.writing && s->out.req == end;
+}
+
+void net_request_fail(lua_State *L, int idx, uint32_t end) {
+  if (is_under_way(stream_at(L, idx), end)) {
+    mark_failed(L, idx);
+    failed_now(L, idx, lua_gettop(L));
+  }
+  lua_pop(L, 1);
+}
+
+/* Do the bytes of the refused request count as written? Node counts what it hands to
+ * libuv, which is all but what it tried by itself: one short string. */
+static int counts_refused(const struct net_stream *s) {
+  return s->life.handle && (s->out.req - s->out.head > 1 || s->req.bytes > SHORT_STRING);
+}
+
+void net_request_fail_later(lua_State *L, int idx, uint32_t end) {
+  struct net_stream *s = stream_at(L, idx);
+  net_tick_reserve(L, s->o.loop, 1, FAILED_SLOTS);
+  if (!is_under_way(s, end)) {
+    lua_pop(L, 1);
+    return;
+  }
+  size_t uncounted = counts_refused(s) ? 0 : s->req.bytes;
+  mark_failed(L, idx);
+  s->bytes_written -= uncounted;
+  lua_pushcfunction(L, failed_tick);
+  lua_insert(L, -2);
+  lua_pushvalue(L, idx);
+  lua_insert(L, -2);
+  net_tick(L, s->o.loop, 2);
+}
+
+/* --- sending ------------------------------------------------------------------------ */
+
+/* Pushes the error of an attempt to send. [-0, +1, e] */
+static void push_failure(lua_State *L, struct net_stream *s, int err) {
+  if (err == NET_SHORT_FILE)
+    net_error_push_code(L, "ERR_FILE_TOO_SHORT", 0);
+  else
+    net_stream_push_error(L, s, err, "write");
+}
+
+/* After an attempt to send: the request with the kernel is over, and what was
+ * buffered behind it may be sent as well. [-0, +0, e] */
+static void request_over(lua_State *L, int idx, int err) {
+  struct net_stream *s = stream_at(L, idx);
+  uint32_t end = s->out.req;
+  s->req.len -= s->req.bytes;
+  s->req.bytes = 0;
+  s->life.writing = 0;
+  if (err == 0 && net_wq_before(end, s->out.head)) {  /* those behind it went along */
+    s->req.len = 0;
+    s->out.req = s->out.head;
+    if (is_awaited(s))
+      net_tick_step(L, idx, &s->o, sent_tick, s->out.head);
+  } else if (net_wq_before(end, s->out.tail) && !s->req.corked) {
+    net_request_begin(s, s->out.tail, s->req.len);
+  }
+  after_write(L, idx, end);
+}
+
+/* Bytes that the transport has taken and the layer below it has not. */
+static size_t unsent(const struct net_stream *s) {
+  return s->watch.late && s->watch.open ? net_handle_unsent(&s->handle) : 0;
+}
+
+void net_request_send(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  int err = net_wq_send(L, idx, &s->out, &s->handle, s->req.corked ? s->out.req : s->out.tail);
+  int waits = err == -EAGAIN || (err == 0 && unsent(s) > 0);
+  if (err == 0 || waits)
+    net_stream_poll(s, waits ? s->watch.wanted | EV_WRITE : s->watch.wanted & ~EV_WRITE);
+  if (!net_wq_before(s->out.head, s->out.req) && unsent(s) == 0)
+    request_over(L, idx, err);
+  if (err == 0 || err == -EAGAIN || !s->watch.open)
+    return;
+  net_stream_poll(s, s->watch.wanted | EV_WRITE);  /* tried again if there is no memory */
+  uint32_t end = s->out.req;
+  push_failure(L, s, err);
+  net_request_fail(L, idx, end);
+}
+
+void net_request_ready(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  if (!s->life.writing) {
+    net_stream_poll(s, s->watch.wanted & ~EV_WRITE);
+    net_finish_writable(L, idx);
+    return;
+  }
+  net_stream_touch(s);
+  net_request_send(L, idx);
+}
+
+/* The kernel refused a part of what counted as sent: it is buffered after all.
+ * The pieces from 'run' on, 'bytes' in all, are one request. */
+static void undefer(lua_State *L, int idx, uint32_t run, size_t bytes) {
+  struct net_stream *s = stream_at(L, idx);
+  if (!net_wq_before(s->out.head, run)) {
+    s->req.len = bytes;
+    net_request_begin(s, s->out.tail, bytes);
+    return;
+  }
+  size_t first;
+  s->req.len = net_wq_bytes(L, idx, &s->out, &first);
+  net_request_begin(s, s->out.head + 1, first);
+}
+
+void net_request_refused(lua_State *L, int idx, int err) {
+  struct net_stream *s = stream_at(L, idx);
+  net_stream_poll(s, s->watch.wanted | EV_WRITE);
+  if (err == -EAGAIN)
+    return;
+  uint32_t end = s->out.req;
+  push_failure(L, s, err);
+  net_request_fail_later(L, idx, end);
+}
+
+/* All that was deferred is sent; not so what cork() holds behind it. */
+static void flushed(struct net_stream *s) {
+  if (!is_awaited(s))
+    s->out.done = s->out.head;
+}
+
+/* The kernel refused a part of what was deferred; see undefer. [-0, +0, m] */
+static void flush_refused(lua_State *L, int idx, uint32_t run, size_t bytes, int err) {
+  undefer(L, idx, run, bytes);
+  net_request_refused(L, idx, err);
+  net_wq_prepare(L, idx, &stream_at(L, idx)->out);  /* as the batch is of this turn */
+}
+
+static void flush_begin(struct net_stream *s) {
+  s->life.deferred = 0;
+  s->req.deferred = 0;
+}
+
+/* Sends the deferred pieces of the stream at 'idx', each a request of its own but
+ * for those from 'run' on. [-0, +0, m] */
+static void flush_run(lua_State *L, int idx, struct net_stream *s, uint32_t run, size_t bytes) {
+  flush_begin(s);
+  int err = net_wq_send(L, idx, &s->out, &s->handle, s->out.req);
+  if (err == 0)
+    flushed(s);
+  else
+    flush_refused(L, idx, run, bytes, err);
+}
+
+/* Pending completion: all of the request was below at once. */
+static void late_step(lua_State *L, const struct net_step *step) {
+  const struct net_stream *s = net_step_stream(step);
+  if (s->watch.open && s->life.writing)
+    net_request_send(L, 1);
+}
+
+/* Sends the request of a transport that may keep what it took. [-0, +0, m] */
+static void late_send(lua_State *L, int idx, struct net_stream *s) {
+  s->life.deferred = 0;
+  int err = net_wq_send(L, idx, &s->out, &s->handle, s->req.corked ? s->out.req : s->out.tail);
+  if (err < 0)
+    net_request_refused(L, idx, err);
+  else if (unsent(s) > 0)
+    net_stream_poll(s, s->watch.wanted | EV_WRITE);
+  else
+    net_pend(L, idx, &s->o, late_step);
+}
+
+/* A request at once, so that it counts as buffered; it leaves with the turn's others. */
+static void late_submit(lua_State *L, int idx, struct net_stream *s, size_t bytes) {
+  int defer = net_request_may_defer(s, bytes);
+  net_stream_touch(s);
+  net_request_begin(s, s->out.tail, bytes);
+  s->life.deferred = 1;
+  if (!defer || net_loop_dirty(s->o.loop, &s->flushable) < 0) {
+    net_loop_clean(s->o.loop, &s->flushable);
+    late_send(L, idx, s);
+  }
+}
+
+void net_request_flush(lua_State *L, struct net_flushable *f) {
+  struct net_stream *s = net_container_of(f, struct net_stream, flushable);
+  int err = 0;
+  if (!s->life.deferred)
+    return;
+  if (s->watch.late) {
+    net_push(L, &s->o);
+    late_send(L, lua_gettop(L), s);
+    lua_pop(L, 1);
+    return;
+  }
+  if (s->out.part.count > 0) {
+    flush_begin(s);
+    err = net_wq_send_batch(&s->out, s->o.loop, &s->handle);
+    if (err == 0) {
+      flushed(s);
+      return;
+    }
+  }
+  net_push(L, &s->o);
+  if (err == 0)
+    flush_run(L, lua_gettop(L), s, s->out.tail, 0);
+  else
+    flush_refused(L, lua_gettop(L), s->out.tail, 0, err);
+  lua_pop(L, 1);
+}
+
+void net_request_flush_now(lua_State *L, struct net_stream *s) {
+  if (!s->life.deferred)
+    return;
+  net_loop_clean(s->o.loop, &s->flushable);
+  net_request_flush(L, &s->flushable);
+}
+
+void net_request_salvage(lua_State *L, int idx) {
+  struct net_stream *s = stream_at(L, idx);
+  if (s->life.deferred && s->watch.open)
+    net_wq_send(L, idx, &s->out, &s->handle, s->out.req);
+  net_batch_drop(&s->o.loop->batch, &s->out.part);
+  if (s->out.objects > 0)
+    net_wq_drop(L, idx, &s->out, s->out.tail);
+}
+
+void net_request_submit(lua_State *L, int idx, size_t bytes) {
+  struct net_stream *s = stream_at(L, idx);
+  int defer = net_request_may_defer(s, bytes);
+  uint32_t run = s->out.req;
+  if (s->watch.late) {
+    late_submit(L, idx, s, bytes);
+    return;
+  }
+  net_stream_touch(s);
+  s->req.len -= bytes;
+  s->req.deferred += (uint32_t)bytes;
+  s->out.req = s->out.tail;
+  s->life.deferred = 1;
+  if (!defer || net_loop_dirty(s->o.loop, &s->flushable) < 0) {
+    net_loop_clean(s->o.loop, &s->flushable);
+    flush_run(L, idx, s, run, bytes);
+  }
+  if (!(s->life.writing || s->life.errored) && is_awaited(s))
+    net_tick_step(L, idx, &s->o, sent_tick, s->out.tail);
+}
+
