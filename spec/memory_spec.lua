@@ -340,17 +340,22 @@ return problem
 
 --- A descriptor from outside that a raise has left alone can be had by the next try.
 local ADOPT = HEAD .. [[
-local out, into = pipes()
-local socket
-play(function()
-  socket = net.Socket({ fd = out })
-  things[1], count = socket, 1
-end)
-if not socket then
-  socket = net.Socket({ fd = out })
+local fds, sockets = {}, {}
+for i = 1, 60, 2 do
+  fds[i], fds[i + 1] = pipes()
+  sockets[i], sockets[i + 1] = false, false
 end
-socket:destroy()
-net.Socket({ fd = into }):destroy()
+play(function()
+  for i, fd in ipairs(fds) do -- so many that the registry has to grow
+    sockets[i] = net.Socket({ fd = fd })
+    things[i], count = sockets[i], i
+  end
+end)
+for i, fd in ipairs(fds) do
+  if not sockets[i] then
+    net.Socket({ fd = fd }):destroy()
+  end
+end
 turn()
 return problem
 ]]
