@@ -242,6 +242,21 @@ describe("a layer", function()
     finish(t, a, b)
   end))
 
+  for ground, pair in pairs(GROUNDS) do
+    it("may wish for events all the time, which end with it, on " .. ground, within(function(t)
+      local a, b = pair()
+      foreign.wishful(a)
+      local at_a = collect(a)
+      b:write("text")
+      wait(function() return a.bytesRead == 4 end)
+      assert.same({ "text" }, at_a)
+      a:pause()
+      b:resume()
+      a:destroy()
+      finish(t, a, b)
+    end))
+  end
+
   it("is put on behind what was written, and before what comes", within(function(t)
     local a, b = GROUNDS.tcp()
     local at_b = collect(b)
@@ -687,6 +702,18 @@ describe("take", function()
       assert.equal(act == "write" and "nil" or "ECONNRESET",
         peer.errored and peer.errored.code or "nil")
     end
+  end))
+
+  it("hands on that bytes were lost: the taker fails before it tells any more", within(function(t)
+    local from, peer = GROUNDS.tcp()
+    core.stream.lost(from)
+    local to = taker(from)
+    to:on("data", t.never())
+    to:on("error", t.calls(1, function(err) assert.equal("read ENOMEM", err.message) end))
+    peer:on("error", function() end):resume()
+    peer:write("what follows")
+    t.run()
+    assert.is_true(to.closed and from.closed)
   end))
 
   it("finishes the other half of a pair when the taker has emitted 'end'", within(function(t)

@@ -228,6 +228,34 @@ static int foreign_slow(lua_State *L) {
 
 /* --- the rest ---------------------------------------------------------------------- */
 
+/* --- wishful ------------------------------------------------------------------------ */
+
+/* 'xor' that wants to be told of all, whatever is below. */
+static int wishful_poll(struct net_handle *h, int events) {
+  (void)h, (void)events;
+  return NET_READ | NET_WRITE;
+}
+
+static int wishful_install(lua_State *L) {
+  static struct net_transport wishful;
+  struct xor *x = lua_touserdata(L, 2);
+  wishful = xor;
+  wishful.name = "wishful";
+  wishful.poll = wishful_poll;
+  net->install(L, 1, &wishful, x, &x->below);
+  return 0;
+}
+
+/* wishful(socket), which is open */
+static int foreign_wishful(lua_State *L) {
+  lua_settop(L, 1);
+  lua_pushcfunction(L, wishful_install);
+  lua_insert(L, 1);
+  lua_pushlightuserdata(L, calloc(1, sizeof(struct xor)));
+  lua_call(L, 2, 0);
+  return 0;
+}
+
 /* xor(socket, key) */
 static int foreign_xor(lua_State *L) {
   install_xor(L, 1, (unsigned char)luaL_checkinteger(L, 2));
@@ -369,6 +397,7 @@ static int foreign_counts(lua_State *L) {
 __attribute__((visibility("default"))) int luaopen_foreign(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"xor", foreign_xor},
+    {"wishful", foreign_wishful},
     {"slow", foreign_slow},
     {"class", foreign_class},
     {"new", foreign_new},
