@@ -35,6 +35,10 @@ return {
     line = "| `Buffer`, `Uint8Array`, string | a Lua string, which is bytes",
     program = 'setDefaultEncoding.*write%(x"', node = ".", lua = ".",
   },
+  {
+    line = "lengths of text in UTF-16 units",
+    program = '"\195\169t\195\169"', node = "^%w+: true$", lua = "^%w+: false$",
+  },
   -- When small writes leave, as the other end of the same program sees it.
   {
     line = "Small writes of one turn to one socket leave in one system call",
@@ -66,6 +70,14 @@ return {
     node = "<TypeError: ", lua = "attempt to",
   },
   {
+    line = "What V8 says of a value that no check of Node's has caught",
+    kind = "odd", node = "uncaught%(<TypeError: %w", lua = "%(no more%)",
+  },
+  {
+    line = "`listen({port = nil})` is `listen({})`",
+    kind = "odd", program = "port: nil", node = "^listen: %w+$", lua = "ERR_INVALID_ARG_VALUE",
+  },
+  {
     line = "objects in texts of errors",
     kind = "odd", wash = "%u%w+ [%[{].*$",
   },
@@ -85,7 +97,8 @@ return {
   -- Emitters, and what is taken for options.
   {
     line = "any table is an emitter when it is first used as one",
-    kind = "odd", program = "events%.", node = '"emitter" argument must be an instance', lua = ".",
+    kind = "odd", program = "events%.", lua = ".",
+    node = "must be an instance of EventEmitter or EventTarget",
   },
   {
     line = "`listenerCount`, `listeners` and `eventNames` show",
@@ -142,6 +155,18 @@ return {
   {
     line = "a `connect` that raises, and a listener that raises during it",
     kind = "odd", program = "connect%(", node = "^close%(%l+%)$", lua = "^close$",
+  },
+  {
+    line = "a `connect` that raises, and a listener that raises during it",
+    kind = "odd", program = "connect%(", node = "^close%(%l+%)$", lua = "^%(no more%)$",
+  },
+  {
+    line = "a `localAddress` that was read",
+    fields = "localAddress localPort localFamily",
+  },
+  {
+    line = "a `localAddress` that was read",
+    program = "state", node = "^  unchanged$", lua = '^  localAddress="[%d.]+" localPort=PORT localFamily="IPv4"$',
   },
   {
     line = "`getTypeOfService` and `setTypeOfService` raise `EBADF`",
