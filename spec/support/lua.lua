@@ -110,22 +110,44 @@ local function shell(command)
   return pipe:close(), output
 end
 
---- Compiles a C program with Lua in it, with the sanitizers that the core was
---- compiled with; nil where there is no Lua library to link with.
+--- The compiler's command line as far as programs and modules share it, with the
+--- sanitizers that the core was compiled with.
+local function compiler()
+  local includes = select(2, shell("tools/find-lua.sh cflags")):gsub("\n", " ")
+  return ("%s -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror %s %s"):format(
+    os.getenv("CC") or "cc", os.getenv("NET_SANITIZE") or "", includes)
+end
+
+--- Compiles a C program with Lua in it; nil where there is no Lua library to link with.
 ---@param source string path
 ---@param program string path
 ---@param flags? string further ones
 ---@return string? program
 function M.compile(source, program, flags)
-  local version = _VERSION:match("%d+%.%d+")
-  local includes = select(2, shell("tools/find-lua.sh cflags")):gsub("\n", " ")
+  local version, command = _VERSION:match("%d+%.%d+"), compiler()
   for _, library in ipairs({ "lua" .. version, "lua-" .. version, "lua" .. version:gsub("%.", ""), "lua" }) do
-    if shell(("%s -std=c11 -D_DEFAULT_SOURCE -O1 -g -Wall -Wextra -Werror %s %s %s -o %s %s -l%s -lev -lm -ldl"):format(
-      os.getenv("CC") or "cc", os.getenv("NET_SANITIZE") or "", includes, flags or "", quote(program), source,
-      library)) then
+    if shell(("%s %s -o %s %s -l%s -lev -lm -ldl"):format(command, flags or "", quote(program), source, library)) then
       return program
     end
   end
+end
+
+--- Compiles a C module that takes sources of the core in, and loads it; nil where there
+--- are no headers of Lua. A module that does not compile for another reason raises.
+---@param source string path
+---@param name string as in luaopen_name
+---@return table? module
+function M.module(source, name)
+  local path, command = os.tmpname(), compiler()
+  local shared = select(2, shell("uname -s")):find("Darwin") and "-bundle -undefined dynamic_lookup" or "-shared"
+  if not shell(("echo '#include <lua.h>' | %s -E -xc -"):format(command)) then
+    return nil
+  end
+  local built, output = shell(("%s %s %s -fPIC -fvisibility=hidden -iquote src -iquote include -o %s %s"):format(
+    command, os.getenv("CPPFLAGS") or "", shared, quote(path), source))
+  local open, problem = package.loadlib(path, "luaopen_" .. name)
+  os.remove(path)
+  return assert(open, built and problem or output)()
 end
 
 --- Runs a script to its end.

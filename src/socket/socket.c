@@ -296,8 +296,8 @@ static int socket_set_encoding(lua_State *L) {
   enum net_encoding e = is_absent ? NET_ENC_UTF8 : net_encoding_check(L, 2);
   struct net_decoder *d = lua_newuserdatauv(L, sizeof *d, 0);
   net_decoder_init(d, e);
-  int buffered = s->in.len > 0;
-  if (buffered) {
+  size_t buffered = s->in.len;
+  if (buffered > 0) {
     decode_buffered(L, s, d);
     lua_insert(L, -2);
   }
@@ -305,7 +305,7 @@ static int socket_set_encoding(lua_State *L) {
   s->opt.decoding = 1;
   lua_pushnil(L);
   net_rare_set(L, 1, SLOT_ENCODING);
-  if (buffered)
+  if (buffered > 0 && s->in.len == buffered)  /* else a finalizer has read of it */
     net_rb_replace(L, 1, &s->in);
   lua_settop(L, 1);
   return 1;

@@ -118,13 +118,14 @@ void net_rb_peek(lua_State *L, int idx, const struct net_readbuffer *b) {
   lua_remove(L, -2);
 }
 
-/* In the first chunk's slot, which is there, so that no memory is needed. */
+/* In the first chunk's slot, which is there, so that no memory is needed, unless a
+ * finalizer has read it all meanwhile. */
 void net_rb_replace(lua_State *L, int idx, struct net_readbuffer *b) {
   size_t len = lua_rawlen(L, -1);
   rbuf_push(L, idx);
   lua_insert(L, -2);
   lua_rawseti(L, -2, rbuf_key(b->head));
-  for (uint32_t i = b->head + 1; i != b->tail; i++) {
+  for (uint32_t i = b->head + 1; (int32_t)(b->tail - i) > 0; i++) {
     lua_pushnil(L);
     lua_rawseti(L, -2, rbuf_key(i));
   }
