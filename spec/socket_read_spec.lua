@@ -673,6 +673,29 @@ describe("'readable'", function()
     drop(t, socket, peer)
   end))
 
+  it("comes of the next connection too, though it began in there, with bytes unread", within(function(t)
+    local server, where = sockets.listen({})
+    server:on("connection", function(peer)
+      peer:on("error", function() end)
+      peer:finish("abcdef")
+    end)
+    local socket, rounds = net.connect(where), 0
+    local seen = {}
+    socket:on("readable", function()
+      rounds = rounds + 1
+      if rounds == 1 then
+        socket:destroy()
+        socket:connect(where)
+      else
+        seen[#seen + 1] = socket:read()
+      end
+    end)
+    wait_for(socket, "end")
+    server:close()
+    t.run()
+    assert.same({ "abcdef" }, seen)
+  end))
+
   it("comes once more at the end, when read() has nothing", within(function(t)
     local socket, peer = pair()
     local seen = trace(socket)

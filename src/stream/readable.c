@@ -22,6 +22,7 @@
 #include "stream/stream.h"
 
 static void readable_flow(lua_State *L, int idx, struct net_stream *s);
+static void read_more_tick(lua_State *L, const struct net_step *step);
 
 static struct net_stream *stream_at(lua_State *L, int idx) {
   return lua_touserdata(L, idx);
@@ -86,8 +87,13 @@ static void emit_readable_now(lua_State *L, int idx, struct net_stream *s) {
   readable_flow(L, idx, s);
 }
 
+/* A listener may have destroyed the stream and connected it anew: then, as in Node, the
+ * new connection is read, although nobody has called read(). */
 static void readable_tick_emit(lua_State *L, const struct net_step *step) {
-  emit_readable_now(L, 1, net_step_stream(step));
+  struct net_stream *s = net_step_stream(step);
+  emit_readable_now(L, 1, s);
+  if (s->life.connecting && !is_reading(s))
+    readable_tick(L, 1, s, read_more_tick);
 }
 
 /* Has 'readable' said on the tick, once for all that comes before it. */
