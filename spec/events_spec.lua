@@ -483,6 +483,26 @@ describe("the maximum of listeners", function()
   end)
 end)
 
+describe("a table without methods, as an emitter,", function()
+  local prototype = EventEmitter.prototype
+
+  it("hears 'removeListener' of removeAllListeners", function()
+    local plain, seen = {}, {}
+    prototype.on(plain, "removeListener", function(event) seen[#seen + 1] = event end)
+    prototype.on(plain, "x", function() end)
+    prototype.removeAllListeners(plain, "x")
+    assert.same({ "x" }, seen)
+  end)
+
+  it("has raw listeners that can be called", function()
+    local plain, seen = {}, {}
+    prototype.once(plain, "x", function(...) seen[#seen + 1] = ... end)
+    prototype.rawListeners(plain, "x")[1](7)
+    assert.same({ 7 }, seen)
+    assert.equal(0, events.listenerCount(plain, "x"))
+  end)
+end)
+
 describe("EventEmitter", function()
   it("takes captureRejections, which means nothing here", function()
     assert.is_userdata(EventEmitter({ captureRejections = true }))
@@ -591,6 +611,16 @@ describe("events.once", function()
     t.log("started")
     t.run()
     assert.same({ "started", "done" }, t.lines)
+  end))
+
+  it("takes a table without methods, as any is an emitter", within(function(t)
+    local plain = {}
+    timers.setTimeout(EventEmitter.prototype.emit, 1, plain, "x", 1)
+    task(t.calls(1, function()
+      assert.same({ n = 1, 1 }, (events.once(plain, "x")))
+      assert.equal(0, events.listenerCount(plain, "error"))
+    end))
+    t.run()
   end))
 
   it("gives nil and the error when there is one first", within(function(t)
@@ -723,6 +753,18 @@ describe("events.on", function()
     end))
     t.run()
     assert.same({ "1", "2 3" }, t.lines)
+  end))
+
+  it("takes a table without methods, as any is an emitter", within(function(t)
+    local plain = {}
+    timers.setTimeout(EventEmitter.prototype.emit, 1, plain, "x", 1)
+    task(t.calls(1, function()
+      for args in events.on(plain, "x") do
+        if args[1] == 1 then break end
+      end
+      assert.equal(0, events.listenerCount(plain, "x"))
+    end))
+    t.run()
   end))
 
   it("detaches itself when the loop is left", within(function(t)

@@ -72,6 +72,13 @@ local function visible_entries(emitter, event)
   return {}
 end
 
+local prototype = core.EventEmitter.methods
+
+--- A method of an emitter: its own, or ours where it is a table that has none.
+local function method_of(emitter, name)
+  return emitter[name] or prototype[name]
+end
+
 -- Methods
 
 local methods = {}
@@ -103,7 +110,7 @@ local wrapper = {}
 --- Removes the once listener and calls it, as an emit would.
 function wrapper.__call(self, ...)
   if self.entry then
-    self.emitter:off(self.event, self.listener)
+    method_of(self.emitter, "off")(self.emitter, self.event, self.listener)
     self.entry = nil
     return self.listener(...)
   end
@@ -158,7 +165,7 @@ local function remove_all(emitter, event)
   for i = #list, 1, -1 do
     local heard = is_heard(emitter, "removeListener")
     if core.unlisten(emitter, event, list[i], not heard) and heard then
-      emitter:emit("removeListener", event, listener_of(list[i]))
+      method_of(emitter, "emit")(emitter, "removeListener", event, listener_of(list[i]))
     end
   end
 end
@@ -224,8 +231,6 @@ function events._warn_of_listeners(emitter, event, count)
 end
 
 -- EventEmitter
-
-local prototype = core.EventEmitter.methods
 
 local EventEmitter = { prototype = prototype }
 
@@ -358,7 +363,7 @@ local function add_all(group, method, signal)
     if group[i] == signal then
       core.listen_hidden(signal, "abort", group[i + 2], "once")
     else
-      group[i][method](group[i], group[i + 1], group[i + 2])
+      (group[i][method] or prototype[method])(group[i], group[i + 1], group[i + 2])
     end
   end
 end
@@ -368,7 +373,7 @@ local function remove_all_of(group, signal)
     if group[i] == signal then
       core.unlisten(signal, "abort", group[i + 2])
     else
-      group[i]:off(group[i + 1], group[i + 2])
+      (group[i].off or prototype.off)(group[i], group[i + 1], group[i + 2])
     end
   end
 end
