@@ -16,7 +16,7 @@ local lazy = require("net.internal.lazy")
 
 local inspect = lazy.module("net.internal.inspect")
 
-local OURS = debug.getinfo(1, "S").source:match("^(.*)wait%.lua$") -- what our sources begin with
+local OURS = debug.getinfo(1, "S").source:match("^(.*)internal/wait%.lua$") -- our sources
 
 local MAX_LOST = 100 -- texts; a program may make up names of events for ever
 
