@@ -62,6 +62,7 @@ build = {
       ["net.internal.json"] = "lua/net/internal/json.lua",
       ["net.internal.lazy"] = "lua/net/internal/lazy.lua",
       ["net.internal.numbers"] = "lua/net/internal/numbers.lua",
+      ["net.internal.onabort"] = "lua/net/internal/onabort.lua",
       ["net.internal.options"] = "lua/net/internal/options.lua",
       ["net.internal.public"] = "lua/net/internal/public.lua",
       ["net.internal.server.listen"] = "lua/net/internal/server/listen.lua",

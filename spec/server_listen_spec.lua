@@ -2,6 +2,7 @@
 
 local errors = require("net.internal.errors")
 local net = require("net")
+local AbortController = require("net.abort").AbortController
 local core = require("net.core")
 local within = require("spec.support").within
 local servers = require("spec.support.servers")
@@ -455,6 +456,27 @@ describe("server:listen", function()
       server:listen({ port = 0, signal = given }, t.calls(1, function() server:close() end))
       t.run()
       assert.is_false(given:emit("abort"))
+    end))
+
+    it("hears one unseen, and one that is not ours by its own methods", within(function(t)
+      local ours, heard = AbortController().signal, {}
+      local foreign = {
+        aborted = false,
+        addEventListener = function(_, event, fn) heard[event] = fn end,
+        removeEventListener = function(_, event, fn)
+          heard[event] = heard[event] ~= fn and heard[event] or nil
+        end,
+      }
+      for _, given in ipairs({ ours, foreign }) do
+        local server = net.createServer()
+        server:listen({ port = 0, signal = given }, t.calls(1, function()
+          assert.equal(0, ours:listenerCount("abort"))
+          assert.equal(given == foreign, heard.abort ~= nil)
+          server:close()
+        end))
+        t.run()
+      end
+      assert.is_nil(heard.abort)
     end))
 
     it("raises for what is none", function()

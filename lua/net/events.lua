@@ -23,6 +23,7 @@ local validate = require("net.internal.validate")
 
 local errors = lazy.module("net.internal.errors")
 local inspect = lazy.module("net.internal.inspect")
+local onabort = lazy.module("net.internal.onabort")
 local process = lazy.module("net.process")
 local wait = lazy.module("net.internal.wait")
 
@@ -147,23 +148,12 @@ function methods:listenerCount(event, listener)
   return count
 end
 
---- Does anybody listen, be it one of ours whom nobody sees?
-local function is_heard(emitter, event)
-  local array = core.events(emitter) or {}
-  for i = 1, #array, 2 do
-    if array[i] == event then
-      return true
-    end
-  end
-  return false
-end
-
 --- Removes an event's listeners, the newest first. Where somebody hears of it each is
 --- removed as by `off`.
 local function remove_all(emitter, event)
   local list = visible_entries(emitter, event)
   for i = #list, 1, -1 do
-    local heard = is_heard(emitter, "removeListener")
+    local heard = core.listens(emitter, "removeListener")
     if core.unlisten(emitter, event, list[i], not heard) and heard then
       method_of(emitter, "emit")(emitter, "removeListener", event, listener_of(list[i]))
     end
@@ -361,7 +351,7 @@ end
 local function add_all(group, method, signal)
   for i = 1, group.n, 3 do
     if group[i] == signal then
-      core.listen_hidden(signal, "abort", group[i + 2], "once")
+      onabort.listen(signal, group[i + 2])
     else
       (group[i][method] or prototype[method])(group[i], group[i + 1], group[i + 2])
     end
@@ -371,7 +361,7 @@ end
 local function remove_all_of(group, signal)
   for i = 1, group.n, 3 do
     if group[i] == signal then
-      core.unlisten(signal, "abort", group[i + 2])
+      onabort.unlisten(signal, group[i + 2])
     else
       (group[i].off or prototype.off)(group[i], group[i + 1], group[i + 2])
     end
@@ -382,9 +372,7 @@ end
 function Group:add(method, signal)
   local ok, err = pcall(add_all, self, method, signal)
   if not ok then
-    for i = 1, self.n, 3 do
-      core.forget(self[i], self[i + 1], self[i + 2])
-    end
+    core.forget_all(self)
     error(err, 0)
   end
 end
@@ -392,20 +380,14 @@ end
 function Group:remove(signal)
   local ok, err = pcall(remove_all_of, self, signal)
   if not ok then
-    for i = 1, self.n, 3 do
-      core.forget(self[i], self[i + 1], self[i + 2])
-    end
+    core.forget_all(self)
     error(err, 0)
   end
 end
 
 --- A coroutine that is closed while it waits leaves none; nor does one that fails, where
 --- whoever resumes it closes it, as coroutine.wrap does.
-function Group:__close()
-  for i = 1, self.n, 3 do
-    core.forget(self[i], self[i + 1], self[i + 2])
-  end
-end
+Group.__close = core.forget_all
 
 --- Waits for an event. An "error" meanwhile, unless that is the event, or the
 --- abort of `signal` is a failure.
@@ -444,9 +426,7 @@ function events.once(emitter, event, options)
   group:add("once", signal)
   local ok, err = pcall(wait.suspend, waiter)
   if not ok then
-    for i = 1, group.n, 3 do
-      core.forget(group[i], group[i + 1], group[i + 2])
-    end
+    core.forget_all(group)
     error(err, 0)
   end
   return args, failure
@@ -529,10 +509,7 @@ end
 function Stream:__close()
   self.failure = nil
   if not pcall(self.finish, self) then
-    local group = self.group
-    for i = 1, group.n, 3 do
-      core.forget(group[i], group[i + 1], group[i + 2])
-    end
+    core.forget_all(self.group)
   end
 end
 

@@ -471,6 +471,13 @@ void net_emitter_class_open(lua_State *L, const struct net_class *cls, int more)
 
 /* --- for events.lua ---------------------------------------------------------- */
 
+/* The emitter at 1, and the event at 2. [-0, +0, e] */
+static struct net_emission core_emission(lua_State *L) {
+  struct net_object *o = emitter_check(L);
+  struct net_emission e = {1, o, net_event_of(L, 2), 2, 0, 0};
+  return e;
+}
+
 /* events(emitter [, create]) -> the array of events, or nil */
 static int core_events(lua_State *L) {
   emitter_check(L);
@@ -481,13 +488,19 @@ static int core_events(lua_State *L) {
   return 1;
 }
 
+/* listens(emitter, event) -> whether anybody does, be it one of ours whom nobody sees */
+static int core_listens(lua_State *L) {
+  struct net_emission e = core_emission(L);
+  lua_pushboolean(L, net_listeners_push(L, &e));
+  return 1;
+}
+
 /* listen_hidden(emitter, event, fn, kind [, pump]): a listener that nobody counts;
  * kind "once", "keep", or "first" (kept, before all others). 'pump': see pump.h */
 static int core_listen_hidden(lua_State *L) {
-  struct net_object *o = emitter_check(L);
+  struct net_emission e = core_emission(L);
   const char *kind = luaL_checkstring(L, 4);
   lua_settop(L, 5);
-  struct net_emission e = {1, o, net_event_of(L, 2), 2, 0, 0};
   lua_createtable(L, 1, 2);
   lua_pushvalue(L, 3);
   lua_rawseti(L, -2, 1);
@@ -507,8 +520,7 @@ static int core_listen_hidden(lua_State *L) {
 /* unlisten(emitter, event, fn or entry [, one_of_all]) -> boolean: removes without
  * announcing; 'one_of_all': of those that removeAllListeners takes */
 static int core_unlisten(lua_State *L) {
-  struct net_object *o = emitter_check(L);
-  struct net_emission e = {1, o, net_event_of(L, 2), 2, 0, 0};
+  struct net_emission e = core_emission(L);
   int was = net_listeners_remove(L, &e, 3);
   if (was)
     emission_unlistened(L, &e, lua_toboolean(L, 4));
@@ -518,8 +530,7 @@ static int core_unlisten(lua_State *L) {
 
 /* unlistened(emitter, event): the class looks again at who listens */
 static int core_unlistened(lua_State *L) {
-  struct net_object *o = emitter_check(L);
-  struct net_emission e = {1, o, net_event_of(L, 2), 2, 0, 0};
+  struct net_emission e = core_emission(L);
   emission_unlistened(L, &e, 0);
   return 0;
 }
@@ -528,14 +539,34 @@ static void do_nothing(lua_State *L, int idx) { (void)L, (void)idx; }
 
 static const struct net_internal nothing = {do_nothing};
 
+/* Of the emitter, event and listener at 1 to 3. [-0, +0, e] */
+static void forget(lua_State *L) {
+  struct net_emission e = core_emission(L);
+  if (net_listeners_forget(L, &e, 3, &nothing))
+    emission_unlistened(L, &e, 0);
+}
+
 /* forget(emitter, event, fn or entry): as unlisten, for what must not be left behind
  * where memory has run out: it asks for none */
 static int core_forget(lua_State *L) {
-  struct net_object *o = emitter_check(L);
-  struct net_emission e = {1, o, net_event_of(L, 2), 2, 0, 0};
   lua_settop(L, 3);
-  if (net_listeners_forget(L, &e, 3, &nothing))
-    emission_unlistened(L, &e, 0);
+  forget(L);
+  return 0;
+}
+
+/* forget_all({emitter, event, fn, emitter, event, fn, ...}): as forget, of each */
+static int core_forget_all(lua_State *L) {
+  lua_settop(L, 4);
+  lua_rotate(L, 1, -1);  /* the list is at 4: where forget has its arguments is free */
+  lua_Integer n = (lua_Integer)lua_rawlen(L, 4);
+  for (lua_Integer i = 1; i <= n; i += 3) {
+    for (int arg = 1; arg <= 3; arg++) {
+      lua_rawgeti(L, 4, i + arg - 1);
+      lua_replace(L, arg);
+    }
+    forget(L);
+    lua_settop(L, 4);
+  }
   return 0;
 }
 
@@ -579,9 +610,11 @@ void net_emitter_open(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"emitter", core_emitter},
     {"events", core_events},
+    {"listens", core_listens},
     {"listen_hidden", core_listen_hidden},
     {"unlisten", core_unlisten},
     {"forget", core_forget},
+    {"forget_all", core_forget_all},
     {"unlistened", core_unlistened},
     {"on_many_listeners", core_on_many_listeners},
     {"max_listeners", core_max_listeners},

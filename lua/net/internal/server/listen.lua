@@ -12,6 +12,7 @@ local lazy = require("net.internal.lazy")
 
 local dns = lazy.module("net.dns")
 local errors = lazy.module("net.internal.errors")
+local onabort = lazy.module("net.internal.onabort")
 
 local READ_ALL, WRITE_ALL = tonumber("444", 8), tonumber("222", 8)
 
@@ -85,22 +86,6 @@ end
 
 -- Signals
 
---- Has `fn` called once when the signal aborts, if the server is not closed before. The
---- signal's listener is added last, so that none is left where memory runs out.
-local function on_abort(server, signal, fn)
-  if type(signal.addEventListener) == "function" then
-    core.listen_hidden(server, "close", function()
-      signal:removeEventListener("abort", fn)
-    end, "once")
-    signal:addEventListener("abort", fn, { once = true })
-    return
-  end
-  core.listen_hidden(server, "close", function()
-    core.unlisten(signal, "abort", fn)
-  end, "once")
-  core.listen_hidden(signal, "abort", fn, "once")
-end
-
 --- The signal closes the server, whatever became of this listen.
 function listen.obey(server, signal)
   local function close()
@@ -109,7 +94,7 @@ function listen.obey(server, signal)
   if signal.aborted then
     core.tick(close)
   else
-    on_abort(server, signal, close)
+    onabort.follow(server, signal, close)
   end
 end
 

@@ -46,13 +46,7 @@ local function is_listened(emitter, event)
   if emitter.on ~= methods.on then
     return emitter:listenerCount(event) > 0
   end
-  local events = core.events(emitter) or {}
-  for i = 1, #events, 2 do
-    if events[i] == event then
-      return true
-    end
-  end
-  return false
+  return core.listens(emitter, event)
 end
 
 --- Raises unless `dest` can be listened to.

@@ -15,6 +15,7 @@ local validate = require("net.internal.validate")
 
 local boundsocket = lazy.module("net.internal.address.boundsocket")
 local errors = lazy.module("net.internal.errors")
+local onabort = lazy.module("net.internal.onabort")
 local process = lazy.module("net.process")
 
 local stream = core.stream
@@ -136,13 +137,9 @@ local function follow_signal(socket, signal)
   stream.private(socket).signal = signal -- one that has aborted keeps connect() back
   if signal.aborted then
     core.tick(abort)
-    return
+  else
+    onabort.follow(socket, signal, abort)
   end
-  -- The signal's comes last: a socket that could not have it is nobody's.
-  core.listen_hidden(socket, "close", function()
-    core.unlisten(signal, "abort", abort)
-  end, "once")
-  core.listen_hidden(signal, "abort", abort, "once")
 end
 
 local function apply_options(socket, options)
