@@ -65,6 +65,34 @@ describe("a coroutine that waits as net.run() ends", function()
       ]] } })))
   end)
 
+  local function launched(text)
+    local err, out = run("", { file = "bin/luanet", args = { "-e", [[
+      local net = require("net")
+      local events, process, timers = net.events, net.process, net.timers
+      local emitter = events.EventEmitter()
+      coroutine.wrap(function() events.once(emitter, "a") print("woken") end)()
+    ]] .. text } })
+    return { err:gsub(" at .*", ""), out }
+  end
+
+  it("is not named where a listener of 'beforeExit' wakes it", function()
+    assert.same({ "", "woken\n" }, launched([[
+      process:on("beforeExit", function() emitter:emit("a") end)
+      net.run()
+    ]]))
+    assert.same({ "", "woken\n" }, launched([[
+      process:once("beforeExit", function() timers.setTimeout(emitter.emit, 1, emitter, "a") end)
+    ]]))
+  end)
+
+  it("is named after 'beforeExit' where that has not woken it", function()
+    local text = "Warning: A coroutine still waits as net.run() ends: events.once(EventEmitter, 'a')"
+    assert.same({ text, "before\nexit\n" }, launched([[
+      process:once("beforeExit", function() print("before") end)
+      process:on("exit", function() print("exit") end)
+    ]]))
+  end)
+
   it("is named although it was collected: it waits all the more", function()
     assert.equal(warning("events.once(EventEmitter, 'never')", 2), (run([[
       coroutine.wrap(function()
@@ -95,7 +123,7 @@ describe("a coroutine that waits as net.run() ends", function()
       net.run()
     ]]))
     assert.equal(101, select(2, err:gsub("\n", "")))
-    assert.equal("900", err:match("(%d+) coroutines still wait as net.run%(%) ends: others\n"))
+    assert.matches("\nWarning: 900 more coroutines still wait as net.run%(%) ends\n$", err)
   end)
 
   it("is named once, and a later one when it is its turn", function()

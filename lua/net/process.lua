@@ -273,6 +273,10 @@ function functions.finish(code)
       break -- nothing new, or stopped in the middle of it
     end
   end
+  if core.launched and not code and core.alive() == 0 then
+    core.launched = false
+    core.run() -- which names the coroutines that "beforeExit" might have woken
+  end
   emit_exit()
   return exit_code or 0
 end

@@ -19,6 +19,7 @@ local inspect = lazy.module("net.internal.inspect")
 local OURS = debug.getinfo(1, "S").source:match("^(.*)internal/wait%.lua$") -- our sources
 
 local MAX_LOST = 100 -- texts; a program may make up names of events for ever
+local OTHERS = "others" -- in `lost`, all beyond that
 
 local wait = {}
 
@@ -60,7 +61,7 @@ function Waiter.__gc(waiter)
     return
   elseif not lost[text] then
     lost_texts = lost_texts + 1
-    text = lost_texts > MAX_LOST and "others" or text
+    text = lost_texts > MAX_LOST and OTHERS or text
   end
   lost[text] = (lost[text] or 0) + 1
 end
@@ -79,14 +80,30 @@ local function take_texts()
   return texts
 end
 
-local function warn_of_waiters()
-  local lines = {}
-  for text, count in next, take_texts() do
+--- The warnings, by text.
+local function take_lines()
+  local texts, lines = take_texts(), {}
+  local others = texts[OTHERS]
+  texts[OTHERS] = nil
+  for text, count in next, texts do
     local who = count == 1 and "A coroutine still waits" or count .. " coroutines still wait"
     lines[#lines + 1] = who .. " as net.run() ends: " .. text
   end
   table.sort(lines)
-  for _, line in ipairs(lines) do
+  if others then
+    local who = others == 1 and "Another coroutine still waits"
+      or others .. " more coroutines still wait"
+    lines[#lines + 1] = who .. " as net.run() ends"
+  end
+  return lines
+end
+
+--- Not yet where "beforeExit" is still to come, which may wake them.
+local function warn_of_waiters()
+  if core.launched and require("net.process"):listenerCount("beforeExit") > 0 then
+    return
+  end
+  for _, line in ipairs(take_lines()) do
     require("net.process").emitWarning(line)
   end
 end
