@@ -110,6 +110,16 @@ int net_error_raise_sys(lua_State *L, int err, const char *syscall) {
   return error_throw(L);
 }
 
+int net_push_result(lua_State *L, int err) {
+  if (err < 0) {
+    lua_pushnil(L);
+    lua_pushinteger(L, err);
+    return 2;
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 int net_error_push_stack(lua_State *L, int err) {
   if (!net_errortext_is_error(L, err))
     return 0;

@@ -21,6 +21,9 @@ void net_error_push_code(lua_State *L, const char *code, int nargs);
 int net_error_raise(lua_State *L, const char *code, int nargs);
 /* Raises `syscall CODE`, with its stack. [-0, -, e] */
 int net_error_raise_sys(lua_State *L, int err, const char *syscall);
+/* Pushes what a function of the core answers, true, or nil and 'err', where that is
+ * negative; returns how many values that are. [-0, +(1|2), -] */
+int net_push_result(lua_State *L, int err);
 /* Raises ERR_INVALID_ARG_TYPE: 'name' as Node calls the argument, 'expected'
  * the words behind "must be" ("of type function") or a type or class alone, the
  * offender at 'idx' (or none). [-0, -, e] */

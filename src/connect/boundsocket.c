@@ -184,11 +184,8 @@ static struct net_boundsocket *bound_new(lua_State *L, int family) {
 
 /* Answers with the BoundSocket on the top, or nil and the errno. */
 static int bound_result(lua_State *L, struct net_boundsocket *b, int err, int fd) {
-  if (err < 0) {
-    lua_pushnil(L);
-    lua_pushinteger(L, err);
-    return 2;
-  }
+  if (err < 0)
+    return net_push_result(L, err);
   b->fd = fd;
   return 1;
 }

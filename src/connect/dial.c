@@ -107,17 +107,6 @@ void net_dial_close(struct net_dial *d) {
     net_unanchor(L, &d->o);
 }
 
-/* Answers true, or nil and the errno. [-0, +(1|2), -] */
-static int dial_result(lua_State *L, int err) {
-  if (err < 0) {
-    lua_pushnil(L);
-    lua_pushinteger(L, err);
-    return 2;
-  }
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
 /* The dial at 1, which must be in 'state'. [-0, +0, e] */
 static struct net_dial *dial_in(lua_State *L, enum dial_state state) {
   struct net_dial *d = net_dial_check(L, 1);
@@ -145,7 +134,7 @@ static int dial_open(lua_State *L) {
     d->fd = -1;
   else
     d->state = DIAL_OPEN;
-  return dial_result(L, err);
+  return net_push_result(L, err);
 }
 
 /* An IP literal of the dial's family at 'idx', with the port behind it; of either
@@ -186,7 +175,7 @@ static int dial_bind(lua_State *L) {
     err = check_ip(L, 2, d, &a);
   }
   d->shown = 1;
-  return dial_result(L, err < 0 ? err : bind_to(d, &a));
+  return net_push_result(L, err < 0 ? err : bind_to(d, &a));
 }
 
 /* The attempt has its answer, if it still wants one. [-0, +?, e] */
@@ -265,7 +254,7 @@ static int dial_connect(lua_State *L) {
   lua_settop(L, 4);
   int err = check_target(L, d, &a);
   if (err < 0)
-    return dial_result(L, err);
+    return net_push_result(L, err);
   d->shown = 1;
   lua_pushvalue(L, 4);
   lua_setiuservalue(L, 1, VAL_CALLBACK);
@@ -275,12 +264,12 @@ static int dial_connect(lua_State *L) {
   if (err < 0 && err != -EINPROGRESS) {
     if (!is_told_later(d, err)) {
       net_unanchor(L, &d->o);
-      return dial_result(L, err);
+      return net_push_result(L, err);
     }
     d->error = err;
   }
   dial_wait(L, d);
-  return dial_result(L, 0);
+  return net_push_result(L, 0);
 }
 
 /* dial:sockname() -> {address =, family =, port =}, or nil before bind and connect */

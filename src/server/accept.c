@@ -163,7 +163,7 @@ static void server_socket(lua_State *L, int server, struct incoming *in) {
 
 /* Starts reading, before anybody listens, unless the server is not to. [-0, +0, e] */
 static void server_start_reading(lua_State *L, int socket, const struct net_server *s) {
-  struct net_stream *c = lua_touserdata(L, socket);
+  struct net_stream *c = net_stream_at(L, socket);
   if (s->flags & SERVER_PAUSE) {
     c->opt.flowing = 0;
     c->opt.flowing_set = c->opt.paused = 1;

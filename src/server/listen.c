@@ -35,8 +35,7 @@ static struct net_server *server_prepare(lua_State *L) {
 static int listen_failed(lua_State *L, struct net_server *s, int err, const char *step) {
   if (s->connections == 0)
     net_unanchor(L, &s->o);
-  lua_pushnil(L);
-  lua_pushinteger(L, err);
+  net_push_result(L, err);
   lua_pushstring(L, step);
   return 3;
 }

@@ -10,21 +10,11 @@
 
 #include "connect/dial.h"
 #include "base/encoding.h"
+#include "base/error.h"
 #include "stream/memory.h"
 #include "stream/pump.h"
 #include "stream/sendfile.h"
 #include "socket/socket.h"
-
-/* Answers true, or nil and a negative errno. */
-static int answer(lua_State *L, int err) {
-  if (err == 0) {
-    lua_pushboolean(L, 1);
-    return 1;
-  }
-  lua_pushnil(L);
-  lua_pushinteger(L, err);
-  return 2;
-}
 
 /* private(s) -> the table that lua/net keeps with the socket */
 static int core_private(lua_State *L) {
@@ -84,7 +74,7 @@ static int core_adopt(lua_State *L) {
     net_stream_open_fd(L, 1, fd, net_sys_kind(fd));
   else if (!was_anchored)
     net_unanchor(L, &s->o);
-  return answer(L, err);
+  return net_push_result(L, err);
 }
 
 /* pair(a, b): joins two new sockets in memory */
@@ -175,7 +165,9 @@ static int core_nodelay(lua_State *L) {
   if (s->opt.nodelay == on)
     return 0;
   s->opt.nodelay = on;
-  return has(s, NET_CAN_NODELAY) ? answer(L, net_sys_nodelay(net_stream_fd(s), (int)on)) : 0;
+  if (!has(s, NET_CAN_NODELAY))
+    return 0;
+  return net_push_result(L, net_sys_nodelay(net_stream_fd(s), (int)on));
 }
 
 /* keepalive(s, on, idle, interval, count): seconds; nothing without a descriptor */
@@ -183,9 +175,11 @@ static int core_keepalive(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
   if (!has(s, NET_CAN_KEEPALIVE))
     return 0;
-  return answer(L, net_sys_keepalive(net_stream_fd(s), lua_toboolean(L, 2), (int)luaL_optinteger(L, 3, 0),
-                                     (int)luaL_optinteger(L, 4, 0),
-                                     (int)luaL_optinteger(L, 5, 0)));
+  int idle = (int)luaL_optinteger(L, 3, 0);
+  int interval = (int)luaL_optinteger(L, 4, 0);
+  int count = (int)luaL_optinteger(L, 5, 0);
+  return net_push_result(
+    L, net_sys_keepalive(net_stream_fd(s), lua_toboolean(L, 2), idle, interval, count));
 }
 
 /* server_keepalive(s) -> the delay in seconds that its server gave it, or nil */
@@ -202,7 +196,8 @@ static int core_server_keepalive(lua_State *L) {
 static int core_set_tos(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
   s->opt.tos = (unsigned char)luaL_checkinteger(L, 2);
-  return answer(L, has(s, NET_CAN_ADDRESS) ? net_sys_set_tos(net_stream_fd(s), s->opt.tos) : 0);
+  int has_it = has(s, NET_CAN_ADDRESS);
+  return net_push_result(L, has_it ? net_sys_set_tos(net_stream_fd(s), s->opt.tos) : 0);
 }
 
 /* get_tos(s) -> tos, or nil, errno; what was asked for without a descriptor */
@@ -211,7 +206,7 @@ static int core_get_tos(lua_State *L) {
   int tos = s->opt.tos;
   int err = has(s, NET_CAN_ADDRESS) ? net_sys_get_tos(net_stream_fd(s), &tos) : 0;
   if (err < 0)
-    return answer(L, err);
+    return net_push_result(L, err);
   lua_pushinteger(L, tos);
   return 1;
 }
@@ -227,7 +222,7 @@ static int core_sendfile(lua_State *L) {
     lua_pop(L, 1);
     int err = net_sendfile_push(L, 2, &syscall);
     if (err < 0) {
-      answer(L, err);
+      net_push_result(L, err);
       lua_pushstring(L, syscall);
       return 3;
     }

@@ -345,7 +345,7 @@ static int socket_destroy_soon(lua_State *L) {
 }
 
 static void reset_step(lua_State *L, int idx) {
-  struct net_stream *s = lua_touserdata(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   if (s->life.destroyed)
     return;
   s->life.reset = 1;

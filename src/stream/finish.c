@@ -13,14 +13,10 @@
 
 #define CALLBACK_SLOTS 3 /* of a queue, for a callback with its error */
 
-static struct net_stream *stream_at(lua_State *L, int idx) {
-  return lua_touserdata(L, idx);
-}
-
 /* --- callbacks --------------------------------------------------------------------- */
 
 void net_finish_tell(lua_State *L, int idx, int err) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   if (net_rare_get(L, idx, SLOT_ENDCBS) == LUA_TTABLE) {
     lua_pushnil(L);
     net_rare_set(L, idx, SLOT_ENDCBS);
@@ -39,7 +35,7 @@ void net_finish_tell(lua_State *L, int idx, int err) {
  * a finalizer has begun. [-0, +1, -] */
 static int push_old(lua_State *L, int idx) {
   int has_any = net_rare_get(L, idx, SLOT_ENDCBS) == LUA_TTABLE;
-  return has_any && stream_at(L, idx)->life.destroyed ? (int)lua_rawlen(L, -1) : 0;
+  return has_any && net_stream_at(L, idx)->life.destroyed ? (int)lua_rawlen(L, -1) : 0;
 }
 
 /* All are taken when there is room for all. */
@@ -51,7 +47,7 @@ void net_finish_dismiss(lua_State *L, int idx) {
   net_request_push_reason(L, idx, "end");
   while ((n = push_old(L, idx)) > room) {  /* anew, as a finalizer may have been here */
     lua_pop(L, 1);
-    net_tick_reserve(L, stream_at(L, idx)->o.loop, n, n * CALLBACK_SLOTS);
+    net_tick_reserve(L, net_stream_at(L, idx)->o.loop, n, n * CALLBACK_SLOTS);
     room = n;
   }
   if (n > 0) {
@@ -61,7 +57,7 @@ void net_finish_dismiss(lua_State *L, int idx) {
   for (int i = 1; i <= n; i++) {
     lua_rawgeti(L, list, i);
     lua_pushvalue(L, err);
-    net_tick(L, stream_at(L, idx)->o.loop, 1);
+    net_tick(L, net_stream_at(L, idx)->o.loop, 1);
   }
   lua_settop(L, top);
 }
@@ -117,7 +113,7 @@ static void shut_down(lua_State *L, int idx, struct net_stream *s) {
 }
 
 void net_finish_writable(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   if (s->life.shutting && s->watch.open)
     shut_down(L, idx, s);
 }
@@ -130,7 +126,7 @@ static void final_shutdown(lua_State *L, const struct net_step *step) {
 }
 
 static void final_start(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   if (!s->life.final_called)
     return;  /* that was before it was connected anew */
   if (!s->watch.open) {
@@ -144,7 +140,7 @@ static void final_start(lua_State *L, int idx) {
 static const struct net_internal final_on_connect = {final_start};
 
 void net_finish_maybe(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   if (!need_finish(s) || s->life.final_called)
     return;
   if (s->life.connecting) {
@@ -198,12 +194,12 @@ static void answer_end(lua_State *L, int idx, int cb) {
   } else {
     lua_pushvalue(L, cb);
     lua_insert(L, -2);
-    net_tick(L, stream_at(L, idx)->o.loop, 1);
+    net_tick(L, net_stream_at(L, idx)->o.loop, 1);
   }
 }
 
 void net_finish(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   int cb = lua_gettop(L), chunk = cb - 1;
   if (!lua_isnil(L, chunk) && !net_writable_last(L, idx, chunk, cb)) {
     s->req.corked = 0;

@@ -26,7 +26,7 @@ static int is_busy(const struct net_stream *s) {
 
 void net_layer_install(lua_State *L, int idx, const struct net_transport *via, void *state,
                        struct net_handle *below) {
-  struct net_stream *s = lua_touserdata(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   if (s->watch.open)
     net_stream_prepare(L, idx, 1);
   net_request_flush_now(L, s);
@@ -49,7 +49,7 @@ static int is_link(lua_State *L, int idx, int key, int of) {
 
 /* May it have a handle of another's: it is new, or connecting, or 'from' has its own? */
 static int is_free(lua_State *L, int to, int from) {
-  const struct net_stream *t = lua_touserdata(L, to);
+  const struct net_stream *t = net_stream_at(L, to);
   if (t->watch.open || t->watch.dialing || t->life.took || t->life.destroyed)
     return 0;
   if (t->life.taken)
@@ -65,7 +65,7 @@ static int has_ended(const struct net_stream *s) {
 
 /* 0, -EBADF or -EAGAIN. */
 static int may_take(lua_State *L, int to, int from) {
-  const struct net_stream *f = lua_touserdata(L, from);
+  const struct net_stream *f = net_stream_at(L, from);
   if (!is_free(L, to, from))
     return -EBADF;
   if (f->life.connecting && !has_ended(f))
@@ -77,7 +77,7 @@ static int may_take(lua_State *L, int to, int from) {
 
 /* What was written goes; a cork would hold it for ever. [-0, +0, e] */
 static void release_writes(lua_State *L, int from) {
-  struct net_stream *f = lua_touserdata(L, from);
+  struct net_stream *f = net_stream_at(L, from);
   if (f->req.corked) {
     f->req.corked = 1;
     net_writable_uncork(L, from);
@@ -99,7 +99,7 @@ static void encode_back(lua_State *L, int from) {
 
 /* Pushes all that was read and nobody has consumed, as bytes. [-0, +1, m] */
 static void push_read(lua_State *L, int from) {
-  const struct net_stream *f = lua_touserdata(L, from);
+  const struct net_stream *f = net_stream_at(L, from);
   if (f->in.len > 0)
     net_rb_peek(L, from, &f->in);
   else
@@ -142,7 +142,7 @@ static void copy_slot(lua_State *L, int to, int from, int key) {
 
 /* What is known of the connection, and who counts it. [-0, +0, -] */
 static void move_history(lua_State *L, int to, int from) {
-  struct net_stream *t = lua_touserdata(L, to), *f = lua_touserdata(L, from);
+  struct net_stream *t = net_stream_at(L, to), *f = net_stream_at(L, from);
   copy_slot(L, to, from, SLOT_REMOTE);
   copy_slot(L, to, from, SLOT_PEER);
   t->accepted = f->accepted;
@@ -160,7 +160,7 @@ static void move_history(lua_State *L, int to, int from) {
 /* It reads, flows and ends no more; if it gets its handle back it reads as before.
  * [-0, +0, -] */
 static void silence(lua_State *L, int from) {
-  struct net_stream *f = lua_touserdata(L, from);
+  struct net_stream *f = net_stream_at(L, from);
   if (f->opt.flowing)
     f->opt.flowing = f->opt.flowing_set = 0;
   if (f->watch.wanted & NET_READ)
@@ -184,7 +184,7 @@ static void silence(lua_State *L, int from) {
 /* Whoever is destroyed destroys both; one that gets its own back owes it no more.
  * [-0, +0, -] */
 static void link_both(lua_State *L, int to, int from) {
-  struct net_stream *t = lua_touserdata(L, to), *f = lua_touserdata(L, from);
+  struct net_stream *t = net_stream_at(L, to), *f = net_stream_at(L, from);
   if (t->life.taken) {
     lua_pushboolean(L, 0);
     net_rare_set(L, to, SLOT_TO);
@@ -201,7 +201,7 @@ static void link_both(lua_State *L, int to, int from) {
 
 /* What 'to' was asked before it was connected. [-0, +0, e] */
 static void begin(lua_State *L, int to, int was_connecting) {
-  struct net_stream *t = lua_touserdata(L, to);
+  struct net_stream *t = net_stream_at(L, to);
   net_stream_touch(t);
   if (t->opt.nodelay && net_stream_can(t, NET_CAN_NODELAY))
     (void)net_sys_nodelay(net_stream_fd(t), 1);
@@ -214,7 +214,7 @@ static void begin(lua_State *L, int to, int was_connecting) {
 }
 
 int net_layer_take(lua_State *L, int to, int from) {
-  struct net_stream *t = lua_touserdata(L, to), *f = lua_touserdata(L, from);
+  struct net_stream *t = net_stream_at(L, to), *f = net_stream_at(L, from);
   int top = lua_gettop(L), was_anchored = t->o.anchored, err;
   size_t length;
   luaL_checkstack(L, LUA_MINSTACK, NULL);

@@ -161,7 +161,7 @@ static int pair_ready(lua_State *L, struct net_handle *h, int events) {
   const struct half *half = half_of(h);
   if (!half->was_failed || (half->len > 0 && half->wants & NET_READ))
     return events;
-  net_push(L, (const struct net_object *)h->stream);
+  net_push(L, &h->stream->o);
   lua_pushnil(L);
   net_stream_destroy(L, lua_gettop(L) - 1);
   return 0;

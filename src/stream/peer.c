@@ -14,7 +14,7 @@
 enum { PEER_V4 = 1, PEER_V6 };
 
 void net_peer_keep(lua_State *L, int idx, const struct net_addr *peer) {
-  struct net_stream *s = lua_touserdata(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   int port = net_addr_port(peer);
   if (port < 0)
     return;
@@ -29,7 +29,7 @@ void net_peer_keep(lua_State *L, int idx, const struct net_addr *peer) {
 
 /* What accept(2) told; 0 if nothing. */
 static int kept_peer(lua_State *L, int idx, struct net_addr *out) {
-  const struct net_stream *s = lua_touserdata(L, idx);
+  const struct net_stream *s = net_stream_at(L, idx);
   if (s->watch.peer_family) {
     int family = s->watch.peer_family == PEER_V4 ? AF_INET : AF_INET6;
     net_addr_from_v4(family, s->accepted.peer_ip, s->accepted.peer_port, out);
@@ -46,7 +46,7 @@ static int kept_peer(lua_State *L, int idx, struct net_addr *out) {
 }
 
 int net_peer_get(lua_State *L, int idx, struct net_addr *out) {
-  const struct net_stream *s = lua_touserdata(L, idx);
+  const struct net_stream *s = net_stream_at(L, idx);
   if (s->watch.open && net_stream_can(s, NET_CAN_ADDRESS) &&
       net_sys_peername(net_stream_fd(s), &out->sa, &out->len) == 0)
     return 1;

@@ -148,7 +148,7 @@ static int has_pipe(struct net_loop *loop) {
 /* --- pumping ---------------------------------------------------------------------- */
 
 void net_pump_review(lua_State *L, int idx) {
-  struct net_stream *s = lua_touserdata(L, idx), *to = NULL;
+  struct net_stream *s = net_stream_at(L, idx), *to = NULL;
   int top = lua_gettop(L);
   if (s->o.data_slot && !s->pump)
     return;  /* a plain function listens */

@@ -24,10 +24,6 @@
 static void readable_flow(lua_State *L, int idx, struct net_stream *s);
 static void read_more_tick(lua_State *L, const struct net_step *step);
 
-static struct net_stream *stream_at(lua_State *L, int idx) {
-  return lua_touserdata(L, idx);
-}
-
 int net_readable_done(const struct net_stream *s) {
   return ((s->life.end_emitted || s->opt.read_off)) != 0;
 }
@@ -230,7 +226,7 @@ static int read_chunk(lua_State *L, int idx, struct net_stream *s, lua_Integer n
 }
 
 void net_readable_read(lua_State *L, int idx, lua_Integer n) {
-  read_chunk(L, idx, stream_at(L, idx), n, 0);
+  read_chunk(L, idx, net_stream_at(L, idx), n, 0);
 }
 
 static void flow_tick(lua_State *L, const struct net_step *step) {
@@ -329,7 +325,7 @@ static void append_rest(lua_State *L, int idx) {
   net_decoder_end(L, lua_touserdata(L, -1));
   lua_remove(L, -2);
   if (lua_rawlen(L, -1) > 0)
-    net_rb_append(L, idx, &stream_at(L, idx)->in);
+    net_rb_append(L, idx, &net_stream_at(L, idx)->in);
   else
     lua_pop(L, 1);
 }
@@ -350,7 +346,7 @@ static void begin_end(lua_State *L, int idx, struct net_stream *s) {
 }
 
 void net_readable_eof(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   net_stream_poll(s, s->watch.wanted & ~EV_READ);
   if (!s->life.eof)
     begin_end(L, idx, s);
@@ -373,7 +369,7 @@ int net_readable_wants(const struct net_stream *s) {
 
 /* Before reading has begun 'readable' comes on a tick, if it is waited for. */
 void net_readable_unshift_end(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   if (s->life.eof)
     return;
   if (s->opt.was_read)
@@ -402,7 +398,7 @@ static int is_told_at_once(const struct net_stream *s) {
 }
 
 void net_readable_unshift(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   if (lua_rawlen(L, -1) == 0) {
     lua_pop(L, 1);
   } else if (s->life.end_emitted) {
@@ -453,7 +449,7 @@ static void resume_tick(lua_State *L, const struct net_step *step) {
 }
 
 void net_readable_resume(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   if (s->life.destroyed)
     return;
   if (!s->opt.flowing) {
@@ -467,7 +463,7 @@ void net_readable_resume(lua_State *L, int idx) {
 }
 
 void net_readable_pause(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   if (s->life.destroyed)
     return;
   if (!s->opt.flowing_set || s->opt.flowing) {
@@ -484,7 +480,7 @@ static void nudge_tick(lua_State *L, const struct net_step *step) {
 
 /* The first 'readable' listener takes the stream out of flowing mode. */
 static void readable_listened(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   if ((s->life.end_emitted || s->opt.readable_listens))
     return;
   s->opt.readable_listens = s->life.need_readable = 1;
@@ -497,7 +493,7 @@ static void readable_listened(lua_State *L, int idx) {
 }
 
 void net_readable_listened(lua_State *L, int idx, int event, int prepended) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   if (event == ON_DATA)
     net_pump_review(L, idx);
   if (prepended)
@@ -530,7 +526,7 @@ static void unlistened_tick(lua_State *L, const struct net_step *step) {
 
 /* removeAllListeners tells of 'readable' when it is done, and of 'data' not at all. */
 void net_readable_unlistened(lua_State *L, int idx, int event, int one_of_all) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   if (event == ON_DATA)
     net_pump_review(L, idx);
   if (one_of_all)

@@ -22,16 +22,12 @@
 /* Slots of a queue for the call of failed_tick, and of a callback with its error. */
 enum { FAILED_SLOTS = 4, CALLBACK_SLOTS = 3 };
 
-static struct net_stream *stream_at(lua_State *L, int idx) {
-  return lua_touserdata(L, idx);
-}
-
 /* --- telling ------------------------------------------------------------------- */
 
 /* Calls the callbacks of the pieces up to 'end', with the error at absolute
  * index 'err' or nothing (0). An error in one does not stop the rest. */
 static void call_back(lua_State *L, int idx, uint32_t end, int err) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   while (net_wq_before(s->out.done, end) && s->out.callbacks > 0) {
     if (!net_wq_take_callback(L, idx, &s->out))
       continue;
@@ -44,7 +40,7 @@ static void call_back(lua_State *L, int idx, uint32_t end, int err) {
 }
 
 void net_request_push_reason(lua_State *L, int idx, const char *what) {
-  if (stream_at(L, idx)->life.errored) {
+  if (net_stream_at(L, idx)->life.errored) {
     net_rare_get(L, idx, SLOT_ERRORED);
     return;
   }
@@ -62,7 +58,7 @@ static int is_going(const struct net_stream *s) {
  * 'err': what is behind it still counts as buffered then. Returns how many bytes they
  * had, which count as written until all is told. [-0, +0, e] */
 static size_t drop_unsent(lua_State *L, int idx, int err) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   size_t all = 0;
   net_wq_prepare(L, idx, &s->out);
   s->req.deferred = 0;
@@ -79,7 +75,7 @@ static size_t drop_unsent(lua_State *L, int idx, int err) {
 
 /* What is buffered will never be sent: tells its callbacks, then finish()'s. */
 static void abandon(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   int top = lua_gettop(L);
   size_t unsent = 0;
   if (net_wq_before(s->out.head, s->out.tail) && !is_going(s)) {
@@ -102,7 +98,7 @@ static void abandon_tick(lua_State *L, const struct net_step *step) {
 }
 
 void net_request_abandon(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   if (net_finish_is_awaited(L, idx) || net_wq_before(s->out.req, s->out.tail))
     net_tick_step(L, idx, &s->o, abandon_tick, 0);
 }
@@ -112,7 +108,7 @@ void net_request_abandon(lua_State *L, int idx) {
 static void call_later(lua_State *L, int idx, int err) {
   if (err)
     lua_pushvalue(L, err);
-  net_tick(L, stream_at(L, idx)->o.loop, err != 0);
+  net_tick(L, net_stream_at(L, idx)->o.loop, err != 0);
 }
 
 /* Are there callbacks of writes, and not of a connection that a finalizer has begun? */
@@ -121,7 +117,7 @@ static int has_old_callbacks(const struct net_stream *s) {
 }
 
 void net_request_dismiss(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   int top = lua_gettop(L), err = top + 1;
   if (s->out.callbacks == 0)
     return;
@@ -139,7 +135,7 @@ void net_request_dismiss(lua_State *L, int idx) {
 
 /* The pieces up to 'end' are sent, in Node's afterWrite. [-0, +0, e] */
 static void after_write(lua_State *L, int idx, uint32_t end) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   if (s->life.need_drain && !(s->life.ending || s->life.destroyed) && s->req.len == 0) {
     s->life.need_drain = 0;
     net_emit_guarded(L, idx, &s->o, ON_DRAIN, 0);
@@ -166,7 +162,7 @@ static int is_awaited(const struct net_stream *s) {
 
 /* In the failed request's own time: its callbacks, the rest's, then destroy. */
 static void failed_now(lua_State *L, int idx, int err) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   net_wq_prepare(L, idx, &s->out);
   uint32_t end = s->out.req;
   net_wq_drop(L, idx, &s->out, end);
@@ -179,7 +175,7 @@ static void failed_now(lua_State *L, int idx, int err) {
 }
 
 static int failed_tick(lua_State *L) {
-  if (stream_at(L, 1)->life.errored)  /* not so if it is connected anew */
+  if (net_stream_at(L, 1)->life.errored)  /* not so if it is connected anew */
     failed_now(L, 1, 2);
   return 0;
 }
@@ -187,7 +183,7 @@ static int failed_tick(lua_State *L) {
 /* Marks the stream as failed with the error on the top, if it has not failed
  * already. [-0, +0, m] */
 static void mark_failed(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   if (!s->life.errored) {
     lua_pushvalue(L, -1);
     net_rare_set(L, idx, SLOT_ERRORED);
@@ -206,7 +202,7 @@ static int is_under_way(const struct net_stream *s, uint32_t end) {
 }
 
 void net_request_fail(lua_State *L, int idx, uint32_t end) {
-  if (is_under_way(stream_at(L, idx), end)) {
+  if (is_under_way(net_stream_at(L, idx), end)) {
     mark_failed(L, idx);
     failed_now(L, idx, lua_gettop(L));
   }
@@ -220,7 +216,7 @@ static int counts_refused(const struct net_stream *s) {
 }
 
 void net_request_fail_later(lua_State *L, int idx, uint32_t end) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   net_tick_reserve(L, s->o.loop, 1, FAILED_SLOTS);
   if (!is_under_way(s, end)) {
     lua_pop(L, 1);
@@ -249,7 +245,7 @@ static void push_failure(lua_State *L, struct net_stream *s, int err) {
 /* After an attempt to send: the request with the kernel is over, and what was
  * buffered behind it may be sent as well. [-0, +0, e] */
 static void request_over(lua_State *L, int idx, int err) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   uint32_t end = s->out.req;
   s->req.len -= s->req.bytes;
   s->req.bytes = 0;
@@ -271,7 +267,7 @@ static size_t unsent(const struct net_stream *s) {
 }
 
 void net_request_send(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   int err = net_wq_send(L, idx, &s->out, &s->handle, s->req.corked ? s->out.req : s->out.tail);
   int waits = err == -EAGAIN || (err == 0 && unsent(s) > 0);
   if (err == 0 || waits)
@@ -287,7 +283,7 @@ void net_request_send(lua_State *L, int idx) {
 }
 
 void net_request_ready(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   if (!s->life.writing) {
     net_stream_poll(s, s->watch.wanted & ~EV_WRITE);
     net_finish_writable(L, idx);
@@ -300,7 +296,7 @@ void net_request_ready(lua_State *L, int idx) {
 /* The kernel refused a part of what counted as sent: it is buffered after all.
  * The pieces from 'run' on, 'bytes' in all, are one request. */
 static void undefer(lua_State *L, int idx, uint32_t run, size_t bytes) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   if (!net_wq_before(s->out.head, run)) {
     s->req.len = bytes;
     net_request_begin(s, s->out.tail, bytes);
@@ -312,7 +308,7 @@ static void undefer(lua_State *L, int idx, uint32_t run, size_t bytes) {
 }
 
 void net_request_refused(lua_State *L, int idx, int err) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   net_stream_poll(s, s->watch.wanted | EV_WRITE);
   if (err == -EAGAIN)
     return;
@@ -331,7 +327,7 @@ static void flushed(struct net_stream *s) {
 static void flush_refused(lua_State *L, int idx, uint32_t run, size_t bytes, int err) {
   undefer(L, idx, run, bytes);
   net_request_refused(L, idx, err);
-  net_wq_prepare(L, idx, &stream_at(L, idx)->out);  /* as the batch is of this turn */
+  net_wq_prepare(L, idx, &net_stream_at(L, idx)->out);  /* as the batch is of this turn */
 }
 
 static void flush_begin(struct net_stream *s) {
@@ -416,7 +412,7 @@ void net_request_flush_now(lua_State *L, struct net_stream *s) {
 }
 
 void net_request_salvage(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   if (s->life.deferred && s->watch.open)
     net_wq_send(L, idx, &s->out, &s->handle, s->out.req);
   net_batch_drop(&s->o.loop->batch, &s->out.part);
@@ -425,7 +421,7 @@ void net_request_salvage(lua_State *L, int idx) {
 }
 
 void net_request_submit(lua_State *L, int idx, size_t bytes) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   int defer = net_request_may_defer(s, bytes);
   uint32_t run = s->out.req;
   if (s->watch.late) {

@@ -26,6 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/container.h"
 #include "events/emitter.h"
 #include "loop/loop.h"
 #include "loop/object.h"
@@ -212,9 +213,13 @@ void net_stream_bind(lua_State *L, int idx, int from);
 /* One read into the loop's buffer, of at most 'size' bytes, as net_sys_read; notes
  * whether there may be more. */
 ssize_t net_stream_read(struct net_stream *s, size_t size);
+/* The stream at 'idx', where it is known to be one. */
+static inline struct net_stream *net_stream_at(lua_State *L, int idx) {
+  return lua_touserdata(L, idx);
+}
 /* The stream that a step was queued for. */
 static inline struct net_stream *net_step_stream(const struct net_step *step) {
-  return (struct net_stream *)step->o;
+  return net_container_of(step->o, struct net_stream, o);
 }
 /* A high-water mark, of the integral number at 'idx', cut. [-0, +0, -] */
 size_t net_stream_mark(lua_State *L, int idx);

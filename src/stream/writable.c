@@ -19,10 +19,6 @@ static void write_on_close(lua_State *L, int idx);
 static const struct net_internal connect_step = {write_on_connect};
 static const struct net_internal close_step = {write_on_close};
 
-static struct net_stream *stream_at(lua_State *L, int idx) {
-  return lua_touserdata(L, idx);
-}
-
 int net_writable_done(const struct net_stream *s) {
   return ((s->life.finished || s->opt.write_off)) != 0;
 }
@@ -34,7 +30,7 @@ int net_writable_open(const struct net_stream *s) {
 /* --- before the connection ---------------------------------------------------------- */
 
 static void write_on_connect(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   if (!s->watch.open && !s->life.destroyed) {  /* a listener before us connected it anew */
     net_emitter_internal(L, idx, ON_CONNECT, &connect_step);
     return;
@@ -53,7 +49,7 @@ static void write_on_connect(lua_State *L, int idx) {
 
 /* The 'close' of the connection before is not the end of this one. */
 static void write_on_close(lua_State *L, int idx) {
-  const struct net_stream *s = stream_at(L, idx);
+  const struct net_stream *s = net_stream_at(L, idx);
   uint32_t end = s->out.req;
   if (!s->life.destroyed) {
     net_emitter_internal(L, idx, ON_CLOSE, &close_step);
@@ -66,7 +62,7 @@ static void write_on_close(lua_State *L, int idx) {
 
 /* The first request of a stream that is not open yet. [-0, +0, e] */
 static void submit_early(lua_State *L, int idx, size_t bytes) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   uint32_t end = s->out.tail;
   net_request_begin(s, end, bytes);
   if (s->life.connecting) {
@@ -83,7 +79,7 @@ static void submit_early(lua_State *L, int idx, size_t bytes) {
 }
 
 void net_writable_reset(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   net_emitter_internal_off(L, idx, ON_CONNECT, &connect_step);
   net_emitter_internal_off(L, idx, ON_CLOSE, &close_step);
   net_request_dismiss(L, idx);
@@ -99,7 +95,7 @@ void net_writable_reset(lua_State *L, int idx) {
 
 /* The buffered pieces go out, unless something is in their way. [-0, +0, e] */
 static void send_buffered(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   if (s->out.req == s->out.tail || s->req.corked ||
       s->life.writing || s->life.errored || s->life.destroyed)
     return;
@@ -129,14 +125,14 @@ static void tell_later(lua_State *L, int idx, int cb, int err) {
     return;
   lua_pushvalue(L, cb);
   lua_pushvalue(L, err);
-  net_tick(L, stream_at(L, idx)->o.loop, 1);
+  net_tick(L, net_stream_at(L, idx)->o.loop, 1);
 }
 
 /* Refuses a write if it has to be: its callback, at 'cb', hears on the tick, and
  * the stream is destroyed; in end() the other way round, as in Node. Returns
  * whether it did. [-0, +0, e] */
 static int refuse_write(lua_State *L, int idx, int cb, int by_end) {
-  if (!write_forbidden(L, stream_at(L, idx), by_end))
+  if (!write_forbidden(L, net_stream_at(L, idx), by_end))
     return 0;
   int err = lua_gettop(L);
   if (!by_end)
@@ -151,7 +147,7 @@ static int refuse_write(lua_State *L, int idx, int cb, int by_end) {
 
 /* Queues chunk and callback on the top, and sends what can go. [-2, +0, e] */
 static void write_chunk(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   size_t bytes = net_piece_size(L, -2);
   net_wq_append(L, idx, &s->out);
   s->req.len += bytes;
@@ -160,7 +156,7 @@ static void write_chunk(lua_State *L, int idx) {
 }
 
 int net_writable_last(lua_State *L, int idx, int chunk, int cb) {
-  net_wq_prepare(L, idx, &stream_at(L, idx)->out);
+  net_wq_prepare(L, idx, &net_stream_at(L, idx)->out);
   if (refuse_write(L, idx, cb, 1))
     return 0;
   lua_pushvalue(L, chunk);
@@ -185,7 +181,7 @@ int net_writable_idle(const struct net_stream *s) {
 }
 
 void net_writable_tried(lua_State *L, int idx, size_t put, int err) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   size_t bytes = net_piece_size(L, -1);
   lua_pushnil(L);
   net_wq_append(L, idx, &s->out);
@@ -222,7 +218,7 @@ static void write_straight(lua_State *L, int idx, struct net_stream *s) {
 }
 
 void net_writable_write(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   net_wq_prepare(L, idx, &s->out);
   if (refuse_write(L, idx, lua_gettop(L), 0)) {
     lua_pop(L, 2);
@@ -276,7 +272,7 @@ int net_writable_write_small(lua_State *L, int idx, struct net_stream *s) {
 }
 
 void net_writable_uncork(lua_State *L, int idx) {
-  struct net_stream *s = stream_at(L, idx);
+  struct net_stream *s = net_stream_at(L, idx);
   if (s->req.corked == 0)
     return;
   s->req.corked--;
