@@ -37,6 +37,7 @@ enum {
   NET_CAN_RIGHTS = 1 << 2,    /* descriptors may be sent along */
   NET_CAN_LATE = 1 << 3,      /* what was written counts in writableLength until it is below:
                                  its callbacks and 'drain' are a pending completion */
+  NET_CAN_SINGLE = 1 << 9,    /* with LATE: a write goes there when the one before is below */
   /* Of the lowest handle: */
   NET_CAN_ADDRESS = 1 << 4,   /* getsockname(2), getpeername(2): IP addresses */
   NET_CAN_NODELAY = 1 << 5,

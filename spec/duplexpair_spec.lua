@@ -64,10 +64,10 @@ describe("net.duplexPair", function()
     b:destroy()
   end))
 
-  it("counts a write as buffered until the other has it, which calls back", within(function(t)
+  it("counts a write as buffered until the other asks for more, which calls back", within(function(t)
     local a, b = net.duplexPair({ highWaterMark = 4 })
     local order = {}
-    b:write("full", t.calls(1, function() -- so that nothing is read from here on
+    b:write("few", t.calls(1, function() -- and no more is asked for behind the next
       assert.is_false(b:write("12345678", t.calls(1, function(err)
         assert.is_nil(err)
         order[#order + 1] = "written"
@@ -83,6 +83,59 @@ describe("net.duplexPair", function()
     t.run()
     assert.same({ "drain", "written" }, order)
     assert.equal(0, b.writableLength)
+    a:destroy()
+    b:destroy()
+  end))
+
+  it("tells each write when the other asks for more, and 'drain' before the last", within(function(t)
+    local a, b = net.duplexPair({ highWaterMark = 4 })
+    local order = {}
+    local function told(name)
+      return t.calls(1, function() order[#order + 1] = name .. a.writableLength end)
+    end
+    a:on("drain", told("drain"))
+    for _, text in ipairs { "123", "456", "", "789" } do
+      a:write(text, told(text))
+    end
+    local seen
+    net.timers.setImmediate(function()
+      seen = { table.concat(order, " "), b.readableLength }
+      b:resume()
+    end)
+    t.run()
+    assert.same({ "1236", 6 }, seen)
+    assert.equal("1236 4563 3 drain0 7890", table.concat(order, " "))
+    a:destroy()
+    b:destroy()
+  end))
+
+  it("may be corked while the other has not read what came before", within(function(t)
+    local a, b = net.duplexPair({ highWaterMark = 1 })
+    local got = {}
+    a:write("one ")
+    a:write("two ", t.calls(1))
+    net.timers.setImmediate(function()
+      a:cork()
+      a:write("three ", t.calls(1))
+      b:on("data", function(chunk) got[#got + 1] = chunk end)
+      net.timers.setImmediate(function()
+        assert.equal("one ", table.concat(got))
+        a:finish("four")
+      end)
+    end)
+    b:on("end", t.calls(1, function() b:finish() end))
+    t.run()
+    assert.equal("one two three four", table.concat(got))
+  end))
+
+  it("sends many small writes within one turn", within(function(t)
+    local a, b = net.duplexPair()
+    local got, count = 0, 0
+    b:on("data", function(chunk) got, count = got + #chunk, count + 1 end)
+    for _ = 1, 100 do a:write("x") end
+    a:write("x", t.calls(1))
+    net.timers.setImmediate(t.calls(1, function() assert.same({ 101, 101 }, { got, count }) end))
+    t.run()
     a:destroy()
     b:destroy()
   end))
@@ -202,6 +255,17 @@ describe("destroy() of a half", function()
     assert.same({ "error", "close" }, seen_a)
     assert.same({ "last", "close" }, seen_b)
     assert.is_nil(b.errored)
+  end))
+
+  it("with an error destroys the other though it has paused by then", within(function(t)
+    local a, b = net.duplexPair({ highWaterMark = 4 })
+    local seen = watch(b, { "end", "error", "close" })
+    a:write("12345678")
+    a:destroy("broken")
+    a:on("error", t.calls(1))
+    b:on("close", t.calls(1))
+    t.run()
+    assert.same({ "close" }, seen)
   end))
 
   it("makes a write to it fail with EPIPE", within(function(t)

@@ -27,6 +27,13 @@ local function queue_of(pieces, first)
   return q
 end
 
+--- Has no earlier spec's pieces closed from here on.
+local function forget()
+  collectgarbage()
+  collectgarbage()
+  return queues and queues.closed()
+end
+
 describe("A write queue", function()
   promise("sends its strings in order, in one call", function()
     local q = queue_of { "one ", "two ", "three" }
@@ -143,8 +150,8 @@ describe("A write queue", function()
   end)
 
   promise("forgets all, but not its numbers", function()
+    forget()
     local q = queue_of { "abc", "de" }
-    queues.closed()
     q:push(queues.piece("f"), print)
     q:allow(1)
     q:send()
@@ -193,7 +200,7 @@ describe("A write queue", function()
 end)
 
 describe("A write queue's objects", function()
-  setup(function() if queues then queues.closed() end end)
+  before_each(forget)
 
   promise("go in their turn, with what stands before them announced as followed", function()
     local q = queue_of { "head " }

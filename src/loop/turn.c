@@ -60,15 +60,19 @@ static void run_phase(struct net_loop *loop, struct net_steps *steps,
     net_dispatch_batch(loop, phase_batch, &p);
 }
 
+#define WAKE_ROUNDS 256
+
 /* Those that are woken meanwhile have the next round. */
 static void run_woken(struct net_loop *loop) {
   for (uint32_t n = loop->wakes.len; n > 0 && loop->wakes.len > 0 && !loop->halted; n--)
     loop->woken(net_wakes_take(&loop->wakes));
 }
 
-/* A completion may cause the next; eight rounds a time, as in libuv. */
+/* A completion may cause the next; eight rounds a time, as in libuv. What two sockets
+ * tell each other is one write a round, and in Node does not wait for a poll at all. */
 static void run_pending(struct net_loop *loop) {
-  for (int round = 0; round < 8 && (loop->pending.count > 0 || loop->wakes.len > 0); round++) {
+  for (int round = 0; (round < 8 && loop->pending.count > 0) ||
+                      (round < WAKE_ROUNDS && loop->wakes.len > 0); round++) {
     run_phase(loop, &loop->pending, net_steps_pop);
     run_woken(loop);
   }

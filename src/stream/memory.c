@@ -29,6 +29,7 @@ struct half {
   char *bytes;               /* owned, ROOM of them; NULL: nothing waits here */
   size_t at, len;            /* what waits, in 'bytes' */
   int wants;                 /* NET_READ, NET_WRITE */
+  int is_owed;               /* what was sent here is not done: see pair_unsent */
   int was_ended;             /* no more will come */
   int is_done;               /* and 'end' was emitted */
   int was_failed;            /* the other was destroyed with an error */
@@ -93,6 +94,7 @@ static ssize_t pair_writev(struct net_handle *h, struct iovec *iov, int count, i
     return -ENOMEM;
   for (int i = 0; i < count && other->len < ROOM; i++)
     total += put(other, iov[i].iov_base, iov[i].iov_len);
+  other->is_owed = 1;
   wake(other, NET_READ);
   return (ssize_t)total;
 }
@@ -120,15 +122,24 @@ static ssize_t pair_read(struct net_handle *h, void *buf, size_t size) {
   half->len -= size;
   if (half->len == 0)
     empty(half);
-  if (is_readable(half))
+  if (half->was_failed && half->len == 0)
+    net_stream_wake(h, NET_READ);  /* also if it has paused by then; see pair_ready */
+  else if (is_readable(half))
     wake(half, NET_READ);
   wake(half->other, NET_WRITE);
   return (ssize_t)size;
 }
 
+/* As in Node a write is done when the other has it and asks for more. */
+static void settle(struct half *half) {
+  if (half->handle == NULL || (half->len == 0 && half->wants & NET_READ))
+    half->is_owed = 0;
+}
+
 static size_t pair_unsent(const struct net_handle *h) {
-  const struct half *half = h->state;
-  return half->other->handle ? half->other->len : 0;
+  struct half *other = ((struct half *)h->state)->other;
+  settle(other);
+  return other->is_owed ? other->len + 1 : 0;
 }
 
 /* --- ends --------------------------------------------------------------------- */
@@ -146,6 +157,7 @@ static int pair_shutdown(struct net_handle *h) {
 static int pair_poll(struct net_handle *h, int events) {
   struct half *half = half_of(h);
   half->wants = events;
+  settle(half);
   if (is_readable(half))
     wake(half, NET_READ);
   if (is_writable(half))
@@ -194,7 +206,7 @@ static void pair_close(struct net_handle *h) {
 
 static const struct net_transport net_transport_memory = {
   .name = "memory",
-  .can = NET_CAN_LATE,
+  .can = NET_CAN_LATE | NET_CAN_SINGLE,
   .ready = pair_ready,
   .read = pair_read,
   .send = pair_send,

@@ -242,6 +242,28 @@ static void push_failure(lua_State *L, struct net_stream *s, int err) {
     net_stream_push_error(L, s, err, "write");
 }
 
+/* Does each write wait until the other side has the one before? */
+static int is_single(const struct net_stream *s) {
+  return s->watch.late && s->handle.via->can & NET_CAN_SINGLE;
+}
+
+/* How far to send now; what a late transport has taken may be behind the request. */
+static uint32_t send_end(const struct net_stream *s) {
+  if (!s->req.corked && !is_single(s))
+    return s->out.tail;
+  return net_wq_before(s->out.head, s->out.req) ? s->out.req : s->out.head;
+}
+
+/* What is buffered, 'bytes' in all, is the next request, or its first piece. [-0, +0, m] */
+static void begin_next(lua_State *L, int idx, struct net_stream *s, size_t bytes) {
+  if (is_single(s))
+    net_request_begin(s, s->out.head + 1, net_wq_first(L, idx, &s->out));
+  else
+    net_request_begin(s, s->out.tail, bytes);
+}
+
+static void late_send(lua_State *L, int idx, struct net_stream *s);
+
 /* After an attempt to send: the request with the kernel is over, and what was
  * buffered behind it may be sent as well. [-0, +0, e] */
 static void request_over(lua_State *L, int idx, int err) {
@@ -256,7 +278,9 @@ static void request_over(lua_State *L, int idx, int err) {
     if (is_awaited(s))
       net_tick_step(L, idx, &s->o, sent_tick, s->out.head);
   } else if (net_wq_before(end, s->out.tail) && !s->req.corked) {
-    net_request_begin(s, s->out.tail, s->req.len);
+    begin_next(L, idx, s, s->req.len);
+    if (is_single(s))
+      late_send(L, idx, s);
   }
   after_write(L, idx, end);
 }
@@ -268,7 +292,7 @@ static size_t unsent(const struct net_stream *s) {
 
 void net_request_send(lua_State *L, int idx) {
   struct net_stream *s = net_stream_at(L, idx);
-  int err = net_wq_send(L, idx, &s->out, &s->handle, s->req.corked ? s->out.req : s->out.tail);
+  int err = net_wq_send(L, idx, &s->out, &s->handle, send_end(s));
   int waits = err == -EAGAIN || (err == 0 && unsent(s) > 0);
   if (err == 0 || waits)
     net_stream_poll(s, waits ? s->watch.wanted | EV_WRITE : s->watch.wanted & ~EV_WRITE);
@@ -356,7 +380,7 @@ static void late_step(lua_State *L, const struct net_step *step) {
 /* Sends the request of a transport that may keep what it took. [-0, +0, m] */
 static void late_send(lua_State *L, int idx, struct net_stream *s) {
   s->life.deferred = 0;
-  int err = net_wq_send(L, idx, &s->out, &s->handle, s->req.corked ? s->out.req : s->out.tail);
+  int err = net_wq_send(L, idx, &s->out, &s->handle, send_end(s));
   if (err < 0)
     net_request_refused(L, idx, err);
   else if (unsent(s) > 0)
@@ -369,7 +393,7 @@ static void late_send(lua_State *L, int idx, struct net_stream *s) {
 static void late_submit(lua_State *L, int idx, struct net_stream *s, size_t bytes) {
   int defer = net_request_may_defer(s, bytes);
   net_stream_touch(s);
-  net_request_begin(s, s->out.tail, bytes);
+  begin_next(L, idx, s, bytes);
   s->life.deferred = 1;
   if (!defer || net_loop_dirty(s->o.loop, &s->flushable) < 0) {
     net_loop_clean(s->o.loop, &s->flushable);

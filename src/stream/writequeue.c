@@ -222,6 +222,13 @@ int net_wq_send(lua_State *L, int idx, struct net_writequeue *q, struct net_hand
   return err;
 }
 
+size_t net_wq_first(lua_State *L, int idx, struct net_writequeue *q) {
+  wq_push(L, idx, q);
+  size_t size = wq_size(L, q, q->head);
+  lua_pop(L, 1);
+  return size;
+}
+
 size_t net_wq_bytes(lua_State *L, int idx, struct net_writequeue *q, size_t *first) {
   size_t all = 0;
   if (q->part.count > 0) {

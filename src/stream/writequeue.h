@@ -66,6 +66,8 @@ int net_wq_send(lua_State *L, int idx, struct net_writequeue *q, struct net_hand
                 uint32_t end);
 /* The same for a queue that is in the batch. */
 int net_wq_send_batch(struct net_writequeue *q, struct net_loop *loop, struct net_handle *to);
+/* Bytes of the first piece that is not wholly sent. [-0, +0, m] */
+size_t net_wq_first(lua_State *L, int idx, struct net_writequeue *q);
 /* Bytes of all that is queued; *first is what the first piece has. [-0, +0, m] */
 size_t net_wq_bytes(lua_State *L, int idx, struct net_writequeue *q, size_t *first);
 /* Forgets the bytes from the head up to 'end'; returns how many. [-0, +0, m] */
