@@ -645,7 +645,7 @@ describe("take", function()
       from:unref()
       to = taker(from)
       assert.same({ 1, server }, { server.connections, to.server })
-      assert.equal(from.remotePort, nil)
+      assert.same({ to.remoteAddress, to.remotePort }, { from.remoteAddress, from.remotePort })
       to:ref():resume()
     end)
     local client = net.connect(where)
@@ -660,6 +660,31 @@ describe("take", function()
     end))
     t.run()
     assert.is_true(to.closed)
+  end))
+
+  it("leaves the taken one's peer known, on either end and of either family", within(function(t)
+    for _, host in ipairs { "127.0.0.1", "::1" } do
+      local server, failed = net.createServer(), nil
+      server:on("error", function(err) failed = err end)
+      server:listen(0, host)
+      wait(function() return server.listening or failed end)
+      if failed then return end -- no IPv6 here
+      local peer
+      server:on("connection", function(socket)
+        peer = socket
+        server:close()
+      end)
+      local client = net.connect(server:address().port, host)
+      wait(function() return peer and not client.connecting end)
+      local to, from = taker(client), taker(peer)
+      for socket, other in pairs { [client] = to, [peer] = from } do
+        assert.equal(host, socket.remoteAddress)
+        assert.same({ other.remotePort, other.remoteFamily },
+          { socket.remotePort, socket.remoteFamily })
+        assert.equal(-1, socket:fd())
+      end
+      finish(t, to, from)
+    end
   end))
 
   it("connects one that waits as connecting, whose early writes go then", within(function(t)

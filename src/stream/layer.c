@@ -15,6 +15,7 @@
 
 #include "base/encoding.h"
 #include "stream/memory.h"
+#include "stream/peer.h"
 #include "stream/pump.h"
 #include "stream/readbuffer.h"
 #include "stream/request.h"
@@ -122,8 +123,18 @@ static void make_slots(lua_State *L, int to, int from) {
   lua_pop(L, 1);
 }
 
+/* Has 'from' know its peer, which it shows from here on without a descriptor.
+ * [-0, +0, m] */
+static void keep_peer(lua_State *L, int from) {
+  const struct net_stream *f = lua_touserdata(L, from);
+  struct net_addr a = {.len = sizeof a.sa};
+  if (f->watch.peer_family == 0 && net_peer_get(L, from, &a))
+    net_peer_keep(L, from, &a);
+}
+
 /* All of it; pushes the bytes. Last what would have to be taken back. [-0, +1, m] */
 static void prepare(lua_State *L, int to, int from) {
+  keep_peer(L, from);
   push_read(L, from);
   make_slots(L, to, from);
   net_memory_follow(L, to, lua_touserdata(L, from));

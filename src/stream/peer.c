@@ -50,5 +50,6 @@ int net_peer_get(lua_State *L, int idx, struct net_addr *out) {
   if (s->watch.open && net_stream_can(s, NET_CAN_ADDRESS) &&
       net_sys_peername(net_stream_fd(s), &out->sa, &out->len) == 0)
     return 1;
-  return (s->watch.open || s->life.errored) && kept_peer(L, idx, out);
+  int is_shown = s->watch.open || s->life.errored || s->life.taken;
+  return is_shown && kept_peer(L, idx, out);
 }
