@@ -51,7 +51,7 @@ static struct net_object *emitter_check(lua_State *L) {
   return NULL;
 }
 
-/* The same for a method: it knows of which class it is, whose objects need no look at
+/* emitter_check for a method: it knows of which class it is, whose objects need no look at
  * their metatable. */
 static struct net_object *method_self(lua_State *L) {
   struct net_object *o = net_object_test(L, 1, lua_touserdata(L, lua_upvalueindex(1)));
@@ -112,15 +112,15 @@ static int entry_spend(lua_State *L, const struct net_emission *e) {
   return 1;
 }
 
-/* Runs the entry on the top with copies of the arguments. [-1, +0, e] */
-static void entry_call(lua_State *L, const struct net_emission *e) {
+/* Runs the entry on the top with copies of the arguments. Returns 1. [-1, +0, e] */
+static int entry_call(lua_State *L, const struct net_emission *e) {
   if (lua_type(L, -1) == LUA_TLIGHTUSERDATA) {
     const struct net_internal *step = lua_touserdata(L, -1);
     int was = net_listeners_remove(L, e, lua_gettop(L));
     lua_pop(L, 1);
     if (was)
       step->run(L, e->self);
-    return;
+    return 1;
   }
   if (lua_type(L, -1) == LUA_TTABLE) {
     lua_getfield(L, -1, "keep");  /* a hidden listener that stays */
@@ -130,11 +130,12 @@ static void entry_call(lua_State *L, const struct net_emission *e) {
       lua_rawgeti(L, -1, 1);
       lua_remove(L, -2);
     } else if (!entry_spend(L, e))
-      return;
+      return 1;
   }
   for (int i = 0; i < e->nargs; i++)
     lua_pushvalue(L, e->first + i);
   lua_call(L, e->nargs, 0);
+  return 1;
 }
 
 /* Calls the listeners of 'e' with the arguments on the top. [-nargs, +0, e] */
@@ -149,15 +150,7 @@ static int emission_emit(lua_State *L, const struct net_emission *e) {
     lua_call(L, e->nargs, 0);
     return 1;
   }
-  int list = lua_gettop(L);
-  if (net_listeners_are_list(L, list)) {
-    int n = (int)lua_rawlen(L, list);
-    for (int i = 1; i <= n; i++) {
-      lua_rawgeti(L, list, i);
-      entry_call(L, e);
-    }
-  } else
-    entry_call(L, e);
+  net_listeners_walk(L, lua_gettop(L), entry_call, e);
   lua_settop(L, e->first - 1);
   return 1;
 }
@@ -221,23 +214,22 @@ static int emit_thunk(lua_State *L) {
   return 0;
 }
 
+/* Runs the entry on the top if it is a step of ours. Returns whether. [-1, +0, e] */
+static int entry_step(lua_State *L, const struct net_emission *e) {
+  if (lua_type(L, -1) == LUA_TLIGHTUSERDATA)
+    return entry_call(L, e);
+  lua_pop(L, 1);
+  return 0;
+}
+
 /* Runs the steps of ours that an error in a listener has kept from running; not
  * those that they add. [-0, +0, e] */
 static void emit_internals(lua_State *L, int idx, enum net_event ev) {
   struct net_emission e = {idx, lua_touserdata(L, idx), (int)ev, 0, 0, 0};
-  int top = lua_gettop(L), list = top + 1;
   if (!net_listeners_push(L, &e))
     return;
-  lua_Integer n = net_listeners_are_list(L, list) ? (lua_Integer)lua_rawlen(L, list) : 1;
-  for (lua_Integer i = 1; i <= n; i++) {
-    if (net_listeners_are_list(L, list))
-      lua_rawgeti(L, list, i);
-    else
-      lua_pushvalue(L, list);
-    if (lua_type(L, -1) == LUA_TLIGHTUSERDATA)
-      entry_call(L, &e);
-  }
-  lua_settop(L, top);
+  net_listeners_walk(L, lua_gettop(L), entry_step, &e);
+  lua_pop(L, 1);
 }
 
 int net_emit_guarded(lua_State *L, int idx, const struct net_object *o, enum net_event ev,
@@ -352,30 +344,22 @@ static struct net_emission method_event(lua_State *L) {
   return e;
 }
 
-/* Is the entry on the top the user's, not one of ours? */
-static int entry_visible(lua_State *L) {
-  if (lua_type(L, -1) != LUA_TTABLE)
-    return lua_type(L, -1) == LUA_TFUNCTION;
-  lua_getfield(L, -1, "hidden");
-  int hidden = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return !hidden;
-}
-
-/* How many entries of the list on the top are the user's. [-0, +0, -] */
-static lua_Integer list_count(lua_State *L) {
-  lua_Integer count = 0, n = (lua_Integer)lua_rawlen(L, -1);
-  for (lua_Integer i = 1; i <= n; i++) {
-    lua_rawgeti(L, -1, i);
-    count += entry_visible(L);
+/* Is the entry on the top the user's, not one of ours? [-1, +0, m] */
+static int entry_visible(lua_State *L, const struct net_emission *e) {
+  int visible = lua_type(L, -1) == LUA_TFUNCTION;
+  (void)e;
+  if (lua_type(L, -1) == LUA_TTABLE) {
+    lua_getfield(L, -1, "hidden");
+    visible = !lua_toboolean(L, -1);
     lua_pop(L, 1);
   }
-  return count;
+  lua_pop(L, 1);
+  return visible;
 }
 
 /* How many listeners are in the list on the top, if that is for the first time
  * more than the array of events under it allows; else 0. [-0, +0, m] */
-static lua_Integer list_overgrown(lua_State *L) {
+static lua_Integer list_overgrown(lua_State *L, const struct net_emission *e) {
   lua_getfield(L, -2, "max");
   lua_Number max = lua_isnil(L, -1) ? net_loop_get(L)->max_listeners : lua_tonumber(L, -1);
   lua_getfield(L, -2, "warned");
@@ -383,7 +367,7 @@ static lua_Integer list_overgrown(lua_State *L) {
   lua_pop(L, 2);
   if (warned || max <= 0 || (lua_Number)lua_rawlen(L, -1) <= max)
     return 0;
-  lua_Integer count = list_count(L);
+  lua_Integer count = net_listeners_walk(L, lua_gettop(L), entry_visible, e);
   return (lua_Number)count > max ? count : 0;
 }
 
@@ -392,7 +376,7 @@ static void check_max(lua_State *L, const struct net_emission *e) {
   int top = lua_gettop(L);
   lua_Integer count;
   if (net_listeners_array(L, e->self) && net_listeners_find(L, e) && net_listeners_are_list(L, -1) &&
-      (count = list_overgrown(L)) > 0 &&
+      (count = list_overgrown(L, e)) > 0 &&
       lua_rawgetp(L, LUA_REGISTRYINDEX, &hook_key) == LUA_TFUNCTION) {
     lua_pushboolean(L, 1);
     lua_setfield(L, top + 2, "warned");

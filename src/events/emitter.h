@@ -35,12 +35,12 @@ static inline int net_emitter_push_data(lua_State *L, int idx, const struct net_
   lua_rawgeti(L, -1, o->data_slot);
   return 1;
 }
-/* The same where more has to happen after the listeners, whatever they do: an
+/* As net_emit where more has to happen after the listeners, whatever they do: an
  * error out of one goes where an uncaught one goes, and the internal steps still
  * run. Returns LUA_OK, or the status of the error. [-nargs, +0, e] */
 int net_emit_guarded(lua_State *L, int idx, const struct net_object *o, enum net_event ev,
                      int nargs);
-/* The same of any event, by its name. Returns whether anybody was told.
+/* As net_emit_guarded, of any event, by its name. Returns whether anybody was told.
  * [-nargs, +0, e] */
 int net_emit_by_name(lua_State *L, int idx, const char *name, int nargs);
 /* Has the event of that name listeners, hidden ones too? [-0, +0, -] */

@@ -97,6 +97,19 @@ int net_listeners_are_list(lua_State *L, int idx) {
   return !once;
 }
 
+int net_listeners_walk(lua_State *L, int idx, net_entry_fn *visit, const struct net_emission *e) {
+  if (!net_listeners_are_list(L, idx)) {
+    lua_pushvalue(L, idx);
+    return visit(L, e);
+  }
+  int n = (int)lua_rawlen(L, idx), sum = 0;
+  for (int i = 1; i <= n; i++) {
+    lua_rawgeti(L, idx, i);
+    sum += visit(L, e);
+  }
+  return sum;
+}
+
 /* Has the list on the top carry the mark of 'old' that the user was warned of
  * so many listeners. [-0, +0, m] */
 static void list_inherit(lua_State *L, int old) {
@@ -104,6 +117,18 @@ static void list_inherit(lua_State *L, int old) {
     lua_setfield(L, -2, "warned");
   else
     lua_pop(L, 1);
+}
+
+/* Copies the first 'n' entries of the list at 'old' to the one on the top, from its
+ * slot 'to' on; not the entry number 'without'. [-0, +0, m] */
+static void list_copy(lua_State *L, int old, int n, int to, int without) {
+  for (int i = 1; i <= n; i++) {
+    if (i == without)
+      continue;
+    lua_rawgeti(L, old, i);
+    lua_rawseti(L, -2, to++);
+  }
+  list_inherit(L, old);
 }
 
 /* How many entries has the list at 'idx'; 0 if it is an entry? */
@@ -124,15 +149,11 @@ static void listeners_join(lua_State *L, int prepend) {
   lua_createtable(L, n ? n + 1 : 2, 0);
   int at = prepend ? 2 : 1;
   n = list_length(L, old);  /* a finalizer may have added to it */
-  if (n == 0) {
+  if (n > 0) {
+    list_copy(L, old, n, at, 0);
+  } else {
     lua_pushvalue(L, old);
     lua_rawseti(L, -2, at);
-  } else {
-    for (int i = 1; i <= n; i++) {
-      lua_rawgeti(L, old, i);
-      lua_rawseti(L, -2, at++);
-    }
-    list_inherit(L, old);
   }
   lua_pushvalue(L, entry);
   lua_rawseti(L, -2, prepend ? 1 : 2);
@@ -214,20 +235,13 @@ static void events_drop(lua_State *L, lua_Integer slot) {
 /* Pushes the list on the top without entry 'at'; of a list of two the other entry.
  * [-0, +1, m] */
 static void list_without(lua_State *L, int at) {
-  int n = (int)lua_rawlen(L, -1), to = 1;
+  int old = lua_gettop(L), n = (int)lua_rawlen(L, old);
   if (n == 2) {
     lua_rawgeti(L, -1, 3 - at);
     return;
   }
   lua_createtable(L, n - 1, 0);
-  n = (int)lua_rawlen(L, -2);  /* a finalizer may have added to it */
-  for (int i = 1; i <= n; i++) {
-    if (i == at)
-      continue;
-    lua_rawgeti(L, -2, i);
-    lua_rawseti(L, -2, to++);
-  }
-  list_inherit(L, lua_gettop(L) - 1);
+  list_copy(L, old, (int)lua_rawlen(L, old), 1, at);  /* a finalizer may have added to it */
 }
 
 /* Is the entry on the top the one at 'what': itself, or a once entry for it? */
@@ -257,11 +271,32 @@ static int listeners_find(lua_State *L, int what) {
   return i;
 }
 
+/* Pushes the array of events and the event's listeners, if it has any; puts the position
+ * of 'what' in them into 'at', or 0. Returns the event's slot. [-0, +(1|2), -] */
+static lua_Integer emission_find(lua_State *L, const struct net_emission *e, int what, int *at) {
+  lua_Integer slot = net_listeners_array(L, e->self) ? net_listeners_find(L, e) : 0;
+  *at = slot ? listeners_find(L, what) : 0;
+  return slot;
+}
+
+/* Nobody listens to it any more. */
+static void emission_end(const struct net_emission *e) {
+  if (e->o && e->event != NET_EVENTS)
+    e->o->events &= ~(UINT32_C(1) << e->event);
+}
+
+/* Back to 'top'; one listener is gone if it was found, 'at'. Returns whether.
+ * [-?, +0, -] */
+static int emission_changed(lua_State *L, const struct net_emission *e, int top, int at) {
+  lua_settop(L, top);
+  if (at && e->o)
+    note_data(L, e->self, e->o);
+  return at != 0;
+}
+
 int net_listeners_remove(lua_State *L, const struct net_emission *e, int what) {
-  int top = lua_gettop(L), at = 0;
-  lua_Integer slot = 0;
-  if (net_listeners_array(L, e->self) && (slot = net_listeners_find(L, e)) != 0)
-    at = listeners_find(L, what);
+  int top = lua_gettop(L), at;
+  lua_Integer slot = emission_find(L, e, what, &at);
   if (at && net_listeners_are_list(L, -1)) {
     list_without(L, at);
     if (!emission_holds(L, e, slot, top + 2)) {
@@ -270,23 +305,17 @@ int net_listeners_remove(lua_State *L, const struct net_emission *e, int what) {
     }
     lua_rawseti(L, top + 1, slot + 1);
   } else if (at) {
-    lua_pop(L, 1);
+    lua_settop(L, top + 1);
     events_drop(L, slot);
-    if (e->o && e->event != NET_EVENTS)
-      e->o->events &= ~(UINT32_C(1) << e->event);
+    emission_end(e);
   }
-  lua_settop(L, top);
-  if (at && e->o)
-    note_data(L, e->self, e->o);
-  return at != 0;
+  return emission_changed(L, e, top, at);
 }
 
 int net_listeners_forget(lua_State *L, const struct net_emission *e, int what,
                          const void *instead) {
-  int top = lua_gettop(L), at = 0;
-  lua_Integer slot = 0;
-  if (net_listeners_array(L, e->self) && (slot = net_listeners_find(L, e)) != 0)
-    at = listeners_find(L, what);
+  int top = lua_gettop(L), at;
+  lua_Integer slot = emission_find(L, e, what, &at);
   int length = at ? list_length(L, top + 2) : 0;
   if (length == 2) {
     lua_rawgeti(L, top + 2, 3 - at);
@@ -295,13 +324,9 @@ int net_listeners_forget(lua_State *L, const struct net_emission *e, int what,
     lua_pushlightuserdata(L, (void *)(uintptr_t)instead);
     lua_rawseti(L, top + 2, at);
   } else if (at) {
-    lua_pop(L, 1);
+    lua_settop(L, top + 1);
     events_drop(L, slot);
-    if (e->o && e->event != NET_EVENTS)
-      e->o->events &= ~(UINT32_C(1) << e->event);
+    emission_end(e);
   }
-  lua_settop(L, top);
-  if (at && e->o)
-    note_data(L, e->self, e->o);
-  return at != 0;
+  return emission_changed(L, e, top, at);
 }

@@ -35,7 +35,7 @@ void net_emission_push_name(lua_State *L, const struct net_emission *e);
 
 /* Pushes an emitter's array, or nil; returns whether there is one. [-0, +1, m] */
 int net_listeners_array(lua_State *L, int self);
-/* The same, made when missing; by a finalizer, if that is faster. [-0, +1, m] */
+/* Pushes it, made when missing; by a finalizer, if that is faster. [-0, +1, m] */
 void net_listeners_array_made(lua_State *L, int self);
 
 /* Slot of the event's name in the array on the top, or 0; if found, pushes the
@@ -46,6 +46,13 @@ int net_listeners_push(lua_State *L, const struct net_emission *e);
 /* Is the value at 'idx' a list of entries, not an entry? [-0, +0, -] */
 int net_listeners_are_list(lua_State *L, int idx);
 
+/* What to do with the entry on the top. [-1, +0, e] */
+typedef int net_entry_fn(lua_State *L, const struct net_emission *e);
+/* Calls 'visit' with each entry of the listeners at absolute index 'idx', the oldest
+ * first; not with those that are added meanwhile. Returns the sum of what it returned.
+ * [-0, +0, e] */
+int net_listeners_walk(lua_State *L, int idx, net_entry_fn *visit, const struct net_emission *e);
+
 /* Adds the entry on the top to the event; returns whether it is one of several.
  * [-1, +0, m] */
 int net_listeners_add(lua_State *L, const struct net_emission *e, int prepend);
@@ -53,7 +60,7 @@ int net_listeners_add(lua_State *L, const struct net_emission *e, int prepend);
  * returns whether it was there. Announces nothing. [-0, +0, m] */
 int net_listeners_remove(lua_State *L, const struct net_emission *e, int what);
 
-/* The same without memory: in a list of more than two it is replaced by an internal step,
+/* As net_listeners_remove, without memory: in a list of more than two it is replaced by an internal step,
  * which goes with the next emit. [-0, +0, -] */
 int net_listeners_forget(lua_State *L, const struct net_emission *e, int what,
                          const void *instead);
