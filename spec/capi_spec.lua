@@ -958,6 +958,18 @@ describe("net.core.capi", function()
     assert.is_true(socket.closed)
   end))
 
+  --- Once, a list of those that are woken grew with each, and into other memory.
+  it("wakes for events alone: of none, or of others of libev's, nothing comes", within(function(t)
+    local a, b = net.duplexPair()
+    for _, events in ipairs { 0, 4, 0x100, 3 } do
+      foreign.wake(a, events, 1000)
+    end
+    b:finish("x")
+    a:on("data", t.calls(1))
+    a:finish()
+    t.run()
+  end))
+
   it("tells the turns apart", within(function(t)
     local socket = net.Socket()
     local turns = {}

@@ -362,6 +362,14 @@ static int foreign_turn(lua_State *L) {
   return 1;
 }
 
+/* wake(socket, events, times) */
+static int foreign_wake(lua_State *L) {
+  struct net_handle *h = net->handle(check(L, 1));
+  for (lua_Integer i = luaL_checkinteger(L, 3); i > 0; i--)
+    net->wake(h, (int)luaL_checkinteger(L, 2));
+  return 0;
+}
+
 static const char accepted_key;
 
 static void accepted(lua_State *L, int server, int socket) {
@@ -411,6 +419,7 @@ __attribute__((visibility("default"))) int luaopen_foreign(lua_State *L) {
     {"error_sys", foreign_error_sys},
     {"count", foreign_count},
     {"turn", foreign_turn},
+    {"wake", foreign_wake},
     {"over", foreign_over},
     {"flush_at_exit", foreign_flush_at_exit},
     {"counts", foreign_counts},

@@ -232,8 +232,9 @@ static void on_io(struct ev_loop *ev, ev_io *w, int revents) {
 
 void net_stream_wake(struct net_handle *h, int events) {
   struct net_stream *s = h->stream;
-  if (!s->watch.wakes)
-    return;  /* it is being closed */
+  events &= NET_READ | NET_WRITE;
+  if (!s->watch.wakes || events == 0)
+    return;  /* it is being closed, or there is no news */
   if (!s->watch.woken)
     net_loop_wake(s->o.loop, s);
   s->watch.woken |= (unsigned)events;
