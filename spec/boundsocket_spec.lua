@@ -1031,7 +1031,7 @@ describe("a descriptor that is ours already", function()
   end)
 
   it("is one too when only a dial has it", within(function()
-    local dial <close> = core.dial()
+    local dial <close> = core.dial.new()
     assert.is_true(dial:open(4))
     refused(dial:fd())
   end))

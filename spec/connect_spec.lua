@@ -320,7 +320,7 @@ describe("connecting to an address", function()
     f:write([[
       local core, net = require("net.core"), require("net")
       local dials = {}
-      repeat dials[#dials + 1] = core.dial() until not dials[#dials]:open(4)
+      repeat dials[#dials + 1] = core.dial.new() until not dials[#dials]:open(4)
       net.connect(1, "127.0.0.1"):on("error", function(err) print(err) end)
       net.connect("/no/such/path"):on("error", function(err) print(err) end)
       net.connect({ port = 1, host = "127.0.0.1", localAddress = "127.0.0.1" })

@@ -19,7 +19,7 @@ local EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EINVAL, ENOENT, EAGAIN =
 
 --- An open dial.
 local function opened(family)
-  local dial = core.dial()
+  local dial = core.dial.new()
   assert(dial:open(family))
   return dial
 end
@@ -127,7 +127,7 @@ describe("dial:connect", function()
   end))
 
   it("says at once what can never be", within(function()
-    local four, six, unix = opened(4), core.dial(), opened("unix")
+    local four, six, unix = opened(4), core.dial.new(), opened("unix")
     assert.same({ "at once", EINVAL }, { answered(four, "::1", 1) })
     assert.same({ "at once", EINVAL }, { answered(four, "localhost", 1) })
     assert.same({ "at once", EINVAL }, { answered(four, LOCAL, 65536) })
@@ -184,7 +184,7 @@ end)
 describe("dial:close", function()
   it("is silent, in every state, any number of times", within(function(t)
     local port = hole.open(t)
-    local new, open, waiting, failing = core.dial(), opened(4), opened(4), opened("unix")
+    local new, open, waiting, failing = core.dial.new(), opened(4), opened(4), opened("unix")
     assert(waiting:connect(LOCAL, port, t.never()))
     assert(failing:connect(t.tmpname(), nil, t.never()))
     for _ = 1, 2 do
@@ -274,7 +274,7 @@ end)
 
 describe("a dial", function()
   it("raises what is called out of order", within(function(t)
-    local dial = core.dial()
+    local dial = core.dial.new()
     local function raises(text, method, ...)
       local err = sockets.raised(dial[method], dial, ...)
       assert.truthy(tostring(err):find(text, 1, true), err)
@@ -301,7 +301,7 @@ describe("a dial", function()
       local core = require("net.core")
       local dials, ok, errno = {}
       repeat
-        local dial = core.dial()
+        local dial = core.dial.new()
         dials[#dials + 1] = dial
         ok, errno = dial:open(4)
       until not ok
@@ -318,13 +318,13 @@ describe("a dial", function()
     local f = assert(io.open(script, "w"))
     f:write(([[
       local core = require("net.core")
-      local tcp, unix = core.dial(), core.dial()
+      local tcp, unix = core.dial.new(), core.dial.new()
       tcp:open(4)
       tcp:connect("127.0.0.1", %d, print)
       unix:open("unix")
       unix:connect("/no/such/socket", nil, print)
       core.run("nowait")
-      unix = core.dial()
+      unix = core.dial.new()
       unix:open("unix")
       unix:connect("/no/such/socket", nil, print)
       os.exit(true, true)

@@ -13,7 +13,7 @@ local path = os.tmpname()
 os.remove(path)
 local function nothing() end
 
-local dial = core.dial()
+local dial = core.dial.new()
 dial:open(4)
 local objects = {
   Server = net.createServer(), Socket = net.Socket(), BlockList = net.BlockList(),

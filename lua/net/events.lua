@@ -269,7 +269,7 @@ setmetatable(EventEmitter, {
     if options and options.captureRejections then
       validate.boolean(options.captureRejections, "options.captureRejections")
     end
-    return core.emitter()
+    return core.emitter.new()
   end,
 })
 

@@ -57,7 +57,7 @@ local function on_signal(number)
   end
 end
 
-process = core.process(on_signal)
+process = core.process.new(on_signal)
 
 core.listen_hidden(process, "newListener", function(event)
   if signals[event] then

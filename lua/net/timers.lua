@@ -18,6 +18,8 @@ local MAX = 2147483647 -- milliseconds, about 24.8 days
 
 local timers = {}
 
+local new_timeout, new_immediate = core.timeout.new, core.immediate.new
+
 local warned = {} -- kinds of warning that come only once
 
 local function warn(kind, ms, text)
@@ -54,7 +56,7 @@ end
 ---@return net.Timeout
 function timers.setTimeout(fn, ms, ...)
   validate.func(fn, "callback")
-  return core.timeout(fn, duration(ms), false, ...)
+  return new_timeout(fn, duration(ms), false, ...)
 end
 
 --- Calls `fn(...)` every `ms`, counted from the start of the last call.
@@ -64,7 +66,7 @@ end
 ---@return net.Timeout
 function timers.setInterval(fn, ms, ...)
   validate.func(fn, "callback")
-  return core.timeout(fn, duration(ms), true, ...)
+  return new_timeout(fn, duration(ms), true, ...)
 end
 
 --- Calls `fn(...)` once, in this turn of the loop after what there is to read.
@@ -73,17 +75,17 @@ end
 ---@return net.Immediate
 function timers.setImmediate(fn, ...)
   validate.func(fn, "callback")
-  return core.immediate(fn, ...)
+  return new_immediate(fn, ...)
 end
 
 --- Ends a timer for good. Anything else is ignored, as in Node.
 ---@type fun(timeout: any)
-timers.clearTimeout = core.clear_timeout
+timers.clearTimeout = core.timeout.clear
 
 ---@type fun(timeout: any)
-timers.clearInterval = core.clear_timeout
+timers.clearInterval = core.timeout.clear
 
 ---@type fun(immediate: any)
-timers.clearImmediate = core.clear_immediate
+timers.clearImmediate = core.immediate.clear
 
 return timers

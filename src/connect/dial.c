@@ -320,11 +320,16 @@ struct net_dial *net_dial_new(lua_State *L) {
   return d;
 }
 
-/* dial() -> a new Dial */
-static int core_dial(lua_State *L) {
+/* new() -> a Dial */
+static int core_new(lua_State *L) {
   net_dial_new(L);
   return 1;
 }
+
+static const luaL_Reg dial_functions[] = {
+  {"new", core_new},
+  {NULL, NULL},
+};
 
 static const luaL_Reg dial_methods[] = {
   {"open", dial_open},
@@ -352,6 +357,6 @@ const struct net_class net_dial_class = {
 void net_dial_open(lua_State *L) {
   net_class_open(L, &net_dial_class, 0);
   lua_setfield(L, -2, "Dial");
-  lua_pushcfunction(L, core_dial);
+  luaL_newlib(L, dial_functions);
   lua_setfield(L, -2, "dial");
 }

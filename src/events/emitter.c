@@ -573,7 +573,7 @@ static int core_on_many_listeners(lua_State *L) {
 
 static const struct net_class emitter_class = {.name = "EventEmitter"};
 
-/* emitter() -> a bare emitter object */
+/* emitter.new() -> a bare emitter object */
 static int core_emitter(lua_State *L) {
   net_object_new(L, net_loop_get(L), &emitter_class, sizeof(struct net_object), VAL_OWN - 1);
   return 1;
@@ -592,7 +592,6 @@ static void names_intern(lua_State *L) {
 
 void net_emitter_open(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"emitter", core_emitter},
     {"events", core_events},
     {"listens", core_listens},
     {"listen_hidden", core_listen_hidden},
@@ -604,6 +603,7 @@ void net_emitter_open(lua_State *L) {
     {"max_listeners", core_max_listeners},
     {NULL, NULL}
   };
+  static const luaL_Reg makers[] = {{"new", core_emitter}, {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
   net_loop_get(L)->max_listeners = DEFAULT_MAX_LISTENERS;
   names_intern(L);
@@ -617,4 +617,6 @@ void net_emitter_open(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &monitor_key);
   net_emitter_class_open(L, &emitter_class, 0);
   lua_setfield(L, -2, "EventEmitter");
+  luaL_newlib(L, makers);
+  lua_setfield(L, -2, "emitter");
 }

@@ -151,7 +151,7 @@ static const struct net_class process_class = {
   .name = "process", .meta = process_meta, .end = process_end
 };
 
-/* process(handler) -> the object */
+/* process.new(handler) -> the object */
 static int core_process(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   net_object_new(L, net_loop_get(L), &process_class, sizeof(struct process), VAL_HANDLER);
@@ -207,7 +207,6 @@ static int core_signals(lua_State *L) {
 
 void net_signal_open(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"process", core_process},
     {"signals", core_signals},
     {"signal_start", core_signal_start},
     {"signal_stop", core_signal_stop},
@@ -216,7 +215,10 @@ void net_signal_open(lua_State *L) {
     {"pid", core_pid},
     {NULL, NULL}
   };
+  static const luaL_Reg makers[] = {{"new", core_process}, {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
   net_emitter_class_open(L, &process_class, 0);
   lua_setfield(L, -2, "Process");
+  luaL_newlib(L, makers);
+  lua_setfield(L, -2, "process");
 }

@@ -118,7 +118,7 @@ static int timeout_fire(lua_State *L) {
   return 0;
 }
 
-/* timeout(fn, ms, repeat, ...) -> Timeout, running; 'ms' is an integer >= 1 */
+/* timeout.new(fn, ms, repeat, ...) -> Timeout, running; 'ms' is an integer >= 1 */
 static int core_timeout(lua_State *L) {
   enum { FN = 1, MS, REPEAT, ARGS };
   luaL_checktype(L, FN, LUA_TFUNCTION);
@@ -182,7 +182,7 @@ static int timeout_close(lua_State *L) {
   return 1;
 }
 
-/* clear_timeout(value): no-op for what is not a Timeout */
+/* timeout.clear(value): no-op for what is not a Timeout */
 static int core_clear_timeout(lua_State *L) {
   struct timeout *t = net_object_test(L, 1, &timeout_class);
   if (t)
@@ -247,7 +247,7 @@ static void immediate_run(lua_State *L, const struct net_step *step) {
   lua_call(L, i->nargs, 0);
 }
 
-/* immediate(fn, ...) -> Immediate */
+/* immediate.new(fn, ...) -> Immediate */
 static int core_immediate(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   int nargs = callback_count(L, 2);
@@ -289,7 +289,7 @@ static int immediate_has_ref(lua_State *L) {
   return 1;
 }
 
-/* clear_immediate(value): no-op for what is not an Immediate */
+/* immediate.clear(value): no-op for what is not an Immediate */
 static int core_clear_immediate(lua_State *L) {
   struct immediate *i = net_object_test(L, 1, &immediate_class);
   if (i)
@@ -323,16 +323,22 @@ static const struct net_class immediate_class = {
 /* --- opening ------------------------------------------------------------------ */
 
 void net_timeout_open(lua_State *L) {
-  static const luaL_Reg functions[] = {
-    {"timeout", core_timeout},
-    {"clear_timeout", core_clear_timeout},
-    {"immediate", core_immediate},
-    {"clear_immediate", core_clear_immediate},
+  static const luaL_Reg timeout_functions[] = {
+    {"new", core_timeout},
+    {"clear", core_clear_timeout},
     {NULL, NULL}
   };
-  luaL_setfuncs(L, functions, 0);
+  static const luaL_Reg immediate_functions[] = {
+    {"new", core_immediate},
+    {"clear", core_clear_immediate},
+    {NULL, NULL}
+  };
   net_class_open(L, &timeout_class, 0);
   lua_setfield(L, -2, "Timeout");
+  luaL_newlib(L, timeout_functions);
+  lua_setfield(L, -2, "timeout");
   net_class_open(L, &immediate_class, 0);
   lua_setfield(L, -2, "Immediate");
+  luaL_newlib(L, immediate_functions);
+  lua_setfield(L, -2, "immediate");
 }

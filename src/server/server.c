@@ -343,15 +343,15 @@ static int core_close(lua_State *L) {
   return 0;
 }
 
-/* is_server(value) -> boolean */
-static int core_is_server(lua_State *L) {
+/* is(value) -> boolean */
+static int core_is(lua_State *L) {
   lua_pushboolean(L, net_object_test(L, 1, &net_server_class) != NULL);
   return 1;
 }
 
 static const luaL_Reg server_functions[] = {
   {"close", core_close},
-  {"is_server", core_is_server},
+  {"is", core_is},
   {NULL, NULL}
 };
 

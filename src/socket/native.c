@@ -16,6 +16,12 @@
 #include "stream/sendfile.h"
 #include "socket/socket.h"
 
+/* new() -> a Socket without a handle */
+static int core_new(lua_State *L) {
+  net_stream_new(L, net_loop_get(L), &net_stream_class);
+  return 1;
+}
+
 /* private(s) -> the table that lua/net keeps with the socket */
 static int core_private(lua_State *L) {
   net_socket_check(L);
@@ -245,13 +251,15 @@ static int core_fd_type(lua_State *L) {
   return 1;
 }
 
-/* is_socket(v) -> boolean */
-static int core_is_socket(lua_State *L) {
+/* is(v) -> boolean */
+static int core_is(lua_State *L) {
   lua_pushboolean(L, net_object_test(L, 1, &net_stream_class) != NULL);
   return 1;
 }
 
 static const luaL_Reg stream_functions[] = {
+  {"new", core_new},
+  {"is", core_is},
   {"private", core_private},
   {"connecting", core_connecting},
   {"dial", core_dial},
@@ -274,7 +282,6 @@ static const luaL_Reg stream_functions[] = {
   {"sendfile", core_sendfile},
   {"lost", core_lost},
   {"fd_type", core_fd_type},
-  {"is_socket", core_is_socket},
   {NULL, NULL}
 };
 

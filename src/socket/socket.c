@@ -410,12 +410,6 @@ static int socket_close(lua_State *L) {
 
 /* --- opening --------------------------------------------------------------------------- */
 
-/* socket() -> a Socket without a handle */
-static int core_socket(lua_State *L) {
-  net_stream_new(L, net_loop_get(L), &net_stream_class);
-  return 1;
-}
-
 static const luaL_Reg socket_methods[] = {
   {"address", net_fields_address},
   {"fd", net_fields_fd},
@@ -454,6 +448,4 @@ void net_socket_open(lua_State *L) {
   net_class_add(L, "getters", net_socket_getters);
   net_class_add(L, "setters", net_socket_setters);
   lua_setfield(L, -2, "Socket");
-  lua_pushcfunction(L, core_socket);
-  lua_setfield(L, -2, "socket");
 }

@@ -46,7 +46,7 @@ net.Socket = setmetatable({}, {
   end,
 })
 net.Stream = net.Socket
-net.isSocket = core.stream.is_socket
+net.isSocket = core.stream.is
 
 -- Addresses
 

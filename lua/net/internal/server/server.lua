@@ -241,7 +241,7 @@ end
 
 --- Leaving the scope of a <close> variable: as `close`, if there is something.
 core.Server.metatable.__close = function(self)
-  if not native.is_server(self) then
+  if not native.is(self) then
     errors.raise("ERR_INVALID_THIS", 2, "Server")
   end
   forget_lookup(self)
@@ -302,7 +302,7 @@ end)
 
 return {
   createServer = create_server,
-  isServer = native.is_server,
+  isServer = native.is,
   Server = setmetatable({}, {
     __name = "class Server",
     __index = methods,

@@ -158,7 +158,7 @@ end
 --- That of a BoundSocket, if the socket has one, is open already.
 local function open(plan)
   local bound = boundsocket.dial_of(plan.socket)
-  local dial = bound or core.dial()
+  local dial = bound or core.dial.new()
   stream.dial(plan.socket, dial)
   if plan.family and not plan.local_address and core.isIP(plan.address) ~= plan.family then
     return dial, nil, core.errnum("EINVAL") -- a look-up that mixed them up

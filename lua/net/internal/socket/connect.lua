@@ -349,7 +349,7 @@ M.createConnection = M.connect
 ---@param ... any
 ---@return net.Socket self
 function core.Socket.methods:connect(...)
-  if not stream.is_socket(self) then
+  if not stream.is(self) then
     errors.raise("ERR_INVALID_THIS", 2, "Socket")
   end
   local options, callback = args.normalize(...)

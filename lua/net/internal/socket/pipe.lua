@@ -176,7 +176,7 @@ function methods:pipe(dest, options)
     add(dest, "close", "once", unpipe)
     add(dest, "finish", "once", unpipe)
     pipes[#pipes + 1] = dest
-    add(src, "data", "keep", on_data, stream.is_socket(dest) and dest or nil)
+    add(src, "data", "keep", on_data, stream.is(dest) and dest or nil)
     if src.readableEnded then
       core.tick(on_end)
     end

@@ -51,7 +51,7 @@ end
 ---@param callback? fun(err?: net.Error)
 ---@return boolean
 function methods:sendFile(file, offset, length, callback)
-  if not stream.is_socket(self) then
+  if not stream.is(self) then
     errors.raise("ERR_INVALID_THIS", 2, "Socket")
   end
   offset, length, callback = fold(offset, length, callback)

@@ -197,7 +197,7 @@ function M.new(options)
   options = options or {}
   local bound = args.bound_socket(options)
   check_all(options, bound)
-  local socket = core.socket()
+  local socket = stream.new()
   apply_options(socket, options)
   if bound then
     boundsocket.attach(socket, bound)
@@ -214,14 +214,14 @@ end
 ---@param v any
 ---@return boolean
 function M.is_socket(v)
-  return stream.is_socket(v)
+  return stream.is(v)
 end
 
 -- Options of the descriptor
 
 --- The receiver of a method written here, checked as the core's are.
 local function check_self(self)
-  if not stream.is_socket(self) then
+  if not stream.is(self) then
     errors.raise("ERR_INVALID_THIS", 3, "Socket")
   end
 end
@@ -406,7 +406,7 @@ local function describe(self)
 end
 
 core.Socket.metatable.__tostring = function(self)
-  if not stream.is_socket(self) then
+  if not stream.is(self) then
     errors.raise("ERR_INVALID_THIS", 2, "Socket")
   end
   local state = self.destroyed and "closed" or self.pending and not self.connecting and "new"
