@@ -69,8 +69,11 @@ static void run_woken(struct net_loop *loop) {
 }
 
 /* A completion may cause the next; eight rounds a time, as in libuv. What two sockets
- * tell each other is one write a round, and in Node does not wait for a poll at all. */
+ * tell each other is one write a round, and in Node does not wait for a poll at all. What
+ * nothing holds the loop for is not looked for: most turns have none. */
 static void run_pending(struct net_loop *loop) {
+  if (!loop->holding)
+    return;
   for (int round = 0; (round < 8 && loop->pending.count > 0) ||
                       (round < WAKE_ROUNDS && loop->wakes.len > 0); round++) {
     run_phase(loop, &loop->pending, net_steps_pop);
@@ -82,6 +85,8 @@ static void run_pending(struct net_loop *loop) {
 /* Close events come last in first out, as libuv keeps its closing handles; those
  * queued meanwhile wait for the next turn. */
 static void run_closing(struct net_loop *loop) {
+  if (!loop->holding)
+    return;
   if (loop->closing_now.count == 0 && !loop->halted) {
     struct net_steps empty = loop->closing_now;
     loop->closing_now = loop->closing;
@@ -148,7 +153,7 @@ static void on_wake(struct ev_loop *ev, ev_timer *w, int revents) {
 }
 
 static int is_to_end(const struct net_loop *loop) {
-  return loop->halted || loop->stopped || loop->miscounted;
+  return loop->halted | loop->stopped | loop->miscounted;
 }
 
 /* Ends run() once more, if it is to end: a callback may have run the loop since, which
@@ -210,7 +215,8 @@ static void on_polled(struct ev_loop *ev, ev_check *w, int revents) {
 static void run_immediates(struct net_loop *loop) {
   if (loop->late && loop->immediates.count == 0)
     net_dispatch(loop, NULL, NULL);
-  run_phase(loop, &loop->immediates, net_steps_pop);
+  if (loop->immediates.count > 0)
+    run_phase(loop, &loop->immediates, net_steps_pop);
 }
 
 /* A poll that came to nothing: libev may have met a descriptor that it could not stop to
