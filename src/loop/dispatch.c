@@ -18,6 +18,11 @@ struct dispatch {
   int began;          /* the last protected call got as far as to run something */
 };
 
+/* What a callback seldom needs is kept out of line, and so are the registers it saves;
+ * what each runs through is not, though it is called twice. */
+#define OUT_OF_LINE __attribute__((noinline))
+#define IN_LINE inline __attribute__((always_inline))
+
 static void run_tick(lua_State *L, struct net_loop *loop) {
   if (net_steps_oldest(&loop->ticks)->run) {
     struct net_step tick = net_steps_pop(&loop->ticks);
@@ -31,7 +36,7 @@ static void run_tick(lua_State *L, struct net_loop *loop) {
 
 /* Ticks first, as Node has no flush to wait for; a failed flush queues ticks. In an
  * empty frame. */
-static void settle_all(lua_State *L, struct net_loop *loop) {
+static OUT_OF_LINE void settle_all(lua_State *L, struct net_loop *loop) {
   do {
     while (!loop->halted && loop->ticks.count > 0)
       run_tick(L, loop);
@@ -44,22 +49,24 @@ static void late_set(struct net_loop *loop, int late) {
   net_loop_hold(loop);
 }
 
-/* After an error the ticks wait until the next callback is over. */
-static void settle_raised(lua_State *L, struct net_loop *loop) {
-  loop->raised = 0;
-  late_set(loop, 1);
-  net_loop_flush(L, loop);
+/* After an error the ticks wait until the next callback is over; returns whether they do. */
+static OUT_OF_LINE int settle_late(lua_State *L, struct net_loop *loop) {
+  if (loop->raised) {
+    loop->raised = 0;
+    late_set(loop, 1);
+    net_loop_flush(L, loop);
+    return 1;
+  }
+  if (!loop->halted)
+    late_set(loop, 0);  /* this callback was the next one */
+  return 0;
 }
 
 /* The same; most messages leave a flush, and nothing else. */
 void net_settle(lua_State *L, struct net_loop *loop) {
-  if (loop->raised) {
-    settle_raised(L, loop);
+  if ((loop->raised | loop->late) && settle_late(L, loop))
     return;
-  }
-  if (loop->late && !loop->halted)
-    late_set(loop, 0);  /* this callback was the next one */
-  if (loop->ticks.count == 0)
+  if (loop->ticks.count == 0 && loop->dirty_len > 0)
     net_loop_flush(L, loop);
   if (loop->ticks.count > 0)
     settle_all(L, loop);
@@ -81,7 +88,7 @@ static int dispatch_body(lua_State *L) {
 
 /* One protected run; returns the status of an error that came out, already dealt
  * with. */
-static int dispatch_once(lua_State *L, struct dispatch *d) {
+static IN_LINE int dispatch_once(lua_State *L, struct dispatch *d) {
   struct net_object *outer = d->loop->telling;
   d->began = 0;
   d->loop->telling = NULL;
@@ -94,13 +101,14 @@ static int dispatch_once(lua_State *L, struct dispatch *d) {
   return status;
 }
 
-/* Runs the half, and after an error what is left of the turn, or its flush. A call that
- * finds no memory, or too many around it, to begin is not tried again once the loop is
- * halted: nothing will have changed. Nor for ever where somebody takes each error: then
- * the next one comes out of run() all the same. Returns whether the half has begun. */
-static int dispatch_all(lua_State *L, struct dispatch *d) {
-  int status, failed = 0, begun = 0;
-  while ((status = dispatch_once(L, d)) != LUA_OK) {
+/* After a run that failed: runs what is left of the turn, or its flush, or the half once
+ * more. A call that finds no memory, or too many around it, to begin is not tried again
+ * once the loop is halted: nothing will have changed. Nor for ever where somebody takes
+ * each error: then the next one comes out of run() all the same. Returns whether the half
+ * has begun. */
+static OUT_OF_LINE int dispatch_again(lua_State *L, struct dispatch *d, int status) {
+  int failed = 0, begun = 0;
+  for (; status != LUA_OK; status = dispatch_once(L, d)) {
     begun |= d->began;
     if (begun)
       d->half = NULL;
@@ -125,7 +133,8 @@ static int dispatch(struct net_loop *loop, lua_CFunction half, void *arg, int se
   }
   if (loop->depth++ == 0)
     net_atexit_enter(loop);
-  int begun = dispatch_all(L, &d);
+  int status = dispatch_once(L, &d);
+  int begun = status == LUA_OK || dispatch_again(L, &d, status);
   if (--loop->depth == 0)
     net_atexit_leave(loop);
   return begun;
@@ -146,9 +155,11 @@ static int ready_batch(lua_State *L) {
   struct net_loop *loop = lua_touserdata(L, 1);
   lua_settop(L, 0);
   for (int round = 0; !loop->halted && loop->ready_len > 0;) {
-    if (loop->ready[loop->ready_len - 1].half == NULL)
+    const struct net_ready *next = &loop->ready[loop->ready_len - 1];
+    if (next->half == NULL)
       break;
-    struct net_ready r = loop->ready[--loop->ready_len];
+    struct net_ready r = *next;
+    loop->ready_len--;
     loop->rounds = 0;
     r.half(L, r.arg);
     lua_settop(L, 0);
@@ -161,8 +172,15 @@ static int ready_batch(lua_State *L) {
 }
 
 /* Where the loop was halted the next poll tells the rest again, or most of it. */
-void net_ready_run(struct net_loop *loop) {
+static OUT_OF_LINE void ready_halted(struct net_loop *loop) {
   size_t kept = 0;
+  for (size_t i = 0; i < loop->ready_len; i++)
+    if (loop->ready[i].once)
+      loop->ready[kept++] = loop->ready[i];
+  loop->ready_len = kept;
+}
+
+void net_ready_run(struct net_loop *loop) {
   while (!loop->halted && loop->ready_len > 0) {
     const struct net_ready *r = &loop->ready[loop->ready_len - 1];
     if (r->half) {
@@ -172,10 +190,8 @@ void net_ready_run(struct net_loop *loop) {
       r->call(r->arg);
     }
   }
-  for (size_t i = 0; i < loop->ready_len; i++)
-    if (loop->ready[i].once)
-      loop->ready[kept++] = loop->ready[i];
-  loop->ready_len = kept;
+  if (loop->ready_len > 0)
+    ready_halted(loop);
 }
 
 static void ready_nothing(lua_State *L, void *arg) { (void)L, (void)arg; }
