@@ -314,6 +314,8 @@ static void server_gone(lua_State *L, struct net_owner *owner) {
   s->connections--;
   if (s->retry.place)
     (void)net_timer_start(s->o.loop, &s->retry, net_loop_now(s->o.loop));
+  if (s->fd >= 0 || s->connections > 0)
+    return;  /* not drained, as most often: nothing to push it for */
   luaL_checkstack(L, 3, NULL);
   net_push(L, &s->o);
   net_server_drained(L, lua_gettop(L), s);

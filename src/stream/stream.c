@@ -410,6 +410,8 @@ void net_stream_hold_loop(struct net_stream *s, int hold) {
 }
 
 void net_stream_dialing(struct net_stream *s, int dialing) {
+  if (dialing == s->watch.dialing)
+    return;
   s->watch.dialing = dialing;
   hold_loop(s);
 }
