@@ -412,6 +412,31 @@ wait(... and once or on)
 return problem
 ]]
 
+--- What a pair was told to send arrives, and is called back once, or one half is closed.
+local PAIR = HEAD .. [[
+local one, other = net.duplexPair({ highWaterMark = 8 })
+own(one)
+own(other)
+local got, told, sent = "", 0, false
+local function back() told = told + 1 end
+play(function()
+  other:on("data", function(chunk) got = got .. chunk end)
+  one:write("one ", back)
+  one:write("", back)
+  one:cork()
+  one:write("and two ", back)
+  one:uncork()
+  one:finish("three")
+  sent = true
+end, function()
+  return not sent or one.destroyed or other.destroyed or (one.writableFinished and told == 3)
+end)
+if told > 3 or got ~= ("one and two three"):sub(1, #got) then
+  problem = told .. " " .. got
+end
+return problem
+]]
+
 --- A socket that could not be made has no listener of the signal.
 local SIGNAL = HEAD .. [[
 local signal = require("net.abort").AbortController().signal
@@ -530,6 +555,7 @@ describe("without memory", function()
   end
   promise("nor amid files", FILE)
   promise("a write that raises takes no later one's callback away", CALLBACKS)
+  promise("a pair loses neither bytes nor callbacks", PAIR)
   promise("a connect() that is tried again tells each callback once", AGAIN)
   promise("a pipe() that raises is there wholly, or not at all", NO_PIPE)
   promise("a descriptor that was refused may be tried again", ADOPT)
