@@ -210,12 +210,9 @@ static void on_connected(struct ev_loop *ev, ev_io *w, int revents) {
   struct net_dial *d = w->data;
   int err = net_io_refused(d->o.loop, w, revents);
   (void)ev;
-  if (err < 0) {
+  if (err < 0)
     d->error = err;
-    net_ready_once(d->o.loop, dial_answer, d);
-  } else {
-    net_ready(d->o.loop, dial_answer, d);
-  }
+  net_ready(d->o.loop, dial_answer, d);
 }
 
 /* Whether a failure of connect(2) is told from the loop. */

@@ -171,15 +171,6 @@ static int ready_batch(lua_State *L) {
   return 0;
 }
 
-/* Where the loop was halted the next poll tells the rest again, or most of it. */
-static OUT_OF_LINE void ready_halted(struct net_loop *loop) {
-  size_t kept = 0;
-  for (size_t i = 0; i < loop->ready_len; i++)
-    if (loop->ready[i].once)
-      loop->ready[kept++] = loop->ready[i];
-  loop->ready_len = kept;
-}
-
 void net_ready_run(struct net_loop *loop) {
   while (!loop->halted && loop->ready_len > 0) {
     const struct net_ready *r = &loop->ready[loop->ready_len - 1];
@@ -190,8 +181,6 @@ void net_ready_run(struct net_loop *loop) {
       r->call(r->arg);
     }
   }
-  if (loop->ready_len > 0)
-    ready_halted(loop);
 }
 
 static void ready_nothing(lua_State *L, void *arg) { (void)L, (void)arg; }
@@ -226,19 +215,13 @@ static int ready_grow(struct net_loop *loop, struct net_ready *r) {
 }
 
 void net_ready(struct net_loop *loop, void (*half)(lua_State *L, void *arg), void *arg) {
-  struct net_ready r = {half, NULL, arg, 0};
+  struct net_ready r = {half, NULL, arg};
   if (loop->ready_len < loop->ready_cap || ready_grow(loop, &r))
     loop->ready[loop->ready_len++] = r;
 }
 
-void net_ready_once(struct net_loop *loop, void (*half)(lua_State *L, void *arg), void *arg) {
-  struct net_ready r = {half, NULL, arg, 1};
-  if (loop->ready_len < loop->ready_cap || ready_grow(loop, &r))
-    loop->ready[loop->ready_len++] = r;
-}
-
-void net_ready_call(struct net_loop *loop, void (*call)(void *arg), void *arg, int once) {
-  struct net_ready r = {NULL, call, arg, once};
+void net_ready_call(struct net_loop *loop, void (*call)(void *arg), void *arg) {
+  struct net_ready r = {NULL, call, arg};
   if (loop->ready_len < loop->ready_cap || ready_grow(loop, &r))
     loop->ready[loop->ready_len++] = r;
 }

@@ -6,8 +6,8 @@
  * protected; when the outermost dispatch ends, ticks are drained and what was
  * written is flushed. After an error the ticks wait until the next callback is
  * over, as in Node, or for the check phase. One that nobody takes halts the loop:
- * every later callback of the turn returns at once, and as descriptors are
- * level-triggered and the rest sits in queues, nothing is lost. */
+ * nothing more of the turn runs, and as all of it sits in queues, nothing is lost;
+ * the loop goes on from there when it is run again. */
 #ifndef NET_DISPATCH_H
 #define NET_DISPATCH_H
 
@@ -27,13 +27,11 @@ int net_dispatch_batch(struct net_loop *loop, lua_CFunction half, void *arg);
  * again at once, and until it has run so often, if it leaves loop->rounds set. */
 void net_ready(struct net_loop *loop, void (*half)(lua_State *L, void *arg), void *arg);
 /* The same of a function that dispatches by itself, for each of several things. */
-void net_ready_call(struct net_loop *loop, void (*call)(void *arg), void *arg, int once);
-/* The same of what no poll will tell again: it waits for the next run() where the loop is
- * halted before its turn; so does a call with 'once'. */
-void net_ready_once(struct net_loop *loop, void (*half)(lua_State *L, void *arg), void *arg);
+void net_ready_call(struct net_loop *loop, void (*call)(void *arg), void *arg);
 /* What is noted for 'arg' is not run any more. */
 void net_ready_forget(struct net_loop *loop, const void *arg);
-/* Runs what is noted now: for what has to come behind it. */
+/* Runs what is noted now: for what has to come behind it. Where the loop is halted, the
+ * rest waits until it is run again. */
 void net_ready_run(struct net_loop *loop);
 
 /* Ticks, and the flush: within a dispatch that runs several callbacks, after each.

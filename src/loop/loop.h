@@ -36,7 +36,6 @@ struct net_ready {
   void (*call)(void *arg);
   void *arg; /* its owner is anchored until the turn's close events, or net_ready_forget
                 is called before it goes */
-  int once;  /* the poll does not tell it again */
 };
 
 struct net_loop {
@@ -60,6 +59,8 @@ struct net_loop {
   int holding;           /* has a reference for what is pending, closing or late */
   int raised;            /* an error came out of Lua since the last callback was over */
   int late;              /* ticks wait for the next callback to be over */
+  int part;              /* of what is behind the poll, which runs: see phases.c */
+  size_t left;           /* immediates that this turn has still to run */
   int timed;             /* the timers of this turn have run, at the end of the last */
   unsigned refs;         /* what keeps the loop alive: a count */
   lua_Number max_listeners; /* of an event before a warning; 0: any number */

@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "loop/atexit.h"
 #include "loop/object.h"
+#include "loop/phases.h"
 #include "base/sys.h"
 #include "loop/timers.h"
 #include "loop/uncaught.h"
@@ -25,76 +26,6 @@
                            run(), and hold up all ticks behind them */
 
 static const char ended_key; /* registry: Lua's function for the end of run() */
-
-/* Steps of one phase. */
-struct phase {
-  struct net_loop *loop;
-  struct net_steps *steps;
-  struct net_step (*pop)(struct net_steps *q);
-  size_t left; /* those that it began with */
-};
-
-static int is_phase_over(const struct phase *p) {
-  return p->loop->halted || p->left == 0 || p->steps->count == 0;
-}
-
-/* Each step has its ticks and its flush before the next. A step takes itself out of
- * the queue first, and an error ends the protected call, not the phase. */
-static int phase_batch(lua_State *L) {
-  struct phase *p = lua_touserdata(L, 1);
-  lua_settop(L, 0);
-  while (!is_phase_over(p)) {
-    struct net_step step = p->pop(p->steps);
-    p->left--;
-    net_step_run(L, &step);
-    if (p->loop->depth == 1)
-      net_settle(L, p->loop);
-  }
-  return 0;
-}
-
-static void run_phase(struct net_loop *loop, struct net_steps *steps,
-                      struct net_step (*pop)(struct net_steps *q)) {
-  struct phase p = {loop, steps, pop, steps->count};
-  while (!is_phase_over(&p))
-    net_dispatch_batch(loop, phase_batch, &p);
-}
-
-#define WAKE_ROUNDS 256
-
-/* Those that are woken meanwhile have the next round. */
-static void run_woken(struct net_loop *loop) {
-  for (uint32_t n = loop->wakes.len; n > 0 && loop->wakes.len > 0 && !loop->halted; n--)
-    loop->woken(net_wakes_take(&loop->wakes));
-}
-
-/* A completion may cause the next; eight rounds a time, as in libuv. What two sockets
- * tell each other is one write a round, and in Node does not wait for a poll at all. What
- * nothing holds the loop for is not looked for: most turns have none. */
-static void run_pending(struct net_loop *loop) {
-  if (!loop->holding)
-    return;
-  for (int round = 0; (round < 8 && loop->pending.count > 0) ||
-                      (round < WAKE_ROUNDS && loop->wakes.len > 0); round++) {
-    run_phase(loop, &loop->pending, net_steps_pop);
-    run_woken(loop);
-  }
-  net_loop_hold(loop);
-}
-
-/* Close events come last in first out, as libuv keeps its closing handles; those
- * queued meanwhile wait for the next turn. */
-static void run_closing(struct net_loop *loop) {
-  if (!loop->holding)
-    return;
-  if (loop->closing_now.count == 0 && !loop->halted) {
-    struct net_steps empty = loop->closing_now;
-    loop->closing_now = loop->closing;
-    loop->closing = empty;
-  }
-  run_phase(loop, &loop->closing_now, net_steps_pop_newest);
-  net_loop_hold(loop);
-}
 
 static void wake_stop(struct net_loop *loop) {
   if (!ev_is_active(&loop->wake) && !ev_is_pending(&loop->wake))
@@ -181,6 +112,8 @@ static void on_prepare(struct ev_loop *ev, ev_prepare *w, int revents) {
   loop->vain = 0;
   if (loop->L == NULL)
     loop->halted = 0;
+  if (loop->L == NULL && loop->depth == 0)
+    net_phases_go_on(loop);
   if (is_to_end(loop) && end_again(loop))
     return;
   if (!loop->late && (loop->ticks.count > 0 || loop->dirty_len > 0))
@@ -188,7 +121,7 @@ static void on_prepare(struct ev_loop *ev, ev_prepare *w, int revents) {
   if (!loop->timed)
     run_timers(loop);
   loop->timed = 0;
-  run_pending(loop);
+  net_phases_pending(loop);
   idle_set(loop);
   wake_set(loop);
   if (is_to_end(loop))
@@ -210,15 +143,6 @@ static void on_polled(struct ev_loop *ev, ev_check *w, int revents) {
     net_dispatch(loop, NULL, NULL);
 }
 
-/* Ticks that are late come behind the first immediate, at the latest: Node makes one for
- * them. Those that an immediate makes late wait for the next turn. */
-static void run_immediates(struct net_loop *loop) {
-  if (loop->late && loop->immediates.count == 0)
-    net_dispatch(loop, NULL, NULL);
-  if (loop->immediates.count > 0)
-    run_phase(loop, &loop->immediates, net_steps_pop);
-}
-
 /* A poll that came to nothing: libev may have met a descriptor that it could not stop to
  * watch, and is about to make its poller anew, with all watchers. */
 static int is_suspicious(const struct net_loop *loop) {
@@ -232,10 +156,7 @@ static void on_check(struct ev_loop *ev, ev_check *w, int revents) {
   (void)ev, (void)revents;
   if (loop->ready_len == 0 && is_suspicious(loop))
     loop->started = 1;
-  net_ready_run(loop);
-  run_pending(loop);
-  run_immediates(loop);
-  run_closing(loop);
+  net_phases_begin(loop);
   loop->now = 0;
   run_timers(loop);
   loop->timed = 1;
@@ -311,10 +232,9 @@ static int loop_run(lua_State *L) {
     return net_error_memory(L);
   loop->L = L;
   loop->stopped = loop->halted = loop->starved = loop->raised = loop->timed = 0;
-  if (loop->closing_now.count > 0)
-    run_closing(loop);  /* an error has cut them short */
   if (!loop->late)
     net_dispatch(loop, NULL, NULL);
+  net_phases_go_on(loop);
   if (!loop->halted && !loop->stopped && flags == 0)
     run_to_the_end(loop);
   else if (!loop->halted && !loop->stopped && flags == EVRUN_NOWAIT)
@@ -441,6 +361,7 @@ static void loop_new(lua_State *L) {
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   loop->main = main_thread(L);
+  net_phases_none(loop);
   loop->pipe = NET_NO_PIPE;
   net_calls_init(L, &loop->calls);
   int err;

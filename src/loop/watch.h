@@ -24,7 +24,7 @@ void net_io_start(struct net_loop *loop, ev_io *w);
 void net_io_stop(struct net_loop *loop, ev_io *w);
 int net_watch_refused(struct net_loop *loop, ev_io *w);
 /* For the callback of each: 0, or the -errno for which the system would not watch. The
- * watcher has stopped then; whoever passes that on by net_ready uses net_ready_once. */
+ * watcher has stopped then. */
 static inline int net_io_refused(struct net_loop *loop, ev_io *w, int revents) {
   return revents & EV_ERROR ? net_watch_refused(loop, w) : 0;
 }

@@ -303,9 +303,9 @@ static void on_connection(struct ev_loop *ev, ev_io *w, int revents) {
   int err = net_io_refused(s->o.loop, w, revents);
   (void)ev;
   if (err < 0 && err != -EBADF)  /* closed by somebody else: it is not to be touched again */
-    net_ready_call(s->o.loop, server_refused, s, 1);
+    net_ready_call(s->o.loop, server_refused, s);
   else
-    net_ready_call(s->o.loop, server_ready, s, 0);
+    net_ready_call(s->o.loop, server_ready, s);
 }
 
 /* A connection was destroyed. Its descriptor is free, so that a pause is over soon. */

@@ -227,7 +227,7 @@ static void on_io(struct ev_loop *ev, ev_io *w, int revents) {
     return;
   }
   s->watch.refused = 1;
-  net_ready_once(s->o.loop, stream_refused, s);
+  net_ready(s->o.loop, stream_refused, s);
 }
 
 void net_stream_wake(struct net_handle *h, int events) {
@@ -240,15 +240,17 @@ void net_stream_wake(struct net_handle *h, int events) {
   s->watch.woken |= (unsigned)events;
 }
 
-/* An error halts the loop, and what was noted behind it would be lost. */
+/* An error halts the loop, and what was noted behind it has to hold it. */
 static void on_woken(void *stream) {
   struct net_stream *s = stream;
   int events = s->watch.woken;
   s->watch.woken = 0;
   on_events(s, events);
   net_ready_run(s->o.loop);
-  if (s->o.loop->halted && s->watch.open)
+  if (s->o.loop->halted && s->watch.open) {
+    net_ready_forget(s->o.loop, s);
     net_stream_wake(&s->handle, events);
+  }
 }
 
 void net_stream_serve(struct net_loop *loop) {
