@@ -30,7 +30,7 @@ static int event_of(lua_State *L, int idx, const struct net_loop *loop) {
     return NET_EVENTS;
   const char *name = lua_tostring(L, idx);
   int ev = 0;
-  while (ev < NET_EVENTS && loop->names[ev] != name)  /* interned: the address tells */
+  while (ev < NET_EVENTS && loop->names.known[ev] != name)  /* interned: the address tells */
     ev++;
   return ev;
 }
@@ -251,7 +251,7 @@ int net_emit_guarded(lua_State *L, int idx, const struct net_object *o, enum net
 
 static int event_named(const struct net_object *o, const char *name) {
   int ev = 0;
-  while (ev < NET_EVENTS && strcmp(o->loop->names[ev], name) != 0)
+  while (ev < NET_EVENTS && strcmp(o->loop->names.known[ev], name) != 0)
     ev++;
   return ev;
 }
@@ -361,7 +361,7 @@ static int entry_visible(lua_State *L, const struct net_emission *e) {
  * more than the array of events under it allows; else 0. [-0, +0, m] */
 static lua_Integer list_overgrown(lua_State *L, const struct net_emission *e) {
   lua_getfield(L, -2, "max");
-  lua_Number max = lua_isnil(L, -1) ? net_loop_get(L)->max_listeners : lua_tonumber(L, -1);
+  lua_Number max = lua_isnil(L, -1) ? net_loop_get(L)->names.max_listeners : lua_tonumber(L, -1);
   lua_getfield(L, -2, "warned");
   int warned = lua_toboolean(L, -1);
   lua_pop(L, 2);
@@ -557,8 +557,8 @@ static int core_forget_all(lua_State *L) {
 /* max_listeners([n]) -> what holds for emitters without a maximum of their own */
 static int core_max_listeners(lua_State *L) {
   struct net_loop *loop = net_loop_get(L);
-  loop->max_listeners = luaL_optnumber(L, 1, loop->max_listeners);
-  lua_pushnumber(L, loop->max_listeners);
+  loop->names.max_listeners = luaL_optnumber(L, 1, loop->names.max_listeners);
+  lua_pushnumber(L, loop->names.max_listeners);
   return 1;
 }
 
@@ -584,7 +584,7 @@ static void names_intern(lua_State *L) {
   struct net_loop *loop = net_loop_get(L);
   lua_createtable(L, NET_EVENTS, 0);
   for (int i = 0; i < NET_EVENTS; i++) {
-    loop->names[i] = lua_pushstring(L, event_names[i]);
+    loop->names.known[i] = lua_pushstring(L, event_names[i]);
     lua_rawseti(L, -2, i + 1);
   }
   lua_rawsetp(L, LUA_REGISTRYINDEX, event_names);
@@ -605,7 +605,7 @@ void net_emitter_open(lua_State *L) {
   };
   static const luaL_Reg makers[] = {{"new", core_emitter}, {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
-  net_loop_get(L)->max_listeners = DEFAULT_MAX_LISTENERS;
+  net_loop_get(L)->names.max_listeners = DEFAULT_MAX_LISTENERS;
   names_intern(L);
   lua_newtable(L);
   lua_pushvalue(L, -1);

@@ -36,7 +36,7 @@ static const char *emission_interned(lua_State *L, const struct net_emission *e)
   if (e->event == NET_EVENTS)
     return NULL;
   const struct net_object *o = e->o;
-  return (o ? o->loop : net_loop_get(L))->names[e->event];
+  return (o ? o->loop : net_loop_get(L))->names.known[e->event];
 }
 
 void net_emission_push_name(lua_State *L, const struct net_emission *e) {

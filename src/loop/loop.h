@@ -38,58 +38,87 @@ struct net_ready {
                 is called before it goes */
 };
 
-struct net_loop {
-  struct ev_loop *ev;    /* borrowed: libev's default loop; NULL after close */
-  lua_State *main;       /* the main thread */
-  lua_State *L;          /* the thread inside run(); NULL while there is none */
-  int depth;             /* nesting of net_dispatch */
-  int halted;            /* an uncaught error waits to be raised */
-  int starved;           /* the same, but it is want of memory, and nothing is kept */
-  struct net_object *telling; /* borrowed; whose listener of data is being called; NULL: none */
-  int rounds;            /* how often the half that runs may run in this turn, as there
-                            may be more for it; 0: it is done */
-  int stopped;           /* stop() was called in this run() */
-  int traced;            /* the error being raised has its traceback already */
-  int started;           /* watchers were, since the last poll: the next does not wait */
-  int tried;             /* they were before the poll of this turn */
-  int refusal;           /* -errno of the last poll that refused one; else -ENOMEM */
-  int miscounted;        /* libev's count of what holds it is wrong: see watch.c */
-  int worked;            /* something was dispatched in this turn */
-  int vain;              /* the poll has found nothing, or not waited long enough */
-  int holding;           /* has a reference for what is pending, closing or late */
-  int raised;            /* an error came out of Lua since the last callback was over */
-  int late;              /* ticks wait for the next callback to be over */
-  int part;              /* of what is behind the poll, which runs: see phases.c */
-  size_t left;           /* immediates that this turn has still to run */
-  int timed;             /* the timers of this turn have run, at the end of the last */
-  unsigned refs;         /* what keeps the loop alive: a count */
+/* What the emitter keeps with the loop. */
+struct net_names {
+  const char *known[32];    /* borrowed; interned names of events by enum net_event */
   lua_Number max_listeners; /* of an event before a warning; 0: any number */
+};
+
+/* What all pumps of the loop share (pump.c). */
+struct net_pumps {
+  struct net_pipe pipe; /* owned; the spare one */
+  unsigned bulk;        /* how many streams are pumped in bulk */
+  int spare;            /* there is a piece ready for what is refused */
+};
+
+/* Its fields are grouped by the file that writes them. */
+struct net_loop {
+  struct ev_loop *ev; /* borrowed: libev's default loop; NULL after close */
+  lua_State *main;    /* the main thread */
+
+  /* turn.c: a turn, and run() */
+  lua_State *L;       /* the thread inside run(); NULL while there is none */
+  int stopped;        /* stop() was called in this run() */
+  int tried;          /* watchers were started before the poll of this turn */
+  int vain;           /* the poll has found nothing, or not waited long enough */
+  int timed;          /* the timers of this turn have run, at the end of the last */
+  uint64_t wake_at;   /* ms; what 'wake' is set to, 0: not active */
   ev_prepare prepare;
-  ev_check polled;       /* first after the poll: the time has moved on */
-  ev_check check;        /* last after the poll */
-  ev_idle idle;          /* active while immediates or close events wait */
-  ev_timer wake;         /* wakes the poll for the first timer */
-  const char *names[32]; /* borrowed; interned event names by enum net_event */
+  ev_check polled;    /* first after the poll: the time has moved on */
+  ev_check check;     /* last after the poll */
+  ev_idle idle;       /* active while immediates or close events wait */
+  ev_timer wake;      /* wakes the poll for the first timer */
+
+  /* phases.c: what is behind the poll */
+  int part;           /* which part of it runs */
+  size_t left;        /* immediates that this turn has still to run */
+
+  /* dispatch.c: the way into Lua */
+  int depth;          /* nesting of net_dispatch */
+  int worked;         /* something was dispatched in this turn */
+  int raised;         /* an error came out of Lua since the last callback was over */
+  int late;           /* ticks wait for the next callback to be over */
+  int rounds;         /* how often the half that runs may run in this turn, as there
+                         may be more for it; 0: it is done. Also the stream's */
+  struct net_object *telling; /* borrowed; whose listener of data is being called; NULL: none */
+  struct net_ready *ready; /* owned; those still to run, the last comes first */
+  size_t ready_len, ready_cap;
+
+  /* uncaught.c */
+  int traced;         /* the error being raised has its traceback already */
+
+  /* loop.c: what holds the loop, and what waits for its turn */
+  int halted;         /* an uncaught error waits to be raised */
+  int starved;        /* so does want of memory, of which nothing is kept */
+  int holding;        /* has a reference for what is pending, closing or late */
+  unsigned refs;      /* what keeps the loop alive: a count */
+  uint64_t now;       /* ms, monotonic; 0: not read yet in this turn */
   struct net_steps ticks, pending, immediates; /* a tick without a function: the next of 'calls' */
   struct net_steps closing, closing_now; /* queued since the phase began; being run */
   struct net_calls calls; /* ticks that are calls into Lua */
   struct net_wakes wakes; /* streams that are to be told of what no poll tells */
-  void (*woken)(void *stream); /* tells such a one; dispatches, and never raises */
-  struct net_timer **heap; /* owned; timers, soonest first (timers.c) */
-  size_t heap_len, heap_cap;
-  uint64_t timer_seq;    /* timers of one due time run in the order made */
-  uint64_t now;          /* ms, monotonic; 0: not read yet in this turn */
-  uint64_t wake_at;      /* ms; what 'wake' is set to, 0: not active */
-  struct net_ready *ready; /* owned; those still to run, the last comes first */
-  size_t ready_len, ready_cap;
   struct net_flushable **dirty; /* owned */
-  void (*flush)(lua_State *L, struct net_flushable *f); /* of a dirty stream; [-0, +0, m] */
-  struct net_pipe pipe;  /* the spare one of all pumps */
-  unsigned bulk;         /* how many streams are pumped in bulk */
-  int spare;             /* pump.c has a piece ready for what is refused */
-  struct net_loop *outer; /* borrowed; see atexit.c */
   uint32_t dirty_len, dirty_cap;
-  struct net_batch batch; /* small writes of the turn */
+
+  /* watch.c: what the system refuses to watch */
+  int started;        /* watchers were, since the last poll: the next does not wait */
+  int refusal;        /* -errno of the last poll that refused one; else -ENOMEM */
+  int miscounted;     /* libev's count of what holds it is wrong */
+
+  /* timers.c */
+  struct net_timer **heap; /* owned; timers, soonest first */
+  size_t heap_len, heap_cap;
+  uint64_t timer_seq; /* timers of one due time run in the order made */
+
+  /* atexit.c */
+  struct net_loop *outer; /* borrowed; of another state, within whose dispatch this one is */
+
+  /* The rooms above; the functions are set once, when they are opened. */
+  void (*woken)(void *stream); /* tells a member of 'wakes'; dispatches, and never raises */
+  void (*flush)(lua_State *L, struct net_flushable *f); /* of a dirty stream; [-0, +0, m] */
+  struct net_names names;
+  struct net_pumps pumps;
+  struct net_batch batch;   /* small writes of the turn */
   char rbuf[NET_READ_SIZE]; /* shared by all reads: a chunk is copied out at once */
 };
 
@@ -103,13 +132,14 @@ static inline lua_State *net_loop_thread(const struct net_loop *loop) {
 
 /* Nothing more of ours is run until run() is called again. */
 void net_loop_halt(struct net_loop *loop);
-/* The same where there is no memory, not even to keep an error: run() raises that. */
+/* As net_loop_halt, where there is no memory, not even to keep an error: run() raises
+ * "not enough memory". */
 void net_loop_starve(struct net_loop *loop);
 
 /* Queues the function and its 'nargs' arguments on the top, to be called when the
  * current callback is over. [-(nargs+1), +0, m] */
 void net_tick(lua_State *L, struct net_loop *loop, int nargs);
-/* The same with a step (steps.h) of the object at 'idx'. [-0, +0, m] */
+/* Queues a step (steps.h) of the object at 'idx', as net_tick does a call. [-0, +0, m] */
 void net_tick_step(lua_State *L, int idx, struct net_object *o, net_step_fn *run, lua_Integer n);
 /* Makes room for so many ticks, of which calls take 'slots' in all, each nargs + 2:
  * queueing them next cannot raise if the steps' objects are anchored. [-0, +0, m] */

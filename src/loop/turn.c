@@ -204,7 +204,7 @@ static void run_held(struct net_loop *loop) {
   }
 }
 
-/* The same; who is told of its end may find more to do. */
+/* As run_held; and whoever is told of the loop's end may find more to do. */
 static void run_to_the_end(struct net_loop *loop) {
   run_held(loop);
   if (!is_idle(loop))
@@ -321,7 +321,7 @@ static int loop_gc(lua_State *L) {
   net_steps_end(&loop->closing);
   net_steps_end(&loop->closing_now);
   net_wakes_end(&loop->wakes);
-  net_sys_pipe_close(&loop->pipe);
+  net_sys_pipe_close(&loop->pumps.pipe);
   loop->ev = NULL;
   return 0;
 }
@@ -362,7 +362,7 @@ static void loop_new(lua_State *L) {
   lua_setmetatable(L, -2);
   loop->main = main_thread(L);
   net_phases_none(loop);
-  loop->pipe = NET_NO_PIPE;
+  loop->pumps.pipe = NET_NO_PIPE;
   net_calls_init(L, &loop->calls);
   int err;
   loop->ev = net_watch_loop(&err);

@@ -77,22 +77,22 @@ static void rest_close(struct net_piece *p, struct net_loop *loop) {
   struct rest *rest = (struct rest *)p;
   free(rest->bytes);
   rest->bytes = NULL;
-  if (loop == NULL || rest->pipe.held > 0 || loop->bulk == 0 || loop->pipe.writing >= 0)
+  if (loop == NULL || rest->pipe.held > 0 || loop->pumps.bulk == 0 || loop->pumps.pipe.writing >= 0)
     net_sys_pipe_close(&rest->pipe);
   else
-    loop->pipe = rest->pipe;
+    loop->pumps.pipe = rest->pipe;
 }
 
 static const struct net_piece_class rest_class = {rest_send, rest_close};
 
 /* Has a rest ready for when it is needed. [-0, +0, m] */
 static void provide_spare(lua_State *L, struct net_loop *loop) {
-  if (loop->spare)
+  if (loop->pumps.spare)
     return;
   struct rest *rest = net_piece_new(L, &rest_class, sizeof *rest);
   rest->pipe = NET_NO_PIPE;
   lua_rawsetp(L, LUA_REGISTRYINDEX, &spare_key);
-  loop->spare = 1;
+  loop->pumps.spare = 1;
 }
 
 /* Pushes the spare with the 'n' bytes that were read, of which 'put' are sent. NULL if
@@ -100,20 +100,20 @@ static void provide_spare(lua_State *L, struct net_loop *loop) {
 static struct rest *push_spare(lua_State *L, struct net_loop *loop, size_t put, size_t n) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &spare_key);
   struct rest *rest = lua_touserdata(L, -1);
-  if (loop->pipe.held > 0) {
-    rest->pipe = loop->pipe;
-    loop->pipe = NET_NO_PIPE;
+  if (loop->pumps.pipe.held > 0) {
+    rest->pipe = loop->pumps.pipe;
+    loop->pumps.pipe = NET_NO_PIPE;
   } else {
     rest->bytes = malloc(n);
     if (rest->bytes == NULL)
       return NULL;
     memcpy(rest->bytes + put, loop->rbuf + put, n - put);
   }
-  rest->piece.cls = &rest_class;  /* lua_close may have finalised it, and a finalizer be here */
+  rest->piece.cls = &rest_class;  /* lua_close may have run its __gc, and a finalizer be here */
   rest->piece.len = n;
   lua_pushboolean(L, 0);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &spare_key);
-  loop->spare = 0;
+  loop->pumps.spare = 0;
   return rest;
 }
 
@@ -124,8 +124,8 @@ void net_pump_leave(struct net_stream *s) {
   if (!s->watch.pump_bulk)
     return;
   s->watch.pump_bulk = 0;
-  if (--s->o.loop->bulk == 0)
-    net_sys_pipe_close(&s->o.loop->pipe);
+  if (--s->o.loop->pumps.bulk == 0)
+    net_sys_pipe_close(&s->o.loop->pumps.pipe);
 }
 
 /* Another chunk of 'n' bytes has passed. */
@@ -136,13 +136,13 @@ static void note_size(struct net_stream *s, size_t n) {
     net_pump_leave(s);
   if (s->watch.pump_credit >= BULK_FROM && !s->watch.pump_bulk) {
     s->watch.pump_bulk = 1;
-    s->o.loop->bulk++;
+    s->o.loop->pumps.bulk++;
   }
 }
 
 /* Is there a kernel pipe? Makes one if not. */
 static int has_pipe(struct net_loop *loop) {
-  return loop->pipe.writing >= 0 || net_sys_pipe(PIPE_SIZE, &loop->pipe) == 0;
+  return loop->pumps.pipe.writing >= 0 || net_sys_pipe(PIPE_SIZE, &loop->pumps.pipe) == 0;
 }
 
 /* --- pumping ---------------------------------------------------------------------- */
@@ -218,9 +218,9 @@ int net_pump_ready(lua_State *L, const struct net_stream *s) {
  * alone passes it. So only bytes and failures are taken from it. */
 static ssize_t read_bulk(struct net_stream *s) {
   struct net_loop *loop = s->o.loop;
-  ssize_t got = net_sys_splice_in(net_transport_fd(&s->handle), loop->pipe.writing, PIPE_SIZE);
+  ssize_t got = net_sys_splice_in(net_transport_fd(&s->handle), loop->pumps.pipe.writing, PIPE_SIZE);
   if (got > 0)
-    loop->pipe.held = (size_t)got;
+    loop->pumps.pipe.held = (size_t)got;
   if (got == -ENOTSUP)
     net_pump_leave(s);  /* not from such a descriptor */
   loop->rounds = got == PIPE_SIZE ? NET_READS_PER_TURN : 0;
@@ -233,8 +233,8 @@ static int can_splice(const struct net_stream *s) {
 
 ssize_t net_pump_read(struct net_stream *s) {
   struct net_loop *loop = s->o.loop;
-  if (loop->pipe.held > 0)
-    net_sys_pipe_close(&loop->pipe);  /* left by an error of memory */
+  if (loop->pumps.pipe.held > 0)
+    net_sys_pipe_close(&loop->pumps.pipe);  /* left by an error of memory */
   if (s->watch.pump_bulk && can_splice(s) && has_pipe(loop)) {
     ssize_t got = read_bulk(s);
     if (got != 0 && got != -ENOTSUP && got != -EAGAIN)
@@ -263,13 +263,13 @@ void net_pump_pass(lua_State *L, struct net_stream *s, size_t n) {
   struct net_stream *to = s->pump;
   struct net_loop *loop = s->o.loop;
   ssize_t sent;
-  int in_pipe = loop->pipe.held > 0;
+  int in_pipe = loop->pumps.pipe.held > 0;
   if (in_pipe)
-    sent = net_sys_splice_out(loop->pipe.reading, net_transport_fd(&to->handle), n);
+    sent = net_sys_splice_out(loop->pumps.pipe.reading, net_transport_fd(&to->handle), n);
   else
     sent = to->handle.via->send(&to->handle, loop->rbuf, n);
   size_t put = sent < 0 ? 0 : (size_t)sent;
-  loop->pipe.held -= in_pipe ? put : 0;
+  loop->pumps.pipe.held -= in_pipe ? put : 0;
   s->life.data_emitted = 1;
   net_stream_touch(to);
   if (put == n) {
