@@ -33,7 +33,7 @@ enum { NET_READ = 1, NET_WRITE = 2 };
  * of these, or 0: */
 enum {
   NET_CAN_SPLICE = 1 << 0,    /* 'state' is a descriptor that splice(2) may move bytes from and to */
-  NET_CAN_SENDFILE = 1 << 1,  /* the same of sendfile(2) */
+  NET_CAN_SENDFILE = 1 << 1,  /* and that sendfile(2) may send to */
   NET_CAN_RIGHTS = 1 << 2,    /* descriptors may be sent along */
   NET_CAN_LATE = 1 << 3,      /* what was written counts in writableLength until it is below:
                                  its callbacks and 'drain' are a pending completion */

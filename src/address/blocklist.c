@@ -8,7 +8,7 @@
  * calls net_blocklist_blocks.
  *
  * The rules stand in memory of their own, not in Lua's, so that asking needs no
- * lua_State, and so that no finaliser can run, and change the list, while it is
+ * lua_State, and so that no finalizer can run, and change the list, while it is
  * being changed. Lua's collector does not see how large a list is. */
 #include "address/blocklist.h"
 
@@ -53,7 +53,7 @@ static struct net_rules *check_rules(lua_State *L) {
   return &b->rules;
 }
 
-/* The same, of a list to add to. */
+/* As check_rules, of a list to add to. [-0, +0, e] */
 static struct net_rules *check_open_rules(lua_State *L) {
   struct net_blocklist *b = net_object_check(L, 1, &blocklist_class);
   if (b->dead)
@@ -123,7 +123,7 @@ static int get_size(lua_State *L) {
 static const char *family_name(uint32_t family) { return family == 4 ? "IPv4" : "IPv6"; }
 
 /* Each pushes the text of a record of its book, which is copied first: a new
- * string may start the collector, that a finaliser, and that change the list.
+ * string may start the collector, that a finalizer, and that change the list.
  * [-0, +1, m] */
 static void push_address(lua_State *L, const void *record) {
   struct net_address a;

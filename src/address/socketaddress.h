@@ -25,7 +25,7 @@ struct net_endpoint {
  * everything but 'ip' and 'family' becomes 0. 0 or -EINVAL. */
 int net_endpoint_parse(const char *text, size_t len, int family,
                        struct net_endpoint *out);
-/* The same from an address of the kernel; -EINVAL if it is no IP. */
+/* Reads an address of the kernel; -EINVAL if it is no IP. */
 int net_endpoint_from(const struct sockaddr *sa, struct net_endpoint *out);
 /* Pushes the address as text, without zone. [-0, +1, m] */
 void net_endpoint_push(lua_State *L, const struct net_endpoint *e);

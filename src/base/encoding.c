@@ -284,7 +284,7 @@ static const byte hex_value[256] = {
   ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
 };
 
-/* The same, of both alphabets: Node takes either for either. */
+/* As hex_value, of both alphabets of base64: Node takes either for either. */
 static const byte base64_value[256] = {
   ['A'] = 1,  ['B'] = 2,  ['C'] = 3,  ['D'] = 4,  ['E'] = 5,  ['F'] = 6,  ['G'] = 7,
   ['H'] = 8,  ['I'] = 9,  ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14,

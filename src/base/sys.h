@@ -66,10 +66,10 @@ ssize_t net_sys_read(int fd, void *buf, size_t size);
 /* One write to a socket of as many of the 'size' bytes as the kernel takes now. -EAGAIN
  * when full. */
 ssize_t net_sys_send(int fd, const void *bytes, size_t size);
-/* The same of what 'iov' tells, or its first IOV_MAX parts. 'more' is to follow at
+/* As net_sys_send, of what 'iov' tells, or its first IOV_MAX parts. 'more' is to follow at
  * once: no packet for what does not fill one. */
 ssize_t net_sys_sendv(int fd, struct iovec *iov, int count, int more);
-/* The same to what is no socket. */
+/* As net_sys_sendv, to what is no socket. */
 ssize_t net_sys_writev(int fd, struct iovec *iov, int count);
 /* A kernel pipe with room for 'size' bytes, if the system grants so much, or nothing
  * done. -ENOTSUP where there is no splice(2). */

@@ -62,7 +62,7 @@ static OUT_OF_LINE int settle_late(lua_State *L, struct net_loop *loop) {
   return 0;
 }
 
-/* The same; most messages leave a flush, and nothing else. */
+/* Most messages leave a flush, and nothing else. */
 void net_settle(lua_State *L, struct net_loop *loop) {
   if ((loop->raised | loop->late) && settle_late(L, loop))
     return;

@@ -18,15 +18,15 @@
  * whether the half has begun, for what the system does not tell again: without the
  * memory for a call it has not, and run() raises that. */
 int net_dispatch(struct net_loop *loop, lua_CFunction half, void *arg);
-/* The same of a half that runs many, and calls net_settle after each. */
+/* As net_dispatch, of a half that runs many, and calls net_settle after each. */
 int net_dispatch_batch(struct net_loop *loop, lua_CFunction half, void *arg);
 
-/* The same, once the poll's results are all in, and the other way round: libev tells
- * of what it found from the last to the first, so that the halves run in the order in
- * which the kernel had it. One protected call serves for all of them. A half is run
- * again at once, and until it has run so often, if it leaves loop->rounds set. */
+/* Dispatches the half once the poll's results are all in, the last of them first: libev
+ * tells of what it found from the last to the first, so the halves run in the order in
+ * which the kernel had it. One protected call serves for all of them. A half that leaves
+ * loop->rounds set is run again at once, until it has run so often. */
 void net_ready(struct net_loop *loop, void (*half)(lua_State *L, void *arg), void *arg);
-/* The same of a function that dispatches by itself, for each of several things. */
+/* As net_ready, of a function that dispatches by itself, for each of several things. */
 void net_ready_call(struct net_loop *loop, void (*call)(void *arg), void *arg);
 /* What is noted for 'arg' is not run any more. */
 void net_ready_forget(struct net_loop *loop, const void *arg);

@@ -84,20 +84,20 @@ static inline void *net_object_test(lua_State *L, int idx, const struct net_clas
     return NULL;
   return o->cls == cls || net_object_derives(L, idx, cls) ? o : NULL;
 }
-/* The same, raising ERR_INVALID_THIS. [-0, +0, e] */
+/* As net_object_test, raising ERR_INVALID_THIS. [-0, +0, e] */
 void *net_object_check(lua_State *L, int idx, const struct net_class *cls);
 
 /* Pushes the table in user value 'n' of the object at 'idx', made when missing; by
  * a finalizer, if that is faster. [-0, +1, m] */
 void net_object_table(lua_State *L, int idx, int n);
-/* The same of the table of the user's own fields. [-0, +1, m] */
+/* As net_object_table, the table of the user's own fields. [-0, +1, m] */
 void net_object_fields(lua_State *L, int idx);
 
 /* Holds the object at 'idx' in the registry while the loop can call it; both
  * are no-ops when already so. */
 void net_anchor(lua_State *L, int idx, struct net_object *o); /* [-0, +0, m] */
 void net_unanchor(lua_State *L, struct net_object *o);        /* [-0, +0, -] */
-/* The same for a step in a queue: held until each has been let go of. */
+/* Anchors it for a step in a queue: held until each has been let go of. */
 void net_object_hold(lua_State *L, int idx, struct net_object *o); /* [-0, +0, m] */
 void net_object_let_go(lua_State *L, struct net_object *o);        /* [-0, +0, -] */
 /* How many are anchored; looks at the whole registry. [-0, +0, -] */

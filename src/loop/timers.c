@@ -30,7 +30,7 @@ static void heap_up(struct net_loop *loop, size_t place, struct net_timer *t) {
   heap_put(loop, place, t);
 }
 
-/* The same, down. */
+/* Moves 't', whose place is free, down below those that are sooner. */
 static void heap_down(struct net_loop *loop, size_t place, struct net_timer *t) {
   size_t child;
   while ((child = place * 2) <= loop->heap_len) {

@@ -337,7 +337,7 @@ static void keep_end(lua_State *L, int idx, struct net_stream *s) {
   s->life.eof = 1;
 }
 
-/* The same, and 'readable' is said at once. [-0, +0, e] */
+/* As keep_end, and 'readable' is said at once. [-0, +0, e] */
 static void begin_end(lua_State *L, int idx, struct net_stream *s) {
   keep_end(L, idx, s);
   s->life.emitted_readable = 1;

@@ -43,13 +43,13 @@ void net_request_refused(lua_State *L, int idx, int err);
 void net_request_ready(lua_State *L, int idx);
 /* Sends what this turn has written. [-0, +0, m] */
 void net_request_flush(lua_State *L, struct net_flushable *f);
-/* The same before the turn ends, if anything waits for that. [-0, +0, m] */
+/* As net_request_flush, before the turn ends, if anything waits for that. [-0, +0, m] */
 void net_request_flush_now(lua_State *L, struct net_stream *s);
 /* The request that ends at piece 'end' has failed for good with the error on the top,
  * if it is still under way: making the error may run a finalizer, which connects the
  * stream anew. [-1, +0, e] */
 void net_request_fail(lua_State *L, int idx, uint32_t end);
-/* The same from within a call of the user's: told on the tick. [-1, +0, m] */
+/* As net_request_fail, from within a call of the user's: told on the tick. [-1, +0, m] */
 void net_request_fail_later(lua_State *L, int idx, uint32_t end);
 /* destroy() with something queued: the tick that tells its callbacks. [-0, +0, m] */
 void net_request_abandon(lua_State *L, int idx);

@@ -30,7 +30,7 @@ enum {
   SLOT_DIAL,        /* userdata: the attempt under way */
   SLOT_IDLE,        /* userdata: struct stream_idle, the idle timeout */
   SLOT_READ_MARK,   /* field 'readableHighWaterMark', above NET_MARK_MAX */
-  SLOT_WRITE_MARK,  /* the same for writing */
+  SLOT_WRITE_MARK,  /* field 'writableHighWaterMark', likewise */
   SLOT_TIMEOUT,     /* field 'timeout': what setTimeout was given last */
   SLOT_BOUND,       /* the BoundSocket that it was made from: its path is shown for good */
   SLOT_PUMP,        /* the stream in 'pump' */

@@ -51,7 +51,7 @@ struct net_options {
   uint32_t onread : 1;           /* option onread: chunks go to its callback */
   uint32_t decoding : 1;         /* setEncoding: chunks pass SLOT_DECODER */
   uint32_t encoding : 3;         /* default encoding of writes, enum net_encoding */
-  uint32_t read_encoding : 3;    /* the same of unshift; option defaultEncoding alone sets it */
+  uint32_t read_encoding : 3;    /* default encoding of unshift; option defaultEncoding alone sets it */
   uint32_t tos : 8;              /* type of service asked for */
   /* readable.c */
   uint32_t flowing_set : 1;      /* readableFlowing is not nil */
@@ -313,7 +313,7 @@ int net_readable_done(const struct net_stream *s);
 
 /* write(chunk, callback or nil), both on the top; pushes the result. [-2, +1, e] */
 void net_writable_write(lua_State *L, int idx);
-/* The same for the usual case, a small chunk without a callback that may wait for
+/* As net_writable_write in the usual case, a small chunk without a callback that may wait for
  * the end of the turn: queues the chunk on the top, or returns 0 where it has to go
  * the long way. [-0, +0, m] */
 int net_writable_write_small(lua_State *L, int idx, struct net_stream *s);

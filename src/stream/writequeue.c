@@ -151,7 +151,7 @@ static int wq_send_object(lua_State *L, struct net_writequeue *q, struct net_loo
   struct net_piece *p = lua_touserdata(L, -1);
   lua_pop(L, 1);
   if (p->cls == NULL)
-    return -ECANCELED;  /* lua_close has finalised it, and a finalizer still uses the stream */
+    return -ECANCELED;  /* lua_close has run its __gc, and a finalizer still uses the stream */
   int err = p->cls->send(p, to, loop, q->off, &n);
   q->off += n;
   if (err < 0)

@@ -64,7 +64,7 @@ static inline int net_wq_append_bytes(struct net_writequeue *q, struct net_loop 
  * full, else the failure. [-0, +0, m] */
 int net_wq_send(lua_State *L, int idx, struct net_writequeue *q, struct net_handle *to,
                 uint32_t end);
-/* The same for a queue that is in the batch. */
+/* As net_wq_send, for a queue that is in the batch. */
 int net_wq_send_batch(struct net_writequeue *q, struct net_loop *loop, struct net_handle *to);
 /* Bytes of the first piece that is not wholly sent. [-0, +0, m] */
 size_t net_wq_first(lua_State *L, int idx, struct net_writequeue *q);

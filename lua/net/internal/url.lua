@@ -56,8 +56,8 @@ local LOOKALIKES = {
   { 0x1F12B, 0x1F12B, "c" }, { 0x1F130, 0x1F149, LETTERS }, { 0x1FBF0, 0x1FBF9, DIGITS },
   { 0xE0100, 0xE01EF, "" },
 }
--- The same for characters that stand for several, and for gaps in the rows
--- above, where another block had the letter already.
+-- What characters stand for that no row above has: those that stand for several, and the
+-- gaps in the rows, where another block had the letter already.
 local SPECIAL = {
   [0x213B] = "fax", [0x3372] = "da", [0x33C4] = "cc", [0x33C5] = "cd", [0x33C8] = "db",
   [0xFB00] = "ff", [0x1F12D] = "cd", [0x1D49D] = "!", [0x1D4A0] = "!", [0x1D4A1] = "!",

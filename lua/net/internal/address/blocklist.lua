@@ -236,7 +236,7 @@ local function match_address(text, pattern)
   end
 end
 
---- The same for IPv6, where letters of either case will do.
+--- As add_v4_text, for IPv6, where letters of either case will do.
 local function add_v6_text(list, text)
   text = text:lower()
   local network, prefix = match_address(text, "subnet: ipv6 ([%x:.]+)/(%d%d?%d?)")
