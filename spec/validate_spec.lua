@@ -49,6 +49,20 @@ describe("the type validators", function()
   end)
 end)
 
+describe("validate.unix_path", function()
+  it("takes what a Unix socket can have, and no name of a Windows pipe", function()
+    for _, path in ipairs({ "a.sock", "\0abstract", "\\\\server", "" }) do
+      assert.equal(path, validate.unix_path(path, "n"))
+    end
+    refuses(arg_type("n", "of type string", "nil"), validate.unix_path, nil, "n")
+    for _, path in ipairs({ [[\\.\pipe\x]], [[\\?\pipe\x]] }) do
+      refuses("TypeError [ERR_INVALID_ARG_VALUE]: The property 'options.path' must not be "
+        .. "a Windows named pipe on this system. Received '" .. path:gsub("\\", "\\\\") .. "'",
+        validate.unix_path, path, "options.path")
+    end
+  end)
+end)
+
 describe("validate.string_without_nul", function()
   it("refuses a NUL", function()
     assert.equal("a", validate.string_without_nul("a", "n"))

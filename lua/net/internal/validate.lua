@@ -67,6 +67,20 @@ function validate.string_without_nul(value, name)
   return value
 end
 
+--- The path of a Unix socket: a string, but no name of a pipe of Windows's.
+---@param value any
+---@param name string
+---@return string
+function validate.unix_path(value, name)
+  if type(value) ~= "string" then
+    errors.raise("ERR_INVALID_ARG_TYPE", USER, name, "string", value)
+  elseif value:find("^\\\\[.?]\\") then
+    errors.raise("ERR_INVALID_ARG_VALUE", USER, name, value,
+      "must not be a Windows named pipe on this system")
+  end
+  return value
+end
+
 --- A table that is no Array.
 ---@param value any
 ---@param name string

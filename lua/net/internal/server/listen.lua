@@ -13,6 +13,7 @@ local lazy = require("net.internal.lazy")
 local dns = lazy.module("net.dns")
 local errors = lazy.module("net.internal.errors")
 local onabort = lazy.module("net.internal.onabort")
+local validate = lazy.module("net.internal.validate")
 
 local READ_ALL, WRITE_ALL = tonumber("444", 8), tonumber("222", 8)
 
@@ -50,12 +51,9 @@ local function file_mode(o)
   return read | write ~= 0 and read | write or nil
 end
 
-local function check_path(given, o)
-  local start = o.path:sub(1, 4)
-  if start == "\\\\.\\" or start == "\\\\?\\" then
-    errors.raise("ERR_INVALID_ARG_VALUE", 1, "options.path", o.path,
-      "must not be a Windows named pipe on this system")
-  elseif o.path:byte() == 0 and (o.readableAll or o.writableAll) then
+--- An abstract name is no file, and has no mode.
+local function check_mode(given, o)
+  if o.path:byte() == 0 and (o.readableAll or o.writableAll) then
     errors.raise("ERR_INVALID_ARG_VALUE", 1, "options", given,
       "can not set readableAll or writableAllt to true when path is abstract unix socket")
   end
@@ -63,7 +61,8 @@ end
 
 --- `o` are the options, read; `given` is the user's table.
 function listen.unix(server, given, o)
-  check_path(given, o)
+  validate.unix_path(o.path, "options.path")
+  check_mode(given, o)
   local ok, errno, step = native.listen_unix(server, o.path, o.backlog, file_mode(o))
   if step == "chmod" then
     errors.throw(errors.system(errno, "uv_pipe_chmod"))

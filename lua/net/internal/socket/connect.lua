@@ -141,16 +141,6 @@ end
 
 -- Checks
 
---- Raises for a name of Windows's, which no Unix socket has.
-local function check_path(path)
-  validate.string(path, "options.path")
-  if path:find("^\\\\[.?]\\") then
-    errors.raise("ERR_INVALID_ARG_VALUE", USER, "options.path", path,
-      "must not be a Windows named pipe on this system")
-  end
-  return path
-end
-
 local function check_local(plan, options)
   if plan.bound and (options.localAddress ~= nil or options.localPort ~= nil) then
     errors.raise("ERR_INVALID_ARG_VALUE", USER, "options", options,
@@ -277,7 +267,8 @@ end
 local function path_of(socket, options)
   local bound, is_unix = boundsocket.dial_of(socket)
   if bound and is_unix or not bound and truthy(options.path) then
-    return check_path(options.path)
+    local path = validate.unix_path(options.path, "options.path")
+    return path
   end
 end
 
