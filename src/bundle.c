@@ -3,10 +3,10 @@
  * bundle.c - the modules of lua/net, compiled, inside the core.
  *
  * Compiling Lua and looking for its files was half of the time between the start of
- * a program and its first "listening". So the build compiles the modules, all but the
- * first (lua/net/init.lua, which requires this core), and `require` finds them here:
- * a program may as well change its directory or its root, or come to need an error's
- * module when it has run out of descriptors.
+ * a program and its first "listening". So the build compiles the modules, and `require`
+ * finds them here; all but the first, lua/net/init.lua, which requires this core. Nor is
+ * a module missing to a program that has changed its directory or its root, or that
+ * needs the texts of errors when it has run out of descriptors.
  *
  * Lua refuses code that was compiled for other numbers or another version than its
  * own; as this core was compiled for those, too, it would not get that far. */

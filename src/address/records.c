@@ -8,8 +8,8 @@
  * removing takes the newest of several equal ones, at once. A removed record
  * leaves a gap; gaps are closed when room is short, before more is asked for.
  *
- * A link has seven bits of the hash besides the place, so that a record is hardly
- * ever looked at in vain: with 100,000 of them each look is a cache miss, and a
+ * A link has seven bits of the hash besides the place, so that a record that is not the
+ * one is seldom looked at. With 100,000 records each look is a cache miss, and a
  * BlockList asks for a dozen networks before it knows that an address is free.
  *
  * Keys may come from strangers (a program that bans whoever misbehaves), and an

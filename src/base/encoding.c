@@ -252,7 +252,7 @@ static void ascii_text(lua_State *L, const byte *s, size_t len) {
   luaL_pushresultsize(&b, len);
 }
 
-/* The low byte of each UTF-16 unit of the string at 'idx', which is what Node
+/* The low byte of each UTF-16 unit of the string at 'idx'. That is what Node
  * writes for latin1 and ascii, and what its hex and base64 parsers look at:
  * both halves of an astral character count, and U+0159 reads as "Y". The very
  * string if it is ASCII. */

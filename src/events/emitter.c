@@ -20,6 +20,9 @@ static const char *const event_names[NET_EVENTS] = {
   "listening", "connection", "drop", "newListener", "removeListener"
 };
 
+_Static_assert(NET_EVENTS <= sizeof ((struct net_names *)0)->known / sizeof(char *),
+               "net_names has no room for the last event");
+
 static const char once_key;     /* registry: metatable of once entries */
 static const char emitter_key;  /* in the metatable of each class that emits */
 static const char monitor_key;  /* registry: the value of events.errorMonitor */

@@ -2,11 +2,11 @@
  *
  * stream.h - the state machine of a duplex stream over one descriptor.
  *
- * What Node spreads over Readable, Writable, Duplex and Socket is one struct
- * here, in seven files: readable.c (flowing, 'data', 'end') and readbuffer.c (the bytes
- * read), writable.c (write, cork), request.c (sending, callbacks, 'drain'), writequeue.c
- * (the bytes to send) and finish.c ('finish'), stream.c (the descriptor, closing).
- * socket.c shows it to Lua.
+ * What Node spreads over Readable, Writable, Duplex and Socket is one struct here, in
+ * seven files. Reading is readable.c (flowing, 'data', 'end') and readbuffer.c (the bytes
+ * read). Writing is writable.c (write, cork), request.c (sending, callbacks, 'drain'),
+ * writequeue.c (the bytes to send) and finish.c ('finish'). stream.c is for both: the
+ * descriptor, closing. socket.c shows it to Lua.
  *
  *               connecting ──connected──▶ open ──┬─ 'end' emitted ──▶ R done ─┐
  *     new ─connect─▶ │                           └─ 'finish' emitted ▶ W done ─┤

@@ -2,8 +2,8 @@
  *
  * writequeue.h - bytes that are to be sent, and the callbacks of the writes they came by.
  *
- * The queue is a table of pieces, numbered for the life of a connection, each a string,
- * or an object (piece.h), and a callback (or nil). Five cursors cut it up:
+ * The queue is a table of pieces, numbered for the life of a connection. Each is a string
+ * or an object (piece.h), and a callback or nil. Five cursors cut the table up:
  *
  *       done       head             req                tail
  *        │ sent,    │ request with   │ buffered behind  │
@@ -11,10 +11,11 @@
  *        │ on tick  │ deferred       │ cork             │
  *
  * ('base', the fifth, is the number of the table's first slots.) Keeping the strings
- * in a Lua table costs no copy and no allocation once the table has grown. The most
- * usual queue, a few small pieces without a callback until the end of the turn, is
- * kept as bytes instead (batch.h), all of it, and moves to the table when another
- * piece comes in its way or somebody needs to look.
+ * in a Lua table costs no copy and no allocation once the table has grown.
+ *
+ * The most usual queue has a few small pieces without a callback, until the end of the
+ * turn. All of it is kept as bytes instead (batch.h). It moves to the table when another
+ * piece follows, or when somebody needs to look.
  *
  * The table is the user value VAL_WQ of the userdata at 'idx', an object of the loop, of
  * which nothing else is known here. What is sent, buffered or failed is for request.c to

@@ -3,12 +3,12 @@
 --- net.internal.inspect - values as Node's `util.inspect` prints them.
 --
 -- Error messages show the value that was wrong, and users compare those
--- messages, so this follows Node to the letter for what a Lua program can
--- pass: quote choice and escapes, number formatting, `{ port: true }`,
--- `[ 1, 2 ]`, nesting up to two levels, circular references, and the line
--- breaks at 80 columns (a wide character counts as one column here). It only
--- builds text, and calls no metamethod but the one named below. It is needed
--- when something failed, so it is not made fast.
+-- messages. So what a Lua program can pass is printed exactly as by Node: which
+-- quotes and escapes, how a number, `{ port: true }`, `[ 1, 2 ]`, nesting up to
+-- two levels, circular references, and the line breaks at 80 columns, where a
+-- wide character counts as one column. This only builds text, and calls no
+-- metamethod but the one named below. It is needed when something failed, so
+-- it is not made fast.
 --
 -- A table is an Array when it has elements (`#t > 0`, or a `[1]`), otherwise
 -- an Object; the empty table is the Object. JavaScript keeps keys in the order
