@@ -188,6 +188,38 @@ describe("A program whose system refuses to watch", function()
     end
   end
 
+  --- libev starts all watchers anew there, its own too.
+  for _, case in ipairs({
+    { "once", "child_epoll_ctl", 1, ENOSPC },
+    { "from there on", "child_epoll_add", 1000000, ENOMEM },
+  }) do
+    promise(("ends, having told of it, in a child made by fork, at each place, %s"):format(case[1]), function()
+      local text = HEAD .. [[
+        local server = serve(2, function(socket)
+          socket:on("data", function(data) socket:write(data) end)
+          socket:on("end", function() socket:finish() end)
+        end)
+        server:listen(0, "127.0.0.1", function()
+          local client = dial(server)
+          client:on("close", server.give_up)
+          client:on("data", function(data) print(data) client:finish() end)
+          timers.setTimeout(function()
+            become_child()
+            client:write("hello")
+          end, 5)
+        end)
+      ]] .. TAIL
+      local whole = refuse(text, case[2], 1000000, 1, 0).stdout
+      assert.equal("hello\nrun\tfalse\nopen\t0\nrefused none\n", whole)
+      local k = 0
+      repeat
+        k = k + 1
+        local result = refuse(text, case[2], k, case[3], case[4])
+        check(result, whole, ("at call %d:\n"):format(k))
+      until result.stdout:find("refused none", 1, true)
+    end)
+  end
+
   promise("gets an error with the call's name, and then 'close', on a socket", function()
     local text = HEAD .. PROGRAMS["an echo"] .. TAIL
     assert.equal("accepted\tepoll_ctl\tENOSPC\nclient\tread\tECONNRESET\nrun\tfalse\nopen\t0\nrefused 1\n",

@@ -21,6 +21,7 @@
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key; /* a thread's innermost loop; of several Lua states, by 'outer' */
 static int key_error;     /* an errno: there is none */
+static unsigned forks;    /* how many of them lie between the first process and this one */
 
 static struct net_loop *innermost(void) { return pthread_getspecific(key); }
 
@@ -44,8 +45,11 @@ void net_atexit_flush(void) {
   }
 }
 
+unsigned net_atexit_forks(void) { return forks; }
+
 /* libev's descriptors, of epoll and of signals, would be shared with the parent. */
 static void renew(void) {
+  forks++;
   if (ev_default_loop_uc_() != NULL)
     ev_loop_fork(ev_default_loop(0));
 }

@@ -18,6 +18,8 @@ void net_atexit_enter(struct net_loop *loop);
 void net_atexit_leave(struct net_loop *loop);
 /* Sends it now, for an atexit(3) function that has to come behind another library's. */
 void net_atexit_flush(void);
+/* A number that is another one in a child made by fork(2). */
+unsigned net_atexit_forks(void);
 /* To be called once before. [-0, +0, e] */
 void net_atexit_open(lua_State *L);
 

@@ -104,6 +104,7 @@ struct net_loop {
   int started;        /* watchers were, since the last poll: the next does not wait */
   int refusal;        /* -errno of the last poll that refused one; else -ENOMEM */
   int miscounted;     /* libev's count of what holds it is wrong */
+  int forked;         /* the next poll makes libev's poller anew */
 
   /* timers.c */
   struct net_timer **heap; /* owned; timers, soonest first */
@@ -112,6 +113,7 @@ struct net_loop {
 
   /* atexit.c */
   struct net_loop *outer; /* borrowed; of another state, within whose dispatch this one is */
+  unsigned forks;     /* net_atexit_forks() as of the last turn */
 
   /* The rooms above; the functions are set once, when they are opened. */
   void (*woken)(void *stream); /* tells a member of 'wakes'; dispatches, and never raises */

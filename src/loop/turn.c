@@ -105,11 +105,21 @@ static void run_timers(struct net_loop *loop) {
     net_dispatch(loop, NULL, NULL);
 }
 
+/* A child made by fork(2) has all watchers started anew. */
+static void look_for_fork(struct net_loop *loop) {
+  unsigned forks = net_atexit_forks();
+  if (forks == loop->forks)
+    return;
+  loop->forks = forks;
+  loop->forked = loop->started = 1;
+}
+
 static void on_prepare(struct ev_loop *ev, ev_prepare *w, int revents) {
   struct net_loop *loop = w->data;
   (void)ev, (void)revents;
   loop->now = 0;
   loop->vain = 0;
+  look_for_fork(loop);
   if (loop->L == NULL)
     loop->halted = 0;
   if (loop->L == NULL && loop->depth == 0)
@@ -363,6 +373,7 @@ static void loop_new(lua_State *L) {
   loop->main = main_thread(L);
   net_phases_none(loop);
   loop->pumps.pipe = NET_NO_PIPE;
+  loop->forks = net_atexit_forks();
   net_calls_init(L, &loop->calls);
   int err;
   loop->ev = net_watch_loop(&err);

@@ -167,5 +167,10 @@ void net_watch_after(struct net_loop *loop) {
       break;
     default:
       loop->refusal = -errno;
+      if (loop->forked) {  /* maybe its own descriptor, of which nobody is told */
+        loop->miscounted = 1;
+        revive(loop->ev);
+      }
   }
+  loop->forked = 0;
 }
