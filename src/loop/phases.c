@@ -85,6 +85,8 @@ static int part_late(struct net_loop *loop) {
 /* If the last of them raises, those that were queued meanwhile follow at once: so does
  * Node, which looks whether the error has left any. */
 static int part_immediates(struct net_loop *loop) {
+  if (loop->left == 0)
+    return !loop->halted;
   struct phase p = {loop, &loop->immediates, net_steps_pop, loop->left, 0};
   run_phase(&p);
   loop->left = p.left;
@@ -122,7 +124,7 @@ void net_phases_begin(struct net_loop *loop) {
   net_ready_run(loop);
   if (!loop->halted && !loop->holding && loop->immediates.count == 0)
     return;
-  loop->part = 0;
+  loop->part = !loop->halted;  /* what was ready has run, or waits */
   net_phases_go_on(loop);
 }
 

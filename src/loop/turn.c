@@ -131,7 +131,8 @@ static void on_prepare(struct ev_loop *ev, ev_prepare *w, int revents) {
   if (!loop->timed)
     run_timers(loop);
   loop->timed = 0;
-  net_phases_pending(loop);
+  if (loop->holding)
+    net_phases_pending(loop);
   idle_set(loop);
   wake_set(loop);
   if (is_to_end(loop))
