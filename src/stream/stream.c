@@ -73,8 +73,9 @@ static void watch(struct net_stream *s) {
     events = 0;  /* whatever a layer wishes: there is nothing to watch */
   if (events == s->watch.watched)
     return;
+  if (s->watch.watched)
+    net_io_stop(s->o.loop, &s->io);
   s->watch.watched = events;
-  net_io_stop(s->o.loop, &s->io);
   if (events) {
     ev_io_modify(&s->io, events);  /* no system call if this turn undoes it */
     net_io_start(s->o.loop, &s->io);
@@ -629,21 +630,20 @@ static void destroy_handle(lua_State *L, int idx, struct net_stream *s, int was_
     net_closing(L, idx, &s->o, cancel_step);  /* queued last, runs first */
 }
 
-/* All of destroy(err at 'err') that may raise but for destroy_reserve, so that a stream
- * is not left half destroyed: the last writes, the hook, the error. [-0, +0, e] */
+/* All of destroy(err at 'err', 0: none) that may raise but for destroy_reserve, so that a
+ * stream is not left half destroyed: the last writes, the hook, the error. [-0, +0, e] */
 static void destroy_prepare(lua_State *L, int idx, int err) {
   struct net_stream *s = lua_touserdata(L, idx);
-  int is_error = net_truthy(L, err);
   net_stream_dialing(s, 0);  /* even then its attempt holds the loop no more */
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   if (s->life.connecting || s->life.failed)
     net_stream_hook(L, idx, "on_destroy");
-  if (is_error) {
+  if (err) {
     net_object_table(L, idx, VAL_RARE);  /* while a finalizer may still write; not below */
     lua_pop(L, 1);
   }
   net_request_flush_now(L, s);  /* before the descriptor goes */
-  if (is_error && !s->life.errored) {
+  if (err && !s->life.errored) {
     lua_pushvalue(L, err);
     net_rare_set(L, idx, SLOT_ERRORED);
     s->life.errored = 1;
@@ -656,11 +656,10 @@ static void destroy_reserve(lua_State *L, struct net_loop *loop, int count) {
   net_steps_reserve(L, &loop->closing, (size_t)count * DESTROY_CLOSINGS);
 }
 
-/* destroy(err at 'err'), prepared; a finalizer may have been faster. Raises, before it has
- * done anything, only for one that is not anchored. [-0, +0, m] */
+/* destroy(err at 'err', or 0), prepared; a finalizer may have been faster. Raises, before
+ * it has done anything, only for one that is not anchored. [-0, +0, m] */
 static void destroy_now(lua_State *L, int idx, int err, int was_connecting) {
   struct net_stream *s = lua_touserdata(L, idx);
-  int is_error = net_truthy(L, err);
   if (s->life.destroyed)
     return;
   net_object_hold(L, idx, &s->o);
@@ -670,13 +669,13 @@ static void destroy_now(lua_State *L, int idx, int err, int was_connecting) {
   s->life.connecting = s->life.read_wanted = 0;
   idle_stop(s);
   if (s->life.handle) {
-    destroy_handle(L, idx, s, was_connecting, is_error);
-    if (is_error)
+    destroy_handle(L, idx, s, was_connecting, err != 0);
+    if (err)
       queue_error(L, idx, s, err);
     else if (s->in.len > 0)
       net_tick_step(L, idx, &s->o, mute_tick, 0);
   } else {
-    if (is_error)
+    if (err)
       queue_error(L, idx, s, err);
     net_tick_step(L, idx, &s->o, close_tick, 0);
     stream_release(L, s);
@@ -715,14 +714,13 @@ static void unlink_taken(lua_State *L, int idx) {
  * handle is the first, and as close events come last in first out, the last is the first
  * to close. Those that took it share the error of the one at 'idx'. [-0, +0, e] */
 static void destroy_chain(lua_State *L, int idx, int err) {
-  lua_pushnil(L);
   lua_pushvalue(L, idx);
-  int none = err + 1, self = err + 2, up = push_chain(L, self, SLOT_TO);
+  int self = lua_gettop(L), up = push_chain(L, self, SLOT_TO);
   int last = self + up + push_chain(L, self, SLOT_FROM);
   const struct net_stream *s = lua_touserdata(L, idx);
   for (int i = self; i <= last; i++)
-    destroy_prepare(L, i, i <= self + up ? err : none);
-  destroy_reserve(L, s->o.loop, last - err);
+    destroy_prepare(L, i, i <= self + up ? err : 0);
+  destroy_reserve(L, s->o.loop, last + 1 - self);
   if (s->life.reset)
     ((struct net_stream *)lua_touserdata(L, self + up))->life.reset = 1;
   for (int i = self; i <= last; i++)
@@ -730,16 +728,17 @@ static void destroy_chain(lua_State *L, int idx, int err) {
   for (int i = self + up; i >= self; i--)
     destroy_now(L, i, err, 0);
   for (int i = self + up + 1; i <= last; i++)
-    destroy_now(L, i, none, 0);
+    destroy_now(L, i, 0, 0);
 }
 
 void net_stream_destroy(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);
-  int err = lua_gettop(L), was_connecting = s->life.connecting || s->life.failed;
+  int top = lua_gettop(L), was_connecting = s->life.connecting || s->life.failed;
   if (s->life.destroyed) {
     lua_pop(L, 1);
     return;
   }
+  int err = net_truthy(L, top) ? top : 0;
   if (s->life.taken || s->life.took) {
     destroy_chain(L, idx, err);
   } else {
@@ -747,7 +746,7 @@ void net_stream_destroy(lua_State *L, int idx) {
     destroy_reserve(L, s->o.loop, 1);
     destroy_now(L, idx, err, was_connecting);
   }
-  lua_settop(L, err - 1);
+  lua_settop(L, top - 1);
 }
 
 void net_stream_push_error(lua_State *L, struct net_stream *s, int err, const char *syscall) {
