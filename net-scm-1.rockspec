@@ -69,6 +69,7 @@ build = {
       ["net.internal.socket.attempt"] = "lua/net/internal/socket/attempt.lua",
       ["net.internal.socket.connect"] = "lua/net/internal/socket/connect.lua",
       ["net.internal.socket.duplexpair"] = "lua/net/internal/socket/duplexpair.lua",
+      ["net.internal.socket.options"] = "lua/net/internal/socket/options.lua",
       ["net.internal.socket.pipe"] = "lua/net/internal/socket/pipe.lua",
       ["net.internal.socket.sendfile"] = "lua/net/internal/socket/sendfile.lua",
       ["net.internal.socket.socket"] = "lua/net/internal/socket/socket.lua",
