@@ -158,7 +158,9 @@ function methods:pipe(dest, options)
   end
 
   local function add_all()
-    if not src.readableEnded then
+    if src.readableEnded then
+      core.tick(on_end)  -- before that of "resume"
+    else
       add(src, "end", "once", on_end)
     end
     add(dest, "unpipe", "keep", function(source, info)
@@ -177,9 +179,6 @@ function methods:pipe(dest, options)
     add(dest, "finish", "once", unpipe)
     pipes[#pipes + 1] = dest
     add(src, "data", "keep", on_data, stream.is(dest) and dest or nil)
-    if src.readableEnded then
-      core.tick(on_end)
-    end
   end
 
   -- Should one of these raise, for want of memory, none is left, and what moves the bytes
