@@ -34,16 +34,6 @@ static void run_tick(lua_State *L, struct net_loop *loop) {
   lua_call(L, nargs, 0);
 }
 
-/* Ticks first, as Node has no flush to wait for; a failed flush queues ticks. In an
- * empty frame. */
-static OUT_OF_LINE void settle_all(lua_State *L, struct net_loop *loop) {
-  do {
-    while (!loop->halted && loop->ticks.count > 0)
-      run_tick(L, loop);
-    net_loop_flush(L, loop);
-  } while (!loop->halted && loop->ticks.count > 0);
-}
-
 static void late_set(struct net_loop *loop, int late) {
   loop->late = late;
   net_loop_hold(loop);
@@ -60,6 +50,21 @@ static OUT_OF_LINE int settle_late(lua_State *L, struct net_loop *loop) {
   if (!loop->halted)
     late_set(loop, 0);  /* this callback was the next one */
   return 0;
+}
+
+/* Ticks first, as Node has no flush to wait for; a failed flush queues ticks. A tick may
+ * have dealt with an error itself, in a guarded call: that is an error in a tick all the
+ * same. In an empty frame. */
+static OUT_OF_LINE void settle_all(lua_State *L, struct net_loop *loop) {
+  do {
+    while (!loop->halted && !loop->raised && loop->ticks.count > 0)
+      run_tick(L, loop);
+    if (loop->raised) {
+      settle_late(L, loop);
+      return;
+    }
+    net_loop_flush(L, loop);
+  } while (!loop->halted && loop->ticks.count > 0);
 }
 
 /* Most messages leave a flush, and nothing else. */
