@@ -73,6 +73,7 @@ local function matches(row, difference, where)
   if row.wash then
     return difference.node:gsub(row.wash, "") == difference.lua:gsub(row.wash, "")
   end
+  if row.prefix and difference.lua:find(difference.node:sub(1, -3), 1, true) ~= 1 then return false end
   if row.fields then return only_fields(row.fields, difference) end
   return difference.node:find(row.node) and difference.lua:find(row.lua) ~= nil
 end

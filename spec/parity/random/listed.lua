@@ -5,11 +5,46 @@
 -- A row: `line`, words of its line there; `node` and `lua`, patterns for the
 -- first line in which an object's logs part; instead of them `fields`, where
 -- they are lines of `show` or `state` that part in these alone, or `wash`, a
--- pattern that, taken out of both, leaves them equal; `program`, one for the
+-- pattern that, taken out of both, leaves them equal, or `prefix`, that ours is
+-- Node's and more behind it; `program`, one for the
 -- program's text (of an odd call: for the lines about its object), `unless`, one
 -- that must not be in it; `kind`, "program" or "odd" where it is for these alone.
 
-return {
+local rows = {}
+
+-- A connection is begun amid a program, and data is sent to one that is there.
+local ACCEPTED = "serve srv.*\n  if P1 {.*\n}\n.*settle\n.*let C2 = .*%.%a+%("
+
+--- The same row for each of several words, which stand for WORD in its pattern `program`.
+local function for_each(words, row)
+  for word in words:gmatch("%S+") do
+    local own = {}
+    for key, v in pairs(row) do own[key] = v end
+    own.program = row.program:gsub("WORD", word)
+    rows[#rows + 1] = own
+  end
+end
+
+-- Node's reading, finishing and closing stop behind a listener of these that raises.
+for_each("connect ready pause readable end finish prefinish", {
+  line = "Nor does a listener that raises keep the socket from what comes next",
+  kind = "program", program = "%f[%w]on%w* %u%d? WORD {[^}]*raise%(", node = ".", lua = ".",
+})
+
+-- A text's units and the bytes it becomes, where the mark lies between them.
+for_each("utf16le ucs2", {
+  line = "lengths of text in UTF-16 units",
+  program = '%([^\n]*, "WORD"', node = "^%w+: true$", lua = "^%w+: false$",
+})
+
+-- An end that Node keeps from an attempt that failed.
+for_each("end destroySoon", {
+  line = "an end that was asked for, by `end()` or `destroySoon()`",
+  kind = "program", node = ".", lua = ".",
+  program = 'once (C%d) close {\n *immediate {\n *if %1.pending.*\n *%1 << "WORD", try',
+})
+
+local others = {
   -- Lengths.
   {
     line = "lengths of text in UTF-16 units",
@@ -176,4 +211,80 @@ return {
     line = "`getTypeOfService` and `setTypeOfService` raise `EBADF`",
     kind = "odd", node = "TypeOfService EBADF", lua = "TypeOfService: ",
   },
+  {
+    line = "What `write` holds back, `bytesWritten` counts by what is sent",
+    program = '%([^\n]*, "hex"', fields = "bytesWritten",
+  },
+  {
+    line = "| `Buffer`, `Uint8Array`, string | a Lua string, which is bytes",
+    program = 'write%(x".*setDefaultEncoding', fields = "bytesWritten writableLength bufferSize",
+  },
+  {
+    line = "Where Node tells a missing argument from `undefined`",
+    kind = "odd", program = "unshift%(nil", node = "^unshift: true$", lua = "^unshift: false$",
+  },
+  {
+    line = "what `rawListeners` gives for a listener that `once` has added",
+    kind = "odd", program = "rawListeners", node = "^rawListeners: %[fn", lua = "^rawListeners: %[{",
+  },
+  {
+    line = "a `connect` that raises, and a listener that raises during it",
+    kind = "odd", program = '%.connect%([^\n]*\n[^\n]*"write", try',
+    node = "^write: true$", lua = "^write: false$",
+  },
+  {
+    line = "a `connect` that raises, and a listener that raises during it",
+    kind = "odd", program = '%.connect%([^\n]*\n[^\n]*"end", try',
+    node = "^close%(false%)$", lua = "<Error %[ERR_SOCKET_CLOSED%]",
+  },
+  {
+    line = "a write to it fails by the old one's `\"close\"`",
+    kind = "odd", program = '%.destroy%(.*"connect", try', node = "ERR_SOCKET_CLOSED_BEFORE_CONNECTION",
+    lua = ".",
+  },
+  {
+    line = "is told by `timeout`, and never comes",
+    kind = "program", node = ".", lua = "^timeout",
+    program = 'once (C%d) close {\n *immediate {\n *if %1.pending',
+  },
+  {
+    line = "and one without its listeners for `\"data\"` is no longer piped",
+    kind = "program", node = ".", lua = ".",
+    program = '(%u%d?) << "pipe".*%1 << "removeAllListeners", try %1.removeAllListeners%("data"',
+  },
+  -- When small writes leave, once more.
+  {
+    line = "Two small writes come as one chunk",
+    kind = "program", prefix = true, node = "^data%(", lua = "^data%(",
+  },
+  {
+    line = "Node's second write fails with `EPIPE`, here both succeed",
+    kind = "program", program = '(%u%d?) << "pipe", try %1%.pipe%(%1', node = "^unpipe%(", lua = "^finish$",
+  },
+  {
+    line = "so ends instead of failing with `read ECONNRESET`",
+    kind = "program", program = "pipe%(", node = "^unpipe%(", lua = "^end$",
+  },
+  {
+    line = "where Node's, which has sent already, fails with `read ECONNRESET`",
+    kind = "program", program = "[dD]estroy", node = "<Error: read ECONNRESET", lua = "<Error: write E%u+;",
+  },
+  {
+    line = "a connection begun in that turn is accepted before the data is read",
+    kind = "program", program = ACCEPTED, node = "^readable$", lua = "^%l+: ",
+  },
+  {
+    line = "a connection begun in that turn is accepted before the data is read",
+    kind = "program", program = ACCEPTED, node = "^data%(", lua = "^%l+: ",
+  },
+  {
+    line = "a connection begun in that turn is accepted before the data is read",
+    kind = "program", program = ACCEPTED, node = "^data%(", lua = "^pipe%(",
+  },
+  {
+    line = "a connection begun in that turn is accepted before the data is read",
+    kind = "program", program = ACCEPTED, node = "^close%(", lua = "^destroy: ",
+  },
 }
+
+return table.move(others, 1, #others, #rows + 1, rows)
