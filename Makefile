@@ -43,6 +43,7 @@ endif
 
 CORE = $(BUILD)/net/core.so
 SRC = $(wildcard src/*.c src/*/*.c)
+C_FILES = $(SRC) $(wildcard src/*.h src/*/*.h include/*.h)
 # The Lua half: what a program may require, and below internal/ all else.
 LUA_FILES = $(wildcard lua/net/*.lua lua/net/*/*.lua lua/net/*/*/*.lua)
 # The deepest first, so that a folder is empty before the one that it is in.
@@ -71,8 +72,8 @@ demo: all ## echo files, open 500 connections, and tell what happened
 test: deps-test all ## run the specs; SPEC=spec/x_spec.lua for one file
 	@NET_SPEC_GUARD=30 $(RUN_ENV) $(LUA) $(BUSTED_RUN)
 
-CHECKS = check-gcc check-clang check-lua check-tidy check-cppcheck check-exports check-layers docs-check asan
-check: $(CHECKS) ## warnings, linters, exports, layers, docs, then asan
+CHECKS = check-gcc check-clang check-lua check-tidy check-cppcheck check-exports check-layers check-format docs-check asan
+check: $(CHECKS) ## warnings, linters, exports, layers, format, docs, then asan
 	@echo "check: all clean"
 
 # tools/asan-lua.sh makes the interpreter. It stands first in PATH, so that a spec that
@@ -149,7 +150,7 @@ clean: ## remove what was built
 	rm -rf build
 
 format: ## lay out the C sources
-	clang-format -i $(SRC) $(wildcard src/*.h src/*/*.h include/*.h)
+	clang-format -i $(C_FILES)
 
 env: ## print the settings with which Lua finds this tree
 	@echo export $(subst ;,\;,$(RUN_ENV))
@@ -224,6 +225,9 @@ check-cppcheck: deps-check
 
 check-layers: all ## who calls whom in src/, against the table in tools/layers.lua
 	@$(LUA) tools/layers.lua src $(filter-out %/bundled.o,$(OBJ))
+
+check-format: deps-check ## the C sources, as `make format` lays them out
+	clang-format --dry-run -Werror $(C_FILES)
 
 check-exports: all
 	test "$$(nm -D --defined-only $(CORE) | awk '{ print $$3 }')" = luaopen_net_core

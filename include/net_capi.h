@@ -32,18 +32,18 @@ enum { NET_READ = 1, NET_WRITE = 2 };
 /* struct net_transport.can. Of the top handle; a layer of another library's has the last
  * of these, or 0: */
 enum {
-  NET_CAN_SPLICE = 1 << 0,    /* 'state' is a descriptor that splice(2) may move bytes from and to */
-  NET_CAN_SENDFILE = 1 << 1,  /* and that sendfile(2) may send to */
-  NET_CAN_RIGHTS = 1 << 2,    /* descriptors may be sent along */
-  NET_CAN_LATE = 1 << 3,      /* what was written counts in writableLength until it is below:
+  NET_CAN_SPLICE = 1 << 0,   /* 'state' is a descriptor that splice(2) may move bytes from and to */
+  NET_CAN_SENDFILE = 1 << 1, /* and that sendfile(2) may send to */
+  NET_CAN_RIGHTS = 1 << 2,   /* descriptors may be sent along */
+  NET_CAN_LATE = 1 << 3,     /* what was written counts in writableLength until it is below:
                                  its callbacks and 'drain' are a pending completion */
-  NET_CAN_SINGLE = 1 << 9,    /* with LATE: a write goes there when the one before is below */
+  NET_CAN_SINGLE = 1 << 9,   /* with LATE: a write goes there when the one before is below */
   /* Of the lowest handle: */
-  NET_CAN_ADDRESS = 1 << 4,   /* getsockname(2), getpeername(2): IP addresses */
+  NET_CAN_ADDRESS = 1 << 4, /* getsockname(2), getpeername(2): IP addresses */
   NET_CAN_NODELAY = 1 << 5,
   NET_CAN_KEEPALIVE = 1 << 6,
-  NET_CAN_RESET = 1 << 7,     /* a close may be told as a reset */
-  NET_CAN_POLL = 1 << 8       /* 'state' is a descriptor for the poller to watch */
+  NET_CAN_RESET = 1 << 7, /* a close may be told as a reset */
+  NET_CAN_POLL = 1 << 8   /* 'state' is a descriptor for the poller to watch */
 };
 
 /* A negative errno of no system's: 'error' has the error value. */
@@ -203,8 +203,8 @@ struct net_capi {
 };
 
 /* Has the net that is loaded this function of struct net_capi? */
-#define net_capi_has(capi, function) \
-  ((capi)->size >= offsetof(struct net_capi, function) + sizeof (capi)->function && \
+#define net_capi_has(capi, function)                                                               \
+  ((capi)->size >= offsetof(struct net_capi, function) + sizeof(capi)->function &&                 \
    (capi)->function != NULL)
 
 /* The table of the net that is loaded. Raises where that has another ABI than this page, or

@@ -100,7 +100,7 @@ static const struct net_capi table = {
   .over = over,
   .listens = listens,
   .turn = turn,
-  .exit_flush = net_atexit_flush
+  .exit_flush = net_atexit_flush,
 };
 
 void net_capi_open(lua_State *L) {

@@ -23,8 +23,8 @@
 
 struct net_blocklist {
   struct net_object o;
-  struct net_rules rules; /* owned */
-  int dead;               /* finalised: what it would take now, nobody would free */
+  struct net_rules rules;           /* owned */
+  int dead;                         /* finalised: what it would take now, nobody would free */
   struct net_blocklist *next, **at; /* among all of this Lua state: what points to it */
 };
 
@@ -78,8 +78,7 @@ static void check_memory(lua_State *L, int err) {
 
 /* "ipv4" in letters of either case, in every locale. */
 static int names_ipv4(const char *s, size_t len) {
-  return len == 4 && (s[0] | 32) == 'i' && (s[1] | 32) == 'p' && (s[2] | 32) == 'v' &&
-         s[3] == '4';
+  return len == 4 && (s[0] | 32) == 'i' && (s[1] | 32) == 'p' && (s[2] | 32) == 'v' && s[3] == '4';
 }
 
 /* Reads the address and the family at 2 and 3 of check; what is no address is
@@ -128,7 +127,7 @@ static const char *family_name(uint32_t family) { return family == 4 ? "IPv4" : 
 static void push_address(lua_State *L, const void *record) {
   struct net_address a;
   memcpy(&a, record, sizeof a);
-  struct net_endpoint e = {.family = (uint8_t)a.family};
+  struct net_endpoint e = { .family = (uint8_t)a.family };
   memcpy(e.ip, a.ip, sizeof e.ip);
   net_endpoint_push(L, &e);
   lua_pushfstring(L, "Address: %s %s", family_name(a.family), lua_tostring(L, -1));
@@ -139,8 +138,7 @@ static void push_subnet(lua_State *L, const void *record) {
   struct net_endpoint e;
   memcpy(&e, record, sizeof e);
   net_endpoint_push(L, &e);
-  lua_pushfstring(L, "Subnet: %s %s/%d", family_name(e.family), lua_tostring(L, -1),
-                  (int)e.prefix);
+  lua_pushfstring(L, "Subnet: %s %s/%d", family_name(e.family), lua_tostring(L, -1), (int)e.prefix);
   lua_remove(L, -2);
 }
 
@@ -217,7 +215,7 @@ static void keep(struct keeper *k, struct net_blocklist *b) {
 
 static void keeper_new(lua_State *L) {
   struct keeper *k = lua_newuserdatauv(L, sizeof *k, 0);
-  *k = (struct keeper){NULL, 0};
+  *k = (struct keeper){ NULL, 0 };
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, keeper_gc);
   lua_setfield(L, -2, "__gc");
@@ -232,28 +230,28 @@ static int blocklist_tostring(lua_State *L) {
 }
 
 static const luaL_Reg blocklist_methods[] = {
-  {"check", blocklist_check},
-  {"clear", blocklist_clear},
-  {NULL, NULL}
+  { "check", blocklist_check },
+  { "clear", blocklist_clear },
+  { NULL, NULL },
 };
 
 static const luaL_Reg blocklist_getters[] = {
-  {"rules", get_rules},
-  {"size", get_size},
-  {NULL, NULL}
+  { "rules", get_rules },
+  { "size", get_size },
+  { NULL, NULL },
 };
 
 static const luaL_Reg blocklist_meta[] = {
-  {"__gc", blocklist_gc},
-  {"__tostring", blocklist_tostring},
-  {NULL, NULL}
+  { "__gc", blocklist_gc },
+  { "__tostring", blocklist_tostring },
+  { NULL, NULL },
 };
 
 static const struct net_class blocklist_class = {
   .name = "BlockList",
   .methods = blocklist_methods,
   .getters = blocklist_getters,
-  .meta = blocklist_meta
+  .meta = blocklist_meta,
 };
 
 /* --- for lua/net/internal/address/blocklist.lua ----------------------------------------------- */
@@ -267,7 +265,8 @@ static uint64_t seed_of(const void *memory) {
 
 /* new() -> BlockList */
 static int core_new(lua_State *L) {
-  struct net_blocklist *b = net_object_new(L, net_loop_get(L), &blocklist_class, sizeof *b, VAL_OWN - 1);
+  struct net_blocklist *b =
+    net_object_new(L, net_loop_get(L), &blocklist_class, sizeof *b, VAL_OWN - 1);
   net_rules_init(&b->rules, seed_of(b));
   lua_rawgetp(L, LUA_REGISTRYINDEX, &keeper_key);
   keep(lua_touserdata(L, -1), b);
@@ -286,8 +285,7 @@ static int core_add_addresses(lua_State *L) {
   struct net_rules *r = check_open_rules(L);
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_Unsigned count = lua_rawlen(L, 2);
-  check_memory(L, count > UINT32_MAX ? -ENOMEM
-                                     : net_rules_reserve_addresses(r, (uint32_t)count));
+  check_memory(L, count > UINT32_MAX ? -ENOMEM : net_rules_reserve_addresses(r, (uint32_t)count));
   for (lua_Unsigned i = 1; i <= count; i++) {
     lua_rawgeti(L, 2, (lua_Integer)i);
     (void)net_rules_add_address(r, check_endpoint(L, -1));
@@ -337,7 +335,7 @@ static int core_remove_subnet(lua_State *L) {
 }
 
 static struct net_range check_range(lua_State *L) {
-  return (struct net_range){.start = *check_endpoint(L, 2), .end = *check_endpoint(L, 3)};
+  return (struct net_range){ .start = *check_endpoint(L, 2), .end = *check_endpoint(L, 3) };
 }
 
 /* add_range(list, start, end) -> boolean: false if the end comes first */
@@ -359,16 +357,16 @@ static int core_remove_range(lua_State *L) {
 }
 
 static const luaL_Reg blocklist_functions[] = {
-  {"new", core_new},
-  {"is", core_is},
-  {"add_address", core_add_address},
-  {"add_addresses", core_add_addresses},
-  {"add_range", core_add_range},
-  {"add_subnet", core_add_subnet},
-  {"remove_address", core_remove_address},
-  {"remove_range", core_remove_range},
-  {"remove_subnet", core_remove_subnet},
-  {NULL, NULL}
+  { "new", core_new },
+  { "is", core_is },
+  { "add_address", core_add_address },
+  { "add_addresses", core_add_addresses },
+  { "add_range", core_add_range },
+  { "add_subnet", core_add_subnet },
+  { "remove_address", core_remove_address },
+  { "remove_range", core_remove_range },
+  { "remove_subnet", core_remove_subnet },
+  { NULL, NULL },
 };
 
 void net_blocklist_open(lua_State *L) {

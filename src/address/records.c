@@ -46,7 +46,7 @@ void net_records_secret_init(struct net_records_secret *s, uint64_t seed) {
 }
 
 void net_records_init(struct net_records *b, const struct net_records_secret *s, uint32_t key,
-                   uint32_t size) {
+                      uint32_t size) {
   memset(b, 0, sizeof *b);
   b->secret = s;
   b->key = key;

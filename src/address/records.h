@@ -20,9 +20,9 @@ struct net_records_secret {
 
 struct net_records {
   const struct net_records_secret *secret; /* borrowed; outlives the book */
-  unsigned char *records; /* owned; in the order of adding, gaps included */
-  uint32_t *older; /* owned; of each record a link to the next older of its bucket */
-  uint32_t *heads; /* owned; of each bucket a link to its newest record */
+  unsigned char *records;                  /* owned; in the order of adding, gaps included */
+  uint32_t *older;    /* owned; of each record a link to the next older of its bucket */
+  uint32_t *heads;    /* owned; of each bucket a link to its newest record */
   uint32_t key, size; /* bytes, multiples of 4: of the key, of a record */
   uint32_t room;      /* records that fit, buckets there are: a power of 2, or 0 */
   uint32_t used;      /* records in use, those removed since included */
@@ -31,7 +31,7 @@ struct net_records {
 
 void net_records_secret_init(struct net_records_secret *s, uint64_t seed);
 void net_records_init(struct net_records *b, const struct net_records_secret *s, uint32_t key,
-                   uint32_t size);
+                      uint32_t size);
 /* Makes room for 'more' records: 0 or -ENOMEM, which changes nothing. */
 int net_records_reserve(struct net_records *b, uint32_t more);
 /* Adds a copy; the room has been reserved. */

@@ -22,19 +22,18 @@ _Static_assert(sizeof(struct net_endpoint) == 28, "an endpoint without padding")
 _Static_assert(sizeof(struct net_range) == 4 * NET_BOOK_WORDS, "the longest key");
 _Static_assert(sizeof(struct net_network) == 24, "a network without padding");
 
-static const struct net_point FIRST_V4 = {0, UINT64_C(0xFFFF00000000)};
-static const struct net_point LAST_V4 = {0, UINT64_C(0xFFFFFFFFFFFF)};
+static const struct net_point FIRST_V4 = { 0, UINT64_C(0xFFFF00000000) };
+static const struct net_point LAST_V4 = { 0, UINT64_C(0xFFFFFFFFFFFF) };
 
 void net_rules_init(struct net_rules *r, uint64_t seed) {
   memset(r, 0, sizeof *r);
   net_records_secret_init(&r->secret, seed);
   net_records_init(&r->addresses, &r->secret, 16, sizeof(struct net_address));
   net_records_init(&r->subnets, &r->secret, sizeof(struct net_endpoint),
-                sizeof(struct net_endpoint));
+                   sizeof(struct net_endpoint));
   net_records_init(&r->networks, &r->secret, sizeof(struct net_network),
-                sizeof(struct net_network));
-  net_records_init(&r->ranges, &r->secret, sizeof(struct net_range),
-                sizeof(struct net_range));
+                   sizeof(struct net_network));
+  net_records_init(&r->ranges, &r->secret, sizeof(struct net_range), sizeof(struct net_range));
   net_spans_init(&r->spans4, seed);
   net_spans_init(&r->spans6, seed);
 }
@@ -61,7 +60,7 @@ int net_rules_reserve_addresses(struct net_rules *r, uint32_t more) {
 }
 
 int net_rules_add_address(struct net_rules *r, const struct net_endpoint *e) {
-  struct net_address a = {.family = e->family};
+  struct net_address a = { .family = e->family };
   memcpy(a.ip, e->ip, sizeof a.ip);
   struct net_address *known = net_records_find(&r->addresses, &a);
   if (known != NULL) {
@@ -81,7 +80,7 @@ void net_rules_remove_address(struct net_rules *r, const struct net_endpoint *e)
 /* --- subnets ----------------------------------------------------------------- */
 
 static struct net_point point_of(const struct net_endpoint *e) {
-  struct net_point p = {0, 0};
+  struct net_point p = { 0, 0 };
   for (int i = 0; i < 8; i++) {
     p.high = p.high << 8 | e->ip[i];
     p.low = p.low << 8 | e->ip[8 + i];
@@ -95,7 +94,7 @@ static uint64_t high_bits(uint64_t n, unsigned prefix) {
 }
 
 static struct net_network network_of(struct net_point p, unsigned prefix) {
-  struct net_network n = {.prefix = prefix};
+  struct net_network n = { .prefix = prefix };
   n.first.high = high_bits(p.high, prefix);
   n.first.low = high_bits(p.low, prefix > 64 ? prefix - 64 : 0);
   return n;
@@ -160,7 +159,7 @@ struct extent {
  * ::ffff: form. So an end that is no IPv4 address keeps all of them out of the
  * range, and an end given as IPv4 all other IPv6 addresses. */
 static struct extent range_extent(const struct net_range *r) {
-  struct extent x = {.first = point_of(&r->start), .last = point_of(&r->end)};
+  struct extent x = { .first = point_of(&r->start), .last = point_of(&r->end) };
   x.v4 = is_v4(x.first) && is_v4(x.last);
   if (r->end.family == 4 && net_point_compare(x.first, FIRST_V4) < 0)
     x.first = FIRST_V4;

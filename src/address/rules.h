@@ -20,12 +20,12 @@ enum { NET_PREFIX_MAX = 128 };
 
 struct net_rules {
   struct net_records_secret secret;
-  struct net_records addresses; /* struct net_address; no two are equal */
-  struct net_records subnets;   /* struct net_endpoint, as given, with their prefix */
-  struct net_records networks;  /* struct net_network: the subnets, to be looked up */
-  struct net_records ranges;    /* struct net_range, as given */
-  struct net_spans spans4;   /* what the ranges hold of IPv4, in its ::ffff: form */
-  struct net_spans spans6;   /* and of IPv6 */
+  struct net_records addresses;             /* struct net_address; no two are equal */
+  struct net_records subnets;               /* struct net_endpoint, as given, with their prefix */
+  struct net_records networks;              /* struct net_network: the subnets, to be looked up */
+  struct net_records ranges;                /* struct net_range, as given */
+  struct net_spans spans4;                  /* what the ranges hold of IPv4, in its ::ffff: form */
+  struct net_spans spans6;                  /* and of IPv6 */
   uint32_t with_prefix[NET_PREFIX_MAX + 1]; /* how many networks have it */
   uint8_t prefixes[NET_PREFIX_MAX + 1];     /* those that some network has */
   int nprefixes;                            /* how many are in use of these */

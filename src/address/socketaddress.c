@@ -25,7 +25,7 @@ struct socketaddress {
   struct net_endpoint at;
 };
 
-static const uint8_t MAPPED[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
+static const uint8_t MAPPED[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF };
 
 /* Where the text ends, or the zone starts if the family has zones. */
 static size_t address_length(const char *text, size_t len, int family) {
@@ -36,8 +36,7 @@ static size_t address_length(const char *text, size_t len, int family) {
   return end != NULL ? (size_t)(end - text) : len;
 }
 
-int net_endpoint_parse(const char *text, size_t len, int family,
-                       struct net_endpoint *out) {
+int net_endpoint_parse(const char *text, size_t len, int family, struct net_endpoint *out) {
   char digits[INET6_ADDRSTRLEN]; /* inet_pton wants its NUL */
   size_t size = address_length(text, len, family);
   if (size >= sizeof digits)
@@ -126,22 +125,19 @@ static int socketaddress_tostring(lua_State *L) {
 }
 
 static const luaL_Reg socketaddress_getters[] = {
-  {"address", get_address},
-  {"port", get_port},
-  {"family", get_family},
-  {"flowlabel", get_flowlabel},
-  {NULL, NULL}
+  { "address", get_address },     { "port", get_port }, { "family", get_family },
+  { "flowlabel", get_flowlabel }, { NULL, NULL },
 };
 
 static const luaL_Reg socketaddress_meta[] = {
-  {"__tostring", socketaddress_tostring},
-  {NULL, NULL}
+  { "__tostring", socketaddress_tostring },
+  { NULL, NULL },
 };
 
 static const struct net_class socketaddress_class = {
   .name = "SocketAddress",
   .getters = socketaddress_getters,
-  .meta = socketaddress_meta
+  .meta = socketaddress_meta,
 };
 
 /* --- for lua/net/internal/address/socketaddress.lua and blocklist.lua ------------------------- */
@@ -180,9 +176,9 @@ static int core_is(lua_State *L) {
 }
 
 static const luaL_Reg socketaddress_functions[] = {
-  {"new", core_new},
-  {"is", core_is},
-  {NULL, NULL}
+  { "new", core_new },
+  { "is", core_is },
+  { NULL, NULL },
 };
 
 void net_socketaddress_open(lua_State *L) {

@@ -23,8 +23,7 @@ struct net_endpoint {
 
 /* Reads an address of that family (4 or 6), as far as a NUL if there is one;
  * everything but 'ip' and 'family' becomes 0. 0 or -EINVAL. */
-int net_endpoint_parse(const char *text, size_t len, int family,
-                       struct net_endpoint *out);
+int net_endpoint_parse(const char *text, size_t len, int family, struct net_endpoint *out);
 /* Reads an address of the kernel; -EINVAL if it is no IP. */
 int net_endpoint_from(const struct sockaddr *sa, struct net_endpoint *out);
 /* Pushes the address as text, without zone. [-0, +1, m] */

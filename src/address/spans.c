@@ -45,8 +45,8 @@ static void span_update(struct net_span *n) {
 }
 
 /* Parts the tree 'n' into what is before 'at', and what is not. */
-static void span_split(struct net_span *n, const struct net_span *at,
-                       struct net_span **before, struct net_span **rest) {
+static void span_split(struct net_span *n, const struct net_span *at, struct net_span **before,
+                       struct net_span **rest) {
   if (n == NULL) {
     *before = *rest = NULL;
   } else if (span_compare(n, at) < 0) {
@@ -142,9 +142,8 @@ void net_spans_add(struct net_spans *s, struct net_span *span) {
   s->root = span_insert(s->root, span);
 }
 
-void net_spans_remove(struct net_spans *s, struct net_point first,
-                      struct net_point last) {
-  struct net_span what = {.first = first, .last = last};
+void net_spans_remove(struct net_spans *s, struct net_point first, struct net_point last) {
+  struct net_span what = { .first = first, .last = last };
   s->root = span_delete(s->root, &what);
 }
 

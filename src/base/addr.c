@@ -108,8 +108,7 @@ static void fill_v4(struct net_addr *out, const struct in_addr *ip, int port) {
   out->len = sizeof in;
 }
 
-static void fill_v6(struct net_addr *out, const struct in6_addr *ip, int port,
-                    unsigned scope) {
+static void fill_v6(struct net_addr *out, const struct in6_addr *ip, int port, unsigned scope) {
   struct sockaddr_in6 in6;
   memset(&in6, 0, sizeof in6);
   in6.sin6_family = AF_INET6;
@@ -170,7 +169,7 @@ int net_addr_unix(const char *path, size_t len, struct net_addr *out) {
 }
 
 void net_addr_any(int family, int port, struct net_addr *out) {
-  const struct in_addr any = {htonl(INADDR_ANY)};
+  const struct in_addr any = { htonl(INADDR_ANY) };
   if (family == AF_INET6)
     fill_v6(out, &in6addr_any, port, 0);
   else
@@ -225,8 +224,7 @@ void net_addr_push_host(lua_State *L, const struct net_addr *a) {
   char host[INET_ADDRSTRLEN];
   switch (addr_family(a)) {
     case AF_INET:
-      (void)inet_ntop(AF_INET, &((const struct sockaddr_in *)&a->sa)->sin_addr, host,
-                      sizeof host);
+      (void)inet_ntop(AF_INET, &((const struct sockaddr_in *)&a->sa)->sin_addr, host, sizeof host);
       lua_pushstring(L, host);
       break;
     case AF_INET6: push_v6(L, (const struct sockaddr_in6 *)&a->sa); break;
@@ -314,6 +312,7 @@ static int addr_is_ipv6(lua_State *L) {
 }
 
 static const luaL_Reg addr_functions[] = {
-  {"isIP", addr_is_ip}, {"isIPv4", addr_is_ipv4}, {"isIPv6", addr_is_ipv6}, {NULL, NULL}};
+  { "isIP", addr_is_ip }, { "isIPv4", addr_is_ipv4 }, { "isIPv6", addr_is_ipv6 }, { NULL, NULL }
+};
 
 void net_addr_open(lua_State *L) { luaL_setfuncs(L, addr_functions, 0); }

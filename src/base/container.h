@@ -7,7 +7,6 @@
 #include <stddef.h>
 
 /* The 'type' whose field 'member' is at 'ptr'. */
-#define net_container_of(ptr, type, member) \
-  ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define net_container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #endif

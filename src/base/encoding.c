@@ -278,24 +278,22 @@ static void narrow_push(lua_State *L, int idx) {
 
 /* One more than the digit's value, 0 for what is no digit. */
 static const byte hex_value[256] = {
-  ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,
-  ['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
-  ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16, ['A'] = 11, ['B'] = 12,
-  ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+  ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+  ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+  ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
 };
 
 /* As hex_value, of both alphabets of base64: Node takes either for either. */
 static const byte base64_value[256] = {
-  ['A'] = 1,  ['B'] = 2,  ['C'] = 3,  ['D'] = 4,  ['E'] = 5,  ['F'] = 6,  ['G'] = 7,
-  ['H'] = 8,  ['I'] = 9,  ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14,
-  ['O'] = 15, ['P'] = 16, ['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21,
-  ['V'] = 22, ['W'] = 23, ['X'] = 24, ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28,
-  ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32, ['g'] = 33, ['h'] = 34, ['i'] = 35,
-  ['j'] = 36, ['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40, ['o'] = 41, ['p'] = 42,
-  ['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48, ['w'] = 49,
-  ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56,
-  ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['+'] = 63,
-  ['-'] = 63, ['/'] = 64, ['_'] = 64,
+  ['A'] = 1,  ['B'] = 2,  ['C'] = 3,  ['D'] = 4,  ['E'] = 5,  ['F'] = 6,  ['G'] = 7,  ['H'] = 8,
+  ['I'] = 9,  ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16,
+  ['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21, ['V'] = 22, ['W'] = 23, ['X'] = 24,
+  ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28, ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32,
+  ['g'] = 33, ['h'] = 34, ['i'] = 35, ['j'] = 36, ['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40,
+  ['o'] = 41, ['p'] = 42, ['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48,
+  ['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56,
+  ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['+'] = 63, ['-'] = 63,
+  ['/'] = 64, ['_'] = 64,
 };
 
 #define BASE64_COMMON "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -332,8 +330,7 @@ static size_t base64_tail(const byte *s, size_t len) {
 
 /* The text of whole groups and of a last one or two bytes, which only EOF
  * leaves alone; 'pad' is '=', or '\0' for none. */
-static void base64_spell(lua_State *L, const byte *s, size_t len, const char *digits,
-                         char pad) {
+static void base64_spell(lua_State *L, const byte *s, size_t len, const char *digits, char pad) {
   luaL_Buffer b;
   byte *start = text_room(L, &b, len / 3 + 1, 4), *out = start;
   for (; len >= 3; s += 3, len -= 3) {
@@ -388,25 +385,23 @@ static const struct {
   size_t (*tail)(const byte *s, size_t len);       /* bytes at the end to keep back */
   void (*text)(lua_State *, const byte *, size_t); /* pushes; [-0, +1, m] */
 } codecs[] = {
-  [NET_ENC_UTF8] = {"utf8", utf8_tail, utf8_text},
-  [NET_ENC_UTF16LE] = {"utf16le", utf16_tail, utf16_text},
-  [NET_ENC_LATIN1] = {"latin1", no_tail, latin1_text},
-  [NET_ENC_ASCII] = {"ascii", no_tail, ascii_text},
-  [NET_ENC_HEX] = {"hex", no_tail, hex_text},
-  [NET_ENC_BASE64] = {"base64", base64_tail, base64_text},
-  [NET_ENC_BASE64URL] = {"base64url", base64_tail, base64url_text},
+  [NET_ENC_UTF8] = { "utf8", utf8_tail, utf8_text },
+  [NET_ENC_UTF16LE] = { "utf16le", utf16_tail, utf16_text },
+  [NET_ENC_LATIN1] = { "latin1", no_tail, latin1_text },
+  [NET_ENC_ASCII] = { "ascii", no_tail, ascii_text },
+  [NET_ENC_HEX] = { "hex", no_tail, hex_text },
+  [NET_ENC_BASE64] = { "base64", base64_tail, base64_text },
+  [NET_ENC_BASE64URL] = { "base64url", base64_tail, base64url_text },
 };
 
 static const struct {
   const char *name;
   enum net_encoding encoding;
 } aliases[] = {
-  {"utf8", NET_ENC_UTF8},       {"utf-8", NET_ENC_UTF8},
-  {"utf16le", NET_ENC_UTF16LE}, {"utf-16le", NET_ENC_UTF16LE},
-  {"ucs2", NET_ENC_UTF16LE},    {"ucs-2", NET_ENC_UTF16LE},
-  {"latin1", NET_ENC_LATIN1},   {"binary", NET_ENC_LATIN1},
-  {"ascii", NET_ENC_ASCII},     {"hex", NET_ENC_HEX},
-  {"base64", NET_ENC_BASE64},   {"base64url", NET_ENC_BASE64URL},
+  { "utf8", NET_ENC_UTF8 },        { "utf-8", NET_ENC_UTF8 },    { "utf16le", NET_ENC_UTF16LE },
+  { "utf-16le", NET_ENC_UTF16LE }, { "ucs2", NET_ENC_UTF16LE },  { "ucs-2", NET_ENC_UTF16LE },
+  { "latin1", NET_ENC_LATIN1 },    { "binary", NET_ENC_LATIN1 }, { "ascii", NET_ENC_ASCII },
+  { "hex", NET_ENC_HEX },          { "base64", NET_ENC_BASE64 }, { "base64url", NET_ENC_BASE64URL },
 };
 
 /* 'lower' is in lower case. strcasecmp would ask the locale. */
@@ -447,8 +442,7 @@ static void decoder_hold(struct net_decoder *d, const byte *s, size_t len) {
 /* Pushes the text that begins in the held bytes, borrowing from 's' ('len' is
  * at least 1) as far as it takes, and returns how many bytes of 's' that text
  * covers. If 's' is too short, all of it is held. [-0, +1, m] */
-static size_t decoder_join(lua_State *L, struct net_decoder *d, const byte *s,
-                           size_t len) {
+static size_t decoder_join(lua_State *L, struct net_decoder *d, const byte *s, size_t len) {
   byte head[8]; /* six are the most: two halves of pairs after three held bytes */
   size_t held = d->held, n = held, done;
   memcpy(head, d->hold, held);
@@ -467,8 +461,7 @@ static size_t decoder_join(lua_State *L, struct net_decoder *d, const byte *s,
   return done - held;
 }
 
-void net_decoder_write(lua_State *L, struct net_decoder *d, const char *data,
-                       size_t len) {
+void net_decoder_write(lua_State *L, struct net_decoder *d, const char *data, size_t len) {
   const byte *s = (const byte *)data;
   size_t keep;
   int joined = d->held > 0;
@@ -572,16 +565,16 @@ static int decoder_finish(lua_State *L) {
 }
 
 static const luaL_Reg decoder_methods[] = {
-  {"write", decoder_write},
-  {"finish", decoder_finish},
-  {NULL, NULL},
+  { "write", decoder_write },
+  { "finish", decoder_finish },
+  { NULL, NULL },
 };
 
 static const luaL_Reg functions[] = {
-  {"encodingName", encoding_name},
-  {"encode", encoding_encode},
-  {"decoder", encoding_decoder},
-  {NULL, NULL},
+  { "encodingName", encoding_name },
+  { "encode", encoding_encode },
+  { "decoder", encoding_decoder },
+  { NULL, NULL },
 };
 
 void net_encoding_open(lua_State *L) {

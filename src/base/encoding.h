@@ -20,7 +20,7 @@ enum net_encoding {
   NET_ENC_HEX,
   NET_ENC_BASE64,
   NET_ENC_BASE64URL,
-  NET_ENC_UNKNOWN
+  NET_ENC_UNKNOWN,
 };
 
 /* Plain memory, owns nothing: put it by value into whatever reads. */

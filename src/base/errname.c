@@ -23,7 +23,7 @@ struct error_text {
  * else a Linux socket may answer. Where two names share a number, the first
  * one wins. */
 static const struct error_text error_texts[] = {
-#define E(name, text)                                                                    \
+#define E(name, text)                                                                              \
   { name, #name, text }
   E(E2BIG, "argument list too long"),
   E(EACCES, "permission denied"),
@@ -67,7 +67,7 @@ static const struct error_text error_texts[] = {
   E(ENOTEMPTY, "directory not empty"),
   E(ENOTSOCK, "socket operation on non-socket"),
   E(ENOTSUP, "operation not supported on socket"),
-  {EOPNOTSUPP, "ENOTSUP", "operation not supported on socket"},
+  { EOPNOTSUPP, "ENOTSUP", "operation not supported on socket" },
   E(EOVERFLOW, "value too large for defined data type"),
   E(EPERM, "operation not permitted"),
   E(EPIPE, "broken pipe"),
@@ -169,20 +169,20 @@ static const struct error_text error_texts[] = {
   E(EKEYREJECTED, NULL),
 #endif
 #undef E
-  {EAI_FIRST_NUMBER, "EAI_ADDRFAMILY", "address family not supported"},
-  {-3001, "EAI_AGAIN", "temporary failure"},
-  {-3002, "EAI_BADFLAGS", "bad ai_flags value"},
-  {-3003, "EAI_CANCELED", "request canceled"},
-  {-3004, "EAI_FAIL", "permanent failure"},
-  {-3005, "EAI_FAMILY", "ai_family not supported"},
-  {-3006, "EAI_MEMORY", "out of memory"},
-  {-3008, "ENOTFOUND", "unknown node or service"}, /* EAI_NONAME */
-  {-3007, "ENOTFOUND", "no address"},              /* EAI_NODATA */
-  {-3009, "EAI_OVERFLOW", "argument buffer overflow"},
-  {-3010, "EAI_SERVICE", "service not available for socket type"},
-  {-3011, "EAI_SOCKTYPE", "socket type not supported"},
-  {-3013, "EAI_BADHINTS", "invalid value for hints"},
-  {EAI_LAST_NUMBER, "EAI_PROTOCOL", "resolved protocol is unknown"},
+  { EAI_FIRST_NUMBER, "EAI_ADDRFAMILY", "address family not supported" },
+  { -3001, "EAI_AGAIN", "temporary failure" },
+  { -3002, "EAI_BADFLAGS", "bad ai_flags value" },
+  { -3003, "EAI_CANCELED", "request canceled" },
+  { -3004, "EAI_FAIL", "permanent failure" },
+  { -3005, "EAI_FAMILY", "ai_family not supported" },
+  { -3006, "EAI_MEMORY", "out of memory" },
+  { -3008, "ENOTFOUND", "unknown node or service" }, /* EAI_NONAME */
+  { -3007, "ENOTFOUND", "no address" },              /* EAI_NODATA */
+  { -3009, "EAI_OVERFLOW", "argument buffer overflow" },
+  { -3010, "EAI_SERVICE", "service not available for socket type" },
+  { -3011, "EAI_SOCKTYPE", "socket type not supported" },
+  { -3013, "EAI_BADHINTS", "invalid value for hints" },
+  { EAI_LAST_NUMBER, "EAI_PROTOCOL", "resolved protocol is unknown" },
 };
 
 enum { ERROR_COUNT = sizeof error_texts / sizeof error_texts[0] };

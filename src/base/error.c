@@ -50,8 +50,7 @@ static int push_where(lua_State *L, int host, int port) {
 /* Replaces the host on the top, a string or nil, by the system error about it.
  * 'described' adds libuv's sentence. The field 'port' is set unless 0; the
  * text shows it only when positive. [-1, +1, m] */
-static void make_system(lua_State *L, int err, const char *syscall, int port,
-                        int described) {
+static void make_system(lua_State *L, int err, const char *syscall, int port, int described) {
   const char *code = net_errname(err);
   int host = lua_gettop(L);
   push_bare(L, "Error");
@@ -144,8 +143,7 @@ void net_error_set_stack(lua_State *L, int err, int trace) {
   lua_rawset(L, err);
 }
 
-void net_error_push_arg_type(lua_State *L, const char *name, const char *expected,
-                             int idx) {
+void net_error_push_arg_type(lua_State *L, const char *name, const char *expected, int idx) {
   luaL_checkstack(L, 3, "no room for an error");
   if (lua_isnone(L, idx))
     lua_pushnil(L);
@@ -221,13 +219,13 @@ static int core_set_error_codes(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg error_functions[] = {{"errno_error", core_errno_error},
-                                           {"errname", core_errname},
-                                           {"errtext", core_errtext},
-                                           {"errnum", core_errnum},
-                                           {"stack", core_stack},
-                                           {"set_error_codes", core_set_error_codes},
-                                           {NULL, NULL}};
+static const luaL_Reg error_functions[] = { { "errno_error", core_errno_error },
+                                            { "errname", core_errname },
+                                            { "errtext", core_errtext },
+                                            { "errnum", core_errnum },
+                                            { "stack", core_stack },
+                                            { "set_error_codes", core_set_error_codes },
+                                            { NULL, NULL } };
 
 void net_error_open(lua_State *L) {
   luaL_setfuncs(L, error_functions, 0);

@@ -108,8 +108,7 @@ int net_errortext_tostring(lua_State *L) {
 }
 
 int net_errortext_is_error(lua_State *L, int idx) {
-  if (lua_type(L, idx) != LUA_TTABLE ||
-      luaL_getmetafield(L, idx, "__tostring") == LUA_TNIL)
+  if (lua_type(L, idx) != LUA_TTABLE || luaL_getmetafield(L, idx, "__tostring") == LUA_TNIL)
     return 0;
   int ours = lua_tocfunction(L, -1) == net_errortext_tostring;
   lua_pop(L, 1);
@@ -152,7 +151,7 @@ const char *net_errortext_push(lua_State *L, int idx) {
 /* Whether the function on the top is one of Lua's that call Lua code and let its
  * errors pass. [-0, +0, m] */
 static int lets_pass(lua_State *L) {
-  static const char *const names[] = {"require", "dofile"};
+  static const char *const names[] = { "require", "dofile" };
   int found = 0;
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
   for (int i = 0; i < 2 && !found; i++) {
@@ -173,8 +172,7 @@ int net_errortext_is_last(lua_State *L) {
   }
   lua_pop(L, 1);
   for (int level = 1; lua_getstack(L, level, &ar); level++) {
-    int passes =
-      !is_c(L, &ar, "Sf") || lets_pass(L) || !lua_getstack(L, level + 1, &below);
+    int passes = !is_c(L, &ar, "Sf") || lets_pass(L) || !lua_getstack(L, level + 1, &below);
     lua_pop(L, 1);
     if (!passes)
       return 0;
@@ -199,7 +197,8 @@ static int core_on_describe(lua_State *L) {
 }
 
 void net_errortext_open(lua_State *L) {
-  static const luaL_Reg functions[] = {
-    {"describe", core_describe}, {"on_describe", core_on_describe}, {NULL, NULL}};
+  static const luaL_Reg functions[] = { { "describe", core_describe },
+                                        { "on_describe", core_on_describe },
+                                        { NULL, NULL } };
   luaL_setfuncs(L, functions, 0);
 }

@@ -111,8 +111,7 @@ static int family_of(int fd) {
 /* 'fd', if it is one, is ours from now on. */
 static void own(int fd) {
   if (fd >= 0 && fd < OWNED_MAX)
-    atomic_fetch_or_explicit(&owned[fd / OWNED_BITS], 1u << fd % OWNED_BITS,
-                             memory_order_relaxed);
+    atomic_fetch_or_explicit(&owned[fd / OWNED_BITS], 1u << fd % OWNED_BITS, memory_order_relaxed);
 }
 
 static void disown(int fd) {
@@ -197,7 +196,7 @@ enum net_fd_kind net_sys_kind(int fd) {
 }
 
 const char *net_sys_fd_type(int fd) {
-  static const char *const streams[] = {"TCP", "PIPE", "PIPE"};
+  static const char *const streams[] = { "TCP", "PIPE", "PIPE" };
   enum net_fd_kind kind = net_sys_kind(fd);
   struct stat st;
   if (kind != NET_FD_OTHER)
@@ -288,7 +287,7 @@ static void swallow_sigpipe(const sigset_t *sigpipe) {
   if (sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE))
     (void)sigwait(sigpipe, &signo);
 #else
-  const struct timespec now = {0, 0};
+  const struct timespec now = { 0, 0 };
   while (sigtimedwait(sigpipe, NULL, &now) < 0 && errno == EINTR)
     continue;
 #endif
@@ -328,7 +327,7 @@ static ssize_t pipe_write(int fd, struct iovec *iov, int count) {
   if ((errno = -sigpipe_block(&guard)) != 0)
     return -1;
   ssize_t put = writev(fd, iov, count);
-  sigpipe_restore(&guard, put, 0);  /* a pipe looks for its readers once */
+  sigpipe_restore(&guard, put, 0); /* a pipe looks for its readers once */
   return put;
 }
 
@@ -375,7 +374,7 @@ int net_sys_pipe(size_t size, struct net_pipe *pipe) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
     return -errno;
-  *pipe = (struct net_pipe){ends[0], ends[1], 0};
+  *pipe = (struct net_pipe){ ends[0], ends[1], 0 };
   own(pipe->reading);
   own(pipe->writing);
   (void)fcntl(pipe->writing, F_SETPIPE_SZ, (int)size); /* refused past the user's share: fine */
@@ -486,7 +485,7 @@ int net_sys_shutdown(int fd) {
 }
 
 int net_sys_linger_reset(int fd) {
-  const struct linger now = {1, 0};
+  const struct linger now = { 1, 0 };
   return result(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now));
 }
 
@@ -511,13 +510,9 @@ int net_sys_reuseport(int fd) {
 #endif
 }
 
-int net_sys_v6only(int fd, int on) {
-  return set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, on != 0);
-}
+int net_sys_v6only(int fd, int on) { return set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, on != 0); }
 
-int net_sys_nodelay(int fd, int on) {
-  return set_int(fd, IPPROTO_TCP, TCP_NODELAY, on != 0);
-}
+int net_sys_nodelay(int fd, int on) { return set_int(fd, IPPROTO_TCP, TCP_NODELAY, on != 0); }
 
 /* The three times of an enabled keep-alive; systems without one of them keep
  * their own. */

@@ -17,10 +17,10 @@
 
 /* The kinds of descriptor a stream can sit on. */
 enum net_fd_kind {
-  NET_FD_TCP,    /* AF_INET or AF_INET6, SOCK_STREAM */
-  NET_FD_UNIX,   /* AF_UNIX, SOCK_STREAM */
-  NET_FD_PIPE,   /* FIFO or pipe(2): one direction, no socket calls */
-  NET_FD_OTHER   /* a file, a terminal, a datagram socket, not open at all */
+  NET_FD_TCP,  /* AF_INET or AF_INET6, SOCK_STREAM */
+  NET_FD_UNIX, /* AF_UNIX, SOCK_STREAM */
+  NET_FD_PIPE, /* FIFO or pipe(2): one direction, no socket calls */
+  NET_FD_OTHER /* a file, a terminal, a datagram socket, not open at all */
 };
 
 /* Both ends of a kernel pipe that bytes are moved through. */
@@ -28,7 +28,7 @@ struct net_pipe {
   int reading, writing; /* owned; -1: none */
   size_t held;          /* bytes in it */
 };
-#define NET_NO_PIPE ((struct net_pipe){-1, -1, 0})
+#define NET_NO_PIPE ((struct net_pipe){ -1, -1, 0 })
 
 /* A new stream socket of 'family'. */
 int net_sys_socket(int family, int *fd);

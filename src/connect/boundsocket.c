@@ -24,8 +24,8 @@ enum { VAL_BOUND_PATH = VAL_OWN, BOUND_UVS = VAL_BOUND_PATH }; /* string, or nil
 
 struct net_boundsocket {
   struct net_object o;
-  int fd;     /* owned; -1 before it is bound, and when gone */
-  int family; /* AF_INET, AF_INET6, AF_UNIX */
+  int fd;                  /* owned; -1 before it is bound, and when gone */
+  int family;              /* AF_INET, AF_INET6, AF_UNIX */
   struct net_file_id file; /* at its path, to be removed by it; none: 'inode' is 0 */
 };
 
@@ -42,9 +42,7 @@ struct net_boundsocket *net_boundsocket_check(lua_State *L, int idx) {
   return b;
 }
 
-void net_boundsocket_push_path(lua_State *L, int idx) {
-  lua_getiuservalue(L, idx, VAL_BOUND_PATH);
-}
+void net_boundsocket_push_path(lua_State *L, int idx) { lua_getiuservalue(L, idx, VAL_BOUND_PATH); }
 
 int net_boundsocket_lend(struct net_boundsocket *b, int *family) {
   int fd = b->fd;
@@ -141,28 +139,28 @@ static int bound_tostring(lua_State *L) {
   const char *host = luaL_optlstring(L, -1, "", &len);
   int abstract = *host == '\0';
   if (b->family == AF_UNIX)
-    lua_pushfstring(L, abstract ? "BoundSocket @%s" : "BoundSocket %s", host + (abstract && len > 0));
+    lua_pushfstring(L, abstract ? "BoundSocket @%s" : "BoundSocket %s",
+                    host + (abstract && len > 0));
   else
-    lua_pushfstring(L,
-                    b->family == AF_INET6 ? "BoundSocket [%s]:%d" : "BoundSocket %s:%d",
-                    host, net_addr_port(&a));
+    lua_pushfstring(L, b->family == AF_INET6 ? "BoundSocket [%s]:%d" : "BoundSocket %s:%d", host,
+                    net_addr_port(&a));
   return 1;
 }
 
 static const luaL_Reg bound_methods[] = {
-  {"address", bound_address},
-  {"fd", bound_fd},
-  {"close", bound_close},
-  {NULL, NULL},
+  { "address", bound_address },
+  { "fd", bound_fd },
+  { "close", bound_close },
+  { NULL, NULL },
 };
 
-static const luaL_Reg bound_getters[] = {{"isPipe", get_is_pipe}, {NULL, NULL}};
+static const luaL_Reg bound_getters[] = { { "isPipe", get_is_pipe }, { NULL, NULL } };
 
 static const luaL_Reg bound_meta[] = {
-  {"__tostring", bound_tostring},
-  {"__close", bound_release},
-  {"__gc", bound_gc},
-  {NULL, NULL},
+  { "__tostring", bound_tostring },
+  { "__close", bound_release },
+  { "__gc", bound_gc },
+  { NULL, NULL },
 };
 
 static const struct net_class net_boundsocket_class = {
@@ -176,7 +174,8 @@ static const struct net_class net_boundsocket_class = {
 
 /* Pushes a new one, without a descriptor. [-0, +1, e] */
 static struct net_boundsocket *bound_new(lua_State *L, int family) {
-  struct net_boundsocket *b = net_object_new(L, net_loop_get(L), &net_boundsocket_class, sizeof *b, BOUND_UVS);
+  struct net_boundsocket *b =
+    net_object_new(L, net_loop_get(L), &net_boundsocket_class, sizeof *b, BOUND_UVS);
   b->fd = -1;
   b->family = family;
   return b;
@@ -196,8 +195,8 @@ static int core_tcp(lua_State *L) {
   size_t len;
   const char *ip = luaL_checklstring(L, 1, &len);
   int port = (int)luaL_checkinteger(L, 2), fd = -1;
-  int flags = (lua_toboolean(L, 3) ? NET_BIND_V6ONLY : 0) |
-              (lua_toboolean(L, 4) ? NET_BIND_REUSEPORT : 0);
+  int flags =
+    (lua_toboolean(L, 3) ? NET_BIND_V6ONLY : 0) | (lua_toboolean(L, 4) ? NET_BIND_REUSEPORT : 0);
   int err = net_addr_parse(ip, len, port, &a);
   struct net_boundsocket *b = bound_new(L, err < 0 ? AF_UNSPEC : a.sa.ss_family);
   if (err == 0)
@@ -224,10 +223,10 @@ static int core_is(lua_State *L) {
 }
 
 static const luaL_Reg bound_functions[] = {
-  {"tcp", core_tcp},
-  {"unix", core_unix},
-  {"is", core_is},
-  {NULL, NULL},
+  { "tcp", core_tcp },
+  { "unix", core_unix },
+  { "is", core_is },
+  { NULL, NULL },
 };
 
 void net_boundsocket_open(lua_State *L) {

@@ -29,7 +29,7 @@
 enum {
   VAL_CALLBACK = VAL_OWN,
   VAL_BOUND, /* the BoundSocket that its descriptor came from */
-  DIAL_UVS = VAL_BOUND
+  DIAL_UVS = VAL_BOUND,
 };
 
 /* In the order of state_names. */
@@ -39,7 +39,7 @@ enum dial_state {
   DIAL_CONNECTING,
   DIAL_CONNECTED,
   DIAL_FAILED,
-  DIAL_CLOSED
+  DIAL_CLOSED,
 };
 
 static const char *const state_names[] = {
@@ -117,7 +117,7 @@ static struct net_dial *dial_in(lua_State *L, enum dial_state state) {
 
 /* AF_* for the 4, 6 or "unix" at 2. [-0, +0, e] */
 static int check_family(lua_State *L) {
-  static const char *const names[] = {"unix", NULL};
+  static const char *const names[] = { "unix", NULL };
   if (lua_type(L, 2) != LUA_TNUMBER)
     return luaL_checkoption(L, 2, NULL, names), AF_UNIX;
   lua_Integer version = luaL_checkinteger(L, 2);
@@ -139,8 +139,7 @@ static int dial_open(lua_State *L) {
 
 /* An IP literal of the dial's family at 'idx', with the port behind it; of either
  * family for an adopted descriptor. 0 or -EINVAL. [-0, +0, e] */
-static int check_ip(lua_State *L, int idx, const struct net_dial *d,
-                    struct net_addr *out) {
+static int check_ip(lua_State *L, int idx, const struct net_dial *d, struct net_addr *out) {
   size_t len;
   const char *text = luaL_checklstring(L, idx, &len);
   lua_Integer port = luaL_checkinteger(L, idx + 1);
@@ -202,9 +201,7 @@ static void dial_answer(lua_State *L, void *arg) {
 }
 
 /* Pending completion: of what failed at once. */
-static void failed_step(lua_State *L, const struct net_step *step) {
-  dial_answer(L, step->o);
-}
+static void failed_step(lua_State *L, const struct net_step *step) { dial_answer(L, step->o); }
 
 static void on_connected(struct ev_loop *ev, ev_io *w, int revents) {
   struct net_dial *d = w->data;
@@ -324,24 +321,24 @@ static int core_new(lua_State *L) {
 }
 
 static const luaL_Reg dial_functions[] = {
-  {"new", core_new},
-  {NULL, NULL},
+  { "new", core_new },
+  { NULL, NULL },
 };
 
 static const luaL_Reg dial_methods[] = {
-  {"open", dial_open},
-  {"bind", dial_bind},
-  {"connect", dial_connect},
-  {"sockname", dial_sockname},
-  {"fd", dial_fd},
-  {"close", dial_close},
-  {NULL, NULL},
+  { "open", dial_open },
+  { "bind", dial_bind },
+  { "connect", dial_connect },
+  { "sockname", dial_sockname },
+  { "fd", dial_fd },
+  { "close", dial_close },
+  { NULL, NULL },
 };
 
 static const luaL_Reg dial_meta[] = {
-  {"__gc", dial_gc},
-  {"__close", dial_close},
-  {NULL, NULL},
+  { "__gc", dial_gc },
+  { "__close", dial_close },
+  { NULL, NULL },
 };
 
 const struct net_class net_dial_class = {

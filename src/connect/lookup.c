@@ -36,7 +36,7 @@ struct lookup {
 /* The Lua state's hold on its pool, in the registry. */
 struct owner {
   struct net_lookup_pool *pool; /* owned; NULL before the first look-up and after close */
-  struct net_loop *loop; /* borrowed */
+  struct net_loop *loop;        /* borrowed */
 };
 
 static const char owner_key; /* registry: the owner's userdata */
@@ -53,8 +53,7 @@ static void lookup_settled(lua_State *L, struct lookup *lk) {
 /* Appends {address =, family =} to the table on the top. [-0, +0, m] */
 static void push_address(lua_State *L, const struct addrinfo *ai) {
   struct net_addr a;
-  if ((ai->ai_family != AF_INET && ai->ai_family != AF_INET6) ||
-      ai->ai_addrlen > sizeof a.sa)
+  if ((ai->ai_family != AF_INET && ai->ai_family != AF_INET6) || ai->ai_addrlen > sizeof a.sa)
     return;
   memcpy(&a.sa, ai->ai_addr, ai->ai_addrlen);
   a.len = ai->ai_addrlen;
@@ -92,7 +91,7 @@ static int lookup_answer(lua_State *L) {
   lua_getiuservalue(L, 2, VAL_CALLBACK);
   int n = push_answer(L, *job);
   if (!lk->waits)
-    return 0;  /* a finalizer has cancelled it */
+    return 0; /* a finalizer has cancelled it */
   lua_pushnil(L);
   lua_setiuservalue(L, 2, VAL_CALLBACK);
   lookup_settled(L, lk);
@@ -110,7 +109,7 @@ static int tell(struct net_loop *loop, struct net_lookup_pool *pool, struct net_
     net_lookup_pool_return(pool, job);
     return 0;
   }
-  net_job_free(job);  /* cancelled, also by a finalizer amid the answer */
+  net_job_free(job); /* cancelled, also by a finalizer amid the answer */
   return 1;
 }
 
@@ -258,14 +257,14 @@ static int core_resolve(lua_State *L) {
 }
 
 static const luaL_Reg lookup_methods[] = {
-  {"cancel", lookup_cancel},
-  {"close", lookup_cancel}, /* as everything else that is open has it */
-  {NULL, NULL},
+  { "cancel", lookup_cancel },
+  { "close", lookup_cancel }, /* as everything else that is open has it */
+  { NULL, NULL },
 };
 
 static const luaL_Reg lookup_meta[] = {
-  {"__gc", lookup_gc},
-  {NULL, NULL},
+  { "__gc", lookup_gc },
+  { NULL, NULL },
 };
 
 static const struct net_class lookup_class = {

@@ -27,16 +27,16 @@ struct list {
 };
 
 struct net_lookup_pool {
-  pthread_mutex_t lock;       /* guards all that is below */
-  pthread_cond_t work;        /* signalled for each job, broadcast when closed */
+  pthread_mutex_t lock; /* guards all that is below */
+  pthread_cond_t work;  /* signalled for each job, broadcast when closed */
   struct list waiting, done;
-  unsigned queued;            /* jobs in 'waiting' */
-  unsigned idle;              /* threads that wait for 'work' */
-  unsigned threads;           /* running; each has a share */
-  int closed;                 /* the owner's share has ended */
-  struct ev_loop *ev;         /* borrowed; used while not closed */
-  ev_async wake;              /* the loop's own, but for ev_async_send */
-  pid_t pid;                  /* the loop's own: the process that the threads are of */
+  unsigned queued;    /* jobs in 'waiting' */
+  unsigned idle;      /* threads that wait for 'work' */
+  unsigned threads;   /* running; each has a share */
+  int closed;         /* the owner's share has ended */
+  struct ev_loop *ev; /* borrowed; used while not closed */
+  ev_async wake;      /* the loop's own, but for ev_async_send */
+  pid_t pid;          /* the loop's own: the process that the threads are of */
 };
 
 /* --- jobs ------------------------------------------------------------------- */
@@ -105,20 +105,20 @@ static int code_of(int eai, int saved_errno) {
   static const struct {
     int eai, code;
   } codes[] = {
-    {EAI_AGAIN, NET_EAI_AGAIN}, {EAI_BADFLAGS, -3002}, {EAI_FAIL, NET_EAI_FAIL},
-    {EAI_FAMILY, -3005}, {EAI_MEMORY, NET_EAI_MEMORY}, {EAI_NONAME, NET_EAI_NONAME},
-    {EAI_SERVICE, -3010}, {EAI_SOCKTYPE, -3011},
+    { EAI_AGAIN, NET_EAI_AGAIN },   { EAI_BADFLAGS, -3002 },        { EAI_FAIL, NET_EAI_FAIL },
+    { EAI_FAMILY, -3005 },          { EAI_MEMORY, NET_EAI_MEMORY }, { EAI_NONAME, NET_EAI_NONAME },
+    { EAI_SERVICE, -3010 },         { EAI_SOCKTYPE, -3011 },
 #ifdef EAI_OVERFLOW
-    {EAI_OVERFLOW, -3009},
+    { EAI_OVERFLOW, -3009 },
 #endif
 #ifdef EAI_NODATA
-    {EAI_NODATA, NET_EAI_NODATA},
+    { EAI_NODATA, NET_EAI_NODATA },
 #endif
 #ifdef EAI_ADDRFAMILY
-    {EAI_ADDRFAMILY, -3000},
+    { EAI_ADDRFAMILY, -3000 },
 #endif
 #ifdef EAI_CANCELED
-    {EAI_CANCELED, -3003},
+    { EAI_CANCELED, -3003 },
 #endif
   };
   if (eai == 0)
@@ -229,8 +229,8 @@ static void pool_lock(struct net_lookup_pool *p) {
   pthread_mutex_lock(&p->lock);
 }
 
-struct net_lookup_pool *net_lookup_pool_new(struct ev_loop *ev, void (*on_done)(EV_P_ ev_async *, int),
-                              void *data) {
+struct net_lookup_pool *net_lookup_pool_new(struct ev_loop *ev,
+                                            void (*on_done)(EV_P_ ev_async *, int), void *data) {
   struct net_lookup_pool *p = calloc(1, sizeof *p);
   if (p == NULL)
     return NULL;

@@ -22,18 +22,18 @@ enum {
   NET_EAI_FAIL = -3004,
   NET_EAI_MEMORY = -3006,
   NET_EAI_NODATA = -3007,
-  NET_EAI_NONAME = -3008
+  NET_EAI_NONAME = -3008,
 };
 
 struct net_lookup_pool;
 
 struct net_job {
-  struct net_job *next;    /* the pool's */
-  void *owner;             /* the caller's; threads never look at it */
+  struct net_job *next; /* the pool's */
+  void *owner;          /* the caller's; threads never look at it */
   struct addrinfo hints;
   struct addrinfo *answer; /* owned; NULL until it is done, and after a failure */
   int code;
-  char host[];             /* ends in NUL */
+  char host[]; /* ends in NUL */
 };
 
 /* A new job for the 'len' bytes of 'host'; NULL without memory. */
@@ -43,8 +43,8 @@ void net_job_free(struct net_job *job);
 
 /* A pool without threads yet, whose on_done is called with data in 'w->data'
  * when jobs are done; it does not hold the loop. NULL without memory. */
-struct net_lookup_pool *net_lookup_pool_new(struct ev_loop *ev, void (*on_done)(EV_P_ ev_async *, int),
-                              void *data);
+struct net_lookup_pool *net_lookup_pool_new(struct ev_loop *ev,
+                                            void (*on_done)(EV_P_ ev_async *, int), void *data);
 /* Gives the pool up. Nobody waits for its threads: what they still hold is freed
  * when the last one has returned from getaddrinfo. */
 void net_lookup_pool_close(struct net_lookup_pool *p);

@@ -12,28 +12,28 @@
 #include "loop/uncaught.h"
 
 #define DEFAULT_MAX_LISTENERS 10 /* as in Node; Lua may change it */
-#define MORE_METHODS 15 /* of an emitter: those below, and about what Lua adds */
+#define MORE_METHODS 15          /* of an emitter: those below, and about what Lua adds */
 
 static const char *const event_names[NET_EVENTS] = {
-  "data", "readable", "end", "error", "close", "finish", "prefinish",
-  "drain", "connect", "ready", "timeout", "pause", "resume", "pipe", "unpipe",
-  "listening", "connection", "drop", "newListener", "removeListener"
+  "data",   "readable",  "end",        "error",   "close",       "finish",         "prefinish",
+  "drain",  "connect",   "ready",      "timeout", "pause",       "resume",         "pipe",
+  "unpipe", "listening", "connection", "drop",    "newListener", "removeListener",
 };
 
-_Static_assert(NET_EVENTS <= sizeof ((struct net_names *)0)->known / sizeof(char *),
+_Static_assert(NET_EVENTS <= sizeof((struct net_names *)0)->known / sizeof(char *),
                "net_names has no room for the last event");
 
-static const char once_key;     /* registry: metatable of once entries */
-static const char emitter_key;  /* in the metatable of each class that emits */
-static const char monitor_key;  /* registry: the value of events.errorMonitor */
-static const char hook_key;     /* registry: Lua's function for a listener too many */
+static const char once_key;    /* registry: metatable of once entries */
+static const char emitter_key; /* in the metatable of each class that emits */
+static const char monitor_key; /* registry: the value of events.errorMonitor */
+static const char hook_key;    /* registry: Lua's function for a listener too many */
 
 static int event_of(lua_State *L, int idx, const struct net_loop *loop) {
   if (lua_type(L, idx) != LUA_TSTRING)
     return NET_EVENTS;
   const char *name = lua_tostring(L, idx);
   int ev = 0;
-  while (ev < NET_EVENTS && loop->names.known[ev] != name)  /* interned: the address tells */
+  while (ev < NET_EVENTS && loop->names.known[ev] != name) /* interned: the address tells */
     ev++;
   return ev;
 }
@@ -72,7 +72,7 @@ static void emission_announce(lua_State *L, const struct net_emission *e, int ev
   luaL_checkstack(L, 8, NULL);
   net_emission_push_name(L, e);
   lua_pushvalue(L, fn);
-  struct net_emission news = {e->self, e->o, ev, 0, lua_gettop(L) - 1, 2};
+  struct net_emission news = { e->self, e->o, ev, 0, lua_gettop(L) - 1, 2 };
   emission_emit(L, &news);
 }
 
@@ -126,7 +126,7 @@ static int entry_call(lua_State *L, const struct net_emission *e) {
     return 1;
   }
   if (lua_type(L, -1) == LUA_TTABLE) {
-    lua_getfield(L, -1, "keep");  /* a hidden listener that stays */
+    lua_getfield(L, -1, "keep"); /* a hidden listener that stays */
     int keep = lua_toboolean(L, -1);
     lua_pop(L, 1);
     if (keep) {
@@ -148,7 +148,7 @@ static int emission_emit(lua_State *L, const struct net_emission *e) {
     lua_settop(L, e->first - 1);
     return 0;
   }
-  if (lua_type(L, -1) == LUA_TFUNCTION) {  /* one listener: the usual case */
+  if (lua_type(L, -1) == LUA_TFUNCTION) { /* one listener: the usual case */
     lua_insert(L, e->first);
     lua_call(L, e->nargs, 0);
     return 1;
@@ -184,7 +184,7 @@ static void emission_monitor(lua_State *L, const struct net_emission *e) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &monitor_key);
   for (int i = 0; i < e->nargs; i++)
     lua_pushvalue(L, e->first + i);
-  struct net_emission monitor = {e->self, e->o, NET_EVENTS, top + 1, top + 2, e->nargs};
+  struct net_emission monitor = { e->self, e->o, NET_EVENTS, top + 1, top + 2, e->nargs };
   emission_emit(L, &monitor);
   lua_settop(L, top);
 }
@@ -200,7 +200,7 @@ static int emission_error(lua_State *L, const struct net_emission *e) {
 
 int net_emit(lua_State *L, int idx, enum net_event ev, int nargs) {
   struct net_object *o = lua_touserdata(L, idx);
-  struct net_emission e = {idx, o, (int)ev, 0, lua_gettop(L) - nargs + 1, nargs};
+  struct net_emission e = { idx, o, (int)ev, 0, lua_gettop(L) - nargs + 1, nargs };
   if (ev == ON_ERROR)
     return emission_error(L, &e);
   if (net_has(o, ev))
@@ -228,7 +228,7 @@ static int entry_step(lua_State *L, const struct net_emission *e) {
 /* Runs the steps of ours that an error in a listener has kept from running; not
  * those that they add. [-0, +0, e] */
 static void emit_internals(lua_State *L, int idx, enum net_event ev) {
-  struct net_emission e = {idx, lua_touserdata(L, idx), (int)ev, 0, 0, 0};
+  struct net_emission e = { idx, lua_touserdata(L, idx), (int)ev, 0, 0, 0 };
   if (!net_listeners_push(L, &e))
     return;
   net_listeners_walk(L, lua_gettop(L), entry_step, &e);
@@ -281,7 +281,7 @@ int net_listens(lua_State *L, int idx, const char *name) {
 /* (object, name, ...): an error goes by its monitors, and is raised if nobody hears it. */
 static int named_thunk(lua_State *L) {
   struct net_object *o = lua_touserdata(L, 1);
-  struct net_emission e = {1, o, event_of(L, 2, o->loop), 2, 3, lua_gettop(L) - 2};
+  struct net_emission e = { 1, o, event_of(L, 2, o->loop), 2, 3, lua_gettop(L) - 2 };
   if (e.event == ON_ERROR)
     emission_error(L, &e);
   else
@@ -309,14 +309,14 @@ int net_emit_by_name(lua_State *L, int idx, const char *name, int nargs) {
 
 void net_emitter_internal(lua_State *L, int idx, enum net_event ev,
                           const struct net_internal *step) {
-  struct net_emission e = {idx, lua_touserdata(L, idx), (int)ev, 0, 0, 0};
+  struct net_emission e = { idx, lua_touserdata(L, idx), (int)ev, 0, 0, 0 };
   lua_pushlightuserdata(L, (void *)(uintptr_t)step);
   net_listeners_add(L, &e, 0);
 }
 
 void net_emitter_internal_off(lua_State *L, int idx, enum net_event ev,
                               const struct net_internal *step) {
-  struct net_emission e = {idx, lua_touserdata(L, idx), (int)ev, 0, 0, 0};
+  struct net_emission e = { idx, lua_touserdata(L, idx), (int)ev, 0, 0, 0 };
   lua_pushlightuserdata(L, (void *)(uintptr_t)step);
   net_listeners_remove(L, &e, lua_gettop(L));
   lua_pop(L, 1);
@@ -324,7 +324,7 @@ void net_emitter_internal_off(lua_State *L, int idx, enum net_event ev,
 
 void net_emitter_only(lua_State *L, int idx, enum net_event ev) {
   struct net_object *o = lua_touserdata(L, idx);
-  struct net_emission e = {idx, o, (int)ev, 0, 0, 0};
+  struct net_emission e = { idx, o, (int)ev, 0, 0, 0 };
   if (!net_has(o, ev) || !net_listeners_push(L, &e)) {
     lua_pushnil(L);
   } else if (net_listeners_are_list(L, lua_gettop(L))) {
@@ -343,7 +343,7 @@ static struct net_emission method_event(lua_State *L) {
   if (lua_type(L, 3) != LUA_TFUNCTION)
     net_error_arg_type(L, "listener", "of type function", 3);
   lua_settop(L, 3);
-  struct net_emission e = {1, o, event_of(L, 2, o ? o->loop : net_loop_get(L)), 2, 0, 0};
+  struct net_emission e = { 1, o, event_of(L, 2, o ? o->loop : net_loop_get(L)), 2, 0, 0 };
   return e;
 }
 
@@ -378,8 +378,8 @@ static lua_Integer list_overgrown(lua_State *L, const struct net_emission *e) {
 static void check_max(lua_State *L, const struct net_emission *e) {
   int top = lua_gettop(L);
   lua_Integer count;
-  if (net_listeners_array(L, e->self) && net_listeners_find(L, e) && net_listeners_are_list(L, -1) &&
-      (count = list_overgrown(L, e)) > 0 &&
+  if (net_listeners_array(L, e->self) && net_listeners_find(L, e) &&
+      net_listeners_are_list(L, -1) && (count = list_overgrown(L, e)) > 0 &&
       lua_rawgetp(L, LUA_REGISTRYINDEX, &hook_key) == LUA_TFUNCTION) {
     lua_pushboolean(L, 1);
     lua_setfield(L, top + 2, "warned");
@@ -419,7 +419,7 @@ static int emitter_off(lua_State *L) {
   if (net_listeners_remove(L, &e, 3))
     emission_removed(L, &e, 3);
   else
-    emission_unlistened(L, &e, 0);  /* as in Node it looks at the state anyway */
+    emission_unlistened(L, &e, 0); /* as in Node it looks at the state anyway */
   lua_settop(L, 1);
   return 1;
 }
@@ -429,22 +429,22 @@ static int emitter_emit(lua_State *L) {
   if (lua_isnoneornil(L, 2))
     net_error_arg_type(L, "eventName", "of type string", 2);
   int event = event_of(L, 2, o ? o->loop : net_loop_get(L));
-  struct net_emission e = {1, o, event, 2, 3, lua_gettop(L) - 2};
+  struct net_emission e = { 1, o, event, 2, 3, lua_gettop(L) - 2 };
   lua_pushboolean(L, e.event == ON_ERROR ? emission_error(L, &e) : emission_emit(L, &e));
   return 1;
 }
 
 void net_emitter_class_open(lua_State *L, const struct net_class *cls, int more) {
   static const luaL_Reg methods[] = {
-    {"on", emitter_on},
-    {"addListener", emitter_on},
-    {"once", emitter_once},
-    {"prependListener", emitter_prepend},
-    {"prependOnceListener", emitter_prepend_once},
-    {"off", emitter_off},
-    {"removeListener", emitter_off},
-    {"emit", emitter_emit},
-    {NULL, NULL}
+    { "on", emitter_on },
+    { "addListener", emitter_on },
+    { "once", emitter_once },
+    { "prependListener", emitter_prepend },
+    { "prependOnceListener", emitter_prepend_once },
+    { "off", emitter_off },
+    { "removeListener", emitter_off },
+    { "emit", emitter_emit },
+    { NULL, NULL },
   };
   net_class_open(L, cls, MORE_METHODS + more);
   lua_getfield(L, -1, "methods");
@@ -461,7 +461,7 @@ void net_emitter_class_open(lua_State *L, const struct net_class *cls, int more)
 /* The emitter at 1, and the event at 2. [-0, +0, e] */
 static struct net_emission core_emission(lua_State *L) {
   struct net_object *o = emitter_check(L);
-  struct net_emission e = {1, o, net_event_of(L, 2), 2, 0, 0};
+  struct net_emission e = { 1, o, net_event_of(L, 2), 2, 0, 0 };
   return e;
 }
 
@@ -524,7 +524,7 @@ static int core_unlistened(lua_State *L) {
 
 static void do_nothing(lua_State *L, int idx) { (void)L, (void)idx; }
 
-static const struct net_internal nothing = {do_nothing};
+static const struct net_internal nothing = { do_nothing };
 
 /* Of the emitter, event and listener at 1 to 3. [-0, +0, e] */
 static void forget(lua_State *L) {
@@ -544,7 +544,7 @@ static int core_forget(lua_State *L) {
 /* forget_all({emitter, event, fn, emitter, event, fn, ...}): as forget, of each */
 static int core_forget_all(lua_State *L) {
   lua_settop(L, 4);
-  lua_rotate(L, 1, -1);  /* the list is at 4: where forget has its arguments is free */
+  lua_rotate(L, 1, -1); /* the list is at 4: where forget has its arguments is free */
   lua_Integer n = (lua_Integer)lua_rawlen(L, 4);
   for (lua_Integer i = 1; i <= n; i += 3) {
     for (int arg = 1; arg <= 3; arg++) {
@@ -574,7 +574,7 @@ static int core_on_many_listeners(lua_State *L) {
   return 0;
 }
 
-static const struct net_class emitter_class = {.name = "EventEmitter"};
+static const struct net_class emitter_class = { .name = "EventEmitter" };
 
 /* emitter.new() -> a bare emitter object */
 static int core_emitter(lua_State *L) {
@@ -595,18 +595,18 @@ static void names_intern(lua_State *L) {
 
 void net_emitter_open(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"events", core_events},
-    {"listens", core_listens},
-    {"listen_hidden", core_listen_hidden},
-    {"unlisten", core_unlisten},
-    {"forget", core_forget},
-    {"forget_all", core_forget_all},
-    {"unlistened", core_unlistened},
-    {"on_many_listeners", core_on_many_listeners},
-    {"max_listeners", core_max_listeners},
-    {NULL, NULL}
+    { "events", core_events },
+    { "listens", core_listens },
+    { "listen_hidden", core_listen_hidden },
+    { "unlisten", core_unlisten },
+    { "forget", core_forget },
+    { "forget_all", core_forget_all },
+    { "unlistened", core_unlistened },
+    { "on_many_listeners", core_on_many_listeners },
+    { "max_listeners", core_max_listeners },
+    { NULL, NULL },
   };
-  static const luaL_Reg makers[] = {{"new", core_emitter}, {NULL, NULL}};
+  static const luaL_Reg makers[] = { { "new", core_emitter }, { NULL, NULL } };
   luaL_setfuncs(L, functions, 0);
   net_loop_get(L)->names.max_listeners = DEFAULT_MAX_LISTENERS;
   names_intern(L);

@@ -15,7 +15,7 @@ int net_listeners_array(lua_State *L, int self) {
 
 void net_listeners_array_made(lua_State *L, int self) {
   if (lua_type(L, self) == LUA_TUSERDATA) {
-    net_object_table(L, self, VAL_EVENTS);  /* for two events: a rehash costs more */
+    net_object_table(L, self, VAL_EVENTS); /* for two events: a rehash costs more */
     return;
   }
   lua_pushliteral(L, "_events");
@@ -148,7 +148,7 @@ static void listeners_join(lua_State *L, int prepend) {
   }
   lua_createtable(L, n ? n + 1 : 2, 0);
   int at = prepend ? 2 : 1;
-  n = list_length(L, old);  /* a finalizer may have added to it */
+  n = list_length(L, old); /* a finalizer may have added to it */
   if (n > 0) {
     list_copy(L, old, n, at, 0);
   } else {
@@ -175,7 +175,7 @@ static uint32_t data_slot(lua_Integer slot) { return slot < 255 ? (uint32_t)(slo
 
 /* Finds anew where the sole plain listener for "data" is. [-0, +0, -] */
 static void note_data(lua_State *L, int self, struct net_object *o) {
-  struct net_emission data = {self, o, ON_DATA, 0, 0, 0};
+  struct net_emission data = { self, o, ON_DATA, 0, 0, 0 };
   int top = lua_gettop(L);
   o->data_slot = 0;
   if (net_has(o, ON_DATA) && net_listeners_array(L, self)) {
@@ -241,7 +241,7 @@ static void list_without(lua_State *L, int at) {
     return;
   }
   lua_createtable(L, n - 1, 0);
-  list_copy(L, old, (int)lua_rawlen(L, old), 1, at);  /* a finalizer may have added to it */
+  list_copy(L, old, (int)lua_rawlen(L, old), 1, at); /* a finalizer may have added to it */
 }
 
 /* Is the entry on the top the one at 'what': itself, or a once entry for it? */

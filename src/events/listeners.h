@@ -22,11 +22,11 @@
 
 /* One emit or look-up: which event, of whom, and where its arguments are. */
 struct net_emission {
-  int self;   /* absolute index of the emitter */
+  int self;             /* absolute index of the emitter */
   struct net_object *o; /* the emitter, NULL if it is a table */
-  int event;  /* enum net_event, or NET_EVENTS: then by name */
-  int name;   /* absolute index of the name, or 0: that of the event */
-  int first;  /* absolute index of the first argument */
+  int event;            /* enum net_event, or NET_EVENTS: then by name */
+  int name;             /* absolute index of the name, or 0: that of the event */
+  int first;            /* absolute index of the first argument */
   int nargs;
 };
 
@@ -62,7 +62,6 @@ int net_listeners_remove(lua_State *L, const struct net_emission *e, int what);
 
 /* As net_listeners_remove, without memory: in a list of more than two it is replaced by an internal step,
  * which goes with the next emit. [-0, +0, -] */
-int net_listeners_forget(lua_State *L, const struct net_emission *e, int what,
-                         const void *instead);
+int net_listeners_forget(lua_State *L, const struct net_emission *e, int what, const void *instead);
 
 #endif

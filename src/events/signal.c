@@ -57,7 +57,7 @@ static void on_signal(struct ev_loop *ev, ev_signal *w, int revents) {
   (void)ev, (void)revents;
   net_ready_run(p->o.loop);
   if (!ev_is_active(w))
-    return;  /* a listener has taken the last one for this signal away */
+    return; /* a listener has taken the last one for this signal away */
   if (!net_dispatch(p->o.loop, signal_caught, w))
     ev_feed_signal(w->signum);
 }
@@ -91,10 +91,10 @@ static int core_signal_start(lua_State *L) {
     return net_error_raise_sys(L, -EINVAL, "uv_signal_start");
   if (ev_is_active(w))
     return 0;
-  struct ev_loop *ev = net_loop_get(L)->ev;  /* raises in a state that closes */
+  struct ev_loop *ev = net_loop_get(L)->ev; /* raises in a state that closes */
   net_anchor(L, 1, &p->o);
   ev_signal_init(w, on_signal, (int)lua_tointeger(L, 2));
-  ev_set_priority(w, EV_MINPRI);  /* behind all descriptors */
+  ev_set_priority(w, EV_MINPRI); /* behind all descriptors */
   w->data = p;
   ev_signal_start(ev, w);
   ev_unref(ev);
@@ -145,10 +145,12 @@ static int process_gc(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg process_meta[] = {{"__gc", process_gc}, {NULL, NULL}};
+static const luaL_Reg process_meta[] = { { "__gc", process_gc }, { NULL, NULL } };
 
 static const struct net_class process_class = {
-  .name = "process", .meta = process_meta, .end = process_end
+  .name = "process",
+  .meta = process_meta,
+  .end = process_end,
 };
 
 /* process.new(handler) -> the object */
@@ -165,12 +167,13 @@ static const struct {
   const char *name;
   int number;
 } signal_names[] = {
-#define NAME(s) {#s, s}
-  NAME(SIGHUP),  NAME(SIGINT),    NAME(SIGQUIT), NAME(SIGILL),  NAME(SIGTRAP), NAME(SIGABRT),
-  NAME(SIGBUS),  NAME(SIGFPE),    NAME(SIGKILL), NAME(SIGUSR1), NAME(SIGSEGV), NAME(SIGUSR2),
-  NAME(SIGPIPE), NAME(SIGALRM),   NAME(SIGTERM), NAME(SIGCHLD), NAME(SIGCONT), NAME(SIGSTOP),
-  NAME(SIGTSTP), NAME(SIGTTIN),   NAME(SIGTTOU), NAME(SIGURG),  NAME(SIGXCPU), NAME(SIGXFSZ),
-  NAME(SIGPROF), NAME(SIGVTALRM), NAME(SIGSYS),
+#define NAME(s)                                                                                    \
+  { #s, s }
+  NAME(SIGHUP),    NAME(SIGINT),    NAME(SIGQUIT), NAME(SIGILL),  NAME(SIGTRAP), NAME(SIGABRT),
+  NAME(SIGBUS),    NAME(SIGFPE),    NAME(SIGKILL), NAME(SIGUSR1), NAME(SIGSEGV), NAME(SIGUSR2),
+  NAME(SIGPIPE),   NAME(SIGALRM),   NAME(SIGTERM), NAME(SIGCHLD), NAME(SIGCONT), NAME(SIGSTOP),
+  NAME(SIGTSTP),   NAME(SIGTTIN),   NAME(SIGTTOU), NAME(SIGURG),  NAME(SIGXCPU), NAME(SIGXFSZ),
+  NAME(SIGPROF),   NAME(SIGVTALRM), NAME(SIGSYS),
 #ifdef SIGIOT
   NAME(SIGIOT),
 #endif
@@ -207,15 +210,15 @@ static int core_signals(lua_State *L) {
 
 void net_signal_open(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"signals", core_signals},
-    {"signal_start", core_signal_start},
-    {"signal_stop", core_signal_stop},
-    {"signal_default", core_signal_default},
-    {"kill", core_kill},
-    {"pid", core_pid},
-    {NULL, NULL}
+    { "signals", core_signals },
+    { "signal_start", core_signal_start },
+    { "signal_stop", core_signal_stop },
+    { "signal_default", core_signal_default },
+    { "kill", core_kill },
+    { "pid", core_pid },
+    { NULL, NULL },
   };
-  static const luaL_Reg makers[] = {{"new", core_process}, {NULL, NULL}};
+  static const luaL_Reg makers[] = { { "new", core_process }, { NULL, NULL } };
   luaL_setfuncs(L, functions, 0);
   net_emitter_class_open(L, &process_class, 0);
   lua_setfield(L, -2, "Process");

@@ -15,7 +15,7 @@
 enum {
   NET_BATCH_SIZE = 65536, /* bytes */
   NET_BATCH_PIECES = 4096,
-  NET_BATCH_MAX = 2048    /* bytes of a piece */
+  NET_BATCH_MAX = 2048 /* bytes of a piece */
 };
 
 struct net_batch {
@@ -33,8 +33,8 @@ struct net_batch_part {
 
 /* Appends a piece, of 1 to NET_BATCH_MAX bytes. Returns 0 if there is no room, or
  * another part behind this one. */
-static inline int net_batch_add(struct net_batch *b, struct net_batch_part *p,
-                                const char *piece, size_t size) {
+static inline int net_batch_add(struct net_batch *b, struct net_batch_part *p, const char *piece,
+                                size_t size) {
   if (b->pieces == NET_BATCH_PIECES || size > NET_BATCH_SIZE - b->len)
     return 0;
   if (p->count == 0) {

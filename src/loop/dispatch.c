@@ -14,8 +14,8 @@ struct dispatch {
   struct net_loop *loop;
   lua_CFunction half; /* NULL: only settle */
   void *arg;
-  int settles;        /* the half is a batch, and settles after each of its callbacks */
-  int began;          /* the last protected call got as far as to run something */
+  int settles; /* the half is a batch, and settles after each of its callbacks */
+  int began;   /* the last protected call got as far as to run something */
 };
 
 /* What a callback seldom needs is kept out of line, and so are the registers it saves;
@@ -29,7 +29,7 @@ static void run_tick(lua_State *L, struct net_loop *loop) {
     net_step_run(L, &tick);
     return;
   }
-  int nargs = net_calls_pop(L, &loop->calls);  /* which may want memory */
+  int nargs = net_calls_pop(L, &loop->calls); /* which may want memory */
   net_steps_pop(&loop->ticks);
   lua_call(L, nargs, 0);
 }
@@ -48,7 +48,7 @@ static OUT_OF_LINE int settle_late(lua_State *L, struct net_loop *loop) {
     return 1;
   }
   if (!loop->halted)
-    late_set(loop, 0);  /* this callback was the next one */
+    late_set(loop, 0); /* this callback was the next one */
   return 0;
 }
 
@@ -101,7 +101,7 @@ static IN_LINE int dispatch_once(lua_State *L, struct dispatch *d) {
   lua_pushlightuserdata(L, d);
   int status = net_call_guarded(L, d->loop, 1);
   if (status != LUA_ERRMEM && d->loop->telling)
-    d->loop->telling->unheard = 0;  /* the listener that raised has had the bytes */
+    d->loop->telling->unheard = 0; /* the listener that raised has had the bytes */
   d->loop->telling = outer;
   return status;
 }
@@ -128,12 +128,12 @@ static OUT_OF_LINE int dispatch_again(lua_State *L, struct dispatch *d, int stat
 
 static int dispatch(struct net_loop *loop, lua_CFunction half, void *arg, int settles) {
   lua_State *L = net_loop_thread(loop);
-  struct dispatch d = {loop, half, arg, settles, 0};
+  struct dispatch d = { loop, half, arg, settles, 0 };
   if (loop->halted)
     return 0;
   loop->worked = 1;
   if (!lua_checkstack(L, LUA_MINSTACK)) {
-    net_loop_starve(loop);  /* or whoever empties a queue would try for ever */
+    net_loop_starve(loop); /* or whoever empties a queue would try for ever */
     return 0;
   }
   if (loop->depth++ == 0)
@@ -220,13 +220,13 @@ static int ready_grow(struct net_loop *loop, struct net_ready *r) {
 }
 
 void net_ready(struct net_loop *loop, void (*half)(lua_State *L, void *arg), void *arg) {
-  struct net_ready r = {half, NULL, arg};
+  struct net_ready r = { half, NULL, arg };
   if (loop->ready_len < loop->ready_cap || ready_grow(loop, &r))
     loop->ready[loop->ready_len++] = r;
 }
 
 void net_ready_call(struct net_loop *loop, void (*call)(void *arg), void *arg) {
-  struct net_ready r = {NULL, call, arg};
+  struct net_ready r = { NULL, call, arg };
   if (loop->ready_len < loop->ready_cap || ready_grow(loop, &r))
     loop->ready[loop->ready_len++] = r;
 }

@@ -29,7 +29,7 @@ struct net_loop *net_loop_get(lua_State *L) {
 
 uint64_t net_loop_now(struct net_loop *loop) {
   if (loop->L == NULL && loop->depth == 0)
-    return net_sys_now_ms();  /* no turn is under way, and Lua may have run for long */
+    return net_sys_now_ms(); /* no turn is under way, and Lua may have run for long */
   if (loop->now == 0)
     loop->now = net_sys_now_ms();
   return loop->now;
@@ -65,8 +65,8 @@ void net_tick_reserve(lua_State *L, struct net_loop *loop, int count, int slots)
 /* A completion or close event that is still to come holds the loop, although
  * the handle it belongs to is closed already. So do late ticks. */
 void net_loop_hold(struct net_loop *loop) {
-  int busy = loop->pending.count > 0 || loop->closing.count > 0 ||
-             loop->closing_now.count > 0 || loop->wakes.len > 0 || loop->late;
+  int busy = loop->pending.count > 0 || loop->closing.count > 0 || loop->closing_now.count > 0 ||
+             loop->wakes.len > 0 || loop->late;
   if (busy && !loop->holding)
     net_loop_ref(loop);
   else if (!busy && loop->holding)

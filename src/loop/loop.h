@@ -57,54 +57,54 @@ struct net_loop {
   lua_State *main;    /* the main thread */
 
   /* turn.c: a turn, and run() */
-  lua_State *L;       /* the thread inside run(); NULL while there is none */
-  int stopped;        /* stop() was called in this run() */
-  int tried;          /* watchers were started before the poll of this turn */
-  int vain;           /* the poll has found nothing, or not waited long enough */
-  int timed;          /* the timers of this turn have run, at the end of the last */
-  uint64_t wake_at;   /* ms; what 'wake' is set to, 0: not active */
+  lua_State *L;     /* the thread inside run(); NULL while there is none */
+  int stopped;      /* stop() was called in this run() */
+  int tried;        /* watchers were started before the poll of this turn */
+  int vain;         /* the poll has found nothing, or not waited long enough */
+  int timed;        /* the timers of this turn have run, at the end of the last */
+  uint64_t wake_at; /* ms; what 'wake' is set to, 0: not active */
   ev_prepare prepare;
-  ev_check polled;    /* first after the poll: the time has moved on */
-  ev_check check;     /* last after the poll */
-  ev_idle idle;       /* active while immediates or close events wait */
-  ev_timer wake;      /* wakes the poll for the first timer */
+  ev_check polled; /* first after the poll: the time has moved on */
+  ev_check check;  /* last after the poll */
+  ev_idle idle;    /* active while immediates or close events wait */
+  ev_timer wake;   /* wakes the poll for the first timer */
 
   /* phases.c: what is behind the poll */
-  int part;           /* which part of it runs */
-  size_t left;        /* immediates that this turn has still to run */
+  int part;    /* which part of it runs */
+  size_t left; /* immediates that this turn has still to run */
 
   /* dispatch.c: the way into Lua */
-  int depth;          /* nesting of net_dispatch */
-  int worked;         /* something was dispatched in this turn */
-  int raised;         /* an error came out of Lua since the last callback was over */
-  int late;           /* ticks wait for the next callback to be over */
-  int rounds;         /* how often the half that runs may run in this turn, as there
+  int depth;                  /* nesting of net_dispatch */
+  int worked;                 /* something was dispatched in this turn */
+  int raised;                 /* an error came out of Lua since the last callback was over */
+  int late;                   /* ticks wait for the next callback to be over */
+  int rounds;                 /* how often the half that runs may run in this turn, as there
                          may be more for it; 0: it is done. Also the stream's */
   struct net_object *telling; /* borrowed; whose listener of data is being called; NULL: none */
-  struct net_ready *ready; /* owned; those still to run, the last comes first */
+  struct net_ready *ready;    /* owned; those still to run, the last comes first */
   size_t ready_len, ready_cap;
 
   /* uncaught.c */
-  int traced;         /* the error being raised has its traceback already */
+  int traced; /* the error being raised has its traceback already */
 
   /* loop.c: what holds the loop, and what waits for its turn */
-  int halted;         /* an uncaught error waits to be raised */
-  int starved;        /* so does want of memory, of which nothing is kept */
-  int holding;        /* has a reference for what is pending, closing or late */
-  unsigned refs;      /* what keeps the loop alive: a count */
-  uint64_t now;       /* ms, monotonic; 0: not read yet in this turn */
+  int halted;    /* an uncaught error waits to be raised */
+  int starved;   /* so does want of memory, of which nothing is kept */
+  int holding;   /* has a reference for what is pending, closing or late */
+  unsigned refs; /* what keeps the loop alive: a count */
+  uint64_t now;  /* ms, monotonic; 0: not read yet in this turn */
   struct net_steps ticks, pending, immediates; /* a tick without a function: the next of 'calls' */
-  struct net_steps closing, closing_now; /* queued since the phase began; being run */
-  struct net_calls calls; /* ticks that are calls into Lua */
-  struct net_wakes wakes; /* streams that are to be told of what no poll tells */
+  struct net_steps closing, closing_now;       /* queued since the phase began; being run */
+  struct net_calls calls;                      /* ticks that are calls into Lua */
+  struct net_wakes wakes;       /* streams that are to be told of what no poll tells */
   struct net_flushable **dirty; /* owned */
   uint32_t dirty_len, dirty_cap;
 
   /* watch.c: what the system refuses to watch */
-  int started;        /* watchers were, since the last poll: the next does not wait */
-  int refusal;        /* -errno of the last poll that refused one; else -ENOMEM */
-  int miscounted;     /* libev's count of what holds it is wrong */
-  int forked;         /* the next poll makes libev's poller anew */
+  int started;    /* watchers were, since the last poll: the next does not wait */
+  int refusal;    /* -errno of the last poll that refused one; else -ENOMEM */
+  int miscounted; /* libev's count of what holds it is wrong */
+  int forked;     /* the next poll makes libev's poller anew */
 
   /* timers.c */
   struct net_timer **heap; /* owned; timers, soonest first */
@@ -113,7 +113,7 @@ struct net_loop {
 
   /* atexit.c */
   struct net_loop *outer; /* borrowed; of another state, within whose dispatch this one is */
-  unsigned forks;     /* net_atexit_forks() as of the last turn */
+  unsigned forks;         /* net_atexit_forks() as of the last turn */
 
   /* The rooms above; the functions are set once, when they are opened. */
   void (*woken)(void *stream); /* tells a member of 'wakes'; dispatches, and never raises */

@@ -53,7 +53,7 @@ static int object_get(lua_State *L) {
   lua_CFunction get = lua_tocfunction(L, -1);
   if (get && lua_getupvalue(L, -1, 1) == NULL) {
     lua_settop(L, 1);
-    return get(L);  /* spares a Lua call: fields are read once a packet */
+    return get(L); /* spares a Lua call: fields are read once a packet */
   }
   lua_settop(L, 3);
   lua_pushvalue(L, 1);
@@ -78,8 +78,8 @@ static int object_index(lua_State *L) {
 /* Raises what JavaScript's strict mode does for a field with only a getter. */
 static int object_read_only(lua_State *L) {
   luaL_getmetafield(L, 1, "__name");
-  lua_pushfstring(L, "Cannot set property %s of #<%s> which has only a getter",
-                  lua_tostring(L, 2), lua_tostring(L, -1));
+  lua_pushfstring(L, "Cannot set property %s of #<%s> which has only a getter", lua_tostring(L, 2),
+                  lua_tostring(L, -1));
   return net_error_raise(L, "TypeError", 1);
 }
 
@@ -163,7 +163,7 @@ static void class_open(lua_State *L, const struct net_class *cls, int more, int 
   lua_rawsetp(L, LUA_REGISTRYINDEX, cls);
 
   lua_createtable(L, 0, 4);
-  lua_insert(L, meta);  /* below metatable, methods, getters, setters */
+  lua_insert(L, meta); /* below metatable, methods, getters, setters */
   lua_setfield(L, meta, "setters");
   lua_setfield(L, meta, "getters");
   lua_setfield(L, meta, "methods");
@@ -194,8 +194,7 @@ static void class_inherit(lua_State *L, const struct net_class *parent) {
   lua_settop(L, meta);
 }
 
-struct net_class *net_class_derive(lua_State *L, const char *name,
-                                   const struct net_class *parent) {
+struct net_class *net_class_derive(lua_State *L, const char *name, const struct net_class *parent) {
   size_t size = strlen(name) + 1;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   struct net_class *cls = lua_newuserdatauv(L, sizeof *cls + size, 0);
@@ -229,8 +228,8 @@ void net_class_add(lua_State *L, const char *table, const luaL_Reg *functions) {
   lua_pop(L, 1);
 }
 
-void *net_object_new(lua_State *L, struct net_loop *loop, const struct net_class *cls,
-                     size_t size, int uservalues) {
+void *net_object_new(lua_State *L, struct net_loop *loop, const struct net_class *cls, size_t size,
+                     int uservalues) {
   struct net_object *o = lua_newuserdatauv(L, size, uservalues);
   memset(o, 0, size);
   o->cls = cls;
@@ -279,7 +278,7 @@ static void refer(lua_State *L, int idx, struct net_object *o) {
   if (o->self == LUA_NOREF)
     o->self = ref;
   else
-    luaL_unref(L, LUA_REGISTRYINDEX, ref);  /* a finalizer was faster */
+    luaL_unref(L, LUA_REGISTRYINDEX, ref); /* a finalizer was faster */
 }
 
 static void unrefer(lua_State *L, struct net_object *o) {

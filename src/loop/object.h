@@ -23,11 +23,11 @@ struct net_loop;
 enum { VAL_EVENTS = 1, VAL_FIELDS, VAL_OWN };
 
 struct net_class {
-  const char *name;            /* as in "Socket"; also the metatable's __name */
-  const luaL_Reg *methods;     /* may be NULL, as the next two */
-  const luaL_Reg *getters;     /* called with the object */
-  const luaL_Reg *setters;     /* called with the object and the value */
-  const luaL_Reg *meta;        /* __gc, __close, __tostring, ... */
+  const char *name;        /* as in "Socket"; also the metatable's __name */
+  const luaL_Reg *methods; /* may be NULL, as the next two */
+  const luaL_Reg *getters; /* called with the object */
+  const luaL_Reg *setters; /* called with the object and the value */
+  const luaL_Reg *meta;    /* __gc, __close, __tostring, ... */
   /* Called after a listener for 'event' was added, by prependListener or otherwise, and
    * after off() or one of many was removed by removeAllListeners. */
   void (*listened)(lua_State *L, int idx, int event, int prepended);
@@ -41,18 +41,18 @@ struct net_class {
 
 /* The head of every object's struct. */
 struct net_object {
-  const struct net_class *cls; /* borrowed; static */
-  struct net_loop *loop;       /* borrowed; outlives every object */
+  const struct net_class *cls;      /* borrowed; static */
+  struct net_loop *loop;            /* borrowed; outlives every object */
   uint32_t events : NET_EVENT_BITS; /* bit 1 << enum net_event: has a listener */
-  uint32_t unheard : 1;        /* a listener of data is being called, or ran out of memory
+  uint32_t unheard : 1;             /* a listener of data is being called, or ran out of memory
                                   and may not have had them */
-  uint32_t has_fields : 1;     /* the user's own, in VAL_FIELDS */
-  uint32_t anchored : 1;       /* the loop can call it */
-  uint32_t data_slot : 8;      /* where VAL_EVENTS has the listener for "data", if that
+  uint32_t has_fields : 1;          /* the user's own, in VAL_FIELDS */
+  uint32_t anchored : 1;            /* the loop can call it */
+  uint32_t data_slot : 8;           /* where VAL_EVENTS has the listener for "data", if that
                                   is one plain function, and not too far; else 0 */
-  int self;                    /* registry reference while anchored or queued, else
+  int self;                         /* registry reference while anchored or queued, else
                                   LUA_NOREF */
-  uint32_t queued;             /* steps that wait to be run with it */
+  uint32_t queued;                  /* steps that wait to be run with it */
 };
 
 /* Makes the class's metatable; pushes {metatable =, methods =, getters =, setters =}
@@ -62,8 +62,7 @@ void net_class_open(lua_State *L, const struct net_class *cls, int more);
 /* Makes a class whose objects are of the class 'parent' too, and have what that has and
  * it does not: fields and methods, also such as come later, metamethods that are there
  * now. Pushes its tables as net_class_open; it lives as long as the state. [-0, +1, m] */
-struct net_class *net_class_derive(lua_State *L, const char *name,
-                                   const struct net_class *parent);
+struct net_class *net_class_derive(lua_State *L, const char *name, const struct net_class *parent);
 /* Has the object at 'idx', of the class 'base' or one derived from it, another method of
  * that name than the class 'base' gives it? [-0, +0, m] */
 int net_class_overrides(lua_State *L, int idx, const struct net_class *base, const char *name);
@@ -72,8 +71,8 @@ int net_class_overrides(lua_State *L, int idx, const struct net_class *base, con
 void net_class_add(lua_State *L, const char *table, const luaL_Reg *functions);
 /* A new zeroed object of 'size' bytes with 'uservalues' user values (at least
  * VAL_OWN - 1), its class set, which is called by 'loop'. [-0, +1, m] */
-void *net_object_new(lua_State *L, struct net_loop *loop, const struct net_class *cls,
-                     size_t size, int uservalues);
+void *net_object_new(lua_State *L, struct net_loop *loop, const struct net_class *cls, size_t size,
+                     int uservalues);
 /* Is the userdata at 'idx' an object of a class derived from 'cls'? [-0, +0, -] */
 int net_object_derives(lua_State *L, int idx, const struct net_class *cls);
 /* The object at 'idx' if it is of that class or one derived from it, else NULL. No

@@ -51,9 +51,10 @@ static void run_woken(struct net_loop *loop) {
 void net_phases_pending(struct net_loop *loop) {
   if (!loop->holding)
     return;
-  for (int round = 0; (round < 8 && loop->pending.count > 0) ||
-                      (round < WAKE_ROUNDS && loop->wakes.len > 0); round++) {
-    struct phase p = {loop, &loop->pending, net_steps_pop, loop->pending.count, 0};
+  for (int round = 0;
+       (round < 8 && loop->pending.count > 0) || (round < WAKE_ROUNDS && loop->wakes.len > 0);
+       round++) {
+    struct phase p = { loop, &loop->pending, net_steps_pop, loop->pending.count, 0 };
     run_phase(&p);
     run_woken(loop);
   }
@@ -87,7 +88,7 @@ static int part_late(struct net_loop *loop) {
 static int part_immediates(struct net_loop *loop) {
   if (loop->left == 0)
     return !loop->halted;
-  struct phase p = {loop, &loop->immediates, net_steps_pop, loop->left, 0};
+  struct phase p = { loop, &loop->immediates, net_steps_pop, loop->left, 0 };
   run_phase(&p);
   loop->left = p.left;
   if (p.left == 0 && p.raised)
@@ -108,14 +109,14 @@ static int part_to_close(struct net_loop *loop) {
 /* They come last in first out, as libuv keeps its closing handles. */
 static int part_closing(struct net_loop *loop) {
   struct net_steps *closing = &loop->closing_now;
-  struct phase p = {loop, closing, net_steps_pop_newest, closing->count, 0};
+  struct phase p = { loop, closing, net_steps_pop_newest, closing->count, 0 };
   run_phase(&p);
   net_loop_hold(loop);
   return !loop->halted;
 }
 
 static int (*const parts[])(struct net_loop *loop) = {
-  part_ready, part_pending, part_late, part_immediates, part_to_close, part_closing
+  part_ready, part_pending, part_late, part_immediates, part_to_close, part_closing,
 };
 #define PARTS (int)(sizeof parts / sizeof *parts)
 
@@ -124,7 +125,7 @@ void net_phases_begin(struct net_loop *loop) {
   net_ready_run(loop);
   if (!loop->halted && !loop->holding && loop->immediates.count == 0)
     return;
-  loop->part = !loop->halted;  /* what was ready has run, or waits */
+  loop->part = !loop->halted; /* what was ready has run, or waits */
   net_phases_go_on(loop);
 }
 

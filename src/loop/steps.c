@@ -43,18 +43,18 @@ void net_steps_push(lua_State *L, struct net_steps *q, int idx, struct net_objec
                     net_step_fn *run, lua_Integer n) {
   if (q->ended)
     return;
-  net_object_hold(L, idx, o);  /* first: a finalizer that it runs may push, too */
+  net_object_hold(L, idx, o); /* first: a finalizer that it runs may push, too */
   if (q->count == q->cap && !grow(q, q->cap ? q->cap * 2 : CAP_MIN)) {
     net_object_let_go(L, o);
     net_error_memory(L);
   }
-  *slot(q, q->count++) = (struct net_step){run, o, n};
+  *slot(q, q->count++) = (struct net_step){ run, o, n };
 }
 
 void net_steps_mark(struct net_steps *q) {
   if (q->ended)
     return;
-  *slot(q, q->count++) = (struct net_step){NULL, NULL, 0};
+  *slot(q, q->count++) = (struct net_step){ NULL, NULL, 0 };
 }
 
 static void give_back(struct net_steps *q) {

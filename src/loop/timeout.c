@@ -61,9 +61,9 @@ enum {
 struct timeout {
   struct net_object o;
   struct net_timer timer;
-  uint64_t ms;     /* from start to firing */
-  int nargs;       /* of the callback */
-  unsigned flags;  /* TIMEOUT_* */
+  uint64_t ms;    /* from start to firing */
+  int nargs;      /* of the callback */
+  unsigned flags; /* TIMEOUT_* */
 };
 
 static const struct net_class timeout_class;
@@ -105,10 +105,10 @@ static int timeout_fire(lua_State *L) {
   struct timeout *t = net_container_of(lua_touserdata(L, 1), struct timeout, timer);
   uint64_t from = net_sys_now_ms();
   if (!lua_checkstack(L, t->nargs + LUA_MINSTACK)) {
-    net_timer_start(t->o.loop, &t->timer, from + 1);  /* it had its place in the heap */
+    net_timer_start(t->o.loop, &t->timer, from + 1); /* it had its place in the heap */
     return net_error_memory(L);
   }
-  net_push(L, &t->o);  /* on the stack, the userdata keeps 't' alive */
+  net_push(L, &t->o); /* on the stack, the userdata keeps 't' alive */
   callback_push(L, 2, t->nargs);
   net_call_guarded(L, t->o.loop, t->nargs);
   if ((t->flags & (TIMEOUT_REPEAT | TIMEOUT_CLEARED)) == TIMEOUT_REPEAT)
@@ -125,7 +125,8 @@ static int core_timeout(lua_State *L) {
   lua_Integer ms = luaL_checkinteger(L, MS);
   luaL_argcheck(L, ms >= 1, MS, "must be at least 1");
   int nargs = callback_count(L, ARGS);
-  struct timeout *t = net_object_new(L, net_loop_get(L), &timeout_class, sizeof *t, VAL_OWN + nargs);
+  struct timeout *t =
+    net_object_new(L, net_loop_get(L), &timeout_class, sizeof *t, VAL_OWN + nargs);
   t->timer.fire = timeout_fire;
   t->ms = (uint64_t)ms;
   t->nargs = nargs;
@@ -197,22 +198,20 @@ static int timeout_gc(lua_State *L) {
 }
 
 static const luaL_Reg timeout_methods[] = {
-  {"ref", timeout_ref},
-  {"unref", timeout_unref},
-  {"hasRef", timeout_has_ref},
-  {"refresh", timeout_refresh},
-  {"close", timeout_close},
-  {NULL, NULL}
+  { "ref", timeout_ref },         { "unref", timeout_unref }, { "hasRef", timeout_has_ref },
+  { "refresh", timeout_refresh }, { "close", timeout_close }, { NULL, NULL },
 };
 
 static const luaL_Reg timeout_meta[] = {
-  {"__gc", timeout_gc},
-  {"__close", timeout_close},
-  {NULL, NULL}
+  { "__gc", timeout_gc },
+  { "__close", timeout_close },
+  { NULL, NULL },
 };
 
 static const struct net_class timeout_class = {
-  .name = "Timeout", .methods = timeout_methods, .meta = timeout_meta
+  .name = "Timeout",
+  .methods = timeout_methods,
+  .meta = timeout_meta,
 };
 
 /* --- Immediate ---------------------------------------------------------------- */
@@ -251,7 +250,8 @@ static void immediate_run(lua_State *L, const struct net_step *step) {
 static int core_immediate(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   int nargs = callback_count(L, 2);
-  struct immediate *i = net_object_new(L, net_loop_get(L), &immediate_class, sizeof *i, VAL_OWN + nargs);
+  struct immediate *i =
+    net_object_new(L, net_loop_get(L), &immediate_class, sizeof *i, VAL_OWN + nargs);
   i->nargs = nargs;
   callback_store(L, 2, nargs);
   net_steps_push(L, &i->o.loop->immediates, 1, &i->o, immediate_run, 0);
@@ -304,34 +304,36 @@ static int immediate_close(lua_State *L) {
 }
 
 static const luaL_Reg immediate_methods[] = {
-  {"ref", immediate_ref},
-  {"unref", immediate_unref},
-  {"hasRef", immediate_has_ref},
-  {NULL, NULL}
+  { "ref", immediate_ref },
+  { "unref", immediate_unref },
+  { "hasRef", immediate_has_ref },
+  { NULL, NULL },
 };
 
 /* No __gc is needed: the queue, and so the loop, goes last. */
 static const luaL_Reg immediate_meta[] = {
-  {"__close", immediate_close},
-  {NULL, NULL}
+  { "__close", immediate_close },
+  { NULL, NULL },
 };
 
 static const struct net_class immediate_class = {
-  .name = "Immediate", .methods = immediate_methods, .meta = immediate_meta
+  .name = "Immediate",
+  .methods = immediate_methods,
+  .meta = immediate_meta,
 };
 
 /* --- opening ------------------------------------------------------------------ */
 
 void net_timeout_open(lua_State *L) {
   static const luaL_Reg timeout_functions[] = {
-    {"new", core_timeout},
-    {"clear", core_clear_timeout},
-    {NULL, NULL}
+    { "new", core_timeout },
+    { "clear", core_clear_timeout },
+    { NULL, NULL },
   };
   static const luaL_Reg immediate_functions[] = {
-    {"new", core_immediate},
-    {"clear", core_clear_immediate},
-    {NULL, NULL}
+    { "new", core_immediate },
+    { "clear", core_clear_immediate },
+    { NULL, NULL },
   };
   net_class_open(L, &timeout_class, 0);
   lua_setfield(L, -2, "Timeout");

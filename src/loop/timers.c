@@ -93,7 +93,7 @@ static int timer_fire(lua_State *L) {
 }
 
 int net_timers_run(struct net_loop *loop) {
-  uint64_t seq = loop->timer_seq;  /* what a timer starts waits for the next turn */
+  uint64_t seq = loop->timer_seq; /* what a timer starts waits for the next turn */
   int ran = 0;
   while (!loop->halted && loop->heap_len && loop->heap[0]->due <= net_loop_now(loop)) {
     struct net_timer *t = loop->heap[0];

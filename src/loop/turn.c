@@ -22,7 +22,8 @@
 #include "loop/uncaught.h"
 #include "loop/watch.h"
 
-#define TICK_ARGS 60000 /* as a timer's: far more might never find room on the stack of
+#define TICK_ARGS                                                                                  \
+  60000 /* as a timer's: far more might never find room on the stack of
                            run(), and hold up all ticks behind them */
 
 static const char ended_key; /* registry: Lua's function for the end of run() */
@@ -78,9 +79,9 @@ static void on_idle(struct ev_loop *ev, ev_idle *w, int revents) {
 static void on_wake(struct ev_loop *ev, ev_timer *w, int revents) {
   struct net_loop *loop = w->data;
   (void)revents;
-  ev_ref(ev);  /* it has stopped by itself */
+  ev_ref(ev); /* it has stopped by itself */
   loop->wake_at = 0;
-  loop->vain = 1;  /* maybe too early, as libev's clock stood still while Lua ran */
+  loop->vain = 1; /* maybe too early, as libev's clock stood still while Lua ran */
 }
 
 static int is_to_end(const struct net_loop *loop) {
@@ -127,7 +128,7 @@ static void on_prepare(struct ev_loop *ev, ev_prepare *w, int revents) {
   if (is_to_end(loop) && end_again(loop))
     return;
   if (!loop->late && (loop->ticks.count > 0 || loop->dirty_len > 0))
-    net_dispatch(loop, NULL, NULL);  /* left by Lua code that runs the loop itself */
+    net_dispatch(loop, NULL, NULL); /* left by Lua code that runs the loop itself */
   if (!loop->timed)
     run_timers(loop);
   loop->timed = 0;
@@ -178,8 +179,8 @@ static void on_check(struct ev_loop *ev, ev_check *w, int revents) {
 /* --- Lua functions ----------------------------------------------------------- */
 
 static int loop_mode(lua_State *L) {
-  static const char *const names[] = {"default", "once", "nowait"};
-  static const int flags[] = {0, EVRUN_ONCE, EVRUN_NOWAIT};
+  static const char *const names[] = { "default", "once", "nowait" };
+  static const int flags[] = { 0, EVRUN_ONCE, EVRUN_NOWAIT };
   if (lua_isnoneornil(L, 1))
     return 0;
   if (lua_type(L, 1) != LUA_TSTRING)
@@ -239,7 +240,7 @@ static int loop_run(lua_State *L) {
   struct net_loop *loop = net_loop_get(L);
   if (loop->L || loop->depth > 0)
     return luaL_error(L, "net.run() is running already");
-  if (!lua_checkstack(L, 2 * LUA_MINSTACK))  /* no dispatch will be short of it */
+  if (!lua_checkstack(L, 2 * LUA_MINSTACK)) /* no dispatch will be short of it */
     return net_error_memory(L);
   loop->L = L;
   loop->stopped = loop->halted = loop->starved = loop->raised = loop->timed = 0;
@@ -320,7 +321,7 @@ static int loop_gc(lua_State *L) {
   ev_check_stop(loop->ev, &loop->check);
   while (loop->refs > 0)
     net_loop_unref(loop);
-  net_atexit_leave(loop);  /* closed in a listener, as by os.exit(code, true) */
+  net_atexit_leave(loop); /* closed in a listener, as by os.exit(code, true) */
   net_timers_end(loop);
   free(loop->dirty);
   free(loop->ready);
@@ -388,13 +389,9 @@ static void loop_new(lua_State *L) {
 
 void net_turn_open(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"run", loop_run},
-    {"stop", loop_stop},
-    {"on_ended", loop_on_ended},
-    {"tick", loop_tick},
-    {"alive", loop_alive},
-    {"now", loop_now},
-    {NULL, NULL}
+    { "run", loop_run },   { "stop", loop_stop },   { "on_ended", loop_on_ended },
+    { "tick", loop_tick }, { "alive", loop_alive }, { "now", loop_now },
+    { NULL, NULL },
   };
   luaL_setfuncs(L, functions, 0);
   net_atexit_open(L);

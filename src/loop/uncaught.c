@@ -96,7 +96,7 @@ static int uncaught_traceback(lua_State *L) {
 /* Takes the error that waits. [-0, +1, -] */
 static void take_error(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &error_key);
-  lua_pushboolean(L, 0);  /* not nil, or storing the next might need memory */
+  lua_pushboolean(L, 0); /* not nil, or storing the next might need memory */
   lua_rawsetp(L, LUA_REGISTRYINDEX, &error_key);
 }
 
@@ -148,14 +148,14 @@ static void uncaught(lua_State *L, struct net_loop *loop) {
     int status = lua_pcall(L, 1, 1, err + 1);
     int taken = status == LUA_OK && lua_toboolean(L, -1);
     if (status != LUA_OK)
-      lua_replace(L, err);  /* the handler failed: its error counts */
+      lua_replace(L, err); /* the handler failed: its error counts */
     if (taken) {
       lua_settop(L, err - 1);
       return;
     }
   }
   lua_settop(L, err);
-  if (loop->halted || loop->depth == 0) {  /* this one is for the next run() */
+  if (loop->halted || loop->depth == 0) { /* this one is for the next run() */
     lua_pushcfunction(L, postpone);
     lua_insert(L, err);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK)
@@ -227,10 +227,10 @@ static void traces_init(lua_State *L) {
 
 void net_uncaught_open(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"traceback", uncaught_traceback},
-    {"rethrow", uncaught_rethrow},
-    {"on_uncaught", uncaught_on_uncaught},
-    {NULL, NULL}
+    { "traceback", uncaught_traceback },
+    { "rethrow", uncaught_rethrow },
+    { "on_uncaught", uncaught_on_uncaught },
+    { NULL, NULL },
   };
   luaL_setfuncs(L, functions, 0);
   traces_init(L);

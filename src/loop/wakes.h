@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 struct net_wakes {
-  void **list;      /* owned; [0, len) wait to be called, oldest first */
+  void **list; /* owned; [0, len) wait to be called, oldest first */
   uint32_t len, cap;
   uint32_t members; /* who have joined: as many fit, at least */
 };

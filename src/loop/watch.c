@@ -32,7 +32,7 @@ struct trial {
   ev_idle idle;   /* the poll does not wait */
   ev_async async; /* has libev make what it wakes the poll with */
   int turns;
-  int err;        /* errno after the poll */
+  int err; /* errno after the poll */
 };
 
 static void on_trial_prepare(struct ev_loop *ev, ev_prepare *w, int revents) {
@@ -79,10 +79,10 @@ static void trial_stop(struct ev_loop *ev, struct trial *t) {
  * then on takes its loop for less held than it is: this loop, held by nothing, has a
  * second turn. 0, or -errno. */
 static int try_loop(struct ev_loop *ev) {
-  struct trial t = {.turns = 0};
+  struct trial t = { .turns = 0 };
   trial_start(ev, &t);
   for (int i = 0; i < 4; i++)
-    ev_unref(ev);  /* of its four watchers */
+    ev_unref(ev); /* of its four watchers */
   ev_run(ev, 0);
   int refused = t.turns > 1;
   for (int i = 0; i < 4 + refused; i++)
@@ -106,7 +106,7 @@ struct ev_loop *net_watch_loop(int *err) {
     return NULL;
   *err = try_loop(ev);
   if (*err < 0)
-    *err = try_loop(ev);  /* the second trial makes the descriptor anew */
+    *err = try_loop(ev); /* the second trial makes the descriptor anew */
   return *err < 0 ? NULL : ev;
 }
 
@@ -127,7 +127,7 @@ void net_io_start(struct net_loop *loop, ev_io *w) {
 
 void net_io_stop(struct net_loop *loop, ev_io *w) {
   if (ev_is_pending(w) && ev_clear_pending(loop->ev, w) & EV_ERROR)
-    ev_ref(loop->ev);  /* refused, and not told yet */
+    ev_ref(loop->ev); /* refused, and not told yet */
   if (!ev_is_active(w))
     return;
   ev_ref(loop->ev);
@@ -145,9 +145,9 @@ static void revive(struct ev_loop *ev) {
 int net_watch_refused(struct net_loop *loop, ev_io *w) {
   loop->miscounted = loop->started = 1;
   revive(loop->ev);
-  ev_ref(loop->ev);  /* libev has stopped it, as if it were counted */
+  ev_ref(loop->ev); /* libev has stopped it, as if it were counted */
   if (!ev_is_active(w))
-    ev_io_set(w, w->fd, w->events & (EV_READ | EV_WRITE));  /* or a start would do nothing */
+    ev_io_set(w, w->fd, w->events & (EV_READ | EV_WRITE)); /* or a start would do nothing */
   return fcntl(w->fd, F_GETFD) < 0 ? -errno : loop->refusal;
 }
 
@@ -162,12 +162,17 @@ const char *net_io_call(const struct net_loop *loop) {
 
 void net_watch_after(struct net_loop *loop) {
   switch (errno) {
-    case 0: case ENOENT: case EEXIST: case EPERM: case EINTR: case EAGAIN:
-      loop->refusal = -ENOMEM;  /* libev has gone on after these */
+    case 0:
+    case ENOENT:
+    case EEXIST:
+    case EPERM:
+    case EINTR:
+    case EAGAIN:
+      loop->refusal = -ENOMEM; /* libev has gone on after these */
       break;
     default:
       loop->refusal = -errno;
-      if (loop->forked) {  /* maybe its own descriptor, of which nobody is told */
+      if (loop->forked) { /* maybe its own descriptor, of which nobody is told */
         loop->miscounted = 1;
         revive(loop->ev);
       }

@@ -36,9 +36,9 @@ static const char starved_key; /* registry: Lua's function for a shortage unhear
 struct incoming {
   struct net_server *server; /* held by the stack of server_ready */
   struct net_addr peer;
-  int fd;                    /* owned; -1 when a socket has it, or nobody */
-  int err;                   /* what accept(2) said, or another call */
-  const char *call;          /* its name */
+  int fd;           /* owned; -1 when a socket has it, or nobody */
+  int err;          /* what accept(2) said, or another call */
+  const char *call; /* its name */
 };
 
 /* Sets address, family and port of one end in the table on the top. [-0, +0, m] */
@@ -56,8 +56,8 @@ static void drop_side(lua_State *L, const struct net_addr *a, const char *const 
 
 /* Emits 'drop' for a connection too many, and closes it. [-0, +0, e] */
 static void server_drop(lua_State *L, int server, struct incoming *in) {
-  static const char *const local[] = {"localAddress", "localFamily", "localPort"};
-  static const char *const remote[] = {"remoteAddress", "remoteFamily", "remotePort"};
+  static const char *const local[] = { "localAddress", "localFamily", "localPort" };
+  static const char *const remote[] = { "remoteAddress", "remoteFamily", "remotePort" };
   struct net_addr own;
   int nargs = 0;
   if (!(in->server->flags & SERVER_PIPE) && net_has(&in->server->o, ON_DROP)) {
@@ -144,7 +144,7 @@ static void server_socket(lua_State *L, int server, struct incoming *in) {
   struct net_server *s = in->server;
   int pipe = !!(s->flags & SERVER_PIPE), fd = in->fd;
   server_check_hwm(L, server, s);
-  net_anchor(L, server, &s->o);  /* a blockList of Lua may have closed it */
+  net_anchor(L, server, &s->o); /* a blockList of Lua may have closed it */
   struct net_stream *c = net_stream_new(L, s->o.loop, s->makes);
   int socket = lua_gettop(L);
   lua_pushvalue(L, server);
@@ -184,7 +184,7 @@ static int server_incoming(lua_State *L) {
     return 0;
   }
   if (server_blocks(L, SERVER, in))
-    return 0;  /* who accepted it closes it */
+    return 0; /* who accepted it closes it */
   server_socket(L, SERVER, in);
   server_start_reading(L, SOCKET, s);
   if (s->accepted)
@@ -238,8 +238,15 @@ static int server_retry(lua_State *L) {
  * passes network errors that wait on the new socket, see accept(2). */
 static int is_about_peer(int err) {
   switch (-err) {
-    case ECONNABORTED: case EPROTO: case EPERM: case ENETDOWN: case ENETUNREACH:
-    case ENOPROTOOPT: case EHOSTUNREACH: case EOPNOTSUPP: case ETIMEDOUT:
+    case ECONNABORTED:
+    case EPROTO:
+    case EPERM:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case ENOPROTOOPT:
+    case EHOSTUNREACH:
+    case EOPNOTSUPP:
+    case ETIMEDOUT:
 #ifdef EHOSTDOWN
     case EHOSTDOWN:
 #endif
@@ -247,20 +254,19 @@ static int is_about_peer(int err) {
     case ENONET:
 #endif
       return 1;
-    default:
-      return 0;
+    default: return 0;
   }
 }
 
 /* Accepts one connection; returns whether there may be another. A shortage counts
  * only if 'first': accept(2) says EMFILE even when nobody waits. */
 static int server_accept(struct net_server *s, int first) {
-  struct incoming in = {.server = s, .fd = -1, .call = "accept"};
+  struct incoming in = { .server = s, .fd = -1, .call = "accept" };
   in.err = net_sys_accept(s->fd, &in.peer.sa, &in.peer.len, &in.fd);
   if (in.err == 0) {
     s->pause = 0;
     net_dispatch(s->o.loop, server_incoming, &in);
-    net_sys_close(in.fd);  /* where nobody has taken it */
+    net_sys_close(in.fd); /* where nobody has taken it */
     return 1;
   }
   if (is_about_peer(in.err))
@@ -283,7 +289,7 @@ static void server_ready(void *arg) {
     net_loop_starve(loop);
     return;
   }
-  net_push(L, &s->o);  /* a listener may close the server and collect it */
+  net_push(L, &s->o); /* a listener may close the server and collect it */
   for (int n = 0; n < ACCEPTS_A_TURN && s->fd >= 0 && !loop->halted; n++)
     if (!server_accept(s, n == 0))
       break;
@@ -294,7 +300,7 @@ static void server_ready(void *arg) {
 static void server_refused(void *arg) {
   struct net_server *s = arg;
   struct net_loop *loop = s->o.loop;
-  struct incoming in = {.server = s, .fd = -1, .err = loop->refusal, .call = net_io_call(loop)};
+  struct incoming in = { .server = s, .fd = -1, .err = loop->refusal, .call = net_io_call(loop) };
   server_pause(s, &in);
 }
 
@@ -302,7 +308,7 @@ static void on_connection(struct ev_loop *ev, ev_io *w, int revents) {
   struct net_server *s = w->data;
   int err = net_io_refused(s->o.loop, w, revents);
   (void)ev;
-  if (err < 0 && err != -EBADF)  /* closed by somebody else: it is not to be touched again */
+  if (err < 0 && err != -EBADF) /* closed by somebody else: it is not to be touched again */
     net_ready_call(s->o.loop, server_refused, s);
   else
     net_ready_call(s->o.loop, server_ready, s);
@@ -315,7 +321,7 @@ static void server_gone(lua_State *L, struct net_owner *owner) {
   if (s->retry.place)
     (void)net_timer_start(s->o.loop, &s->retry, net_loop_now(s->o.loop));
   if (s->fd >= 0 || s->connections > 0)
-    return;  /* not drained, as most often: nothing to push it for */
+    return; /* not drained, as most often: nothing to push it for */
   luaL_checkstack(L, 3, NULL);
   net_push(L, &s->o);
   net_server_drained(L, lua_gettop(L), s);

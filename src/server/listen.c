@@ -61,8 +61,8 @@ static int core_listen_tcp(lua_State *L) {
   size_t len;
   const char *ip = luaL_checklstring(L, 2, &len);
   int port = (int)luaL_checkinteger(L, 3), backlog = (int)luaL_checkinteger(L, 4), fd = -1;
-  int flags = (lua_toboolean(L, 5) ? NET_BIND_V6ONLY : 0) |
-              (lua_toboolean(L, 6) ? NET_BIND_REUSEPORT : 0);
+  int flags =
+    (lua_toboolean(L, 5) ? NET_BIND_V6ONLY : 0) | (lua_toboolean(L, 6) ? NET_BIND_REUSEPORT : 0);
   struct net_server *s = server_prepare(L);
   int err = net_addr_parse(ip, len, port, &a);
   if (err == 0)
@@ -195,13 +195,13 @@ static int core_listen_shared(lua_State *L) {
 }
 
 static const luaL_Reg listen_functions[] = {
-  {"listen_tcp", core_listen_tcp},
-  {"listen_unix", core_listen_unix},
-  {"listen_fd", core_listen_fd},
-  {"listen_bound", core_listen_bound},
-  {"listen_shared", core_listen_shared},
-  {"has_handle", core_has_handle},
-  {NULL, NULL}
+  { "listen_tcp", core_listen_tcp },
+  { "listen_unix", core_listen_unix },
+  { "listen_fd", core_listen_fd },
+  { "listen_bound", core_listen_bound },
+  { "listen_shared", core_listen_shared },
+  { "has_handle", core_has_handle },
+  { NULL, NULL },
 };
 
 void net_listen_open(lua_State *L) {

@@ -276,41 +276,38 @@ static int server_gc(lua_State *L) {
 }
 
 static const luaL_Reg server_methods[] = {
-  {"address", server_address},
-  {"fd", server_fd},
-  {"ref", server_ref},
-  {"unref", server_unref},
-  {NULL, NULL}
+  { "address", server_address }, { "fd", server_fd }, { "ref", server_ref },
+  { "unref", server_unref },     { NULL, NULL },
 };
 
 static const luaL_Reg server_getters[] = {
-  {"listening", get_listening},
-  {"connections", get_connections},
-  {"allowHalfOpen", get_half_open},
-  {"pauseOnConnect", get_pause},
-  {"noDelay", get_no_delay},
-  {"keepAlive", get_keep_alive},
-  {"keepAliveInitialDelay", get_keep_alive_delay},
-  {"highWaterMark", get_hwm},
-  {NULL, NULL}
+  { "listening", get_listening },
+  { "connections", get_connections },
+  { "allowHalfOpen", get_half_open },
+  { "pauseOnConnect", get_pause },
+  { "noDelay", get_no_delay },
+  { "keepAlive", get_keep_alive },
+  { "keepAliveInitialDelay", get_keep_alive_delay },
+  { "highWaterMark", get_hwm },
+  { NULL, NULL },
 };
 
 static const luaL_Reg server_setters[] = {
-  {"allowHalfOpen", set_half_open},
-  {"pauseOnConnect", set_pause},
-  {"noDelay", set_no_delay},
-  {"keepAlive", set_keep_alive},
-  {"keepAliveInitialDelay", set_keep_alive_delay},
-  {"highWaterMark", set_hwm},
-  {"blockList", set_block_list},
-  {"maxConnections", set_max_connections},
-  {NULL, NULL}
+  { "allowHalfOpen", set_half_open },
+  { "pauseOnConnect", set_pause },
+  { "noDelay", set_no_delay },
+  { "keepAlive", set_keep_alive },
+  { "keepAliveInitialDelay", set_keep_alive_delay },
+  { "highWaterMark", set_hwm },
+  { "blockList", set_block_list },
+  { "maxConnections", set_max_connections },
+  { NULL, NULL },
 };
 
 static const luaL_Reg server_meta[] = {
-  {"__tostring", server_tostring},
-  {"__gc", server_gc},
-  {NULL, NULL}
+  { "__tostring", server_tostring },
+  { "__gc", server_gc },
+  { NULL, NULL },
 };
 
 const struct net_class net_server_class = {
@@ -319,7 +316,7 @@ const struct net_class net_server_class = {
   .getters = server_getters,
   .setters = server_setters,
   .meta = server_meta,
-  .end = server_end
+  .end = server_end,
 };
 
 /* --- for lua/net/internal/server/server.lua ---------------------------------------------------- */
@@ -350,9 +347,9 @@ static int core_is(lua_State *L) {
 }
 
 static const luaL_Reg server_functions[] = {
-  {"close", core_close},
-  {"is", core_is},
-  {NULL, NULL}
+  { "close", core_close },
+  { "is", core_is },
+  { NULL, NULL },
 };
 
 void net_server_open(lua_State *L) {

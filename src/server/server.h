@@ -29,38 +29,38 @@
 /* User values of a server, behind the object's. */
 enum {
   VAL_PATH = VAL_OWN, /* string: the Unix path that was tried last */
-  VAL_SHARED,        /* the socket at whose BoundSocket's path it listens */
-  SERVER_UVS = VAL_SHARED
+  VAL_SHARED,         /* the socket at whose BoundSocket's path it listens */
+  SERVER_UVS = VAL_SHARED,
 };
 
 /* struct net_server.flags. */
 enum {
-  SERVER_HALF_OPEN = 1 << 0,  /* what the options say, for what is accepted */
-  SERVER_PAUSE     = 1 << 1,
-  SERVER_NODELAY   = 1 << 2,
+  SERVER_HALF_OPEN = 1 << 0, /* what the options say, for what is accepted */
+  SERVER_PAUSE = 1 << 1,
+  SERVER_NODELAY = 1 << 2,
   SERVER_KEEPALIVE = 1 << 3,
-  SERVER_BLOCKS    = 1 << 4,  /* blockList is set */
-  SERVER_BAD_HWM   = 1 << 5,  /* highWaterMark is none */
-  SERVER_PIPE      = 1 << 6,  /* the descriptor is a Unix socket */
-  SERVER_UNREF     = 1 << 8,
-  SERVER_HOLDS     = 1 << 9,  /* counted by net_loop_ref */
-  SERVER_TOLD      = 1 << 10, /* Lua has heard of the shortage there is */
-  SERVER_DEAD      = 1 << 11  /* finalised: never to listen again */
+  SERVER_BLOCKS = 1 << 4,  /* blockList is set */
+  SERVER_BAD_HWM = 1 << 5, /* highWaterMark is none */
+  SERVER_PIPE = 1 << 6,    /* the descriptor is a Unix socket */
+  SERVER_UNREF = 1 << 8,
+  SERVER_HOLDS = 1 << 9, /* counted by net_loop_ref */
+  SERVER_TOLD = 1 << 10, /* Lua has heard of the shortage there is */
+  SERVER_DEAD = 1 << 11  /* finalised: never to listen again */
 };
 
 struct net_server {
   struct net_object o;
-  struct net_owner owner;  /* of what it has accepted: accept.c */
-  ev_io io;                /* active while listening, but for a pause */
-  struct net_timer retry;  /* runs during a pause */
-  int fd;                  /* owned; -1 while not listening */
-  struct net_file_id file; /* owned; at VAL_PATH, removed by close; none: 'inode' is 0 */
-  uint32_t flags;          /* SERVER_* */
-  uint32_t connections;    /* accepted and not destroyed yet */
-  uint32_t pause;          /* ms, the last pause; 0: the last accept worked */
-  int keepalive_delay;     /* s; 0: the system's */
-  size_t hwm;              /* bytes; both directions of what is accepted */
-  lua_Number max_connections; /* HUGE_VAL: no limit */
+  struct net_owner owner;        /* of what it has accepted: accept.c */
+  ev_io io;                      /* active while listening, but for a pause */
+  struct net_timer retry;        /* runs during a pause */
+  int fd;                        /* owned; -1 while not listening */
+  struct net_file_id file;       /* owned; at VAL_PATH, removed by close; none: 'inode' is 0 */
+  uint32_t flags;                /* SERVER_* */
+  uint32_t connections;          /* accepted and not destroyed yet */
+  uint32_t pause;                /* ms, the last pause; 0: the last accept worked */
+  int keepalive_delay;           /* s; 0: the system's */
+  size_t hwm;                    /* bytes; both directions of what is accepted */
+  lua_Number max_connections;    /* HUGE_VAL: no limit */
   const struct net_class *makes; /* borrowed; what it accepts */
   void (*accepted)(lua_State *L, int server, int socket); /* instead of 'connection', or
                               NULL; [-0, +?, e] */

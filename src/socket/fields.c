@@ -30,9 +30,9 @@ static int push_size(lua_State *L, uint64_t value) {
 }
 
 /* A field that is one bit of the stream's. */
-#define FLAG_FIELD(name, bit) \
+#define FLAG_FIELD(name, bit)                                                                      \
   static int get_##name(lua_State *L) { return push_boolean(L, self(L)->bit); }
-#define SIZE_FIELD(name, member) \
+#define SIZE_FIELD(name, member)                                                                   \
   static int get_##name(lua_State *L) { return push_size(L, self(L)->member); }
 
 FLAG_FIELD(connecting, life.connecting)
@@ -80,7 +80,7 @@ static int get_readable(lua_State *L) { return push_boolean(L, can_read(self(L))
 static int get_writable(lua_State *L) { return push_boolean(L, net_writable_open(self(L))); }
 
 static int get_readyState(lua_State *L) {
-  static const char *const names[] = {"closed", "readOnly", "writeOnly", "open"};
+  static const char *const names[] = { "closed", "readOnly", "writeOnly", "open" };
   const struct net_stream *s = self(L);
   if (s->life.connecting)
     lua_pushliteral(L, "opening");
@@ -101,7 +101,7 @@ static int get_readableFlowing(lua_State *L) {
 static int get_readableAborted(lua_State *L) {
   const struct net_stream *s = self(L);
   return push_boolean(L, (s->life.destroyed || s->life.errored) &&
-                             !(s->life.end_emitted || s->opt.read_off));
+                           !(s->life.end_emitted || s->opt.read_off));
 }
 
 static int get_writableNeedDrain(lua_State *L) {
@@ -175,7 +175,7 @@ static int has_addresses(const struct net_stream *s) {
  * the attempt while connecting. */
 static void push_local(lua_State *L) {
   const struct net_stream *s = self(L);
-  struct net_addr a = {.len = sizeof a.sa};
+  struct net_addr a = { .len = sizeof a.sa };
   if (push_local_path(L))
     return;
   if (has_addresses(s) && net_sys_sockname(net_stream_fd(s), &a.sa, &a.len) == 0) {
@@ -190,7 +190,7 @@ static void push_local(lua_State *L) {
 /* Pushes the peer's address as a table, or nil. */
 static void push_remote(lua_State *L) {
   self(L);
-  struct net_addr a = {.len = sizeof a.sa};
+  struct net_addr a = { .len = sizeof a.sa };
   if (net_rare_get(L, 1, SLOT_REMOTE) == LUA_TTABLE || !net_peer_get(L, 1, &a))
     return;
   lua_pop(L, 1);
@@ -224,9 +224,7 @@ int net_fields_address(lua_State *L) {
 
 /* --- setters ------------------------------------------------------------------------ */
 
-static struct net_stream *own(lua_State *L) {
-  return net_object_check(L, 1, &net_stream_class);
-}
+static struct net_stream *own(lua_State *L) { return net_object_check(L, 1, &net_stream_class); }
 
 static int set_allowHalfOpen(lua_State *L) {
   own(L)->opt.half_open = (unsigned)lua_toboolean(L, 2);
@@ -274,52 +272,52 @@ static int set_timeout(lua_State *L) {
 }
 
 const luaL_Reg net_socket_getters[] = {
-  {"connecting", get_connecting},
-  {"pending", get_pending},
-  {"readyState", get_readyState},
-  {"destroyed", get_destroyed},
-  {"closed", get_destroyed},
-  {"errored", get_errored},
-  {"server", get_server},
-  {"allowHalfOpen", get_allowHalfOpen},
-  {"bytesRead", get_bytesRead},
-  {"bytesWritten", get_bytesWritten},
-  {"bufferSize", get_bufferSize},
-  {"timeout", get_timeout},
-  {"localAddress", get_localAddress},
-  {"localPort", get_localPort},
-  {"localFamily", get_localFamily},
-  {"remoteAddress", get_remoteAddress},
-  {"remotePort", get_remotePort},
-  {"remoteFamily", get_remoteFamily},
-  {"readable", get_readable},
-  {"readableAborted", get_readableAborted},
-  {"readableDidRead", get_readableDidRead},
-  {"readableEncoding", get_readableEncoding},
-  {"readableEnded", get_readableEnded},
-  {"readableFlowing", get_readableFlowing},
-  {"readableHighWaterMark", get_readableHighWaterMark},
-  {"readableLength", get_readableLength},
-  {"readableObjectMode", get_false},
-  {"writable", get_writable},
-  {"writableCorked", get_writableCorked},
-  {"writableEnded", get_writableEnded},
-  {"writableFinished", get_writableFinished},
-  {"writableHighWaterMark", get_writableHighWaterMark},
-  {"writableLength", get_writableLength},
-  {"writableNeedDrain", get_writableNeedDrain},
-  {"writableObjectMode", get_false},
-  {NULL, NULL}
+  { "connecting", get_connecting },
+  { "pending", get_pending },
+  { "readyState", get_readyState },
+  { "destroyed", get_destroyed },
+  { "closed", get_destroyed },
+  { "errored", get_errored },
+  { "server", get_server },
+  { "allowHalfOpen", get_allowHalfOpen },
+  { "bytesRead", get_bytesRead },
+  { "bytesWritten", get_bytesWritten },
+  { "bufferSize", get_bufferSize },
+  { "timeout", get_timeout },
+  { "localAddress", get_localAddress },
+  { "localPort", get_localPort },
+  { "localFamily", get_localFamily },
+  { "remoteAddress", get_remoteAddress },
+  { "remotePort", get_remotePort },
+  { "remoteFamily", get_remoteFamily },
+  { "readable", get_readable },
+  { "readableAborted", get_readableAborted },
+  { "readableDidRead", get_readableDidRead },
+  { "readableEncoding", get_readableEncoding },
+  { "readableEnded", get_readableEnded },
+  { "readableFlowing", get_readableFlowing },
+  { "readableHighWaterMark", get_readableHighWaterMark },
+  { "readableLength", get_readableLength },
+  { "readableObjectMode", get_false },
+  { "writable", get_writable },
+  { "writableCorked", get_writableCorked },
+  { "writableEnded", get_writableEnded },
+  { "writableFinished", get_writableFinished },
+  { "writableHighWaterMark", get_writableHighWaterMark },
+  { "writableLength", get_writableLength },
+  { "writableNeedDrain", get_writableNeedDrain },
+  { "writableObjectMode", get_false },
+  { NULL, NULL },
 };
 
 const luaL_Reg net_socket_setters[] = {
-  {"allowHalfOpen", set_allowHalfOpen},
-  {"connecting", set_connecting},
-  {"readableFlowing", set_readableFlowing},
-  {"server", set_server},
-  {"timeout", set_timeout},
-  {"readable", set_ignored},
-  {"writable", set_ignored},
-  {"destroyed", set_ignored},
-  {NULL, NULL}
+  { "allowHalfOpen", set_allowHalfOpen },
+  { "connecting", set_connecting },
+  { "readableFlowing", set_readableFlowing },
+  { "server", set_server },
+  { "timeout", set_timeout },
+  { "readable", set_ignored },
+  { "writable", set_ignored },
+  { "destroyed", set_ignored },
+  { NULL, NULL },
 };

@@ -60,7 +60,7 @@ static int core_failed(lua_State *L) {
 static int core_connected(lua_State *L) {
   enum net_fd_kind kind;
   struct net_stream *s = net_socket_check(L);
-  net_anchor(L, 1, &s->o);  /* so that nothing raises while the descriptor is nobody's */
+  net_anchor(L, 1, &s->o); /* so that nothing raises while the descriptor is nobody's */
   int fd = net_dial_take(net_dial_check(L, 2), &kind);
   lua_pushnil(L);
   net_rare_set(L, 1, SLOT_DIAL);
@@ -223,7 +223,7 @@ static int core_sendfile(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
   const char *syscall = NULL;
   lua_settop(L, 5);
-  lua_pushliteral(L, "");  /* what a refused write has in its place */
+  lua_pushliteral(L, ""); /* what a refused write has in its place */
   if (net_writable_open(s)) {
     lua_pop(L, 1);
     int err = net_sendfile_push(L, 2, &syscall);
@@ -258,31 +258,31 @@ static int core_is(lua_State *L) {
 }
 
 static const luaL_Reg stream_functions[] = {
-  {"new", core_new},
-  {"is", core_is},
-  {"private", core_private},
-  {"connecting", core_connecting},
-  {"dial", core_dial},
-  {"failed", core_failed},
-  {"connected", core_connected},
-  {"adopt", core_adopt},
-  {"pair", core_pair},
-  {"bind", core_bind},
-  {"begin", core_begin},
-  {"touch", core_touch},
-  {"timeout", core_timeout},
-  {"options", core_options},
-  {"encoding", core_encoding},
-  {"onread", core_onread},
-  {"nodelay", core_nodelay},
-  {"keepalive", core_keepalive},
-  {"server_keepalive", core_server_keepalive},
-  {"set_tos", core_set_tos},
-  {"get_tos", core_get_tos},
-  {"sendfile", core_sendfile},
-  {"lost", core_lost},
-  {"fd_type", core_fd_type},
-  {NULL, NULL}
+  { "new", core_new },
+  { "is", core_is },
+  { "private", core_private },
+  { "connecting", core_connecting },
+  { "dial", core_dial },
+  { "failed", core_failed },
+  { "connected", core_connected },
+  { "adopt", core_adopt },
+  { "pair", core_pair },
+  { "bind", core_bind },
+  { "begin", core_begin },
+  { "touch", core_touch },
+  { "timeout", core_timeout },
+  { "options", core_options },
+  { "encoding", core_encoding },
+  { "onread", core_onread },
+  { "nodelay", core_nodelay },
+  { "keepalive", core_keepalive },
+  { "server_keepalive", core_server_keepalive },
+  { "set_tos", core_set_tos },
+  { "get_tos", core_get_tos },
+  { "sendfile", core_sendfile },
+  { "lost", core_lost },
+  { "fd_type", core_fd_type },
+  { NULL, NULL },
 };
 
 void net_native_open(lua_State *L) {

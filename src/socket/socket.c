@@ -113,7 +113,7 @@ static int socket_finish(lua_State *L) {
   lua_settop(L, 4);
   if (lua_type(L, 2) == LUA_TFUNCTION) {
     lua_pushnil(L);
-    lua_insert(L, 2);  /* nil, callback */
+    lua_insert(L, 2); /* nil, callback */
     lua_settop(L, 3);
   } else if (!lua_isnil(L, 2)) {
     fold_write(L, s, 2);
@@ -156,7 +156,7 @@ static int socket_set_default_encoding(lua_State *L) {
 static lua_Integer read_amount(lua_State *L, int idx) {
   lua_Number n = lua_tonumber(L, idx);
   char text[32];
-  if (lua_type(L, idx) != LUA_TNUMBER || n - n != 0)  /* NaN and infinities */
+  if (lua_type(L, idx) != LUA_TNUMBER || n - n != 0) /* NaN and infinities */
     return NET_READ_ANY;
   if (n > -1e-6 && n < 1e-6 && n != 0) {
     (void)snprintf(text, sizeof text, "%.14e", n < 0 ? -n : n);
@@ -282,7 +282,7 @@ static void decode_buffered(lua_State *L, const struct net_stream *s, struct net
   const char *bytes = lua_tolstring(L, -1, &len);
   net_decoder_write(L, d, bytes, len);
   lua_remove(L, -2);
-  if (s->life.eof) {  /* nothing will complete what the decoder keeps back */
+  if (s->life.eof) { /* nothing will complete what the decoder keeps back */
     net_decoder_end(L, d);
     lua_concat(L, 2);
   }
@@ -305,7 +305,7 @@ static int socket_set_encoding(lua_State *L) {
   s->opt.decoding = 1;
   lua_pushnil(L);
   net_rare_set(L, 1, SLOT_ENCODING);
-  if (buffered > 0 && s->in.len == buffered)  /* else a finalizer has read of it */
+  if (buffered > 0 && s->in.len == buffered) /* else a finalizer has read of it */
     net_rb_replace(L, 1, &s->in);
   lua_settop(L, 1);
   return 1;
@@ -327,7 +327,7 @@ static void destroy_step(lua_State *L, int idx) {
   net_stream_destroy(L, idx);
 }
 
-static const struct net_internal destroy_on_finish = {destroy_step};
+static const struct net_internal destroy_on_finish = { destroy_step };
 
 /* socket:destroySoon(): destroy, once all that was written is sent */
 static int socket_destroy_soon(lua_State *L) {
@@ -352,7 +352,7 @@ static void reset_step(lua_State *L, int idx) {
   destroy_step(L, idx);
 }
 
-static const struct net_internal reset_on_connect = {reset_step};
+static const struct net_internal reset_on_connect = { reset_step };
 
 /* socket:resetAndDestroy() -> socket: closes a TCP connection with RST */
 static int socket_reset_and_destroy(lua_State *L) {
@@ -373,16 +373,12 @@ static int socket_reset_and_destroy(lua_State *L) {
 
 /* --- the loop ------------------------------------------------------------------------ */
 
-static void ref_step(lua_State *L, int idx) {
-  net_stream_hold_loop(lua_touserdata(L, idx), 1);
-}
+static void ref_step(lua_State *L, int idx) { net_stream_hold_loop(lua_touserdata(L, idx), 1); }
 
-static void unref_step(lua_State *L, int idx) {
-  net_stream_hold_loop(lua_touserdata(L, idx), 0);
-}
+static void unref_step(lua_State *L, int idx) { net_stream_hold_loop(lua_touserdata(L, idx), 0); }
 
-static const struct net_internal ref_on_connect = {ref_step};
-static const struct net_internal unref_on_connect = {unref_step};
+static const struct net_internal ref_on_connect = { ref_step };
+static const struct net_internal unref_on_connect = { unref_step };
 
 /* Without a handle the wish waits for 'connect', as in Node. */
 static int hold_or_wait(lua_State *L, const struct net_internal *step) {
@@ -411,33 +407,33 @@ static int socket_close(lua_State *L) {
 /* --- opening --------------------------------------------------------------------------- */
 
 static const luaL_Reg socket_methods[] = {
-  {"address", net_fields_address},
-  {"fd", net_fields_fd},
-  {"write", socket_write},
-  {"finish", socket_finish},
-  {"end", socket_finish},
-  {"cork", socket_cork},
-  {"uncork", socket_uncork},
-  {"setDefaultEncoding", socket_set_default_encoding},
-  {"read", socket_read},
-  {"unshift", socket_unshift},
-  {"pause", socket_pause},
-  {"resume", socket_resume},
-  {"isPaused", socket_is_paused},
-  {"setEncoding", socket_set_encoding},
-  {"destroy", socket_destroy},
-  {"destroySoon", socket_destroy_soon},
-  {"resetAndDestroy", socket_reset_and_destroy},
-  {"ref", socket_ref},
-  {"unref", socket_unref},
-  {NULL, NULL}
+  { "address", net_fields_address },
+  { "fd", net_fields_fd },
+  { "write", socket_write },
+  { "finish", socket_finish },
+  { "end", socket_finish },
+  { "cork", socket_cork },
+  { "uncork", socket_uncork },
+  { "setDefaultEncoding", socket_set_default_encoding },
+  { "read", socket_read },
+  { "unshift", socket_unshift },
+  { "pause", socket_pause },
+  { "resume", socket_resume },
+  { "isPaused", socket_is_paused },
+  { "setEncoding", socket_set_encoding },
+  { "destroy", socket_destroy },
+  { "destroySoon", socket_destroy_soon },
+  { "resetAndDestroy", socket_reset_and_destroy },
+  { "ref", socket_ref },
+  { "unref", socket_unref },
+  { NULL, NULL },
 };
 
 enum { SOCKET_METHODS = sizeof socket_methods / sizeof *socket_methods };
 
 static const luaL_Reg socket_meta[] = {
-  {"__close", socket_close},
-  {NULL, NULL}
+  { "__close", socket_close },
+  { NULL, NULL },
 };
 
 void net_socket_open(lua_State *L) {

@@ -45,7 +45,7 @@ void net_finish_dismiss(lua_State *L, int idx) {
   if (n == 0)
     return;
   net_request_push_reason(L, idx, "end");
-  while ((n = push_old(L, idx)) > room) {  /* anew, as a finalizer may have been here */
+  while ((n = push_old(L, idx)) > room) { /* anew, as a finalizer may have been here */
     lua_pop(L, 1);
     net_tick_reserve(L, net_stream_at(L, idx)->o.loop, n, n * CALLBACK_SLOTS);
     room = n;
@@ -128,16 +128,17 @@ static void final_shutdown(lua_State *L, const struct net_step *step) {
 static void final_start(lua_State *L, int idx) {
   struct net_stream *s = net_stream_at(L, idx);
   if (!s->life.final_called)
-    return;  /* that was before it was connected anew */
+    return; /* that was before it was connected anew */
   if (!s->watch.open) {
-    if (!s->life.failed || !net_stream_can(s, NET_CAN_ADDRESS))  /* there shutdown(2) begins, and is cut off */
+    if (!s->life.failed ||
+        !net_stream_can(s, NET_CAN_ADDRESS)) /* there shutdown(2) begins, and is cut off */
       final_done(L, idx, s);
     return;
   }
   net_pend(L, idx, &s->o, final_shutdown);
 }
 
-static const struct net_internal final_on_connect = {final_start};
+static const struct net_internal final_on_connect = { final_start };
 
 void net_finish_maybe(lua_State *L, int idx) {
   struct net_stream *s = net_stream_at(L, idx);

@@ -111,7 +111,7 @@ static void push_read(lua_State *L, int from) {
 
 /* Makes the slots into which the links and the addresses go. [-0, +0, m] */
 static void make_slots(lua_State *L, int to, int from) {
-  static const int keys[] = {SLOT_REMOTE, SLOT_PEER, SLOT_FROM};
+  static const int keys[] = { SLOT_REMOTE, SLOT_PEER, SLOT_FROM };
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     lua_pushboolean(L, 0);
     net_rare_set(L, to, keys[i]);
@@ -127,7 +127,7 @@ static void make_slots(lua_State *L, int to, int from) {
  * [-0, +0, m] */
 static void keep_peer(lua_State *L, int from) {
   const struct net_stream *f = lua_touserdata(L, from);
-  struct net_addr a = {.len = sizeof a.sa};
+  struct net_addr a = { .len = sizeof a.sa };
   if (f->watch.peer_family == 0 && net_peer_get(L, from, &a))
     net_peer_keep(L, from, &a);
 }
@@ -161,7 +161,7 @@ static void move_history(lua_State *L, int to, int from) {
   t->opt.keepalive = f->opt.keepalive;
   t->opt.nodelay |= f->opt.nodelay;
   t->opt.unref |= f->opt.unref;
-  t->life.gap |= f->life.gap;  /* what was read and lost is missing there too */
+  t->life.gap |= f->life.gap; /* what was read and lost is missing there too */
   t->owner = f->owner;
   f->owner = NULL;
   lua_getiuservalue(L, from, VAL_SERVER);

@@ -53,13 +53,9 @@ static void wake(struct half *half, int events) {
 }
 
 /* May this half be sent to now? */
-static int has_room(const struct half *half) {
-  return half->wants & NET_READ && half->len < ROOM;
-}
+static int has_room(const struct half *half) { return half->wants & NET_READ && half->len < ROOM; }
 
-static int is_readable(const struct half *half) {
-  return half->len > 0 || half->was_ended;
-}
+static int is_readable(const struct half *half) { return half->len > 0 || half->was_ended; }
 
 /* Has something come of what a half waits for that cannot write? */
 static int is_writable(const struct half *half) {
@@ -100,7 +96,7 @@ static ssize_t pair_writev(struct net_handle *h, struct iovec *iov, int count, i
 }
 
 static ssize_t pair_send(struct net_handle *h, const void *bytes, size_t size) {
-  struct iovec iov = {(void *)(uintptr_t)bytes, size};
+  struct iovec iov = { (void *)(uintptr_t)bytes, size };
   return pair_writev(h, &iov, 1, 0);
 }
 
@@ -123,7 +119,7 @@ static ssize_t pair_read(struct net_handle *h, void *buf, size_t size) {
   if (half->len == 0)
     empty(half);
   if (half->was_failed && half->len == 0)
-    net_stream_wake(h, NET_READ);  /* also if it has paused by then; see pair_ready */
+    net_stream_wake(h, NET_READ); /* also if it has paused by then; see pair_ready */
   else if (is_readable(half))
     wake(half, NET_READ);
   wake(half->other, NET_WRITE);
@@ -184,7 +180,7 @@ static void end_step(lua_State *L, int idx) {
   const struct net_stream *s = lua_touserdata(L, idx);
   const struct net_handle *h = net_transport_lowest(&s->handle);
   if (!s->watch.open || h->via->ready != pair_ready)
-    return;  /* it is connected otherwise by now, or another has this half */
+    return; /* it is connected otherwise by now, or another has this half */
   struct half *half = h->state;
   half->is_done = 1;
   wake(half->other, NET_WRITE);
@@ -214,12 +210,12 @@ static const struct net_transport net_transport_memory = {
   .unsent = pair_unsent,
   .shutdown = pair_shutdown,
   .poll = pair_poll,
-  .close = pair_close
+  .close = pair_close,
 };
 
 /* --- joining ------------------------------------------------------------------ */
 
-static const struct net_internal tell_end = {end_step};
+static const struct net_internal tell_end = { end_step };
 
 /* join(a, b): all that may raise. */
 static int prepare(lua_State *L) {

@@ -39,6 +39,6 @@ void *net_piece_new(lua_State *L, const struct net_piece_class *cls, size_t size
   memset(p, 0, size);
   lua_insert(L, -2);
   lua_setmetatable(L, -2);
-  p->cls = cls;  /* last: until here there is nothing to close */
+  p->cls = cls; /* last: until here there is nothing to close */
   return p;
 }

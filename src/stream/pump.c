@@ -55,8 +55,8 @@ static const char spare_key; /* registry: a rest that is not in use, or false */
 
 /* --- the piece ----------------------------------------------------------------- */
 
-static int rest_send(struct net_piece *p, struct net_handle *to, struct net_loop *loop,
-                     size_t off, size_t *n) {
+static int rest_send(struct net_piece *p, struct net_handle *to, struct net_loop *loop, size_t off,
+                     size_t *n) {
   struct rest *rest = (struct rest *)p;
   size_t left = p->len - off;
   ssize_t put;
@@ -83,7 +83,7 @@ static void rest_close(struct net_piece *p, struct net_loop *loop) {
     loop->pumps.pipe = rest->pipe;
 }
 
-static const struct net_piece_class rest_class = {rest_send, rest_close};
+static const struct net_piece_class rest_class = { rest_send, rest_close };
 
 /* Has a rest ready for when it is needed. [-0, +0, m] */
 static void provide_spare(lua_State *L, struct net_loop *loop) {
@@ -109,7 +109,7 @@ static struct rest *push_spare(lua_State *L, struct net_loop *loop, size_t put, 
       return NULL;
     memcpy(rest->bytes + put, loop->rbuf + put, n - put);
   }
-  rest->piece.cls = &rest_class;  /* lua_close may have run its __gc, and a finalizer be here */
+  rest->piece.cls = &rest_class; /* lua_close may have run its __gc, and a finalizer be here */
   rest->piece.len = n;
   lua_pushboolean(L, 0);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &spare_key);
@@ -151,7 +151,7 @@ void net_pump_review(lua_State *L, int idx) {
   struct net_stream *s = net_stream_at(L, idx), *to = NULL;
   int top = lua_gettop(L);
   if (s->o.data_slot && !s->pump)
-    return;  /* a plain function listens */
+    return; /* a plain function listens */
   net_emitter_only(L, idx, ON_DATA);
   if (lua_type(L, -1) == LUA_TTABLE) {
     lua_getfield(L, -1, "pump");
@@ -160,7 +160,7 @@ void net_pump_review(lua_State *L, int idx) {
   if (to == NULL)
     lua_pushnil(L);
   if (to || s->pump)
-    net_rare_set(L, idx, SLOT_PUMP);  /* so the pointer is good as long as it is there */
+    net_rare_set(L, idx, SLOT_PUMP); /* so the pointer is good as long as it is there */
   s->pump = to;
   if (to == NULL)
     net_pump_leave(s);
@@ -209,7 +209,7 @@ static int writes_plainly(lua_State *L, const struct net_stream *to) {
 int net_pump_ready(lua_State *L, const struct net_stream *s) {
   if (!s->pump->watch.open)
     return 0;
-  provide_room(L, s->pump);  /* first, as a finalizer may run and change anything */
+  provide_room(L, s->pump); /* first, as a finalizer may run and change anything */
   return is_clear(s) && writes_plainly(L, s->pump);
 }
 
@@ -218,11 +218,12 @@ int net_pump_ready(lua_State *L, const struct net_stream *s) {
  * alone passes it. So only bytes and failures are taken from it. */
 static ssize_t read_bulk(struct net_stream *s) {
   struct net_loop *loop = s->o.loop;
-  ssize_t got = net_sys_splice_in(net_transport_fd(&s->handle), loop->pumps.pipe.writing, PIPE_SIZE);
+  ssize_t got =
+    net_sys_splice_in(net_transport_fd(&s->handle), loop->pumps.pipe.writing, PIPE_SIZE);
   if (got > 0)
     loop->pumps.pipe.held = (size_t)got;
   if (got == -ENOTSUP)
-    net_pump_leave(s);  /* not from such a descriptor */
+    net_pump_leave(s); /* not from such a descriptor */
   loop->rounds = got == PIPE_SIZE ? NET_READS_PER_TURN : 0;
   return got;
 }
@@ -234,7 +235,7 @@ static int can_splice(const struct net_stream *s) {
 ssize_t net_pump_read(struct net_stream *s) {
   struct net_loop *loop = s->o.loop;
   if (loop->pumps.pipe.held > 0)
-    net_sys_pipe_close(&loop->pumps.pipe);  /* left by an error of memory */
+    net_sys_pipe_close(&loop->pumps.pipe); /* left by an error of memory */
   if (s->watch.pump_bulk && can_splice(s) && has_pipe(loop)) {
     ssize_t got = read_bulk(s);
     if (got != 0 && got != -ENOTSUP && got != -EAGAIN)
@@ -252,7 +253,7 @@ static int queue_rest(lua_State *L, struct net_stream *s, size_t put, size_t n, 
   net_push(L, &to->o);
   if (push_spare(L, loop, put, n) == NULL)
     net_error_memory(L);
-  note_size(s, n);  /* before a finalizer may close it */
+  note_size(s, n); /* before a finalizer may close it */
   net_writable_tried(L, top + 1, put, err);
   int fits = lua_toboolean(L, -1);
   lua_settop(L, top);
@@ -278,11 +279,11 @@ void net_pump_pass(lua_State *L, struct net_stream *s, size_t n) {
     s->life.gap = 0;
     return;
   }
-  net_push(L, &s->o);  /* where it stays even if a finalizer closes it, and runs the loop */
+  net_push(L, &s->o); /* where it stays even if a finalizer closes it, and runs the loop */
   int idx = lua_gettop(L);
   int fits = queue_rest(L, s, put, n, sent < 0 ? (int)sent : -EAGAIN);
   s->life.gap = 0;
-  if (!fits && s->pump == to) {  /* else a finalizer was here, and others may listen */
+  if (!fits && s->pump == to) { /* else a finalizer was here, and others may listen */
     lua_pushlightuserdata(L, (void *)(uintptr_t)&net_pump_written);
     net_emit(L, idx, ON_DATA, 1);
   }

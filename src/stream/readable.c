@@ -47,7 +47,7 @@ static void readable_tick(lua_State *L, int idx, struct net_stream *s, net_step_
 static void end_tick(lua_State *L, const struct net_step *step) {
   struct net_stream *s = net_step_stream(step);
   if (!s->life.eof)
-    return;  /* that was before it was connected anew */
+    return; /* that was before it was connected anew */
   s->life.end_due = 0;
   if ((s->life.errored || s->life.close_emitted || s->life.end_emitted) || s->in.len > 0)
     return;
@@ -497,7 +497,7 @@ void net_readable_listened(lua_State *L, int idx, int event, int prepended) {
   if (event == ON_DATA)
     net_pump_review(L, idx);
   if (prepended)
-    return;  /* it hears what comes, and does not start or stop the flow */
+    return; /* it hears what comes, and does not start or stop the flow */
   if (event == ON_READABLE) {
     readable_listened(L, idx);
   } else if (event == ON_DATA) {

@@ -79,7 +79,7 @@ static void rbuf_peek(lua_State *L, const struct net_readbuffer *b, size_t n) {
     lua_rawgeti(L, table, rbuf_key(i));
     const char *chunk = lua_tolstring(L, -1, &len);
     size_t part = n < len - off ? n : len - off;
-    lua_pop(L, 1);  /* the table still holds it */
+    lua_pop(L, 1); /* the table still holds it */
     memcpy(to, chunk + off, part);
     to += part;
     n -= part;

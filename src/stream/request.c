@@ -175,7 +175,7 @@ static void failed_now(lua_State *L, int idx, int err) {
 }
 
 static int failed_tick(lua_State *L) {
-  if (net_stream_at(L, 1)->life.errored)  /* not so if it is connected anew */
+  if (net_stream_at(L, 1)->life.errored) /* not so if it is connected anew */
     failed_now(L, 1, 2);
   return 0;
 }
@@ -272,7 +272,7 @@ static void request_over(lua_State *L, int idx, int err) {
   s->req.len -= s->req.bytes;
   s->req.bytes = 0;
   s->life.writing = 0;
-  if (err == 0 && net_wq_before(end, s->out.head)) {  /* those behind it went along */
+  if (err == 0 && net_wq_before(end, s->out.head)) { /* those behind it went along */
     s->req.len = 0;
     s->out.req = s->out.head;
     if (is_awaited(s))
@@ -300,7 +300,7 @@ void net_request_send(lua_State *L, int idx) {
     request_over(L, idx, err);
   if (err == 0 || err == -EAGAIN || !s->watch.open)
     return;
-  net_stream_poll(s, s->watch.wanted | EV_WRITE);  /* tried again if there is no memory */
+  net_stream_poll(s, s->watch.wanted | EV_WRITE); /* tried again if there is no memory */
   uint32_t end = s->out.req;
   push_failure(L, s, err);
   net_request_fail(L, idx, end);
@@ -351,7 +351,7 @@ static void flushed(struct net_stream *s) {
 static void flush_refused(lua_State *L, int idx, uint32_t run, size_t bytes, int err) {
   undefer(L, idx, run, bytes);
   net_request_refused(L, idx, err);
-  net_wq_prepare(L, idx, &net_stream_at(L, idx)->out);  /* as the batch is of this turn */
+  net_wq_prepare(L, idx, &net_stream_at(L, idx)->out); /* as the batch is of this turn */
 }
 
 static void flush_begin(struct net_stream *s) {
@@ -464,4 +464,3 @@ void net_request_submit(lua_State *L, int idx, size_t bytes) {
   if (!(s->life.writing || s->life.errored) && is_awaited(s))
     net_tick_step(L, idx, &s->o, sent_tick, s->out.tail);
 }
-

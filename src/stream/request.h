@@ -28,8 +28,7 @@ static inline void net_request_begin(struct net_stream *s, uint32_t end, size_t 
  * poll has told of something that is still to be read: it may be the peer's reset. */
 static inline int net_request_may_defer(const struct net_stream *s, size_t bytes) {
   return s->out.objects == 0 && s->o.loop->depth > 0 && s->watch.wanted & EV_READ &&
-         !s->life.unread &&
-         s->req.deferred + bytes < NET_DEFER_MAX;
+         !s->life.unread && s->req.deferred + bytes < NET_DEFER_MAX;
 }
 
 /* The pieces from wq_req on, 'bytes' in all, go to the kernel now or with the

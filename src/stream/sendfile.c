@@ -33,8 +33,8 @@ static ssize_t copy_some(const struct file_piece *f, struct net_handle *to, char
   return to->via->send(to, rbuf, (size_t)got);
 }
 
-static int file_send(struct net_piece *p, struct net_handle *to, struct net_loop *loop,
-                     size_t off, size_t *n) {
+static int file_send(struct net_piece *p, struct net_handle *to, struct net_loop *loop, size_t off,
+                     size_t *n) {
   struct file_piece *f = (struct file_piece *)p;
   size_t left = p->len - off, size = left < SLICE ? left : SLICE;
   ssize_t put = -ENOTSUP;
@@ -55,7 +55,7 @@ static void file_close(struct net_piece *p, struct net_loop *loop) {
   f->fd = -1;
 }
 
-static const struct net_piece_class file_piece_class = {file_send, file_close};
+static const struct net_piece_class file_piece_class = { file_send, file_close };
 
 /* Has the piece own the file that 'file' names. */
 static int file_open(lua_State *L, struct file_piece *f, int file, const char **syscall) {

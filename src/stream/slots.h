@@ -9,10 +9,10 @@
 
 /* User values of a stream, behind the object's. */
 enum {
-  VAL_WQ = VAL_OWN,   /* table: the write queue's pieces and callbacks */
-  VAL_RARE,          /* table of SLOT_*, made when first needed */
-  VAL_SERVER,        /* the server that accepted it */
-  STREAM_UVS = VAL_SERVER
+  VAL_WQ = VAL_OWN, /* table: the write queue's pieces and callbacks */
+  VAL_RARE,         /* table of SLOT_*, made when first needed */
+  VAL_SERVER,       /* the server that accepted it */
+  STREAM_UVS = VAL_SERVER,
 };
 
 /* What few streams have, by key in the VAL_RARE table. */

@@ -70,14 +70,14 @@ static void hold_loop(struct net_stream *s) {
 static void watch(struct net_stream *s) {
   int events = net_handle_poll(&s->handle, s->watch.wanted);
   if (s->io.fd < 0)
-    events = 0;  /* whatever a layer wishes: there is nothing to watch */
+    events = 0; /* whatever a layer wishes: there is nothing to watch */
   if (events == s->watch.watched)
     return;
   if (s->watch.watched)
     net_io_stop(s->o.loop, &s->io);
   s->watch.watched = events;
   if (events) {
-    ev_io_modify(&s->io, events);  /* no system call if this turn undoes it */
+    ev_io_modify(&s->io, events); /* no system call if this turn undoes it */
     net_io_start(s->o.loop, &s->io);
   }
   hold_loop(s);
@@ -136,11 +136,11 @@ static void stream_readable(lua_State *L, void *arg) {
   struct net_stream *s = arg;
   s->life.unread = 0;
   if (!(s->watch.wanted & EV_READ))
-    return;  /* a listener before it in this turn has paused or closed it */
+    return; /* a listener before it in this turn has paused or closed it */
   int pumped = s->pump && net_pump_ready(L, s);
   size_t size = s->opt.onread ? read_size(L, s) : NET_READ_SIZE;
   if (!(s->watch.wanted & EV_READ))
-    return;  /* the function of option onread's buffer, or a finalizer, has */
+    return; /* the function of option onread's buffer, or a finalizer, has */
   ssize_t n = -ENOMEM;
   if (!net_stream_has_lost(s))
     n = pumped ? net_pump_read(s) : net_stream_read(s, size);
@@ -149,7 +149,7 @@ static void stream_readable(lua_State *L, void *arg) {
   net_stream_touch(s);
   if (n > 0) {
     s->bytes_read += (uint64_t)n;
-    s->life.gap = 1;  /* until somebody has them */
+    s->life.gap = 1; /* until somebody has them */
     if (pumped) {
       net_pump_pass(L, s, (size_t)n);
       return;
@@ -196,7 +196,7 @@ static void stream_news(lua_State *L, void *arg) {
   if (!s->watch.open)
     return;
   watch(s);
-  if (s->watch.late)  /* that the other has what was written comes before its answer to that */
+  if (s->watch.late) /* that the other has what was written comes before its answer to that */
     note(s, events & EV_READ);
   note(s, s->watch.late ? events & EV_WRITE : events);
 }
@@ -235,7 +235,7 @@ void net_stream_wake(struct net_handle *h, int events) {
   struct net_stream *s = h->stream;
   events &= NET_READ | NET_WRITE;
   if (!s->watch.wakes || events == 0)
-    return;  /* it is being closed, or there is no news */
+    return; /* it is being closed, or there is no news */
   if (!s->watch.woken)
     net_loop_wake(s->o.loop, s);
   s->watch.woken |= (unsigned)events;
@@ -260,7 +260,7 @@ void net_stream_serve(struct net_loop *loop) {
 }
 
 static void no_transport(struct net_stream *s) {
-  s->handle = (struct net_handle){&net_transport_none, NET_NO_FD, s};
+  s->handle = (struct net_handle){ &net_transport_none, NET_NO_FD, s };
 }
 
 struct net_stream *net_stream_new(lua_State *L, struct net_loop *loop,
@@ -350,7 +350,7 @@ void net_stream_put_on(struct net_stream *s, const struct net_transport *via, vo
                        struct net_handle *below) {
   net_pump_leave(s);
   *below = s->handle;
-  s->handle = (struct net_handle){via, state, s};
+  s->handle = (struct net_handle){ via, state, s };
   look_down(s);
   watch(s);
 }
@@ -359,7 +359,7 @@ void net_stream_put_on(struct net_stream *s, const struct net_transport *via, vo
 static void leave_handle(struct net_stream *s) {
   const struct net_transport *via = net_transport_lowest(&s->handle)->via;
   unwatch(s);
-  s->handle = (struct net_handle){via, NET_NO_FD, s};
+  s->handle = (struct net_handle){ via, NET_NO_FD, s };
   s->watch.open = s->watch.late = s->watch.hears = 0;
   leave_wakes(s);
 }
@@ -489,12 +489,12 @@ void net_stream_set_timeout(lua_State *L, int idx, uint64_t ms) {
     idle->timer.fire = idle_fire;
     idle->stream = s;
     net_rare_set(L, idx, SLOT_IDLE);
-    idle_stop(s);  /* of one that a finalizer has set meanwhile */
+    idle_stop(s); /* of one that a finalizer has set meanwhile */
     s->idle = idle;
   }
   s->idle->timeout = ms;
   if (s->life.destroyed)
-    return;  /* by a finalizer, meanwhile */
+    return; /* by a finalizer, meanwhile */
   net_anchor(L, idx, &s->o);
   net_stream_touch(s);
 }
@@ -530,7 +530,7 @@ static void close_transport(struct net_stream *s) {
   s->watch.open = 0;
   leave_wakes(s);
   s->handle.via->close(&s->handle);
-  no_transport(s);  /* whoever is amid a call hears of it */
+  no_transport(s); /* whoever is amid a call hears of it */
 }
 
 /* Gives the descriptor, or the attempt to get one, back. */
@@ -627,22 +627,22 @@ static void destroy_handle(lua_State *L, int idx, struct net_stream *s, int was_
   s->watch.closing++;
   net_closing(L, idx, &s->o, is_error ? close_failed_step : close_step);
   if (s->life.writing && !was_connecting)
-    net_closing(L, idx, &s->o, cancel_step);  /* queued last, runs first */
+    net_closing(L, idx, &s->o, cancel_step); /* queued last, runs first */
 }
 
 /* All of destroy(err at 'err', 0: none) that may raise but for destroy_reserve, so that a
  * stream is not left half destroyed: the last writes, the hook, the error. [-0, +0, e] */
 static void destroy_prepare(lua_State *L, int idx, int err) {
   struct net_stream *s = lua_touserdata(L, idx);
-  net_stream_dialing(s, 0);  /* even then its attempt holds the loop no more */
+  net_stream_dialing(s, 0); /* even then its attempt holds the loop no more */
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   if (s->life.connecting || s->life.failed)
     net_stream_hook(L, idx, "on_destroy");
   if (err) {
-    net_object_table(L, idx, VAL_RARE);  /* while a finalizer may still write; not below */
+    net_object_table(L, idx, VAL_RARE); /* while a finalizer may still write; not below */
     lua_pop(L, 1);
   }
-  net_request_flush_now(L, s);  /* before the descriptor goes */
+  net_request_flush_now(L, s); /* before the descriptor goes */
   if (err && !s->life.errored) {
     lua_pushvalue(L, err);
     net_rare_set(L, idx, SLOT_ERRORED);
@@ -778,19 +778,19 @@ static void never_again(struct net_stream *s) {
  * flows, which is theirs. */
 static void stream_reset(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);
-  net_object_table(L, idx, VAL_RARE);  /* while a finalizer does no harm; not below */
+  net_object_table(L, idx, VAL_RARE); /* while a finalizer does no harm; not below */
   lua_pop(L, 1);
   if (s->life.destroyed)
     net_writable_reset(L, idx);
   if (!s->life.destroyed)
-    return;  /* a finalizer has connected it meanwhile */
+    return; /* a finalizer has connected it meanwhile */
   memset(&s->life, 0, sizeof s->life);
   never_again(s);
   net_rb_reset(&s->in);
   s->o.unheard = 0;
   s->watch.peer_family = 0;
-  static const int stale[] = {SLOT_ERRORED, SLOT_RBUF, SLOT_ENDCBS, SLOT_REMOTE, SLOT_PEER,
-                              SLOT_LOCAL, SLOT_DIAL};
+  static const int stale[] = { SLOT_ERRORED, SLOT_RBUF,  SLOT_ENDCBS, SLOT_REMOTE,
+                               SLOT_PEER,    SLOT_LOCAL, SLOT_DIAL };
   for (size_t i = 0; i < sizeof stale / sizeof *stale; i++) {
     lua_pushnil(L);
     net_rare_set(L, idx, stale[i]);
@@ -869,5 +869,5 @@ const struct net_class net_stream_class = {
   .name = "Socket",
   .listened = net_readable_listened,
   .unlistened = net_readable_unlistened,
-  .end = stream_end
+  .end = stream_end,
 };

@@ -37,24 +37,24 @@
 #include "stream/transport.h"
 #include "stream/writequeue.h"
 
-#define NET_DEFAULT_HWM 65536 /* bytes; both directions */
+#define NET_DEFAULT_HWM 65536       /* bytes; both directions */
 #define NET_MARK_MAX (SIZE_MAX / 2) /* bytes; what is more is shown as it was given */
 
 /* What outlives a connection: options, and what the user wants. */
 struct net_options {
-  uint32_t half_open : 1;        /* allowHalfOpen */
-  uint32_t read_off : 1;         /* option readable = false */
-  uint32_t write_off : 1;        /* option writable = false */
+  uint32_t half_open : 1; /* allowHalfOpen */
+  uint32_t read_off : 1;  /* option readable = false */
+  uint32_t write_off : 1; /* option writable = false */
   uint32_t nodelay : 1;
   uint32_t unref : 1;
-  uint32_t keepalive : 1;        /* its server had keepAlive set */
-  uint32_t onread : 1;           /* option onread: chunks go to its callback */
-  uint32_t decoding : 1;         /* setEncoding: chunks pass SLOT_DECODER */
-  uint32_t encoding : 3;         /* default encoding of writes, enum net_encoding */
-  uint32_t read_encoding : 3;    /* default encoding of unshift; option defaultEncoding alone sets it */
-  uint32_t tos : 8;              /* type of service asked for */
+  uint32_t keepalive : 1;     /* its server had keepAlive set */
+  uint32_t onread : 1;        /* option onread: chunks go to its callback */
+  uint32_t decoding : 1;      /* setEncoding: chunks pass SLOT_DECODER */
+  uint32_t encoding : 3;      /* default encoding of writes, enum net_encoding */
+  uint32_t read_encoding : 3; /* of unshift; option defaultEncoding alone sets it */
+  uint32_t tos : 8;           /* type of service asked for */
   /* readable.c */
-  uint32_t flowing_set : 1;      /* readableFlowing is not nil */
+  uint32_t flowing_set : 1; /* readableFlowing is not nil */
   uint32_t flowing : 1;
   uint32_t paused : 1;           /* pause() was called last */
   uint32_t readable_listens : 1; /* there is a 'readable' listener */
@@ -65,9 +65,9 @@ struct net_options {
 /* What is of one connection: zeroed when the stream starts over. */
 struct net_life {
   /* stream.c */
-  uint32_t handle : 1;        /* there is a connection, or an attempt to get one */
+  uint32_t handle : 1; /* there is a connection, or an attempt to get one */
   uint32_t connecting : 1;
-  uint32_t failed : 1;        /* the attempt has, and its dial is kept until destroy() */
+  uint32_t failed : 1; /* the attempt has, and its dial is kept until destroy() */
   uint32_t destroyed : 1;
   uint32_t reset : 1;         /* the close is to send RST */
   uint32_t error_told : 1;    /* 'error' was emitted */
@@ -80,24 +80,24 @@ struct net_life {
   uint32_t need_readable : 1;
   uint32_t emitted_readable : 1;
   uint32_t resume_scheduled : 1;
-  uint32_t read_wanted : 1;   /* the handle is, or once open will be, read */
+  uint32_t read_wanted : 1; /* the handle is, or once open will be, read */
   uint32_t data_emitted : 1;
-  uint32_t eof : 1;           /* the peer's FIN was read */
-  uint32_t end_due : 1;       /* 'end' is on the tick */
+  uint32_t eof : 1;     /* the peer's FIN was read */
+  uint32_t end_due : 1; /* 'end' is on the tick */
   uint32_t end_emitted : 1;
-  uint32_t gap : 1;           /* bytes were read and lost, for want of memory */
+  uint32_t gap : 1;             /* bytes were read and lost, for want of memory */
   uint32_t write_after_fin : 1; /* peer ended, no half-open: writes give EPIPE */
   /* request.c */
-  uint32_t writing : 1;       /* a request is with the kernel, or waits for connect */
-  uint32_t deferred : 1;      /* this turn's writes wait for the flush */
+  uint32_t writing : 1;  /* a request is with the kernel, or waits for connect */
+  uint32_t deferred : 1; /* this turn's writes wait for the flush */
   uint32_t need_drain : 1;
   /* finish.c */
-  uint32_t ending : 1;        /* finish() was called */
+  uint32_t ending : 1; /* finish() was called */
   uint32_t final_called : 1;
-  uint32_t shutting : 1;      /* the FIN waits for the transport */
+  uint32_t shutting : 1; /* the FIN waits for the transport */
   uint32_t prefinished : 1;
   uint32_t finished : 1;
-  uint32_t finish_late : 1;   /* 'finish' was due when connect() revived the stream */
+  uint32_t finish_late : 1; /* 'finish' was due when connect() revived the stream */
 };
 
 /* What is waited for, and by whom; all of it is stream.c's but the pump's. NET_READ and
@@ -124,7 +124,7 @@ struct net_watch {
 
 /* What accept.c knew. */
 struct net_accepted {
-  uint32_t peer_ip;         /* who connected, as accept(2) told; see net_watch.peer_family */
+  uint32_t peer_ip; /* who connected, as accept(2) told; see net_watch.peer_family */
   uint16_t peer_port;
   uint16_t keepalive_delay; /* s; its server's keepAliveInitialDelay, if not more */
 };
@@ -145,8 +145,8 @@ struct net_owner {
 
 struct net_stream {
   struct net_object o;
-  struct net_handle handle; /* the top one; what it holds is owned while 'open' */
-  ev_io io;                 /* active only while 'open' */
+  struct net_handle handle;       /* the top one; what it holds is owned while 'open' */
+  ev_io io;                       /* active only while 'open' */
   struct net_flushable flushable; /* in the loop's dirty list while 'deferred' */
   struct net_watch watch;
   struct net_options opt;
@@ -287,15 +287,15 @@ static inline int net_stream_is_bound(const struct net_stream *s) {
 
 /* The 'n' bytes have arrived: a listener may hear of them at once. [-0, +?, e] */
 void net_readable_push(lua_State *L, int idx, struct net_stream *s, const char *bytes, size_t n);
-void net_readable_eof(lua_State *L, int idx);          /* [-0, +0, e] */
+void net_readable_eof(lua_State *L, int idx); /* [-0, +0, e] */
 #define NET_READ_MAX (1 << 30) /* bytes; the most that read(n) may ask for above the mark */
 #define NET_READ_ANY LUA_MININTEGER
 
 /* read(n): NET_READ_ANY for none, and at most NET_READ_MAX above the mark. Pushes a chunk
  * or nil. [-0, +1, e] */
 void net_readable_read(lua_State *L, int idx, lua_Integer n);
-void net_readable_resume(lua_State *L, int idx);       /* [-0, +0, e] */
-void net_readable_pause(lua_State *L, int idx);        /* [-0, +0, e] */
+void net_readable_resume(lua_State *L, int idx); /* [-0, +0, e] */
+void net_readable_pause(lua_State *L, int idx);  /* [-0, +0, e] */
 /* unshift of the chunk on the top; pushes whether more is wanted. [-1, +1, e] */
 void net_readable_unshift(lua_State *L, int idx);
 /* unshift(nil): the end, of the program's making. [-0, +0, e] */
@@ -320,7 +320,7 @@ int net_writable_write_small(lua_State *L, int idx, struct net_stream *s);
 /* The chunk of finish(), at 'chunk', its callback at 'cb'; returns 0 if it was refused.
  * [-0, +0, e] */
 int net_writable_last(lua_State *L, int idx, int chunk, int cb);
-void net_writable_uncork(lua_State *L, int idx);       /* [-0, +0, e] */
+void net_writable_uncork(lua_State *L, int idx); /* [-0, +0, e] */
 /* Is there nothing between what is written now and the kernel, and may it be
  * queued without allocating? */
 int net_writable_idle(const struct net_stream *s);

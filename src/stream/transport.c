@@ -21,16 +21,14 @@ static ssize_t socket_writev(struct net_handle *h, struct iovec *iov, int count,
   return net_sys_sendv(net_transport_fd(h), iov, count, more);
 }
 
-static int socket_shutdown(struct net_handle *h) {
-  return net_sys_shutdown(net_transport_fd(h));
-}
+static int socket_shutdown(struct net_handle *h) { return net_sys_shutdown(net_transport_fd(h)); }
 
 static ssize_t pipe_read(struct net_handle *h, void *buf, size_t size) {
   return net_sys_read(net_transport_fd(h), buf, size);
 }
 
 static ssize_t pipe_send(struct net_handle *h, const void *bytes, size_t size) {
-  struct iovec iov = {(void *)(uintptr_t)bytes, size};
+  struct iovec iov = { (void *)(uintptr_t)bytes, size };
   return net_sys_writev(net_transport_fd(h), &iov, 1);
 }
 
@@ -78,7 +76,7 @@ const struct net_transport net_transport_none = {
   .send = none_send,
   .writev = none_writev,
   .shutdown = none_shutdown,
-  .close = none_close
+  .close = none_close,
 };
 
 const struct net_transport net_transport_tcp = {
@@ -88,7 +86,7 @@ const struct net_transport net_transport_tcp = {
   .send = socket_send,
   .writev = socket_writev,
   .shutdown = socket_shutdown,
-  .close = close_fd
+  .close = close_fd,
 };
 
 const struct net_transport net_transport_unix = {
@@ -98,7 +96,7 @@ const struct net_transport net_transport_unix = {
   .send = socket_send,
   .writev = socket_writev,
   .shutdown = socket_shutdown,
-  .close = close_fd
+  .close = close_fd,
 };
 
 const struct net_transport net_transport_pipe = {
@@ -108,10 +106,11 @@ const struct net_transport net_transport_pipe = {
   .send = pipe_send,
   .writev = pipe_writev,
   .shutdown = pipe_shutdown,
-  .close = close_fd
+  .close = close_fd,
 };
 
 const struct net_transport *net_transport_of(enum net_fd_kind kind) {
-  return kind == NET_FD_TCP ? &net_transport_tcp
-         : kind == NET_FD_UNIX ? &net_transport_unix : &net_transport_pipe;
+  return kind == NET_FD_TCP    ? &net_transport_tcp
+         : kind == NET_FD_UNIX ? &net_transport_unix
+                               : &net_transport_pipe;
 }

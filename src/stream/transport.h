@@ -23,9 +23,7 @@ const struct net_transport *net_transport_of(enum net_fd_kind kind);
 #define NET_NO_FD ((void *)(intptr_t)-1) /* the state while there is no descriptor */
 
 /* The number in the handle of a descriptor. */
-static inline int net_transport_fd(const struct net_handle *h) {
-  return (int)(intptr_t)h->state;
-}
+static inline int net_transport_fd(const struct net_handle *h) { return (int)(intptr_t)h->state; }
 /* The handle that is below all others. */
 static inline const struct net_handle *net_transport_lowest(const struct net_handle *h) {
   while (h->via->below)

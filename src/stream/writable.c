@@ -16,8 +16,8 @@
 /* Steps of a write that was made before the connection stands. */
 static void write_on_connect(lua_State *L, int idx);
 static void write_on_close(lua_State *L, int idx);
-static const struct net_internal connect_step = {write_on_connect};
-static const struct net_internal close_step = {write_on_close};
+static const struct net_internal connect_step = { write_on_connect };
+static const struct net_internal close_step = { write_on_close };
 
 int net_writable_done(const struct net_stream *s) {
   return ((s->life.finished || s->opt.write_off)) != 0;
@@ -31,12 +31,12 @@ int net_writable_open(const struct net_stream *s) {
 
 static void write_on_connect(lua_State *L, int idx) {
   struct net_stream *s = net_stream_at(L, idx);
-  if (!s->watch.open && !s->life.destroyed) {  /* a listener before us connected it anew */
+  if (!s->watch.open && !s->life.destroyed) { /* a listener before us connected it anew */
     net_emitter_internal(L, idx, ON_CONNECT, &connect_step);
     return;
   }
   net_emitter_internal_off(L, idx, ON_CLOSE, &close_step);
-  if (!s->watch.open) {  /* a listener before us destroyed it */
+  if (!s->watch.open) { /* a listener before us destroyed it */
     uint32_t end = s->out.req;
     s->bytes_written -= s->req.bytes;
     net_error_push_code(L, "ERR_SOCKET_CLOSED", 0);
@@ -71,7 +71,7 @@ static void submit_early(lua_State *L, int idx, size_t bytes) {
     return;
   }
   int is_unix = !net_stream_can(s, NET_CAN_ADDRESS) && !s->life.failed;
-  if (net_stream_is_bound(s))  /* what libuv says of TCP, and the kernel of the other */
+  if (net_stream_is_bound(s)) /* what libuv says of TCP, and the kernel of the other */
     net_error_push_sys(L, is_unix ? -ENOTCONN : -EPIPE, "write");
   else
     net_error_push_code(L, "ERR_SOCKET_CLOSED", 0);
@@ -85,7 +85,7 @@ void net_writable_reset(lua_State *L, int idx) {
   net_request_dismiss(L, idx);
   net_finish_dismiss(L, idx);
   if (!s->life.destroyed)
-    return;  /* a finalizer has connected it, and may have written */
+    return; /* a finalizer has connected it, and may have written */
   net_wq_clear(L, idx, &s->out);
   s->req.len = s->req.bytes = 0;
   s->req.deferred = s->req.corked = 0;
@@ -96,8 +96,8 @@ void net_writable_reset(lua_State *L, int idx) {
 /* The buffered pieces go out, unless something is in their way. [-0, +0, e] */
 static void send_buffered(lua_State *L, int idx) {
   struct net_stream *s = net_stream_at(L, idx);
-  if (s->out.req == s->out.tail || s->req.corked ||
-      s->life.writing || s->life.errored || s->life.destroyed)
+  if (s->out.req == s->out.tail || s->req.corked || s->life.writing || s->life.errored ||
+      s->life.destroyed)
     return;
   if (s->watch.open && !s->life.connecting)
     net_request_submit(L, idx, s->req.len);
@@ -196,8 +196,8 @@ void net_writable_tried(lua_State *L, int idx, size_t put, int err) {
 /* May the 'bytes' of a string without a callback go to the kernel now, past the
  * queue? */
 static int goes_straight(lua_State *L, const struct net_stream *s, size_t bytes) {
-  return bytes > 0 && lua_isnil(L, -1) && lua_type(L, -2) == LUA_TSTRING &&
-         net_writable_idle(s) && !net_request_may_defer(s, bytes);
+  return bytes > 0 && lua_isnil(L, -1) && lua_type(L, -2) == LUA_TSTRING && net_writable_idle(s) &&
+         !net_request_may_defer(s, bytes);
 }
 
 /* Sends the chunk below the nil on the top; what the kernel refuses is queued.
@@ -240,8 +240,8 @@ static inline int may_keep(struct net_stream *s, size_t bytes) {
   return bytes > 0 && waits &&
          !(s->life.ending || s->life.destroyed || s->life.errored || s->life.writing ||
            s->life.need_drain || s->life.connecting) &&
-         !s->opt.write_off && !s->req.corked && !s->watch.late &&
-         net_request_may_defer(s, bytes) && net_loop_dirty(s->o.loop, &s->flushable) == 0;
+         !s->opt.write_off && !s->req.corked && !s->watch.late && net_request_may_defer(s, bytes) &&
+         net_loop_dirty(s->o.loop, &s->flushable) == 0;
 }
 
 /* Keeps the small chunk on the top in the table. Returns 0 if a finalizer has put

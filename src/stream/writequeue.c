@@ -76,7 +76,7 @@ void net_wq_append(lua_State *L, int idx, struct net_writequeue *q) {
   int is_object = lua_type(L, -2) == LUA_TUSERDATA;
   lua_pushvalue(L, -2);
   lua_rawseti(L, -4, slot);
-  lua_rawseti(L, -3, slot + 1);  /* last: if either raises, no callback is left there */
+  lua_rawseti(L, -3, slot + 1); /* last: if either raises, no callback is left there */
   lua_pop(L, 2);
   q->objects += (uint32_t)is_object;
   q->callbacks += (uint32_t)has_callback;
@@ -115,7 +115,7 @@ static int wq_gather(lua_State *L, const struct net_writequeue *q, uint32_t end,
     size_t len, off = count == 0 ? q->off : 0;
     lua_rawgeti(L, -1, wq_slot(q, p));
     const char *chunk = lua_tolstring(L, -1, &len);
-    lua_pop(L, 1);  /* the table holds it */
+    lua_pop(L, 1); /* the table holds it */
     if (chunk == NULL)
       break;
     iov[count].iov_base = (void *)(uintptr_t)(chunk + off);
@@ -151,7 +151,7 @@ static int wq_send_object(lua_State *L, struct net_writequeue *q, struct net_loo
   struct net_piece *p = lua_touserdata(L, -1);
   lua_pop(L, 1);
   if (p->cls == NULL)
-    return -ECANCELED;  /* lua_close has run its __gc, and a finalizer still uses the stream */
+    return -ECANCELED; /* lua_close has run its __gc, and a finalizer still uses the stream */
   int err = p->cls->send(p, to, loop, q->off, &n);
   q->off += n;
   if (err < 0)

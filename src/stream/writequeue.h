@@ -28,15 +28,15 @@
 #include "net_capi.h"
 
 struct net_writequeue {
-  size_t off;               /* bytes of the head piece already sent */
-  uint32_t base;            /* number of the piece in the table's first slots */
-  uint32_t done;            /* callbacks up to here have been called */
-  uint32_t head;            /* first piece not wholly sent */
-  uint32_t req;             /* end of the request with the kernel */
-  uint32_t tail;            /* next piece */
-  uint32_t callbacks;       /* of pieces, not called yet */
-  uint32_t objects : 31;    /* pieces that are no strings */
-  uint32_t made : 1;        /* VAL_WQ is a table */
+  size_t off;                 /* bytes of the head piece already sent */
+  uint32_t base;              /* number of the piece in the table's first slots */
+  uint32_t done;              /* callbacks up to here have been called */
+  uint32_t head;              /* first piece not wholly sent */
+  uint32_t req;               /* end of the request with the kernel */
+  uint32_t tail;              /* next piece */
+  uint32_t callbacks;         /* of pieces, not called yet */
+  uint32_t objects : 31;      /* pieces that are no strings */
+  uint32_t made : 1;          /* VAL_WQ is a table */
   struct net_batch_part part; /* the whole queue, while it is as bytes */
 };
 
