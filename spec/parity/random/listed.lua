@@ -270,6 +270,18 @@ local others = {
     kind = "program", program = "[dD]estroy", node = "<Error: read ECONNRESET", lua = "<Error: write E%u+;",
   },
   {
+    line = "here `write` returns true, and the error is there at the end of the turn",
+    kind = "program", program = "pipe%(", node = "^pause$", lua = "^unpipe%(",
+  },
+  {
+    line = "a socket whose peer has ended accepts writes",
+    kind = "program", program = 'removeAllListeners%("end"%)', node = "^write", lua = "ended by the other party",
+  },
+  {
+    line = "a connection begun in that turn is accepted before the data is read",
+    kind = "program", program = ACCEPTED, node = "^end: ", lua = "^write: ",
+  },
+  {
     line = "a connection begun in that turn is accepted before the data is read",
     kind = "program", program = ACCEPTED, node = "^readable$", lua = "^%l+: ",
   },
