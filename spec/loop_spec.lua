@@ -251,6 +251,19 @@ describe("an uncaught error", function()
     assert.same({ "second immediate", "second tick", "second timer" }, t.lines)
   end))
 
+  it("in a timer's tick has the poll come before timers that are due meanwhile", within(function(t)
+    timers.setTimeout(function()
+      process.nextTick(error, "tick", 0)
+      timers.setImmediate(t.log, "immediate")
+      timers.setTimeout(t.log, 1, "timer")
+    end, 1)
+    assert.has_error(net.run, "tick")
+    local over = core.now() + 3
+    repeat until core.now() >= over
+    t.run()
+    assert.same({ "immediate", "timer" }, t.lines)
+  end))
+
   it("does not end an interval", within(function(t)
     local interval
     interval = timers.setInterval(t.calls(2, function()

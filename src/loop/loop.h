@@ -62,6 +62,7 @@ struct net_loop {
   int tried;        /* watchers were started before the poll of this turn */
   int vain;         /* the poll has found nothing, or not waited long enough */
   int timed;        /* the timers of this turn have run, at the end of the last */
+  int cut;          /* the last turn was, by an error */
   uint64_t wake_at; /* ms; what 'wake' is set to, 0: not active */
   ev_prepare prepare;
   ev_check polled; /* first after the poll: the time has moved on */

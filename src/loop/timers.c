@@ -92,10 +92,14 @@ static int timer_fire(lua_State *L) {
   return t->fire(L);
 }
 
+int net_timers_due(struct net_loop *loop) {
+  return loop->heap_len > 0 && loop->heap[0]->due <= net_loop_now(loop);
+}
+
 int net_timers_run(struct net_loop *loop) {
   uint64_t seq = loop->timer_seq; /* what a timer starts waits for the next turn */
   int ran = 0;
-  while (!loop->halted && loop->heap_len && loop->heap[0]->due <= net_loop_now(loop)) {
+  while (!loop->halted && net_timers_due(loop)) {
     struct net_timer *t = loop->heap[0];
     if (t->seq > seq)
       break;

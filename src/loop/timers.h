@@ -29,6 +29,8 @@ void net_timer_stop(struct net_loop *loop, struct net_timer *t);
 /* Fires all that are due, each in a dispatch of its own; returns whether there were any.
  * For turn.c. */
 int net_timers_run(struct net_loop *loop);
+/* Whether one is due, by the time of this turn. */
+int net_timers_due(struct net_loop *loop);
 /* Stops them all, for good: lua_close ends the loop. For turn.c. */
 void net_timers_end(struct net_loop *loop);
 /* The soonest due time, 0 when there is no timer. For turn.c. */

@@ -170,8 +170,12 @@ static void on_check(struct ev_loop *ev, ev_check *w, int revents) {
     loop->started = 1;
   net_phases_begin(loop);
   loop->now = 0;
-  run_timers(loop);
-  loop->timed = 1;
+  loop->timed = 0;
+  if (!loop->halted) {
+    run_timers(loop);
+    loop->timed = !loop->halted || !net_timers_due(loop);
+  }
+  loop->cut = loop->halted;
   if (loop->miscounted)
     end_again(loop);
 }
@@ -243,7 +247,9 @@ static int loop_run(lua_State *L) {
   if (!lua_checkstack(L, 2 * LUA_MINSTACK)) /* no dispatch will be short of it */
     return net_error_memory(L);
   loop->L = L;
-  loop->stopped = loop->halted = loop->starved = loop->raised = loop->timed = 0;
+  loop->stopped = loop->halted = loop->starved = loop->raised = 0;
+  loop->timed = loop->timed && loop->cut;
+  loop->cut = 0;
   if (!loop->late)
     net_dispatch(loop, NULL, NULL);
   net_phases_go_on(loop);

@@ -8,6 +8,7 @@
 #include "stream/finish.h"
 
 #include "base/error.h"
+#include "loop/dispatch.h"
 #include "stream/request.h"
 #include "loop/uncaught.h"
 
@@ -118,11 +119,13 @@ void net_finish_writable(lua_State *L, int idx) {
     shut_down(L, idx, s);
 }
 
-/* Pending completion. */
+/* Pending completion. Of a stream that was destroyed meanwhile it calls nobody. */
 static void final_shutdown(lua_State *L, const struct net_step *step) {
   struct net_stream *s = net_step_stream(step);
   if (s->watch.open)
     shut_down(L, 1, s);
+  else
+    net_settle_none(s->o.loop);
 }
 
 static void final_start(lua_State *L, int idx) {
