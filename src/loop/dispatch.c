@@ -211,10 +211,10 @@ static int ready_grow(struct net_loop *loop, struct net_ready *r) {
   if (grown) {
     loop->ready = grown;
     loop->ready_cap = cap;
-  } else if (r->half) {
-    net_dispatch(loop, ready_now, r);
-  } else {
+  } else if (r->call) {
     r->call(r->arg);
+  } else {
+    net_dispatch(loop, ready_now, r);
   }
   return grown != NULL;
 }

@@ -254,6 +254,7 @@ void net_memory_join(lua_State *L, int a, int b) {
     net_stream_unprepare(L, a);
     net_stream_unprepare(L, b);
     lua_error(L);
+    return; /* never, but nothing says so of lua_error */
   }
   open_half(L, a, &pair->halves[0], &pair->halves[1]);
   open_half(L, b, &pair->halves[1], &pair->halves[0]);
