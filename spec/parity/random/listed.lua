@@ -279,6 +279,11 @@ local others = {
   },
   {
     line = "a connection begun in that turn is accepted before the data is read",
+    kind = "program", node = "^data%(", lua = "^write: ",
+    program = "serve srv.*\n  C1 << .*\n}\n.*settle\n.*let C2 = .*P1%.write%(",
+  },
+  {
+    line = "a connection begun in that turn is accepted before the data is read",
     kind = "program", program = ACCEPTED, node = "^end: ", lua = "^write: ",
   },
   {
