@@ -52,6 +52,37 @@ describe("AbortController", function()
   end)
 end)
 
+describe("a signal whose listener another signal takes back", function()
+  it("is not kept alive by that, which forgets it", function()
+    local long = abort.AbortController()
+    local gone = setmetatable({}, { __mode = "k" })
+    local before
+    for round = 1, 2 do
+      for _ = 1, 200 do
+        local short = abort.AbortController()
+        short.signal:addEventListener("abort", function() end, { signal = long.signal })
+        gone[short.signal] = true
+      end
+      collectgarbage()
+      collectgarbage()
+      assert.is_nil(next(gone))
+      before = before or collectgarbage("count")
+      assert.is_true(round == 1 or collectgarbage("count") < before + 20) -- KiB, of 200 signals
+    end
+    long:abort()
+  end)
+
+  it("hears no more once that has aborted", function()
+    local one, other = abort.AbortController(), abort.AbortController()
+    local heard = 0
+    one.signal:addEventListener("abort", function() heard = heard + 1 end, { signal = other.signal })
+    collectgarbage()
+    other:abort()
+    one:abort()
+    assert.equal(0, heard)
+  end)
+end)
+
 describe("AbortSignal", function()
   it("tells listeners of every kind, in order, inside abort()", function()
     local controller, seen = AbortController(), {}

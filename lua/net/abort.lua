@@ -11,6 +11,7 @@
 local core = require("net.core")
 local events = require("net.events")
 local lazy = require("net.internal.lazy")
+local onabort = require("net.internal.onabort")
 local truthy = require("net.internal.options").truthy
 local validate = require("net.internal.validate")
 
@@ -20,7 +21,7 @@ local timers = lazy.module("net.timers")
 
 local ABORT_CODE, TIMEOUT_CODE = 20, 23 -- DOMException's
 
-local WEAK_KEYS = { __mode = "k" }
+local WEAK_KEYS, WEAK_VALUES = { __mode = "k" }, { __mode = "v" }
 
 local abort = {}
 
@@ -170,6 +171,29 @@ local function caller(listener)
   end
 end
 
+--- What a signal keeps for each listener that another takes back: at its end the other
+--- forgets it.
+local Link = {
+  __gc = function(link)
+    onabort.unlisten(link.other, link.fn)
+  end,
+}
+
+--- Has a listener of `signal` taken off when another signal aborts. The other, which may
+--- live for ever, does not keep `signal` alive, nor anything of it once that is gone.
+local function take_back_with(other, signal, kind, listener)
+  local weak = setmetatable({ signal = signal, listener = listener }, WEAK_VALUES)
+  local function take_back()
+    if weak.signal and weak.listener then
+      weak.signal:off(kind, weak.listener)
+    end
+  end
+  onabort.listen(other, take_back)
+  local links = rawget(signal, "_links") or {}
+  links[#links + 1] = setmetatable({ other = other, fn = take_back }, Link)
+  rawset(signal, "_links", links)
+end
+
 --- Adds a listener, unless it is there already: a function, or a table with a method
 --- `handleEvent`. Options have `once`, `capture`, and a `signal` that takes it back.
 ---@param kind "abort"
@@ -190,7 +214,7 @@ function AbortSignal:addEventListener(kind, ...)
   end
   self[truthy(options.once) and "once" or "on"](self, kind, fn)
   if options.signal then
-    options.signal:addEventListener("abort", function() self:off(kind, fn) end, { once = true })
+    take_back_with(options.signal, self, kind, fn)
   end
 end
 
