@@ -67,13 +67,20 @@ local function only_fields(names, difference)
   return true
 end
 
+--- Whether a side's text, without what ends it, begins the other's.
+local function is_prefix(side, difference)
+  local other = difference[side == "node" and "lua" or "node"]
+  local text = difference[side]:gsub('"%)?$', "")
+  return other:find(text, 1, true) == 1
+end
+
 local function matches(row, difference, where)
   if not where:find(row.program or "") then return false end
   if row.unless and where:find(row.unless) then return false end
   if row.wash then
     return difference.node:gsub(row.wash, "") == difference.lua:gsub(row.wash, "")
   end
-  if row.prefix and difference.lua:find(difference.node:sub(1, -3), 1, true) ~= 1 then return false end
+  if row.prefix and not is_prefix(row.prefix, difference) then return false end
   if row.fields then return only_fields(row.fields, difference) end
   return difference.node:find(row.node) and difference.lua:find(row.lua) ~= nil
 end

@@ -5,15 +5,15 @@
 -- A row: `line`, words of its line there; `node` and `lua`, patterns for the
 -- first line in which an object's logs part; instead of them `fields`, where
 -- they are lines of `show` or `state` that part in these alone, or `wash`, a
--- pattern that, taken out of both, leaves them equal, or `prefix`, that ours is
--- Node's and more behind it; `program`, one for the
+-- pattern that, taken out of both, leaves them equal; `prefix`, the side
+-- ("node", "lua") whose text the other's begins with; `program`, one for the
 -- program's text (of an odd call: for the lines about its object), `unless`, one
 -- that must not be in it; `kind`, "program" or "odd" where it is for these alone.
 
 local rows = {}
 
 -- A connection is begun amid a program, and data is sent to one that is there.
-local ACCEPTED = "serve srv.*\n  if P1 {.*\n}\n.*settle\n.*let C2 = .*%.%a+%("
+local ACCEPTED = "serve srv.*\n +if P1 {.*\n}\n.*settle\n.*let C2 = .*%.%a+%("
 
 --- The same row for each of several words, which stand for WORD in its pattern `program`.
 local function for_each(words, row)
@@ -255,7 +255,7 @@ local others = {
   -- When small writes leave, once more.
   {
     line = "Two small writes come as one chunk",
-    kind = "program", prefix = true, node = "^data%(", lua = "^data%(",
+    kind = "program", prefix = "node", node = "^data%(", lua = "^data%(",
   },
   {
     line = "Node's second write fails with `EPIPE`, here both succeed",
@@ -281,6 +281,14 @@ local others = {
     line = "a connection begun in that turn is accepted before the data is read",
     kind = "program", node = "^data%(", lua = "^write: ",
     program = "serve srv.*\n  C1 << .*\n}\n.*settle\n.*let C2 = .*P1%.write%(",
+  },
+  {
+    line = "a connection begun in that turn is accepted before the data is read",
+    kind = "program", program = ACCEPTED, prefix = "lua", node = "^data%(", lua = "^data%(",
+  },
+  {
+    line = "lengths of text in UTF-16 units",
+    program = "ncoding.*read%(%d", prefix = "lua", node = "^read: ", lua = "^read: ",
   },
   {
     line = "a connection begun in that turn is accepted before the data is read",
