@@ -270,6 +270,10 @@ describe("connecting to an address", function()
     ["an address that is not ours"] = { { localAddress = "192.0.2.77" }, "bind EADDRNOTAVAIL 192.0.2.77" },
     ["an address of the wrong family"] = { { localAddress = "::1" }, "bind EINVAL ::1" },
     ["a port past 65535"] = { { localPort = 70000 }, "bind EADDRINUSE 0.0.0.0:70000" },
+    ["a port past 2^31"] = { { localPort = 2147483648 },
+      "bind EADDRINUSE 0.0.0.0:2147483648" },
+    ["a port with a fraction past 2^32"] = { { localPort = 4294967376.5 },
+      "bind EADDRINUSE 0.0.0.0:4294967376.5" },
   }) do
     it("fails at " .. name .. " without an attempt", within(function(t)
       local options = { port = 1, host = LOCAL }

@@ -33,24 +33,37 @@ static void push_bare(lua_State *L, const char *name) {
   lua_setmetatable(L, -2);
 }
 
+/* A port is what the user gave, of whatever size: Node shows it so. [-0, +1, -] */
+static void push_port(lua_State *L, lua_Number port) {
+  lua_Integer whole;
+  if (lua_numbertointeger(port, &whole) && (lua_Number)whole == port)
+    lua_pushinteger(L, whole);
+  else
+    lua_pushnumber(L, port);
+}
+
 /* Pushes ` ADDRESS:PORT`, ` PATH` or nothing, from the host at 'host'; returns
  * how many values that took. By concatenation, because the name of an abstract
- * socket starts with a NUL. [-0, +(0|2|3), m] */
-static int push_where(lua_State *L, int host, int port) {
+ * socket starts with a NUL. [-0, +(0|2|4), m] */
+static int push_where(lua_State *L, int host, lua_Number port) {
   if (lua_isnil(L, host) || lua_rawlen(L, host) == 0)
     return 0;
   lua_pushliteral(L, " ");
   lua_pushvalue(L, host);
   if (port <= 0)
     return 2;
-  lua_pushfstring(L, ":%d", port);
-  return 3;
+  lua_pushliteral(L, ":");
+  push_port(L, port);
+  luaL_tolstring(L, -1, NULL);
+  lua_replace(L, -2);
+  return 4;
 }
 
 /* Replaces the host on the top, a string or nil, by the system error about it.
  * 'described' adds libuv's sentence. The field 'port' is set unless 0; the
  * text shows it only when positive. [-1, +1, m] */
-static void make_system(lua_State *L, int err, const char *syscall, int port, int described) {
+static void make_system(lua_State *L, int err, const char *syscall, lua_Number port,
+                        int described) {
   const char *code = net_errname(err);
   int host = lua_gettop(L);
   push_bare(L, "Error");
@@ -69,7 +82,7 @@ static void make_system(lua_State *L, int err, const char *syscall, int port, in
   lua_pushvalue(L, host);
   lua_setfield(L, -2, "address");
   if (port != 0) {
-    lua_pushinteger(L, port);
+    push_port(L, port);
     lua_setfield(L, -2, "port");
   }
   lua_replace(L, host);
@@ -172,7 +185,7 @@ int net_error_this(lua_State *L, const char *class_name) {
 static int core_errno_error(lua_State *L) {
   int err = (int)luaL_checkinteger(L, 1);
   const char *syscall = luaL_checkstring(L, 2);
-  int port = (int)luaL_optinteger(L, 4, 0);
+  lua_Number port = luaL_optnumber(L, 4, 0);
   luaL_optstring(L, 3, NULL);
   lua_settop(L, 5);
   lua_pushvalue(L, 3);

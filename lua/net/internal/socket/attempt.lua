@@ -120,8 +120,7 @@ end
 
 --- The error of a local end that could not be had.
 local function bind_error(plan, errno)
-  local port = math.tointeger(plan.bind_port)
-  return errors.system(errno, "bind", plan.local_address, port)
+  return errors.system(errno, "bind", plan.local_address, plan.bind_port)
 end
 
 -- One attempt
