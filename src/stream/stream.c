@@ -585,6 +585,13 @@ static void cancel_step(lua_State *L, const struct net_step *step) {
   }
 }
 
+/* Close phase: an attempt or a FIN that was cut off calls nobody, but is a callback, behind
+ * which late ticks run, 'error' among them. */
+static void cut_step(lua_State *L, const struct net_step *step) {
+  (void)L;
+  (void)step;
+}
+
 /* Close phase: 'close', and the loop lets go. */
 static void close_handle_step(lua_State *L, struct net_stream *s, int had_error) {
   s->watch.closing--;
@@ -628,12 +635,23 @@ static void destroy_handle(lua_State *L, int idx, struct net_stream *s, int was_
   net_closing(L, idx, &s->o, is_error ? close_failed_step : close_step);
   if (s->life.writing && !was_connecting)
     net_closing(L, idx, &s->o, cancel_step); /* queued last, runs first */
+  else if (s->life.cuts)
+    net_closing(L, idx, &s->o, cut_step);
+}
+
+/* Whether the kernel is at an attempt, or about to be told of the end. */
+static int cuts_off(const struct net_stream *s) {
+  if (s->watch.open)
+    return s->life.final_called && !s->life.prefinished;
+  return s->watch.dialing && !s->life.failed;
 }
 
 /* All of destroy(err at 'err', 0: none) that may raise but for destroy_reserve, so that a
  * stream is not left half destroyed: the last writes, the hook, the error. [-0, +0, e] */
 static void destroy_prepare(lua_State *L, int idx, int err) {
   struct net_stream *s = lua_touserdata(L, idx);
+  if (!s->life.destroyed)
+    s->life.cuts = cuts_off(s);
   net_stream_dialing(s, 0); /* even then its attempt holds the loop no more */
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   if (s->life.connecting || s->life.failed)

@@ -70,6 +70,7 @@ struct net_life {
   uint32_t failed : 1; /* the attempt has, and its dial is kept until destroy() */
   uint32_t destroyed : 1;
   uint32_t reset : 1;         /* the close is to send RST */
+  uint32_t cuts : 1;          /* the close cuts off an attempt, or the FIN */
   uint32_t error_told : 1;    /* 'error' was emitted */
   uint32_t close_emitted : 1; /* or the tick after destroy() has passed; see mute_tick */
   uint32_t errored : 1;       /* destroy() had an error, or a write has failed (request.c) */
