@@ -37,6 +37,12 @@ for_each("utf16le ucs2", {
   program = '%([^\n]*, "WORD"', node = "^%w+: true$", lua = "^%w+: false$",
 })
 
+-- Text that has not reached the mark in Node, which reads on.
+for_each("utf16le ucs2", {
+  line = "lengths of text in UTF-16 units",
+  kind = "program", program = 'setEncoding%("WORD"%)', node = "^readable$", lua = "^close%(",
+})
+
 -- An end that Node keeps from an attempt that failed.
 for_each("end destroySoon", {
   line = "an end that was asked for, by `end()` or `destroySoon()`",
@@ -165,6 +171,10 @@ local others = {
     program = "signal: abort", node = "%(no more%)", lua = "^uncaught%(<",
   },
   {
+    line = "an error of a socket with a `signal` is lost",
+    program = "signal: abort", node = "^uncaught%(<Error: own", lua = "^uncaught%(<AbortError",
+  },
+  {
     line = "`connect()` on a socket that was closed keeps what the old connection has left",
     program = "once C%d close {\n *immediate {\n *if C%d.pending and not C%d.connecting",
     fields = "bytesWritten bytesRead readableLength readableDidRead writableCorked writableLength " ..
@@ -181,6 +191,21 @@ local others = {
   {
     line = "`resetAndDestroy()` after `end()`, while the FIN waits to be sent",
     node = "reset EINVAL", lua = ".",
+  },
+  {
+    line = "`resetAndDestroy()` after `end()`, while the FIN waits to be sent",
+    kind = "program", node = "^unpipe%(", lua = "^resetAndDestroy: ",
+    program = 'try (%u%d?)%.pipe%(%1.*(%u%d) << "end", try.*%2 << "resetAndDestroy", try',
+  },
+  {
+    line = "`resetAndDestroy()` after `end()`, while the FIN waits to be sent",
+    kind = "program", node = "%(no more%)", lua = "^uncaught%(<Error: read ECONNRESET",
+    program = '(%u%d) << "end", try[^\n]*\n *%1 << "resetAndDestroy", try',
+  },
+  {
+    line = "`resetAndDestroy()` after `end()`, while the FIN waits to be sent",
+    kind = "program", node = "^unpipe%(", lua = "^ready$",
+    program = 'tick {\n *(%u%d) << "resetAndDestroy", try.*%1 << "end", try.*%1%.pipe%(%1%)',
   },
   {
     line = "which then fails with `ERR_MULTIPLE_CALLBACK`",
@@ -309,6 +334,15 @@ local others = {
   {
     line = "a connection begun in that turn is accepted before the data is read",
     kind = "program", program = ACCEPTED, node = "^close%(", lua = "^destroy: ",
+  },
+  {
+    line = "a connection begun in that turn is accepted before the data is read",
+    kind = "program", program = ACCEPTED, node = "^  %a+=", lua = "^  %a+=",
+  },
+  {
+    line = "a connection begun in that turn is accepted before the data is read",
+    kind = "program", fields = "listening",
+    program = "serve srv times 2 .*S data {.*show srv listening.*settle\n.*let C2 = .*%.write%(",
   },
 }
 
