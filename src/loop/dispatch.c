@@ -188,12 +188,16 @@ void net_ready_run(struct net_loop *loop) {
   }
 }
 
-static void ready_nothing(lua_State *L, void *arg) { (void)L, (void)arg; }
+/* No callback in Node, so late ticks go on waiting. */
+static void ready_nothing(lua_State *L, void *loop) {
+  (void)L;
+  net_settle_none(loop);
+}
 
 void net_ready_forget(struct net_loop *loop, const void *arg) {
   for (size_t i = 0; i < loop->ready_len; i++)
     if (loop->ready[i].arg == arg)
-      loop->ready[i].half = ready_nothing;
+      loop->ready[i] = (struct net_ready){ ready_nothing, NULL, loop };
 }
 
 /* One that found no room to wait in. */
