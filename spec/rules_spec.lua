@@ -182,8 +182,9 @@ describe("A BlockList's rules while memory runs short", function()
     local pipe = assert(io.popen("tools/find-lua.sh cflags"))
     local includes = pipe:read("a"):gsub("\n", " ")
     pipe:close()
-    return os.execute(("%s -std=c11 -D_GNU_SOURCE -iquote src -O1 -g %s %s -o %s spec/support/rules_memory.c 2>/dev/null"):format(
-      os.getenv("CC") or "cc", os.getenv("NET_SANITIZE") or "", includes, lua.quote(program)))
+    local flags = "-std=c11 -D_GNU_SOURCE -iquote src -O1 -g " .. (os.getenv("NET_SANITIZE") or "")
+    return os.execute(("%s %s %s -o %s spec/support/rules_memory.c 2>/dev/null"):format(
+      os.getenv("CC") or "cc", flags, includes, lua.quote(program)))
   end
 
   setup(function()
