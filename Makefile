@@ -95,6 +95,9 @@ valgrind: deps-check all ## run the quick specs under valgrind
 parity: deps-test all ## compare with Node 20 and 26 (fetched by npm into a scratch folder)
 	@$(RUN_ENV) tools/parity.sh
 
+peers: deps-peers all ## run the specs that need programs of others: Node, haproxy, ...
+	@NET_SPEC_GUARD=30 $(RUN_ENV) BUSTED='$(BUSTED)' tools/peers.sh $(if $(filter-out spec,$(SPEC)),$(SPEC))
+
 PARITY_RANDOM = $(foreach v,SEED N ODD JOBS ONLY,$(if $($v),$v=$($v)))
 parity-random: deps-test all ## compare random programs with Node 26; SEED=n N=programs ODD=calls
 	@$(RUN_ENV) tools/parity-random.sh $(PARITY_RANDOM)
@@ -209,6 +212,8 @@ deps-test: deps-build
 	@$(DEPS) test
 deps-check: deps-test
 	@$(DEPS) check
+deps-peers: deps-test
+	@$(DEPS) peers
 
 check-gcc check-clang: check-%: deps-check
 	@$(MAKE) --no-print-directory BUILD=build/$@ CC=$* WERROR=-Werror all bench-programs
@@ -238,6 +243,6 @@ asan-run:
 list-checks:
 	@echo $(CHECKS)
 
-.PHONY: all help deps demo test check asan valgrind parity parity-random torture install install-header uninstall docs docs-check bench \
+.PHONY: all help deps demo test check asan valgrind peers parity parity-random torture install install-header uninstall docs docs-check bench \
 	bench-quick bench-tables bench-instructions bench-instructions-keep bench-programs bench-ready \
-	clean format env FORCE deps-build deps-test deps-check $(CHECKS) asan-run list-checks
+	clean format env FORCE deps-build deps-test deps-check deps-peers $(CHECKS) asan-run list-checks

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# deps.sh GROUP... - installs what is missing to build, test, check or bench.
+# deps.sh GROUP... - installs what is missing to build, test, check, bench, or meet peers.
 #
 # Looks first, so it is instant and needs no rights where all is there. What is
 # missing is installed with the system's package manager, as root or through
@@ -36,6 +36,9 @@ check needed cppcheck     cppcheck      cppcheck          cppcheck          cppc
 check needed libasan.so   gcc           libasan,libubsan  -                 gcc         -
 check wanted clang-format clang-format  clang-tools-extra clang-extra-tools clang       clang-format
 check wanted valgrind     valgrind      valgrind          valgrind          valgrind    -
+peers wanted npm          npm           npm               npm               npm         node
+peers wanted haproxy      haproxy       haproxy           haproxy           haproxy     haproxy
+peers wanted wrk          wrk           wrk               wrk               wrk         wrk
 bench wanted valgrind     valgrind      valgrind          valgrind          valgrind    -
 '
 
