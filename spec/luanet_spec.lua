@@ -25,13 +25,14 @@ local function quote(word)
   return "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
---- Runs luanet with these words; `input` is what it finds on standard input.
+--- Runs luanet with these words, by the interpreter of the shell's words `command`;
+--- `input` is what it finds on standard input.
 ---@return integer code the exit code
 ---@return string out standard output
 ---@return string err standard error
-local function luanet_with(input, ...)
+local function luanet_by(command, input, ...)
   local words = { "LUA_PATH=" .. quote(package.path), "LUA_CPATH=" .. quote(package.cpath),
-    quote(lua), "bin/luanet" }
+    command, "bin/luanet" }
   for i = 1, select("#", ...) do
     words[#words + 1] = quote((select(i, ...)))
   end
@@ -39,6 +40,10 @@ local function luanet_with(input, ...)
   local _, _, code = os.execute(("%s <%s >%s/out 2>%s/err"):format(
     table.concat(words, " "), stdin, scratch, scratch))
   return code, read_file(scratch .. "/out"), read_file(scratch .. "/err")
+end
+
+local function luanet_with(...)
+  return luanet_by(quote(lua), ...)
 end
 
 local function luanet(...)
@@ -201,8 +206,30 @@ describe("luanet", function()
       require("net.timers").setTimeout(print, 1, "never")
       error("bad", 0)
     ]])
-    assert.same({ 1, "" }, { code, out })
+    assert.same({ 7, "" }, { code, out })
     assert.matches("^luanet: worse\nstack traceback:\n", err)
+  end)
+
+  it("exits with 7, and without 'exit', where a listener for uncaught errors raises", function()
+    local raises = [[
+      local process = require("net.process")
+      local function worse() error("worse", 0) end
+      process:on("exit", print)
+    ]]
+    for _, rest in ipairs({
+      [[process:on("uncaughtException", worse)
+        require("net.timers").setTimeout(error, 1, "bad")]],
+      [[process:on("uncaughtExceptionMonitor", worse) process.exitCode = 3 error("bad")]],
+    }) do
+      local code, out, err = luanet("-e", raises .. rest)
+      assert.same({ 7, "" }, { code, out })
+      assert.matches("^luanet: worse\nstack traceback:\n", err)
+    end
+    local code, out = luanet("-e", raises .. [[
+      process:once("uncaughtException", function() end)
+      require("net.timers").setTimeout(error, 1, "taken")
+      require("net.timers").setTimeout(error, 2, "bad")]])
+    assert.same({ 1, "1\n" }, { code, out }, "a listener has taken an earlier one")
   end)
 
   it("dies of the script's error before any tick of it has run", function()
@@ -249,7 +276,66 @@ describe("luanet", function()
     local code, out, err = luanet()
     assert.same({ 1, "" }, { code, out })
     assert.matches("^usage: luanet ", err)
-    assert.same({ 1, "", "luanet: no such option: --frob\n" }, { luanet("--frob") })
-    assert.same({ 1, "", "luanet: -e needs a piece of Lua\n" }, { luanet("-e") })
+    assert.same({ 9, "", "luanet: -e needs a piece of Lua\n" }, { luanet("-e") })
+  end)
+
+  it("refuses an option that it does not know, and says what a parent in Node has to do", function()
+    for _, word in ipairs({ "--frob", "--no-warnings", "-x", "--" }) do
+      local code, out, err = luanet(word, script("print('ran')"))
+      assert.same({ 9, "" }, { code, out })
+      assert.equal("luanet: no such option: " .. word .. "\nA parent in Node puts its own flags "
+        .. "before the script, unless it forks with execArgv: [].\n", err)
+    end
+  end)
+
+  -- The kernel delivers to process 1 no signal that has no handler. Where the system gives
+  -- no PID namespace, a program that is told that its number is 1 stands in for it.
+  describe("as process 1", function()
+    local init = "timeout -s KILL 20 unshare --fork --pid --kill-child "
+    local is_real = os.execute(init .. "true 2>/dev/null")
+    local stand_in = "require('net.core').pid = function() return 1 end"
+    local signals = [[
+      local process = require("net.process")
+      local held = require("net").createServer():listen(0)
+      process:on("exit", function(code) print("exit", code) held:close() end)
+      local function kill(name) -- os.execute ignores SIGINT meanwhile
+        io.popen("kill -" .. name .. " $PPID"):close()
+      end
+    ]]
+
+    local function run(text)
+      return luanet_by(is_real and init .. quote(lua) or quote(lua) .. " -e " .. quote(stand_in),
+        "", "-e", signals .. text)
+    end
+
+    it("is process 1, or is told so", function()
+      assert.same({ 0, "1\n", "" }, { run("held:close() process:removeAllListeners() print(process.pid)") })
+    end)
+
+    for name, code in pairs({ SIGTERM = 143, SIGINT = 130 }) do
+      it("is ended by " .. name .. " with " .. code .. ", after 'exit'", function()
+        assert.same({ code, "exit\t" .. code .. "\n", "" }, { run(([[
+          require("net.timers").setImmediate(kill, %q)]]):format(name:sub(4))) })
+      end)
+
+      it("leaves " .. name .. " to a listener, and takes it again when that is gone", function()
+        local got, out = run(([[
+          process:once(%q, function(name)
+            print(name)
+            require("net.timers").setImmediate(kill, %q)
+          end)
+          require("net.timers").setImmediate(kill, %q)]]):format(name, name:sub(4), name:sub(4)))
+        assert.same({ code, name .. "\nexit\t" .. code .. "\n" }, { got, out })
+      end)
+    end
+
+    it("ends by itself where a listener has taken the signal", function()
+      local code, out = run([[
+        require("net.timers").setTimeout(function()
+          process:once("SIGTERM", function() held:close() end)
+          kill("TERM")
+        end, 1)]])
+      assert.same({ 0, "exit\t0\n" }, { code, out })
+    end)
   end)
 end)

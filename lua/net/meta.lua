@@ -1603,7 +1603,13 @@ function Error.isError(value) end
 --- ```
 ---
 --- Runs a script and then the loop, so that the script needs no `net.run()`. Exits with 0, with
---- `process.exitCode`, or, after an error that nobody took, with 1 and the traceback on stderr.
+--- `process.exitCode`, or, after an error that nobody took, with 1 and the traceback on stderr;
+--- with 7, and without `"exit"`, if a listener for uncaught errors raised it, with 9 for an option
+--- it does not know. As a script's parent, Node has to be told of no options of its own:
+--- `fork('worker.lua', [], {execPath: 'luanet', execArgv: []})`.
+---
+--- The kernel delivers to process 1, the first of a container, no signal that it does not handle:
+--- there SIGTERM and SIGINT, when nobody listens to them, do what `process.exit(128 + n)` does.
 
 do error('net.meta is for editors; require("net")') end
 return net

@@ -28,6 +28,7 @@ local process
 -- Signals
 
 local names_of = {} -- number -> names that have listeners; some have two names
+local fallback = {} -- number -> what is called where nobody listens
 
 local function add_name(name)
   local number = signals[name]
@@ -39,6 +40,13 @@ local function add_name(name)
   end
 end
 
+--- Brings the default disposition back, if nobody listens any more.
+local function stop_unheard(number)
+  if not next(names_of[number]) and not fallback[number] then
+    core.signal_stop(process, number)
+  end
+end
+
 local function remove_name(name)
   local number = signals[name]
   local names = names_of[number]
@@ -46,12 +54,13 @@ local function remove_name(name)
     return
   end
   names[name] = nil
-  if not next(names) then
-    core.signal_stop(process, number)
-  end
+  stop_unheard(number)
 end
 
 local function on_signal(number)
+  if not next(names_of[number]) then
+    return fallback[number](number)
+  end
   for name in pairs(names_of[number]) do
     process:emit(name, name, number)
   end
@@ -95,7 +104,7 @@ for _, name in ipairs({
     end
     if names then
       names[event] = nil
-      if not next(names) then
+      if not next(names) and not fallback[number] then
         core.signal_stop(self, number)
       end
     end
@@ -103,15 +112,27 @@ for _, name in ipairs({
   end
 end
 
--- Uncaught errors
-
---- Offers an error to the listeners; whether there was one that took it.
-local function uncaught(err)
-  process:emit("uncaughtExceptionMonitor", err, "uncaughtException")
-  return process:emit("uncaughtException", err, "uncaughtException")
+--- For the launcher: `fn(number)` is called when the signal comes and nobody listens.
+function core.signal_fallback(number, fn)
+  fallback[number] = fn
+  names_of[number] = names_of[number] or {}
+  core.signal_start(process, number)
 end
 
-core.on_uncaught(uncaught)
+-- Uncaught errors
+
+--- Offers an error to the listeners; whether there was one that took it. The launcher
+--- is to know of one that came out of them.
+function core.offer_uncaught(err)
+  core.uncaught_raised = true
+  process:emit("uncaughtExceptionMonitor", err, "uncaughtException")
+  local taken = process:emit("uncaughtException", err, "uncaughtException")
+  core.uncaught_raised = false
+  return taken
+end
+
+core.uncaught_raised = false
+core.on_uncaught(core.offer_uncaught)
 
 -- Functions
 
@@ -235,7 +256,7 @@ local function emit_exit()
   if ok then
     return
   end
-  local heard, taken = pcall(uncaught, err)
+  local heard, taken = pcall(core.offer_uncaught, err)
   if not (heard and taken) then
     io.stderr:write(trace, "\n")
     exit_code = 1
