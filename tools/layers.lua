@@ -20,6 +20,7 @@ local TABLE = {
   stream = { "events", "connect" },
   socket = { "stream" },
   server = { "stream", "address" },
+  process = { "socket", "server" },
 }
 
 local CYCLE = { "finish", "pump", "readable", "request", "stream", "writable" }

@@ -178,6 +178,28 @@ int net_sys_dup(int fd, int *copy) {
   return result(*copy);
 }
 
+int net_sys_pair(int ends[2]) {
+#ifdef HAVE_SOCK_FLAGS
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) < 0)
+    return -errno;
+  own(ends[0]);
+  own(ends[1]);
+  return 0;
+#else
+  if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) < 0)
+    return -errno;
+  int err = adopt_new(ends[0]);
+  if (err < 0) {
+    (void)close(ends[1]);
+    return err;
+  }
+  err = adopt_new(ends[1]);
+  if (err < 0)
+    net_sys_close(ends[0]);
+  return err;
+#endif
+}
+
 enum net_fd_kind net_sys_kind(int fd) {
   struct stat st;
   int type;
@@ -354,6 +376,75 @@ ssize_t net_sys_send(int fd, const void *bytes, size_t size) {
   ssize_t put;
   do
     put = send(fd, bytes, size, MSG_NOSIGNAL);
+  while (put < 0 && errno == EINTR);
+  return moved(put);
+}
+
+/* Room for what the kernel tells of beside the bytes, laid out as it wants that. */
+union rights {
+  char bytes[CMSG_SPACE(NET_RIGHTS_MAX * sizeof(int))];
+  struct cmsghdr align;
+};
+
+#ifdef MSG_CMSG_CLOEXEC
+#define RECV_RIGHTS MSG_CMSG_CLOEXEC
+#else
+#define RECV_RIGHTS 0
+#endif
+
+/* Takes what a message has brought; returns how many. */
+static int take_rights(struct msghdr *msg, int fds[NET_RIGHTS_MAX]) {
+  int count = 0;
+  for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+      continue;
+    size_t size = c->cmsg_len - CMSG_LEN(0), room = (NET_RIGHTS_MAX - (size_t)count) * sizeof *fds;
+    size = size > room ? room : size; /* the buffer has no room for more */
+    memcpy(fds + count, CMSG_DATA(c), size);
+    count += (int)(size / sizeof *fds);
+  }
+  for (int i = 0; i < count; i++) {
+#ifndef MSG_CMSG_CLOEXEC
+    (void)fcntl(fds[i], F_SETFD, FD_CLOEXEC);
+#endif
+    own(fds[i]);
+  }
+  return count;
+}
+
+ssize_t net_sys_recv_rights(int fd, void *buf, size_t size, int fds[NET_RIGHTS_MAX], int *count) {
+  union rights rights;
+  struct iovec iov = { buf, size };
+  struct msghdr msg = { .msg_iov = &iov,
+                        .msg_iovlen = 1,
+                        .msg_control = rights.bytes,
+                        .msg_controllen = sizeof rights.bytes };
+  ssize_t got;
+  *count = 0;
+  do
+    got = recvmsg(fd, &msg, RECV_RIGHTS);
+  while (got < 0 && errno == EINTR);
+  if (got >= 0)
+    *count = take_rights(&msg, fds);
+  return moved(got);
+}
+
+ssize_t net_sys_send_rights(int fd, const void *bytes, size_t size, const int *fds, int count) {
+  union rights rights;
+  size_t len = (size_t)count * sizeof *fds;
+  struct iovec iov = { (void *)(uintptr_t)bytes, size };
+  struct msghdr msg = {
+    .msg_iov = &iov, .msg_iovlen = 1, .msg_control = rights.bytes, .msg_controllen = CMSG_SPACE(len)
+  };
+  ssize_t put;
+  memset(&rights, 0, sizeof rights);
+  struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+  c->cmsg_level = SOL_SOCKET;
+  c->cmsg_type = SCM_RIGHTS;
+  c->cmsg_len = CMSG_LEN(len);
+  memcpy(CMSG_DATA(c), fds, len);
+  do
+    put = sendmsg(fd, &msg, MSG_NOSIGNAL);
   while (put < 0 && errno == EINTR);
   return moved(put);
 }

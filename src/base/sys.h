@@ -41,6 +41,8 @@ void net_sys_close(int fd);
 int net_sys_adopt(int fd);
 /* A duplicate, close-on-exec. */
 int net_sys_dup(int fd, int *copy);
+/* Both ends of a Unix stream socket. */
+int net_sys_pair(int ends[2]);
 /* What 'fd' is; NET_FD_OTHER also for a closed descriptor. */
 enum net_fd_kind net_sys_kind(int fd);
 
@@ -71,6 +73,14 @@ ssize_t net_sys_send(int fd, const void *bytes, size_t size);
 ssize_t net_sys_sendv(int fd, struct iovec *iov, int count, int more);
 /* As net_sys_sendv, to what is no socket. */
 ssize_t net_sys_writev(int fd, struct iovec *iov, int count);
+/* As net_sys_recv, from a Unix socket, and of the descriptors that came along the first
+ * NET_RIGHTS_MAX; the kernel closes those that are more, or for which the process has no
+ * room. They are ours, close-on-exec, and as blocking as whoever sent them has them. */
+#define NET_RIGHTS_MAX 64
+ssize_t net_sys_recv_rights(int fd, void *buf, size_t size, int fds[NET_RIGHTS_MAX], int *count);
+/* As net_sys_send, to a Unix socket, and with the first byte go up to NET_RIGHTS_MAX
+ * descriptors. */
+ssize_t net_sys_send_rights(int fd, const void *bytes, size_t size, const int *fds, int count);
 /* A kernel pipe with room for 'size' bytes, if the system grants so much, or nothing
  * done. -ENOTSUP where there is no splice(2). */
 int net_sys_pipe(size_t size, struct net_pipe *pipe);
