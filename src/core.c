@@ -19,6 +19,7 @@
 #include "base/encoding.h"
 #include "base/error.h"
 #include "connect/lookup.h"
+#include "process/accepted.h"
 #include "process/descriptor.h"
 #include "server/server.h"
 #include "events/signal.h"
@@ -60,6 +61,7 @@ int luaopen_net_core(lua_State *L) {
   net_socketaddress_open(L);
   net_blocklist_open(L);
   net_descriptor_open(L);
+  net_accepted_open(L);
   net_capi_open(L);
   lua_pushliteral(L, NET_VERSION);
   lua_setfield(L, -2, "version");

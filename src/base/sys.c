@@ -143,6 +143,11 @@ int net_sys_adopt(int fd) {
   return 0;
 }
 
+int net_sys_unblock(int fd) {
+  int flags = fcntl(fd, F_GETFL);
+  return flags < 0 ? -errno : result(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+}
+
 #ifndef HAVE_SOCK_FLAGS
 /* Adopts what a system call just gave, or closes it. */
 static int adopt_new(int fd) {

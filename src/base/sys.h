@@ -39,6 +39,8 @@ void net_sys_close(int fd);
  * it is ours already, as all are from here, net_sys_socket, net_sys_accept or
  * net_sys_dup to net_sys_close. */
 int net_sys_adopt(int fd);
+/* Sets O_NONBLOCK, for what came from another process. */
+int net_sys_unblock(int fd);
 /* A duplicate, close-on-exec. */
 int net_sys_dup(int fd, int *copy);
 /* Both ends of a Unix stream socket. */

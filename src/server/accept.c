@@ -36,7 +36,7 @@ static const char starved_key; /* registry: Lua's function for a shortage unhear
 struct incoming {
   struct net_server *server; /* held by the stack of server_ready */
   struct net_addr peer;
-  int fd;           /* owned; -1 when a socket has it, or nobody */
+  int *fd;          /* where its owner has it; -1 when a socket has it, or nobody */
   int err;          /* what accept(2) said, or another call */
   const char *call; /* its name */
 };
@@ -61,7 +61,7 @@ static void server_drop(lua_State *L, int server, struct incoming *in) {
   struct net_addr own;
   int nargs = 0;
   if (!(in->server->flags & SERVER_PIPE) && net_has(&in->server->o, ON_DROP)) {
-    if (net_sys_sockname(in->fd, &own.sa, &own.len) < 0)
+    if (net_sys_sockname(*in->fd, &own.sa, &own.len) < 0)
       own.len = 0;
     lua_createtable(L, 0, 6);
     drop_side(L, &own, local);
@@ -69,8 +69,8 @@ static void server_drop(lua_State *L, int server, struct incoming *in) {
     nargs = 1;
   }
   net_emit(L, server, ON_DROP, nargs);
-  net_sys_close(in->fd);
-  in->fd = -1;
+  net_sys_close(*in->fd);
+  *in->fd = -1;
 }
 
 /* Asks the value on the top, no BlockList of ours, as one. [-1, +1, e] */
@@ -88,8 +88,10 @@ static void ask_block_list(lua_State *L, const struct incoming *in) {
 /* Is the peer on the server's blockList? [-0, +0, e] */
 static int server_blocks(lua_State *L, int server, const struct incoming *in) {
   int top = lua_gettop(L), blocked;
-  if (!(in->server->flags & SERVER_BLOCKS) || net_addr_port(&in->peer) < 0)
+  if (!(in->server->flags & SERVER_BLOCKS) || in->server->flags & SERVER_PIPE)
     return 0;
+  if (net_addr_port(&in->peer) < 0)
+    return 1; /* gone on its way here, and nobody knows who that was */
   lua_getiuservalue(L, server, VAL_FIELDS);
   lua_getfield(L, -1, "blockList");
   const struct net_blocklist *list = net_blocklist_test(L, -1);
@@ -142,7 +144,7 @@ static void server_tune(const struct net_server *s, struct net_stream *c, int fd
 /* Pushes the socket of the connection, opened and counted. [-0, +1, e] */
 static void server_socket(lua_State *L, int server, struct incoming *in) {
   struct net_server *s = in->server;
-  int pipe = !!(s->flags & SERVER_PIPE), fd = in->fd;
+  int pipe = !!(s->flags & SERVER_PIPE), fd = *in->fd;
   server_check_hwm(L, server, s);
   net_anchor(L, server, &s->o); /* a blockList of Lua may have closed it */
   struct net_stream *c = net_stream_new(L, s->o.loop, s->makes);
@@ -156,7 +158,7 @@ static void server_socket(lua_State *L, int server, struct incoming *in) {
     server_tune(s, c, fd);
   net_peer_keep(L, socket, &in->peer);
   net_stream_open_fd(L, socket, fd, pipe ? NET_FD_UNIX : NET_FD_TCP);
-  in->fd = -1;
+  *in->fd = -1;
   c->owner = &s->owner;
   s->connections++;
 }
@@ -179,6 +181,10 @@ static int server_incoming(lua_State *L) {
   struct incoming *in = lua_touserdata(L, INCOMING);
   struct net_server *s = in->server;
   net_push(L, &s->o);
+  if (s->raw) {
+    s->raw(L, SERVER, in->fd);
+    return 0;
+  }
   if (s->connections >= s->max_connections) {
     server_drop(L, SERVER, in);
     return 0;
@@ -230,7 +236,8 @@ static void server_pause(struct net_server *s, struct incoming *in) {
 /* The pause is over; the poller tells whether somebody waits. */
 static int server_retry(lua_State *L) {
   struct net_server *s = net_container_of(lua_touserdata(L, 1), struct net_server, retry);
-  net_io_start(s->o.loop, &s->io);
+  if (!(s->flags & SERVER_HELD))
+    net_io_start(s->o.loop, &s->io);
   return 0;
 }
 
@@ -261,12 +268,13 @@ static int is_about_peer(int err) {
 /* Accepts one connection; returns whether there may be another. A shortage counts
  * only if 'first': accept(2) says EMFILE even when nobody waits. */
 static int server_accept(struct net_server *s, int first) {
-  struct incoming in = { .server = s, .fd = -1, .call = "accept" };
-  in.err = net_sys_accept(s->fd, &in.peer.sa, &in.peer.len, &in.fd);
+  int fd = -1;
+  struct incoming in = { .server = s, .fd = &fd, .call = "accept" };
+  in.err = net_sys_accept(s->fd, &in.peer.sa, &in.peer.len, &fd);
   if (in.err == 0) {
     s->pause = 0;
     net_dispatch(s->o.loop, server_incoming, &in);
-    net_sys_close(in.fd); /* where nobody has taken it */
+    net_sys_close(fd); /* where nobody has taken it */
     return 1;
   }
   if (is_about_peer(in.err))
@@ -290,7 +298,7 @@ static void server_ready(void *arg) {
     return;
   }
   net_push(L, &s->o); /* a listener may close the server and collect it */
-  for (int n = 0; n < ACCEPTS_A_TURN && s->fd >= 0 && !loop->halted; n++)
+  for (int n = 0; n < ACCEPTS_A_TURN && ev_is_active(&s->io) && !loop->halted; n++)
     if (!server_accept(s, n == 0))
       break;
   lua_pop(L, 1);
@@ -300,7 +308,7 @@ static void server_ready(void *arg) {
 static void server_refused(void *arg) {
   struct net_server *s = arg;
   struct net_loop *loop = s->o.loop;
-  struct incoming in = { .server = s, .fd = -1, .err = loop->refusal, .call = net_io_call(loop) };
+  struct incoming in = { .server = s, .err = loop->refusal, .call = net_io_call(loop) };
   server_pause(s, &in);
 }
 
@@ -320,12 +328,31 @@ static void server_gone(lua_State *L, struct net_owner *owner) {
   s->connections--;
   if (s->retry.place)
     (void)net_timer_start(s->o.loop, &s->retry, net_loop_now(s->o.loop));
-  if (s->fd >= 0 || s->connections > 0)
+  if (net_server_listens(s) || s->connections > 0)
     return; /* not drained, as most often: nothing to push it for */
   luaL_checkstack(L, 3, NULL);
   net_push(L, &s->o);
   net_server_drained(L, lua_gettop(L), s);
   lua_pop(L, 1);
+}
+
+void net_accept_deliver(lua_State *L, int idx, int *fd) {
+  struct incoming in = { .server = net_server_check(L, idx), .fd = fd };
+  if (!net_server_listens(in.server))
+    return;
+  if (net_sys_peername(*fd, &in.peer.sa, &in.peer.len) < 0)
+    in.peer.len = 0, in.peer.sa.ss_family = AF_UNSPEC;
+  lua_pushcfunction(L, server_incoming);
+  lua_pushlightuserdata(L, &in);
+  lua_call(L, 1, 0);
+}
+
+void net_accept_hold(struct net_server *s, int hold) {
+  s->flags = hold ? s->flags | SERVER_HELD : s->flags & ~(uint32_t)SERVER_HELD;
+  if (hold)
+    net_io_stop(s->o.loop, &s->io);
+  else if (s->fd >= 0 && !s->retry.place) /* a shortage ends by itself */
+    net_io_start(s->o.loop, &s->io);
 }
 
 void net_accept_new(lua_State *L, const struct net_class *cls) {

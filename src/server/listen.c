@@ -25,7 +25,7 @@ static struct net_server *server_prepare(lua_State *L) {
   struct net_server *s = net_server_check(L, 1);
   if (s->flags & SERVER_DEAD || s->o.loop->ev == NULL)
     luaL_error(L, "net: the Lua state is closing");
-  if (s->fd >= 0)
+  if (net_server_listens(s))
     net_error_raise(L, "ERR_SERVER_ALREADY_LISTEN", 0);
   net_anchor(L, 1, &s->o);
   return s;
@@ -194,14 +194,52 @@ static int core_listen_shared(lua_State *L) {
   return results;
 }
 
+int net_listen_take(lua_State *L, int *fd, int backlog, int path) {
+  enum net_fd_kind kind = net_sys_kind(*fd);
+  struct net_server *s = server_prepare(L);
+  lua_pushvalue(L, path);
+  lua_setiuservalue(L, 1, VAL_PATH);
+  if (kind != NET_FD_TCP && kind != NET_FD_UNIX)
+    return listen_failed(L, s, -EINVAL, "listen");
+  int own = *fd;
+  *fd = -1;
+  return listen_on(L, s, own, backlog, kind == NET_FD_TCP ? 0 : SERVER_PIPE);
+}
+
+/* Pushes the address at 2 and the port at 3 as VAL_REMOTE has them; 0 or -EINVAL. */
+static int push_remote(lua_State *L, lua_Integer port) {
+  struct net_addr a = { .len = 0 };
+  size_t len;
+  const char *ip = luaL_checklstring(L, 2, &len);
+  int err = port > UINT16_MAX ? -EINVAL : net_addr_parse(ip, len, (int)port, &a);
+  lua_pushlstring(L, (const char *)&a, sizeof a);
+  return err;
+}
+
+/* listen_remote(server, ip, port), listen_remote(server, path or nil, -1)
+ * -> true | nil, errno, step. Listens without a descriptor, at what another process says. */
+static int core_listen_remote(lua_State *L) {
+  lua_Integer port = luaL_checkinteger(L, 3);
+  int pipe = port < 0;
+  lua_settop(L, 3);
+  int err = pipe ? 0 : push_remote(L, port);
+  struct net_server *s = server_prepare(L);
+  if (err < 0)
+    return listen_failed(L, s, err, "bind");
+  if (pipe)
+    server_remember_path(L);
+  else
+    lua_setiuservalue(L, 1, VAL_REMOTE);
+  net_server_start_remote(s, pipe ? SERVER_PIPE : 0);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 static const luaL_Reg listen_functions[] = {
-  { "listen_tcp", core_listen_tcp },
-  { "listen_unix", core_listen_unix },
-  { "listen_fd", core_listen_fd },
-  { "listen_bound", core_listen_bound },
-  { "listen_shared", core_listen_shared },
-  { "has_handle", core_has_handle },
-  { NULL, NULL },
+  { "listen_tcp", core_listen_tcp },       { "listen_unix", core_listen_unix },
+  { "listen_fd", core_listen_fd },         { "listen_bound", core_listen_bound },
+  { "listen_shared", core_listen_shared }, { "listen_remote", core_listen_remote },
+  { "has_handle", core_has_handle },       { NULL, NULL },
 };
 
 void net_listen_open(lua_State *L) {

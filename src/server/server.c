@@ -32,7 +32,7 @@ struct net_server *net_server_check(lua_State *L, int idx) {
 
 /* Has the loop held exactly while a server listens that was not unref'd. */
 static void server_hold_loop(struct net_server *s) {
-  int hold = s->fd >= 0 && !(s->flags & SERVER_UNREF);
+  int hold = net_server_listens(s) && !(s->flags & SERVER_UNREF);
   if (hold == !!(s->flags & SERVER_HOLDS))
     return;
   s->flags ^= SERVER_HOLDS;
@@ -44,10 +44,15 @@ static void server_hold_loop(struct net_server *s) {
 
 void net_server_start(struct net_server *s, int fd, unsigned flags) {
   s->fd = fd;
-  s->flags = (s->flags & ~(uint32_t)(SERVER_PIPE | SERVER_TOLD)) | flags;
+  s->flags = (s->flags & ~(uint32_t)(SERVER_PIPE | SERVER_TOLD | SERVER_HELD)) | flags;
   s->pause = 0;
   ev_io_set(&s->io, fd, EV_READ);
   net_io_start(s->o.loop, &s->io);
+  server_hold_loop(s);
+}
+
+void net_server_start_remote(struct net_server *s, unsigned flags) {
+  s->flags = (s->flags & ~(uint32_t)SERVER_PIPE) | SERVER_REMOTE | flags;
   server_hold_loop(s);
 }
 
@@ -58,6 +63,7 @@ static void server_stop(struct net_server *s) {
   net_ready_forget(s->o.loop, s);
   net_sys_close(s->fd);
   s->fd = -1;
+  s->flags &= ~(uint32_t)SERVER_REMOTE;
   server_hold_loop(s);
 }
 
@@ -70,7 +76,7 @@ static void emit_close(lua_State *L, const struct net_step *step) {
 static void handle_closed(lua_State *L, const struct net_step *step) { (void)L, (void)step; }
 
 void net_server_drained(lua_State *L, int idx, struct net_server *s) {
-  if (s->fd >= 0 || s->connections > 0)
+  if (net_server_listens(s) || s->connections > 0)
     return;
   net_tick_step(L, idx, &s->o, emit_close, 0);
   net_unanchor(L, &s->o);
@@ -85,7 +91,7 @@ void net_server_remove_file(lua_State *L, int idx, struct net_server *s) {
 }
 
 void net_server_close(lua_State *L, int idx, struct net_server *s) {
-  if (s->fd < 0)
+  if (!net_server_listens(s))
     return;
   net_server_remove_file(L, idx, s);
   server_stop(s);
@@ -95,15 +101,25 @@ void net_server_close(lua_State *L, int idx, struct net_server *s) {
 
 /* --- methods ------------------------------------------------------------------ */
 
+/* The IP address at which the server at 1 listens: 0, or -errno. [-0, +0, -] */
+static int server_sockname(lua_State *L, const struct net_server *s, struct net_addr *a) {
+  if (s->fd >= 0)
+    return net_sys_sockname(s->fd, &a->sa, &a->len);
+  lua_getiuservalue(L, 1, VAL_REMOTE);
+  memcpy(a, lua_tostring(L, -1), sizeof *a);
+  lua_pop(L, 1);
+  return 0;
+}
+
 /* server:address() -> {address, family, port} | path | nil */
 static int server_address(lua_State *L) {
   struct net_server *s = net_server_check(L, 1);
   struct net_addr a;
-  if (s->fd < 0 || s->flags & SERVER_PIPE) {
+  if (!net_server_listens(s) || s->flags & SERVER_PIPE) {
     lua_getiuservalue(L, 1, VAL_PATH);
     return 1;
   }
-  int err = net_sys_sockname(s->fd, &a.sa, &a.len);
+  int err = server_sockname(L, s, &a);
   if (err < 0)
     net_error_raise_sys(L, err, "address");
   net_addr_push_table(L, &a);
@@ -131,7 +147,7 @@ static int server_unref(lua_State *L) { return server_set_ref(L, 0); }
 /* --- fields ------------------------------------------------------------------- */
 
 static int get_listening(lua_State *L) {
-  lua_pushboolean(L, net_server_check(L, 1)->fd >= 0);
+  lua_pushboolean(L, net_server_listens(net_server_check(L, 1)));
   return 1;
 }
 
@@ -235,9 +251,9 @@ static int set_max_connections(lua_State *L) {
  * abstract name "listening on @name". [-0, +1, m] */
 static void push_state(lua_State *L, const struct net_server *s) {
   struct net_addr a;
-  if (s->fd < 0) {
+  if (!net_server_listens(s)) {
     lua_pushstring(L, s->connections ? "closing" : "not listening");
-  } else if (s->flags & SERVER_PIPE || net_sys_sockname(s->fd, &a.sa, &a.len) < 0) {
+  } else if (s->flags & SERVER_PIPE || server_sockname(L, s, &a) < 0) {
     lua_getiuservalue(L, 1, VAL_PATH);
     size_t len;
     const char *path = luaL_optlstring(L, -1, "a descriptor", &len);
@@ -253,7 +269,7 @@ static void push_state(lua_State *L, const struct net_server *s) {
 static int server_tostring(lua_State *L) {
   struct net_server *s = net_server_check(L, 1);
   push_state(L, s);
-  if (s->fd >= 0 || s->connections > 0)
+  if (net_server_listens(s) || s->connections > 0)
     lua_pushfstring(L, "%s (%s, %I connection%s)", s->o.cls->name, lua_tostring(L, -1),
                     (LUAI_UACINT)s->connections, s->connections == 1 ? "" : "s");
   else
@@ -265,7 +281,7 @@ static int server_tostring(lua_State *L) {
 static void server_end(lua_State *L, int idx) {
   struct net_server *s = lua_touserdata(L, idx);
   s->flags |= SERVER_DEAD;
-  if (s->fd >= 0)
+  if (net_server_listens(s))
     server_stop(s);
 }
 
@@ -333,7 +349,7 @@ struct net_server *net_server_new(lua_State *L, const struct net_class *cls) {
 /* close(server): what listens is closed now; 'close' follows if nothing is left */
 static int core_close(lua_State *L) {
   struct net_server *s = net_server_check(L, 1);
-  if (s->fd >= 0)
+  if (net_server_listens(s))
     net_closing(L, 1, &s->o, handle_closed);
   net_server_close(L, 1, s);
   net_server_drained(L, 1, s);

@@ -7,12 +7,14 @@
  *      └──────── a failed listen leaves it as it was
  *
  * While it listens it accepts, or pauses because the system has run out of
- * descriptors. It is anchored exactly while it listens or has connections; a
+ * descriptors. One that is remote listens without a descriptor: another process
+ * accepts, and what it sends is handed to net_accept_deliver. It is anchored exactly while it listens or has connections; a
  * socket reaches its server through its user value VAL_SERVER, and a 'close'
  * under way is held by the tick.
  *
  * Three files: server.c has the object (life, fields, methods), accept.c what
- * happens per connection, listen.c the ways to a listening descriptor. */
+ * happens per connection, listen.c the ways to a listening descriptor, or to do
+ * without one. */
 #ifndef NET_SERVER_H
 #define NET_SERVER_H
 
@@ -30,7 +32,9 @@
 enum {
   VAL_PATH = VAL_OWN, /* string: the Unix path that was tried last */
   VAL_SHARED,         /* the socket at whose BoundSocket's path it listens */
-  SERVER_UVS = VAL_SHARED,
+  VAL_REMOTE,         /* string: the bytes of a remote one's struct net_addr; of one with
+                     'raw' what that likes */
+  SERVER_UVS = VAL_REMOTE,
 };
 
 /* struct net_server.flags. */
@@ -43,9 +47,11 @@ enum {
   SERVER_BAD_HWM = 1 << 5, /* highWaterMark is none */
   SERVER_PIPE = 1 << 6,    /* the descriptor is a Unix socket */
   SERVER_UNREF = 1 << 8,
-  SERVER_HOLDS = 1 << 9, /* counted by net_loop_ref */
-  SERVER_TOLD = 1 << 10, /* Lua has heard of the shortage there is */
-  SERVER_DEAD = 1 << 11  /* finalised: never to listen again */
+  SERVER_HOLDS = 1 << 9,   /* counted by net_loop_ref */
+  SERVER_TOLD = 1 << 10,   /* Lua has heard of the shortage there is */
+  SERVER_DEAD = 1 << 11,   /* finalised: never to listen again */
+  SERVER_REMOTE = 1 << 12, /* listens without a descriptor */
+  SERVER_HELD = 1 << 13    /* is not to accept for now */
 };
 
 struct net_server {
@@ -64,9 +70,16 @@ struct net_server {
   const struct net_class *makes; /* borrowed; what it accepts */
   void (*accepted)(lua_State *L, int server, int socket); /* instead of 'connection', or
                               NULL; [-0, +?, e] */
+  void (*raw)(lua_State *L, int server, int *fd);         /* instead of all that becomes of a
+                              connection, or NULL; who takes '*fd' over leaves -1; [-0, +?, e] */
 };
 
 extern const struct net_class net_server_class;
+
+/* Does it listen, with a descriptor or without? */
+static inline int net_server_listens(const struct net_server *s) {
+  return s->fd >= 0 || s->flags & SERVER_REMOTE;
+}
 
 /* --- server.c ---------------------------------------------------------------- */
 
@@ -75,6 +88,8 @@ struct net_server *net_server_check(lua_State *L, int idx);
 /* Takes over 'fd', which listens; 'flags' may be SERVER_PIPE. The
  * server is anchored already. */
 void net_server_start(struct net_server *s, int fd, unsigned flags);
+/* Listens without one from now on; 'flags' and the rest as above. */
+void net_server_start_remote(struct net_server *s, unsigned flags);
 /* Removes the file of the server at 'idx', if it has one, and it is still there: before
  * its descriptor is closed. [-0, +0, -] */
 void net_server_remove_file(lua_State *L, int idx, struct net_server *s);
@@ -94,14 +109,25 @@ void net_server_open(lua_State *L);
 
 /* Pushes a new server, of net_server_class or one derived from it. [-0, +1, e] */
 void net_accept_new(lua_State *L, const struct net_class *cls);
+/* A connection that another process has accepted for the remote server at 'idx': as if it
+ * had accepted it itself. Who takes '*fd' over, a socket or whoever closes it, leaves -1;
+ * else it stays the caller's. A listener's error comes out. [-0, +0, e] */
+void net_accept_deliver(lua_State *L, int idx, int *fd);
+/* Accepts no more until it is called again with 0: what waits stays with the kernel. */
+void net_accept_hold(struct net_server *s, int hold);
 /* Adds new and on_starved to the table 'server' of the core table on the top.
  * [-0, +0, m] */
 void net_accept_open(lua_State *L);
 
 /* --- listen.c ---------------------------------------------------------------- */
 
-/* Adds listen_tcp, listen_unix, listen_fd, listen_bound, listen_shared, has_handle
- * to the same table. [-0, +0, m] */
+/* Has the server at 1 listen on '*fd', a bound socket, which it takes over or closes,
+ * leaving -1; where that raises it stays the caller's. What is at 'path', a string or nil,
+ * is its address where it is no IP socket; that file is not its own. Returns what a
+ * function of listen.c does. [-0, +(1|3), e] */
+int net_listen_take(lua_State *L, int *fd, int backlog, int path);
+/* Adds listen_tcp, listen_unix, listen_fd, listen_bound, listen_shared, listen_remote,
+ * has_handle to the same table. [-0, +0, m] */
 void net_listen_open(lua_State *L);
 
 #endif
