@@ -3,7 +3,7 @@
  * boundsocket.c - net.BoundSocket: a descriptor that is bound, and nothing else yet.
  *
  * Owns the descriptor, and for a Unix socket the file, until a server (listen.c)
- * takes both over or a socket (stream.c) the descriptor, or until it is closed. It
+ * takes both over or a socket (open.c) the descriptor, or until it is closed. It
  * does no I/O and knows no loop; options and their checks are
  * lua/net/internal/address/boundsocket.lua's.
  *

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * socket.c - net.Socket: what Lua calls, thin over stream.c.
+ * socket.c - net.Socket: what Lua calls, thin over the stream.
  *
  * Methods that touch the descriptor or run once a packet are here; the others
  * (connect, pipe, setKeepAlive, ...) and all argument checks that need Node's

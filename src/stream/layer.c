@@ -35,6 +35,7 @@ void net_layer_install(lua_State *L, int idx, const struct net_transport *via, v
     luaL_error(L, "a layer for a socket that is not open");
   if (is_busy(s))
     luaL_error(L, "a layer for a socket that has still to send");
+  net_pump_leave(s);
   net_stream_put_on(s, via, state, below);
 }
 
@@ -251,7 +252,8 @@ int net_layer_take(lua_State *L, int to, int from) {
   silence(L, from);
   link_both(L, to, from);
   t->life.connecting = 0;
-  net_stream_move(t, f);
+  net_pump_leave(f);
+  net_stream_wake(&t->handle, net_stream_move(t, f));
   begin(L, to, was_connecting);
   return 0;
 }

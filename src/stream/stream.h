@@ -2,11 +2,12 @@
  *
  * stream.h - the state machine of a duplex stream over one descriptor.
  *
- * What Node spreads over Readable, Writable, Duplex and Socket is one struct here, in
- * seven files. Reading is readable.c (flowing, 'data', 'end') and readbuffer.c (the bytes
- * read). Writing is writable.c (write, cork), request.c (sending, callbacks, 'drain'),
- * writequeue.c (the bytes to send) and finish.c ('finish'). stream.c is for both: the
- * descriptor, closing. socket.c shows it to Lua.
+ * What Node spreads over Readable, Writable, Duplex and Socket is one struct here.
+ * Reading is readable.c (flowing, 'data', 'end') and readbuffer.c (the bytes read).
+ * Writing is writable.c (write, cork), request.c (sending, callbacks, 'drain'),
+ * writequeue.c (the bytes to send) and finish.c ('finish'). For both are handle.c (what
+ * is under it, and watched), news.c (what has come), open.c (how it begins), idle.c (its
+ * timeout) and stream.c (how it ends). socket.c shows it to Lua.
  *
  *               connecting ──connected──▶ open ──┬─ 'end' emitted ──▶ R done ─┐
  *     new ─connect─▶ │                           └─ 'finish' emitted ▶ W done ─┤
@@ -64,19 +65,22 @@ struct net_options {
 
 /* What is of one connection: zeroed when the stream starts over. */
 struct net_life {
-  /* stream.c */
+  /* open.c; stream.c ends it */
   uint32_t handle : 1; /* there is a connection, or an attempt to get one */
   uint32_t connecting : 1;
   uint32_t failed : 1; /* the attempt has, and its dial is kept until destroy() */
+  /* stream.c */
   uint32_t destroyed : 1;
   uint32_t reset : 1;         /* the close is to send RST */
   uint32_t cuts : 1;          /* the close cuts off an attempt, or the FIN */
   uint32_t error_told : 1;    /* 'error' was emitted */
   uint32_t close_emitted : 1; /* or the tick after destroy() has passed; see mute_tick */
   uint32_t errored : 1;       /* destroy() had an error, or a write has failed (request.c) */
-  uint32_t unread : 1;        /* a poll has told of it, and its turn to be read is to come */
-  uint32_t taken : 1;         /* SLOT_TO has its handle, and is destroyed with it (layer.c) */
-  uint32_t took : 1;          /* it has that of SLOT_FROM (layer.c) */
+  /* news.c */
+  uint32_t unread : 1; /* a poll has told of it, and its turn to be read is to come */
+  /* layer.c; stream.c ends it */
+  uint32_t taken : 1; /* SLOT_TO has its handle, and is destroyed with it */
+  uint32_t took : 1;  /* it has that of SLOT_FROM */
   /* readable.c */
   uint32_t need_readable : 1;
   uint32_t emitted_readable : 1;
@@ -101,26 +105,31 @@ struct net_life {
   uint32_t finish_late : 1; /* 'finish' was due when connect() revived the stream */
 };
 
-/* What is waited for, and by whom; all of it is stream.c's but the pump's. NET_READ and
- * NET_WRITE where there are two bits. */
+/* What is waited for, and by whom. NET_READ and NET_WRITE where there are two bits. */
 struct net_watch {
-  uint32_t open : 1;        /* connected, and not destroyed: 'handle' can be used */
-  uint32_t wanted : 2;      /* what somebody waits for */
-  uint32_t watched : 2;     /* what 'io' is set to */
-  uint32_t came : 2;        /* what 'ready' of the transport is to be told */
-  uint32_t woken : 2;       /* it is among the loop's wakes */
-  uint32_t wakes : 1;       /* it has joined them */
-  uint32_t late : 1;        /* NET_CAN_LATE of 'handle' */
-  uint32_t hears : 1;       /* one of its layers has 'ready' */
-  uint32_t refused : 1;     /* the system would not watch: it is about to fail */
-  uint32_t dialing : 1;     /* an attempt to connect is under way */
-  uint32_t holds_loop : 1;  /* counted by net_loop_ref */
-  uint32_t closing : 8;     /* close events under way: a count */
-  uint32_t idle_runs : 1;   /* the timer of 'idle' does */
-  uint32_t unlinks : 1;     /* the close removes the file of SLOT_BOUND */
+  /* handle.c */
+  uint32_t open : 1;       /* connected, and not destroyed: 'handle' can be used */
+  uint32_t wanted : 2;     /* what somebody waits for */
+  uint32_t watched : 2;    /* what 'io' is set to */
+  uint32_t wakes : 1;      /* it has joined the loop's wakes */
+  uint32_t late : 1;       /* NET_CAN_LATE of 'handle' */
+  uint32_t hears : 1;      /* one of its layers has 'ready' */
+  uint32_t dialing : 1;    /* an attempt to connect is under way */
+  uint32_t holds_loop : 1; /* counted by net_loop_ref */
+  /* news.c; handle.c forgets them with the handle */
+  uint32_t came : 2;    /* what 'ready' of the transport is to be told */
+  uint32_t woken : 2;   /* it is among the loop's wakes, with this */
+  uint32_t refused : 1; /* the system would not watch: it is about to fail */
+  /* stream.c */
+  uint32_t closing : 8; /* close events under way: a count */
+  uint32_t unlinks : 1; /* the close removes the file of SLOT_BOUND (open.c) */
+  /* idle.c */
+  uint32_t idle_runs : 1; /* the timer of 'idle' does */
+  /* peer.c */
   uint32_t peer_family : 2; /* of what 'accepted' has of the peer: */
-  uint32_t pump_bulk : 1;   /* counted in the loop's 'bulk' (pump.c) */
-  uint32_t pump_credit : 4; /* large reads of the pump, less small ones (pump.c) */
+  /* pump.c */
+  uint32_t pump_bulk : 1;   /* counted in the loop's 'bulk' */
+  uint32_t pump_credit : 4; /* large reads, less small ones */
 };
 
 /* What accept.c knew. */
@@ -178,42 +187,6 @@ static inline void net_stream_never_writes(struct net_stream *s) {
 /* net.Socket; its methods and fields are socket.c's to add. */
 extern const struct net_class net_stream_class;
 
-/* --- stream.c: the descriptor ------------------------------------------------ */
-
-/* Has the loop flush streams, and tell those that are woken. */
-void net_stream_serve(struct net_loop *loop);
-/* Pushes a new stream without a descriptor, of net_stream_class or one derived from it.
- * [-0, +1, e] */
-struct net_stream *net_stream_new(lua_State *L, struct net_loop *loop, const struct net_class *cls);
-/* Anchors the stream at absolute 'idx' and gives it what is connected, which stays the
- * caller's if this raises: a descriptor, or the state of another transport. Nothing is
- * read yet. [-0, +0, m] */
-void net_stream_open(lua_State *L, int idx, const struct net_transport *via, void *state);
-void net_stream_open_fd(lua_State *L, int idx, int fd, enum net_fd_kind kind);
-/* All of that which may raise, for who does more than this, and the way back. 'wakes':
- * a layer may wake it. [-0, +0, m] */
-void net_stream_prepare(lua_State *L, int idx, int wakes);
-void net_stream_unprepare(lua_State *L, int idx);
-/* Puts a layer on top of what an open stream has, which moves to '*below'. It is prepared
- * to be woken. */
-void net_stream_put_on(struct net_stream *s, const struct net_transport *via, void *state,
-                       struct net_handle *below);
-/* All that is under 'from', which is open, is under 'to' from here on, which is prepared
- * to be woken. */
-void net_stream_move(struct net_stream *to, struct net_stream *from);
-/* The transport has news that no poll tells: pending completions, soon. It has joined the
- * loop's wakes. */
-void net_stream_wake(struct net_handle *h, int events);
-/* The descriptor at the bottom; -1 while there is none. */
-int net_stream_fd(const struct net_stream *s);
-/* Can what is at the bottom, or will be once it is connected, do this? NET_CAN_* */
-int net_stream_can(const struct net_stream *s, unsigned can);
-/* Takes the BoundSocket at 'from', or raises if that is gone: the stream is bound,
- * and not anchored. Pushes its dial. [-0, +1, e] */
-void net_stream_bind(lua_State *L, int idx, int from);
-/* One read into the loop's buffer, of at most 'size' bytes, as net_sys_read; notes
- * whether there may be more. */
-ssize_t net_stream_read(struct net_stream *s, size_t size);
 /* The stream at 'idx', where it is known to be one. */
 static inline struct net_stream *net_stream_at(lua_State *L, int idx) {
   return lua_touserdata(L, idx);
@@ -222,31 +195,87 @@ static inline struct net_stream *net_stream_at(lua_State *L, int idx) {
 static inline struct net_stream *net_step_stream(const struct net_step *step) {
   return net_container_of(step->o, struct net_stream, o);
 }
-/* A high-water mark, of the integral number at 'idx', cut. [-0, +0, -] */
-size_t net_stream_mark(lua_State *L, int idx);
-/* Sets the one that 'key' names, a SLOT_*_MARK, to the number on the top. [-1, +0, m] */
-void net_stream_set_mark(lua_State *L, int idx, int key);
-/* Starts reading, unless it is paused or has no readable side. [-0, +0, e] */
-void net_stream_begin(lua_State *L, int idx);
-/* connect() was called: there is a handle now; a closed stream starts over. */
-void net_stream_connecting(lua_State *L, int idx, enum net_fd_kind kind); /* [-0, +0, m] */
-/* The connection stands: 'connect', 'ready', reading. [-0, +0, e] */
-void net_stream_connected(lua_State *L, int idx, int fd, enum net_fd_kind kind);
+
+/* --- handle.c ----------------------------------------------------------------- */
+
+/* The descriptor at the bottom; -1 while there is none. */
+int net_stream_fd(const struct net_stream *s);
+/* Can what is at the bottom, or will be once it is connected, do this? NET_CAN_* */
+int net_stream_can(const struct net_stream *s, unsigned can);
+/* One read into the loop's buffer, of at most 'size' bytes, as net_sys_read; notes
+ * whether there may be more. */
+static inline ssize_t net_stream_read(struct net_stream *s, size_t size) {
+  struct net_loop *loop = s->o.loop;
+  ssize_t n = s->handle.via->read(&s->handle, loop->rbuf, size);
+  loop->rounds = n == (ssize_t)size ? NET_READS_PER_TURN : 0;
+  return n;
+}
 /* What is waited for: NET_READ, NET_WRITE, both or 0. */
 void net_stream_poll(struct net_stream *s, int events);
+/* The transport may have other wishes than before, or nothing that a poll could tell. */
+void net_stream_watch(struct net_stream *s);
 /* ref() and unref(), also before there is a handle. */
 void net_stream_hold_loop(struct net_stream *s, int hold);
 /* An attempt to connect begins, or is over. */
 void net_stream_dialing(struct net_stream *s, int dialing);
+/* All of opening that may raise, for who does more than this, and the way back: the
+ * stream at 'idx' is anchored, and with 'wakes' a layer may wake it. [-0, +0, m] */
+void net_stream_prepare(lua_State *L, int idx, int wakes);
+void net_stream_unprepare(lua_State *L, int idx);
+/* There is nothing under it; it is taken for a TCP socket that is not connected. */
+void net_stream_no_handle(struct net_stream *s);
+/* What is connected is under it: it is open. */
+void net_stream_set_handle(struct net_stream *s, const struct net_transport *via, void *state);
+/* Puts a layer on top of what an open stream has, which moves to '*below'. It is prepared
+ * to be woken, and not pumped. */
+void net_stream_put_on(struct net_stream *s, const struct net_transport *via, void *state,
+                       struct net_handle *below);
+/* All that is under 'from', which is open and not pumped, is under 'to' from here on,
+ * which is prepared to be woken. Returns of what no poll will tell again: it is to be
+ * woken. */
+int net_stream_move(struct net_stream *to, struct net_stream *from);
+/* Closes what is under an open stream, which is not pumped. */
+void net_stream_close_handle(struct net_stream *s);
+
+/* --- news.c ------------------------------------------------------------------- */
+
+/* Has the loop flush streams, and tell those that are woken. */
+void net_stream_serve(struct net_loop *loop);
+/* Makes the watcher of a new stream. */
+void net_news_init(struct net_stream *s);
+/* The transport has news that no poll tells: pending completions, soon. It has joined the
+ * loop's wakes. */
+void net_stream_wake(struct net_handle *h, int events);
+
+/* --- open.c ------------------------------------------------------------------- */
+
+/* Pushes a new stream without a descriptor, of net_stream_class or one derived from it.
+ * [-0, +1, e] */
+struct net_stream *net_stream_new(lua_State *L, struct net_loop *loop, const struct net_class *cls);
+/* A high-water mark, of the integral number at 'idx', cut. [-0, +0, -] */
+size_t net_stream_mark(lua_State *L, int idx);
+/* Sets the one that 'key' names, a SLOT_*_MARK, to the number on the top. [-1, +0, m] */
+void net_stream_set_mark(lua_State *L, int idx, int key);
+/* Anchors the stream at absolute 'idx' and gives it what is connected, which stays the
+ * caller's if this raises: a descriptor, or the state of another transport. Nothing is
+ * read yet. [-0, +0, m] */
+void net_stream_open(lua_State *L, int idx, const struct net_transport *via, void *state);
+void net_stream_open_fd(lua_State *L, int idx, int fd, enum net_fd_kind kind);
+/* Takes the BoundSocket at 'from', or raises if that is gone: the stream is bound,
+ * and not anchored. Pushes its dial. [-0, +1, e] */
+void net_stream_bind(lua_State *L, int idx, int from);
+/* connect() was called: there is a handle now; a closed stream starts over. */
+void net_stream_connecting(lua_State *L, int idx, enum net_fd_kind kind); /* [-0, +0, m] */
 /* The only attempt has failed: not connecting any more, and about to be destroyed,
  * with its handle until then. */
 void net_stream_failed(struct net_stream *s);
-/* destroy(err), err at the top or nil; no-op the second time. [-1, +0, e] */
-void net_stream_destroy(lua_State *L, int idx);
-/* Pushes the error behind what the transport has just said. [-0, +1, e] */
-void net_stream_push_error(lua_State *L, struct net_stream *s, int err, const char *syscall);
-/* destroy() with it. [-0, +0, e] */
-void net_stream_fail(lua_State *L, int idx, int err, const char *syscall);
+/* The connection stands: 'connect', 'ready', reading. [-0, +0, e] */
+void net_stream_connected(lua_State *L, int idx, int fd, enum net_fd_kind kind);
+/* Starts reading, unless it is paused or has no readable side. [-0, +0, e] */
+void net_stream_begin(lua_State *L, int idx);
+
+/* --- idle.c ------------------------------------------------------------------- */
+
 /* Something happened on the stream: the idle timeout, if any, starts anew. */
 void net_stream_restart_idle(struct net_stream *s);
 static inline void net_stream_touch(struct net_stream *s) {
@@ -255,8 +284,24 @@ static inline void net_stream_touch(struct net_stream *s) {
 }
 /* Idle timeout in ms; 0: none. [-0, +0, m] */
 void net_stream_set_timeout(lua_State *L, int idx, uint64_t ms);
+/* The timer stops, the timeout stays. */
+void net_stream_stop_idle(struct net_stream *s);
+/* Lets go of the stream if nothing can call it any more. [-0, +0, -] */
+void net_stream_release(lua_State *L, struct net_stream *s);
+
+/* --- stream.c ----------------------------------------------------------------- */
+
+/* destroy(err), err at the top or nil; no-op the second time. [-1, +0, e] */
+void net_stream_destroy(lua_State *L, int idx);
+/* Pushes the error behind what the transport has just said. [-0, +1, e] */
+void net_stream_push_error(lua_State *L, struct net_stream *s, int err, const char *syscall);
+/* destroy() with it. [-0, +0, e] */
+void net_stream_fail(lua_State *L, int idx, int err, const char *syscall);
 /* Calls and clears the function private[name], if Lua left one. [-0, +0, e] */
 void net_stream_hook(lua_State *L, int idx, const char *name);
+
+/* --- what its flags say --------------------------------------------------------- */
+
 /* Around the call of a listener that is told what was read, straight under a dispatch:
  * if memory runs out, it may not have begun, and the bytes count as lost; after any
  * other error they do not. */
@@ -275,9 +320,7 @@ static inline int net_stream_has_lost(const struct net_stream *s) {
 }
 
 /* Has destroy() or a write failed, and was it told why? */
-static inline int net_stream_is_errored(const struct net_stream *s) {
-  return (s->life.errored) != 0;
-}
+static inline int net_stream_is_errored(const struct net_stream *s) { return s->life.errored; }
 
 /* There is a handle, which is neither connected nor connecting, nor another's by now. */
 static inline int net_stream_is_bound(const struct net_stream *s) {
