@@ -65,6 +65,7 @@ build = {
       ["net.internal.onabort"] = "lua/net/internal/onabort.lua",
       ["net.internal.options"] = "lua/net/internal/options.lua",
       ["net.internal.public"] = "lua/net/internal/public.lua",
+      ["net.internal.server.drain"] = "lua/net/internal/server/drain.lua",
       ["net.internal.server.listen"] = "lua/net/internal/server/listen.lua",
       ["net.internal.server.server"] = "lua/net/internal/server/server.lua",
       ["net.internal.socket.attempt"] = "lua/net/internal/socket/attempt.lua",

@@ -466,6 +466,24 @@ end
 return problem
 ]]
 
+--- A server that is drained closes, or was never told to, and calls back once.
+local DRAIN = HEAD .. [[
+local peers = {}
+local server = own(net.createServer(function(peer) peers[#peers + 1] = own(peer) end)):listen(0)
+for _ = 1, 3 do own(net.connect(server:address().port)) end
+repeat turn() until #peers == 3
+local begun, told, cut = false, 0, 0
+play(function()
+  server:sockets()
+  server:closeIdle()
+  begun = server:drain(1, function(err, n) told, cut = told + 1, n end)
+end, function() return not begun or told == 1 or errors > 0 and server.connections == 0 end)
+if told > 1 or cut > 3 then
+  problem = "told " .. told .. " times of " .. cut
+end
+return problem
+]]
+
 --- A listener that takes each error does not keep the loop from ending, either.
 local TAKEN = HEAD .. [[
 local taken = 0
@@ -560,6 +578,7 @@ describe("without memory", function()
   promise("a pipe() that raises is there wholly, or not at all", NO_PIPE)
   promise("a descriptor that was refused may be tried again", ADOPT)
   promise("names are answered once", NAMES)
+  promise("a server that is drained calls back once", DRAIN)
   promise("events.once has all its listeners or none", (LISTENERS:gsub("%.%.%. and", "true and")))
   promise("events.on has all its listeners or none", (LISTENERS:gsub("%.%.%. and", "false and")))
   promise("a signal has no listener of a socket that was not made", SIGNAL)

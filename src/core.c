@@ -58,6 +58,7 @@ int luaopen_net_core(lua_State *L) {
   net_server_open(L);
   net_accept_open(L);
   net_listen_open(L);
+  net_connections_open(L);
   net_socketaddress_open(L);
   net_blocklist_open(L);
   net_descriptor_open(L);

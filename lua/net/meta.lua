@@ -254,6 +254,10 @@ function net.setDefaultAutoSelectFamilyAttemptTimeout(value) end
 ---@field dropMaxConnection? boolean
 --- How many connections are open. Node has dropped it; `server:getConnections` is its way.
 ---@field connections integer (read-only)
+--- `server:drain` was called, and since then it has not listened again. A protocol that keeps
+--- connections open looks at it when it answers, and tells its peer, so that no request of that
+--- peer's meets the end: with HTTP, by `Connection: close`.
+---@field draining boolean (read-only)
 --- This and the next six are the options of `net.createServer`, for connections to come.
 ---@field allowHalfOpen boolean
 ---@field pauseOnConnect boolean
@@ -363,6 +367,32 @@ function server:listen(port, host, backlog, onListening) end
 ---@param callback? fun(err?: net.Error)
 ---@return self
 function server:close(callback) end
+
+--- Closes the server without cutting anybody off who is being served. `draining` is true from here
+--- on, `close()` is called, and a connection on which no byte has moved since the server looked
+--- last, and with nothing buffered either way, is ended by `finish()`; it looks every second, or
+--- four times within `ms` if that is short. After `ms` all that are left are destroyed. The callback
+--- is called at `"close"`, with how many that were; at once with `ERR_SERVER_NOT_RUNNING` and 0,
+--- and nothing is ended, if the server was not listening.
+---
+--- Called again before that, the earlier end counts, and each callback is called. A server that
+--- listens again is no longer drained.
+---
+--- A request that is on its way while the connection is ended is lost: see `server.draining`.
+---@param ms number milliseconds, as for `timers.setTimeout`
+---@param callback? fun(err?: net.Error, cut: integer)
+---@return self
+function server:drain(ms, callback) end
+
+--- Ends each connection that has nothing buffered either way, neither to be read nor to be sent, by
+--- `finish()`; how many that were.
+---@return integer
+function server:closeIdle() end
+
+--- A new list of the connections that are open, in no order. It looks at all objects that the loop
+--- holds, so call it seldom.
+---@return net.Socket[]
+function server:sockets() end
 
 --- Where it listens: a table, or the path of a Unix socket; nil if it does not listen. A path stays
 --- after `close`. Raises a system error with syscall `address` if the descriptor has gone bad.

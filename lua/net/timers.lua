@@ -49,6 +49,8 @@ local function duration(ms)
   return 1
 end
 
+core.timeout.duration = duration
+
 --- Calls `fn(...)` once, after `ms`.
 ---@param fn function
 ---@param ms? number milliseconds, at least 1; 1 if it makes no sense

@@ -44,7 +44,8 @@ static void server_hold_loop(struct net_server *s) {
 
 void net_server_start(struct net_server *s, int fd, unsigned flags) {
   s->fd = fd;
-  s->flags = (s->flags & ~(uint32_t)(SERVER_PIPE | SERVER_TOLD | SERVER_HELD)) | flags;
+  s->flags &= ~(uint32_t)(SERVER_PIPE | SERVER_TOLD | SERVER_HELD | SERVER_DRAINING);
+  s->flags |= flags;
   s->pause = 0;
   ev_io_set(&s->io, fd, EV_READ);
   net_io_start(s->o.loop, &s->io);
@@ -52,7 +53,8 @@ void net_server_start(struct net_server *s, int fd, unsigned flags) {
 }
 
 void net_server_start_remote(struct net_server *s, unsigned flags) {
-  s->flags = (s->flags & ~(uint32_t)SERVER_PIPE) | SERVER_REMOTE | flags;
+  s->flags &= ~(uint32_t)(SERVER_PIPE | SERVER_DRAINING);
+  s->flags |= SERVER_REMOTE | flags;
   server_hold_loop(s);
 }
 
@@ -178,6 +180,7 @@ static int set_flag(lua_State *L, uint32_t flag, const char *name) {
   return 0;
 }
 
+static int get_draining(lua_State *L) { return get_flag(L, SERVER_DRAINING); }
 static int get_half_open(lua_State *L) { return get_flag(L, SERVER_HALF_OPEN); }
 static int set_half_open(lua_State *L) { return set_flag(L, SERVER_HALF_OPEN, "allowHalfOpen"); }
 static int get_pause(lua_State *L) { return get_flag(L, SERVER_PAUSE); }
@@ -297,15 +300,11 @@ static const luaL_Reg server_methods[] = {
 };
 
 static const luaL_Reg server_getters[] = {
-  { "listening", get_listening },
-  { "connections", get_connections },
-  { "allowHalfOpen", get_half_open },
-  { "pauseOnConnect", get_pause },
-  { "noDelay", get_no_delay },
-  { "keepAlive", get_keep_alive },
-  { "keepAliveInitialDelay", get_keep_alive_delay },
-  { "highWaterMark", get_hwm },
-  { NULL, NULL },
+  { "listening", get_listening },  { "connections", get_connections },
+  { "draining", get_draining },    { "allowHalfOpen", get_half_open },
+  { "pauseOnConnect", get_pause }, { "noDelay", get_no_delay },
+  { "keepAlive", get_keep_alive }, { "keepAliveInitialDelay", get_keep_alive_delay },
+  { "highWaterMark", get_hwm },    { NULL, NULL },
 };
 
 static const luaL_Reg server_setters[] = {

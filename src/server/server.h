@@ -12,9 +12,9 @@
  * socket reaches its server through its user value VAL_SERVER, and a 'close'
  * under way is held by the tick.
  *
- * Three files: server.c has the object (life, fields, methods), accept.c what
- * happens per connection, listen.c the ways to a listening descriptor, or to do
- * without one. */
+ * server.c has the object (life, fields, methods), accept.c what happens per
+ * connection, listen.c the ways to a listening descriptor, or to do without one,
+ * connections.c the list of those that are open. */
 #ifndef NET_SERVER_H
 #define NET_SERVER_H
 
@@ -47,11 +47,12 @@ enum {
   SERVER_BAD_HWM = 1 << 5, /* highWaterMark is none */
   SERVER_PIPE = 1 << 6,    /* the descriptor is a Unix socket */
   SERVER_UNREF = 1 << 8,
-  SERVER_HOLDS = 1 << 9,   /* counted by net_loop_ref */
-  SERVER_TOLD = 1 << 10,   /* Lua has heard of the shortage there is */
-  SERVER_DEAD = 1 << 11,   /* finalised: never to listen again */
-  SERVER_REMOTE = 1 << 12, /* listens without a descriptor */
-  SERVER_HELD = 1 << 13    /* is not to accept for now */
+  SERVER_HOLDS = 1 << 9,    /* counted by net_loop_ref */
+  SERVER_TOLD = 1 << 10,    /* Lua has heard of the shortage there is */
+  SERVER_DEAD = 1 << 11,    /* finalised: never to listen again */
+  SERVER_REMOTE = 1 << 12,  /* listens without a descriptor */
+  SERVER_HELD = 1 << 13,    /* is not to accept for now */
+  SERVER_DRAINING = 1 << 14 /* drain() was called, and listen() not since */
 };
 
 struct net_server {
@@ -129,5 +130,10 @@ int net_listen_take(lua_State *L, int *fd, int backlog, int path);
 /* Adds listen_tcp, listen_unix, listen_fd, listen_bound, listen_shared, listen_remote,
  * has_handle to the same table. [-0, +0, m] */
 void net_listen_open(lua_State *L);
+
+/* --- connections.c ----------------------------------------------------------- */
+
+/* Adds sockets and set_draining to the same table. [-0, +0, m] */
+void net_connections_open(lua_State *L);
 
 #endif
