@@ -21,6 +21,7 @@
 #include "connect/lookup.h"
 #include "process/accepted.h"
 #include "process/descriptor.h"
+#include "process/handles.h"
 #include "server/server.h"
 #include "events/signal.h"
 #include "address/socketaddress.h"
@@ -63,6 +64,7 @@ int luaopen_net_core(lua_State *L) {
   net_blocklist_open(L);
   net_descriptor_open(L);
   net_accepted_open(L);
+  net_handles_open(L);
   net_capi_open(L);
   lua_pushliteral(L, NET_VERSION);
   lua_setfield(L, -2, "version");

@@ -114,7 +114,7 @@ static void own(int fd) {
     atomic_fetch_or_explicit(&owned[fd / OWNED_BITS], 1u << fd % OWNED_BITS, memory_order_relaxed);
 }
 
-static void disown(int fd) {
+void net_sys_disown(int fd) {
   if (fd < OWNED_MAX)
     atomic_fetch_and_explicit(&owned[fd / OWNED_BITS], ~(1u << fd % OWNED_BITS),
                               memory_order_relaxed);
@@ -173,7 +173,7 @@ int net_sys_socket(int family, int *fd) {
 void net_sys_close(int fd) {
   if (fd < 0)
     return;
-  disown(fd);
+  net_sys_disown(fd);
   (void)close(fd);
 }
 
@@ -203,6 +203,19 @@ int net_sys_pair(int ends[2]) {
     net_sys_close(ends[0]);
   return err;
 #endif
+}
+
+int net_sys_listens(int fd) {
+  int listens = 0;
+  return get_int(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens) == 0 && listens;
+}
+
+int net_sys_access(int fd, int *flags) {
+  *flags = fcntl(fd, F_GETFL);
+  if (*flags < 0)
+    return -errno;
+  *flags &= O_ACCMODE | O_APPEND;
+  return 0;
 }
 
 enum net_fd_kind net_sys_kind(int fd) {

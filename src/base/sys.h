@@ -41,10 +41,16 @@ void net_sys_close(int fd);
 int net_sys_adopt(int fd);
 /* Sets O_NONBLOCK, for what came from another process. */
 int net_sys_unblock(int fd);
+/* It is another's from here on, which does not close it by net_sys_close: the C library's. */
+void net_sys_disown(int fd);
 /* A duplicate, close-on-exec. */
 int net_sys_dup(int fd, int *copy);
 /* Both ends of a Unix stream socket. */
 int net_sys_pair(int ends[2]);
+/* Does it wait for connections? */
+int net_sys_listens(int fd);
+/* How it was opened: O_RDONLY, O_WRONLY or O_RDWR, with O_APPEND or without. */
+int net_sys_access(int fd, int *flags);
 /* What 'fd' is; NET_FD_OTHER also for a closed descriptor. */
 enum net_fd_kind net_sys_kind(int fd);
 

@@ -42,6 +42,14 @@ struct net_boundsocket *net_boundsocket_check(lua_State *L, int idx) {
   return b;
 }
 
+struct net_boundsocket *net_boundsocket_test(lua_State *L, int idx) {
+  return net_object_test(L, idx, &net_boundsocket_class);
+}
+
+int net_boundsocket_fd(const struct net_boundsocket *b) { return b->fd; }
+
+void net_boundsocket_fill(struct net_boundsocket *b, int fd) { b->fd = fd; }
+
 void net_boundsocket_push_path(lua_State *L, int idx) { lua_getiuservalue(L, idx, VAL_BOUND_PATH); }
 
 int net_boundsocket_lend(struct net_boundsocket *b, int *family) {
@@ -172,8 +180,7 @@ static const struct net_class net_boundsocket_class = {
 
 /* --- for lua/net/internal/address/boundsocket.lua ---------------------------------------------- */
 
-/* Pushes a new one, without a descriptor. [-0, +1, e] */
-static struct net_boundsocket *bound_new(lua_State *L, int family) {
+struct net_boundsocket *net_boundsocket_new(lua_State *L, int family) {
   struct net_boundsocket *b =
     net_object_new(L, net_loop_get(L), &net_boundsocket_class, sizeof *b, BOUND_UVS);
   b->fd = -1;
@@ -198,7 +205,7 @@ static int core_tcp(lua_State *L) {
   int flags =
     (lua_toboolean(L, 3) ? NET_BIND_V6ONLY : 0) | (lua_toboolean(L, 4) ? NET_BIND_REUSEPORT : 0);
   int err = net_addr_parse(ip, len, port, &a);
-  struct net_boundsocket *b = bound_new(L, err < 0 ? AF_UNSPEC : a.sa.ss_family);
+  struct net_boundsocket *b = net_boundsocket_new(L, err < 0 ? AF_UNSPEC : a.sa.ss_family);
   if (err == 0)
     err = net_bind_tcp(&a, flags, &fd);
   return bound_result(L, b, err, fd);
@@ -209,7 +216,7 @@ static int core_unix(lua_State *L) {
   size_t len;
   const char *path = luaL_checklstring(L, 1, &len);
   int fd = -1;
-  struct net_boundsocket *b = bound_new(L, AF_UNIX);
+  struct net_boundsocket *b = net_boundsocket_new(L, AF_UNIX);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, VAL_BOUND_PATH);
   int err = net_bind_unix(path, len, &fd, &b->file);

@@ -20,6 +20,15 @@ struct net_boundsocket;
 /* Raises ERR_INVALID_THIS unless there is a BoundSocket at 'idx', and
  * ERR_SOCKET_HANDLE_ADOPTED if that is gone. [-0, +0, e] */
 struct net_boundsocket *net_boundsocket_check(lua_State *L, int idx);
+/* The one at 'idx', NULL for any other value. [-0, +0, -] */
+struct net_boundsocket *net_boundsocket_test(lua_State *L, int idx);
+/* Its descriptor, still its own; -1 once that is gone. */
+int net_boundsocket_fd(const struct net_boundsocket *b);
+/* Pushes one without a descriptor, for net_boundsocket_fill: what is bound to an address
+ * of 'family', AF_INET or AF_INET6. [-0, +1, e] */
+struct net_boundsocket *net_boundsocket_new(lua_State *L, int family);
+/* 'fd' is its own from here on. */
+void net_boundsocket_fill(struct net_boundsocket *b, int fd);
 /* Pushes the path of the BoundSocket at 'idx', "" for one that the system chose,
  * nil for TCP. [-0, +1, -] */
 void net_boundsocket_push_path(lua_State *L, int idx);

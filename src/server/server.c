@@ -78,7 +78,7 @@ static void emit_close(lua_State *L, const struct net_step *step) {
 static void handle_closed(lua_State *L, const struct net_step *step) { (void)L, (void)step; }
 
 void net_server_drained(lua_State *L, int idx, struct net_server *s) {
-  if (net_server_listens(s) || s->connections > 0)
+  if (net_server_listens(s) || s->connections > 0 || s->elsewhere > 0)
     return;
   net_tick_step(L, idx, &s->o, emit_close, 0);
   net_unanchor(L, &s->o);
@@ -91,6 +91,8 @@ void net_server_remove_file(lua_State *L, int idx, struct net_server *s) {
   net_sys_unlink_same(lua_tostring(L, -1), &s->file);
   lua_pop(L, 1);
 }
+
+void net_server_keep_file(struct net_server *s) { s->file.inode = 0; }
 
 void net_server_close(lua_State *L, int idx, struct net_server *s) {
   if (!net_server_listens(s))
@@ -355,6 +357,22 @@ static int core_close(lua_State *L) {
   return 0;
 }
 
+/* expect(server): 'close' waits until somebody else is done with its connections */
+static int core_expect(lua_State *L) {
+  struct net_server *s = net_server_check(L, 1);
+  net_anchor(L, 1, &s->o);
+  s->elsewhere++;
+  return 0;
+}
+
+/* expected(server): one of those is */
+static int core_expected(lua_State *L) {
+  struct net_server *s = net_server_check(L, 1);
+  s->elsewhere--;
+  net_server_drained(L, 1, s);
+  return 0;
+}
+
 /* is(value) -> boolean */
 static int core_is(lua_State *L) {
   lua_pushboolean(L, net_object_test(L, 1, &net_server_class) != NULL);
@@ -363,6 +381,8 @@ static int core_is(lua_State *L) {
 
 static const luaL_Reg server_functions[] = {
   { "close", core_close },
+  { "expect", core_expect },
+  { "expected", core_expected },
   { "is", core_is },
   { NULL, NULL },
 };

@@ -57,18 +57,19 @@ enum {
 
 struct net_server {
   struct net_object o;
-  struct net_owner owner;        /* of what it has accepted: accept.c */
-  ev_io io;                      /* active while listening, but for a pause */
-  struct net_timer retry;        /* runs during a pause */
-  int fd;                        /* owned; -1 while not listening */
-  struct net_file_id file;       /* owned; at VAL_PATH, removed by close; none: 'inode' is 0 */
-  uint32_t flags;                /* SERVER_* */
-  uint32_t connections;          /* accepted and not destroyed yet */
-  uint32_t pause;                /* ms, the last pause; 0: the last accept worked */
-  int keepalive_delay;           /* s; 0: the system's */
-  size_t hwm;                    /* bytes; both directions of what is accepted */
-  lua_Number max_connections;    /* HUGE_VAL: no limit */
-  const struct net_class *makes; /* borrowed; what it accepts */
+  struct net_owner owner;     /* of what it has accepted: accept.c */
+  ev_io io;                   /* active while listening, but for a pause */
+  struct net_timer retry;     /* runs during a pause */
+  int fd;                     /* owned; -1 while not listening */
+  struct net_file_id file;    /* owned; at VAL_PATH, removed by close; none: 'inode' is 0 */
+  uint32_t flags;             /* SERVER_* */
+  uint32_t connections;       /* accepted and not destroyed yet */
+  uint32_t elsewhere;         /* others that count for it, and have not said that they are done */
+  uint32_t pause;             /* ms, the last pause; 0: the last accept worked */
+  int keepalive_delay;        /* s; 0: the system's */
+  size_t hwm;                 /* bytes; both directions of what is accepted */
+  lua_Number max_connections; /* HUGE_VAL: no limit */
+  const struct net_class *makes;                          /* borrowed; what it accepts */
   void (*accepted)(lua_State *L, int server, int socket); /* instead of 'connection', or
                               NULL; [-0, +?, e] */
   void (*raw)(lua_State *L, int server, int *fd);         /* instead of all that becomes of a
@@ -96,8 +97,10 @@ void net_server_start_remote(struct net_server *s, unsigned flags);
 void net_server_remove_file(lua_State *L, int idx, struct net_server *s);
 /* Closes what listens, if anything, and removes its file. [-0, +0, -] */
 void net_server_close(lua_State *L, int idx, struct net_server *s);
+/* The file stays when the server closes: others listen there too. */
+void net_server_keep_file(struct net_server *s);
 /* Queues 'close' for the server at 'idx', and lets go of it, if it neither
- * listens nor has connections. [-0, +0, m] */
+ * listens nor has connections, here or elsewhere. [-0, +0, m] */
 void net_server_drained(lua_State *L, int idx, struct net_server *s);
 /* Pushes a server that does not listen, and whose watcher, timer and owner are
  * accept.c's to set, of net_server_class or one derived from it. [-0, +1, e] */

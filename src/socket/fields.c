@@ -68,7 +68,7 @@ static int get_false(lua_State *L) { return push_boolean(L, 0); }
 
 static int get_pending(lua_State *L) {
   const struct net_stream *s = self(L);
-  return push_boolean(L, !s->life.handle || s->life.connecting);
+  return push_boolean(L, !s->life.handle || s->life.connecting || s->life.given);
 }
 
 /* Node's 'readable': neither ended nor destroyed; a failed write tells on the tick. */
@@ -121,7 +121,7 @@ static int get_readableEncoding(lua_State *L) {
 
 static int get_bufferSize(lua_State *L) {
   const struct net_stream *s = self(L);
-  if (s->life.handle)
+  if (s->life.handle && !s->life.given)
     return push_size(L, s->req.len);
   lua_pushnil(L);
   return 1;
@@ -142,7 +142,8 @@ static int get_server(lua_State *L) {
 
 /* socket:fd() -> the descriptor, -1 while there is no connection */
 int net_fields_fd(lua_State *L) {
-  lua_pushinteger(L, net_stream_fd(self(L)));
+  const struct net_stream *s = self(L);
+  lua_pushinteger(L, s->life.given ? -1 : net_stream_fd(s));
   return 1;
 }
 
@@ -168,7 +169,7 @@ static int push_local_path(lua_State *L) {
 }
 
 static int has_addresses(const struct net_stream *s) {
-  return s->watch.open && net_stream_can(s, NET_CAN_ADDRESS);
+  return s->watch.open && !s->life.given && net_stream_can(s, NET_CAN_ADDRESS);
 }
 
 /* Pushes our own address as a table, or nil: the kernel's word each time, of

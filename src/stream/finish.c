@@ -99,6 +99,7 @@ static void final_done(lua_State *L, int idx, struct net_stream *s) {
   s->life.prefinished = 1;
   net_emit_guarded(L, idx, &s->o, ON_PREFINISH, 0);
   net_tick_step(L, idx, &s->o, finish_tick, 0);
+  net_stream_sent(L, idx, s);
 }
 
 /* All is sent, now the FIN, for which a transport may have the stream wait. [-0, +0, e] */
@@ -205,6 +206,10 @@ static void answer_end(lua_State *L, int idx, int cb) {
 void net_finish(lua_State *L, int idx) {
   struct net_stream *s = net_stream_at(L, idx);
   int cb = lua_gettop(L), chunk = cb - 1;
+  if (s->life.given && s->watch.open) { /* the end that it would send is not its own */
+    net_error_push_code(L, "ERR_SOCKET_CLOSED", 0);
+    net_stream_destroy(L, idx);
+  }
   if (!lua_isnil(L, chunk) && !net_writable_last(L, idx, chunk, cb)) {
     s->req.corked = 0;
     lua_settop(L, chunk - 1);
@@ -226,7 +231,8 @@ void net_finish(lua_State *L, int idx) {
 }
 
 void net_finish_end_tick(lua_State *L, const struct net_step *step) {
-  if (net_writable_open(net_step_stream(step))) {
+  const struct net_stream *s = net_step_stream(step);
+  if (net_writable_open(s) && !s->life.given) {
     lua_pushnil(L);
     lua_pushnil(L);
     net_finish(L, 1);

@@ -68,6 +68,8 @@ static void unwatch(struct net_stream *s) {
 }
 
 void net_stream_poll(struct net_stream *s, int events) {
+  if (s->life.given)
+    events &= ~EV_READ; /* what comes is another's */
   if (!s->watch.open || events == s->watch.wanted)
     return;
   s->watch.wanted = events;
@@ -130,6 +132,7 @@ static void look_down(struct net_stream *s) {
 /* It has a handle that is connected. */
 static void begin_open(struct net_stream *s) {
   s->life.handle = 1;
+  s->life.given = 0;
   s->watch.open = 1;
   s->watch.refused = 0;
   look_down(s);
@@ -168,6 +171,16 @@ int net_stream_move(struct net_stream *to, struct net_stream *from) {
   begin_open(to);
   net_stream_watch(to);
   return news;
+}
+
+int net_stream_part(struct net_stream *s) {
+  int fd = net_transport_fd(&s->handle);
+  unwatch(s);
+  s->watch.open = 0;
+  leave_wakes(s);
+  net_stream_no_handle(s);
+  s->life.handle = 0;
+  return fd;
 }
 
 void net_stream_close_handle(struct net_stream *s) {

@@ -131,7 +131,7 @@ void net_stream_connecting(lua_State *L, int idx, enum net_fd_kind kind) {
     stream_revive(s);
   s->handle.via = net_transport_of(kind);
   s->bytes_read = s->bytes_written = 0;
-  s->life.failed = 0;
+  s->life.failed = s->life.given = 0;
   stream_hold(L, idx);
   s->life.connecting = 1;
   net_stream_touch(s);

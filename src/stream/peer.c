@@ -47,6 +47,8 @@ static int kept_peer(lua_State *L, int idx, struct net_addr *out) {
 
 int net_peer_get(lua_State *L, int idx, struct net_addr *out) {
   const struct net_stream *s = net_stream_at(L, idx);
+  if (s->life.given)
+    return 0;
   if (s->watch.open && net_stream_can(s, NET_CAN_ADDRESS) &&
       net_sys_peername(net_stream_fd(s), &out->sa, &out->len) == 0)
     return 1;

@@ -73,7 +73,7 @@ static void readable_end(lua_State *L, int idx, struct net_stream *s) {
 
 /* Says 'readable' if there is something to say, then flows on. [-0, +0, e] */
 static void emit_readable_now(lua_State *L, int idx, struct net_stream *s) {
-  if (!(s->life.destroyed || s->life.errored) && (s->in.len > 0 || s->life.eof)) {
+  if (!(s->life.destroyed || s->life.errored || s->life.given) && (s->in.len > 0 || s->life.eof)) {
     net_emit_guarded(L, idx, &s->o, ON_READABLE, 0);
     s->life.emitted_readable = 0;
   }
@@ -124,6 +124,8 @@ static void read_unconnected(lua_State *L, int idx, struct net_stream *s) {
 
 /* Has the descriptor read; before it is open, as soon as it is. [-0, +0, e] */
 static void start_reading(lua_State *L, int idx, struct net_stream *s) {
+  if (s->life.given)
+    return; /* what comes is another's */
   if (s->watch.open && !s->life.connecting)
     net_stream_poll(s, s->watch.wanted | EV_READ);
   else if (net_stream_is_bound(s))
@@ -439,6 +441,10 @@ static void nudge(lua_State *L, int idx) {
 
 static void resume_tick(lua_State *L, const struct net_step *step) {
   struct net_stream *s = net_step_stream(step);
+  if (s->life.given) {
+    s->life.resume_scheduled = 0;
+    return;
+  }
   if (!is_reading(s))
     nudge(L, 1);
   s->life.resume_scheduled = 0;

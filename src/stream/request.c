@@ -144,6 +144,7 @@ static void after_write(lua_State *L, int idx, uint32_t end) {
   if (s->life.destroyed)
     abandon(L, idx);
   net_finish_maybe(L, idx);
+  net_stream_sent(L, idx, s);
 }
 
 /* The tick after a write that the kernel took, or is about to take, at once. */

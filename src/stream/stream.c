@@ -144,6 +144,13 @@ static void leave_owner(lua_State *L, struct net_stream *s) {
     owner->gone(L, owner);
 }
 
+void net_stream_discount(lua_State *L, int idx) {
+  struct net_stream *s = lua_touserdata(L, idx);
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  net_tick_reserve(L, s->o.loop, 1, DESTROY_SLOTS);
+  leave_owner(L, s);
+}
+
 /* The handle goes now, its close event in the close phase. [-0, +0, m] */
 static void destroy_handle(lua_State *L, int idx, struct net_stream *s, int was_connecting,
                            int is_error) {
@@ -172,7 +179,7 @@ static void destroy_prepare(lua_State *L, int idx, int err) {
     s->life.cuts = cuts_off(s);
   net_stream_dialing(s, 0); /* even then its attempt holds the loop no more */
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  if (s->life.connecting || s->life.failed)
+  if (s->life.connecting || s->life.failed || s->life.given)
     net_stream_hook(L, idx, "on_destroy");
   if (err) {
     net_object_table(L, idx, VAL_RARE); /* while a finalizer may still write; not below */

@@ -81,6 +81,8 @@ struct net_life {
   /* layer.c; stream.c ends it */
   uint32_t taken : 1; /* SLOT_TO has its handle, and is destroyed with it */
   uint32_t took : 1;  /* it has that of SLOT_FROM */
+  /* give.c; open.c ends it */
+  uint32_t given : 1; /* its descriptor is another process's, or about to be */
   /* readable.c */
   uint32_t need_readable : 1;
   uint32_t emitted_readable : 1;
@@ -234,6 +236,9 @@ void net_stream_put_on(struct net_stream *s, const struct net_transport *via, vo
  * which is prepared to be woken. Returns of what no poll will tell again: it is to be
  * woken. */
 int net_stream_move(struct net_stream *to, struct net_stream *from);
+/* Takes the descriptor, which is all that is under an open stream, away from it; it is not
+ * pumped. Returns that. */
+int net_stream_part(struct net_stream *s);
 /* Closes what is under an open stream, which is not pumped. */
 void net_stream_close_handle(struct net_stream *s);
 
@@ -299,6 +304,11 @@ void net_stream_push_error(lua_State *L, struct net_stream *s, int err, const ch
 void net_stream_fail(lua_State *L, int idx, int err, const char *syscall);
 /* Calls and clears the function private[name], if Lua left one. [-0, +0, e] */
 void net_stream_hook(lua_State *L, int idx, const char *name);
+/* Whoever counts the stream at 'idx' stops, at once: raises, if at all, before that.
+ * [-0, +0, m] */
+void net_stream_discount(lua_State *L, int idx);
+/* Calls the hook of a stream that is given away, once nothing of it is unsent. [-0, +0, e] */
+static inline void net_stream_sent(lua_State *L, int idx, const struct net_stream *s);
 
 /* --- what its flags say --------------------------------------------------------- */
 
@@ -321,6 +331,19 @@ static inline int net_stream_has_lost(const struct net_stream *s) {
 
 /* Has destroy() or a write failed, and was it told why? */
 static inline int net_stream_is_errored(const struct net_stream *s) { return s->life.errored; }
+
+/* Is something still to be sent of what was written: bytes, a part of them, the FIN; or has
+ * that failed, and is about to be told? */
+static inline int net_stream_is_unsent(const struct net_stream *s) {
+  int fin = s->life.ending && !(s->life.prefinished || s->life.finished);
+  return s->life.writing || s->life.deferred || s->life.errored || fin ||
+         s->out.head != s->out.tail;
+}
+
+static inline void net_stream_sent(lua_State *L, int idx, const struct net_stream *s) {
+  if (s->life.given && s->watch.open && !net_stream_is_unsent(s))
+    net_stream_hook(L, idx, "on_sent");
+}
 
 /* There is a handle, which is neither connected nor connecting, nor another's by now. */
 static inline int net_stream_is_bound(const struct net_stream *s) {

@@ -114,7 +114,9 @@ static int write_forbidden(lua_State *L, const struct net_stream *s, int by_end)
   else if (s->life.destroyed) {
     lua_pushliteral(L, "write");
     net_error_push_code(L, "ERR_STREAM_DESTROYED", 1);
-  } else
+  } else if (s->life.given && s->watch.open)
+    net_error_push_code(L, "ERR_SOCKET_CLOSED", 0);
+  else
     return 0;
   return 1;
 }

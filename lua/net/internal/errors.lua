@@ -313,6 +313,7 @@ end
 
 local SIMPLE = {
   EPIPE = { "Error", "This socket has been ended by the other party" },
+  ERR_CHILD_CLOSED_BEFORE_REPLY = { "Error", "Child closed before reply received" },
   ERR_FILE_TOO_SHORT = { "Error", "The file ends before all that was to be sent of it" },
   ERR_ILLEGAL_CONSTRUCTOR = { "TypeError", "Illegal constructor" },
   ERR_INVALID_ADDRESS = { "Error", "Invalid socket address" },

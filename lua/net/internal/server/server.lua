@@ -27,6 +27,10 @@ local BACKLOG = 511 -- connections; Linux makes it 512
 local ANY6, ANY4 = "::", "0.0.0.0"
 local USER = 2 -- where a stack starts: at the caller of the public function
 
+--- What this module is to others; `across` is counting.lua's, once a connection of a server
+--- was sent to another process.
+local M = {}
+
 local native = core.server
 local methods = core.Server.methods
 local is_listening = core.Server.getters.listening
@@ -235,6 +239,9 @@ function methods:close(callback)
     end)
   end
   forget_lookup(self)
+  if M.across and was_listening then
+    M.across.close(self)
+  end
   native.close(self)
   return self
 end
@@ -246,7 +253,7 @@ core.Server.metatable.__close = function(self)
   end
   forget_lookup(self)
   if is_listening(self) then
-    native.close(self)
+    methods.close(self)
   end
 end
 
@@ -255,7 +262,10 @@ end
 ---@return net.Server self
 function methods:getConnections(callback)
   local count = count_connections(self)
-  core.tick(validate.func(callback, "callback"), nil, count)
+  validate.func(callback, "callback")
+  if not (M.across and M.across.count(self, count, callback)) then
+    core.tick(callback, nil, count)
+  end
   return self
 end
 
@@ -300,14 +310,14 @@ native.on_starved(function(self, err)
   process.emitWarning(("%s: %s, accepting pauses"):format(self, err.message))
 end)
 
-return {
-  createServer = create_server,
-  isServer = native.is,
-  Server = setmetatable({}, {
-    __name = "class Server",
-    __index = methods,
-    __call = function(_, ...)
-      return create_server(...)
-    end,
-  }),
-}
+M.createServer = create_server
+M.isServer = native.is
+M.Server = setmetatable({}, {
+  __name = "class Server",
+  __index = methods,
+  __call = function(_, ...)
+    return create_server(...)
+  end,
+})
+
+return M

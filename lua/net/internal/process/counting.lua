@@ -1,0 +1,256 @@
+-- SPDX-License-Identifier: MIT
+
+--- net.internal.process.counting - the connections of a server that are in other processes.
+--
+-- The server's process names it by a key in each line with a socket of its, and asks by
+-- that key: how many are there still, tell me when there is none. Node's keys are the
+-- address as asked for, so that two servers on port 0 share one; ours are numbers. The
+-- other process counts what it got by each key until it is closed, or given on to yet
+-- another one, which nobody can ask.
+--
+-- server.lua knows nothing of this until a first socket was sent: it then finds `across` in
+-- its table.
+
+local core = require("net.core")
+local lazy = require("net.internal.lazy")
+local server_module = require("net.internal.server.server")
+
+local errors = lazy.module("net.internal.errors")
+
+local native = core.server
+local stream = core.stream
+
+local counting = {}
+
+--- Loaded long since, if there is a channel.
+local function process()
+  return require("net.process")
+end
+
+local function hidden(emitter, event, fn)
+  core.listen_hidden(emitter, event, fn, "once")
+end
+
+-- Of a server here
+
+local shares = setmetatable({}, { __mode = "k" }) -- server -> { key =, channels = list }
+local asked = setmetatable({}, { __mode = "k" }) -- channel -> reply's cmd .. key -> callbacks
+local last_key = 0
+
+local function remove(list, value)
+  for i = #list, 1, -1 do
+    if list[i] == value then
+      table.remove(list, i)
+    end
+  end
+end
+
+local function share_of(server)
+  local share = shares[server]
+  if not share then
+    last_key = last_key + 1
+    share = { key = "lua:" .. last_key, channels = {} }
+    shares[server] = share
+  end
+  return share
+end
+
+--- The channel is one of those to be asked, until its process has ended.
+local function join(share, channel)
+  for _, other in ipairs(share.channels) do
+    if other == channel then
+      return
+    end
+  end
+  table.insert(share.channels, channel)
+  hidden(channel.owner, channel.owner == process() and "disconnect" or "exit",
+    function() remove(share.channels, channel) end)
+end
+
+--- Notes that a socket goes over a channel.
+---@param channel table
+---@param socket net.Socket
+---@param leaves boolean it does not stay here
+---@return string? key nil for one that no server of ours has accepted
+function counting.sent(channel, socket, leaves)
+  if leaves then
+    counting.gave(socket)
+  end
+  local server = socket.server
+  if not native.is(server) then
+    return nil
+  end
+  local share = share_of(server)
+  join(share, channel)
+  return share.key
+end
+
+--- What becomes of it nobody waits for.
+local function ignore() end
+
+--- Sends `{"cmd":…,"key":…}`, the fields in Node's order, and `more` behind them.
+local function tell(channel, cmd, key, more)
+  channel:send_internal(('{"cmd":"%s","key":%s%s}'):format(cmd, core.json.encode(key), more or ""),
+    nil, ignore)
+end
+
+--- Sends a request and calls back with the reply: (nil, message), or with an error if the
+--- channel is gone, or goes before it is there.
+local function request(channel, cmd, reply, key, callback)
+  local function on_end()
+    callback(errors.codes.ERR_CHILD_CLOSED_BEFORE_REPLY())
+  end
+  if not channel.connected then
+    core.tick(on_end)
+    return
+  end
+  local waiting, name = asked[channel] or {}, reply .. " " .. key
+  asked[channel] = waiting
+  waiting[name] = waiting[name] or {}
+  table.insert(waiting[name], function(message)
+    core.unlisten(channel.owner, "disconnect", on_end)
+    callback(nil, message)
+  end)
+  hidden(channel.owner, "disconnect", on_end)
+  tell(channel, cmd, key)
+end
+
+--- A reply has come: to the request that waits longest.
+local function on_reply(channel, message)
+  local waiting = asked[channel]
+  local name = type(message.key) == "string" and message.cmd .. " " .. message.key
+  local list = waiting and waiting[name]
+  if list then
+    local finish = table.remove(list, 1)
+    waiting[name] = #list > 0 and list or nil
+    finish(message)
+  end
+end
+
+local function count_of(message)
+  local n = message.count
+  return math.type(n) == "integer" and n >= 0 and n or 0
+end
+
+local across = {}
+
+--- For server:getConnections: whether others have to be asked, who then are.
+---@param server net.Server
+---@param count integer those here
+---@param callback fun(err?: net.Error, count?: integer)
+---@return boolean
+function across.count(server, count, callback)
+  local share = shares[server]
+  local left = share and #share.channels or 0
+  for _, channel in ipairs(left > 0 and { table.unpack(share.channels) } or {}) do
+    request(channel, "NODE_SOCKET_GET_COUNT", "NODE_SOCKET_COUNT", share.key,
+      function(err, message)
+        if left <= 0 then
+          return
+        end
+        left = err and 0 or left - 1
+        count = count + (message and count_of(message) or 0)
+        if left == 0 then
+          callback(err, not err and count or nil)
+        end
+      end)
+  end
+  return share ~= nil and #share.channels > 0
+end
+
+--- For server:close, before it closes: 'close' waits until all have told that they have no
+--- connection of its any more, or are gone.
+---@param server net.Server
+function across.close(server)
+  local share = shares[server]
+  for _, channel in ipairs(share and share.channels or {}) do
+    local waits = false -- only then is there something to take back
+    request(channel, "NODE_SOCKET_NOTIFY_CLOSE", "NODE_SOCKET_ALL_CLOSED", share.key,
+      function()
+        if waits then
+          native.expected(server)
+        end
+      end)
+    native.expect(server)
+    waits = true
+  end
+end
+
+-- Of servers elsewhere
+
+local received = setmetatable({}, { __mode = "k" }) -- channel -> key -> { count =, notify = }
+
+local function less(channel, key)
+  local keys = received[channel]
+  local entry = keys[key]
+  entry.count = entry.count - 1
+  if entry.count == 0 then
+    keys[key] = nil
+    if entry.notify and channel.connected then
+      tell(channel, "NODE_SOCKET_ALL_CLOSED", key)
+    end
+  end
+end
+
+--- A socket has come that the other side counts by that key.
+---@param channel table
+---@param key string
+---@param socket net.Socket
+function counting.received(channel, key, socket)
+  local keys = received[channel] or {}
+  received[channel] = keys
+  keys[key] = keys[key] or { count = 0 }
+  keys[key].count = keys[key].count + 1
+  local private, counted = stream.private(socket), true
+  function private.uncount()
+    if counted then
+      counted = false
+      less(channel, key)
+    end
+  end
+  hidden(socket, "close", private.uncount)
+end
+
+--- A socket that came is given on: it never closes here.
+function counting.gave(socket)
+  local uncount = stream.private(socket).uncount
+  if uncount then
+    uncount()
+  end
+end
+
+-- What the channel hands over
+
+local ANSWER = {
+  NODE_SOCKET_COUNT = on_reply,
+  NODE_SOCKET_ALL_CLOSED = on_reply,
+  NODE_SOCKET_GET_COUNT = function(channel, message)
+    local keys = received[channel]
+    local entry = keys and keys[message.key]
+    tell(channel, "NODE_SOCKET_COUNT", message.key,
+      (',"count":%d'):format(entry and entry.count or 0))
+  end,
+  NODE_SOCKET_NOTIFY_CLOSE = function(channel, message)
+    local keys = received[channel]
+    local entry = keys and keys[message.key]
+    if entry then
+      entry.notify = true
+    else
+      tell(channel, "NODE_SOCKET_ALL_CLOSED", message.key)
+    end
+  end,
+}
+
+--- An internal message of these has come; others, and those without a key, mean nothing.
+---@param channel table
+---@param message table
+function counting.hear(channel, message)
+  local answer = ANSWER[message.cmd]
+  if answer and type(message.key) == "string" then
+    answer(channel, message)
+  end
+end
+
+server_module.across = across
+
+return counting
