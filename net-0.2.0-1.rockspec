@@ -60,6 +60,7 @@ build = {
       ["net.internal.idna"] = "lua/net/internal/idna.lua",
       ["net.internal.inspect"] = "lua/net/internal/inspect.lua",
       ["net.internal.json"] = "lua/net/internal/json.lua",
+      ["net.internal.jsonerrors"] = "lua/net/internal/jsonerrors.lua",
       ["net.internal.lazy"] = "lua/net/internal/lazy.lua",
       ["net.internal.numbers"] = "lua/net/internal/numbers.lua",
       ["net.internal.onabort"] = "lua/net/internal/onabort.lua",

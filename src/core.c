@@ -18,6 +18,7 @@
 #include "events/emitter.h"
 #include "base/encoding.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "connect/lookup.h"
 #include "process/accepted.h"
 #include "process/descriptor.h"
@@ -48,6 +49,7 @@ int luaopen_net_core(lua_State *L) {
   net_error_open(L);
   net_addr_open(L);
   net_encoding_open(L);
+  net_json_open(L);
   net_emitter_open(L);
   net_timeout_open(L);
   net_signal_open(L);

@@ -25,10 +25,11 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/error.h"
+#include "base/utf8.h"
 
 #define DECODER_TYPE "net.Decoder"
-#define REPLACEMENT 0xFFFDu
 
 typedef unsigned char byte;
 
@@ -43,99 +44,6 @@ static void push_bytes(lua_State *L, const byte *s, size_t len) {
   lua_pushlstring(L, (const char *)s, len);
 }
 
-/* How many bytes below 0x80 's' starts with. */
-static size_t ascii_run(const byte *s, size_t len) {
-  size_t i = 0;
-  uint64_t word;
-  for (; len - i >= sizeof word; i += sizeof word) {
-    memcpy(&word, s + i, sizeof word); /* 's' may be unaligned */
-    if (word & UINT64_C(0x8080808080808080))
-      break;
-  }
-  while (i < len && s[i] < 0x80)
-    i++;
-  return i;
-}
-
-static int is_trail(byte c) { return (c & 0xC0) == 0x80; }
-
-/* Measures the sequence at 's' ('len' is at least 1): its length if it is
- * well-formed, else minus the bytes that one U+FFFD stands for. Table 3-7 of
- * the Unicode standard, and "maximal subparts" as the WHATWG has them. */
-static int utf8_measure(const byte *s, size_t len) {
-  byte lead = s[0], low = 0x80, high = 0xBF; /* what the second byte may be */
-  if (lead < 0x80)
-    return 1;
-  if (lead < 0xC2 || lead > 0xF4)
-    return -1;
-  if (lead >= 0xE0) { /* no overlong form, surrogate, nor beyond U+10FFFF */
-    low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-    high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-  }
-  if (len < 2 || s[1] < low || s[1] > high)
-    return -1;
-  if (lead < 0xE0)
-    return 2;
-  if (len < 3 || !is_trail(s[2]))
-    return -2;
-  if (lead < 0xF0)
-    return 3;
-  return len > 3 && is_trail(s[3]) ? 4 : -3;
-}
-
-/* How many bytes of valid UTF-8 's' starts with. */
-static size_t utf8_run(const byte *s, size_t len) {
-  size_t i = ascii_run(s, len);
-  while (i < len) {
-    int n = utf8_measure(s + i, len - i);
-    if (n < 0)
-      break;
-    i += (size_t)n;
-    if (i < len && s[i] < 0x80)
-      i += ascii_run(s + i, len - i);
-  }
-  return i;
-}
-
-/* The code point at '*s', which it moves past it; U+FFFD if ill-formed. */
-static uint32_t utf8_next(const byte **s, const byte *end) {
-  const byte *at = *s;
-  uint32_t code;
-  int n;
-  if (at[0] < 0x80)
-    return *(*s)++;
-
-  n = utf8_measure(at, (size_t)(end - at));
-  *s += n < 0 ? -n : n;
-  if (n < 0)
-    return REPLACEMENT;
-  code = at[0] & (0x7Fu >> n);
-  for (int i = 1; i < n; i++)
-    code = code << 6 | (at[i] & 0x3Fu);
-  return code;
-}
-
-/* Writes 'code' (no surrogate) at 'out' and returns the byte after it. */
-static byte *utf8_put(byte *out, uint32_t code) {
-  if (code < 0x80) {
-    *out++ = (byte)code;
-    return out;
-  }
-  if (code < 0x800) {
-    *out++ = (byte)(0xC0 | code >> 6);
-  } else {
-    if (code < 0x10000) {
-      *out++ = (byte)(0xE0 | code >> 12);
-    } else {
-      *out++ = (byte)(0xF0 | code >> 18);
-      *out++ = (byte)(0x80 | (code >> 12 & 0x3F));
-    }
-    *out++ = (byte)(0x80 | (code >> 6 & 0x3F));
-  }
-  *out++ = (byte)(0x80 | (code & 0x3F));
-  return out;
-}
-
 /* How long a sequence its lead byte announces; 1 for what leads nothing. */
 static size_t utf8_announced(byte lead) {
   if (lead < 0xC0 || lead >= 0xF8)
@@ -146,7 +54,7 @@ static size_t utf8_announced(byte lead) {
 /* Looks at the last three bytes alone: a sequence of four is never kept. */
 static size_t utf8_tail(const byte *s, size_t len) {
   for (size_t n = 1; n <= 3 && n <= len; n++)
-    if (!is_trail(s[len - n]))
+    if (!net_utf8_is_trail(s[len - n]))
       return utf8_announced(s[len - n]) > n ? n : 0;
   return 0;
 }
@@ -155,7 +63,7 @@ static void utf8_text(lua_State *L, const byte *s, size_t len) {
   luaL_Buffer b;
   const byte *end = s + len;
   byte *start, *out;
-  size_t run = utf8_run(s, len);
+  size_t run = net_utf8_run(s, len);
   if (run == len) {
     push_bytes(L, s, len);
     return;
@@ -164,7 +72,7 @@ static void utf8_text(lua_State *L, const byte *s, size_t len) {
   memcpy(start, s, run);
   s += run, out = start + run;
   while (s < end)
-    out = utf8_put(out, utf8_next(&s, end));
+    out = net_utf8_put(out, net_utf8_next(&s, end));
   luaL_pushresultsize(&b, (size_t)(out - start));
 }
 
@@ -194,9 +102,9 @@ static void utf16_text(lua_State *L, const byte *s, size_t len) {
       code = 0x10000 + ((code & 0x3FF) << 10 | (utf16_unit(s) & 0x3FF));
       s += 2;
     } else if (is_high(code) || is_low(code)) {
-      code = REPLACEMENT;
+      code = NET_UTF8_REPLACEMENT;
     }
-    out = utf8_put(out, code);
+    out = net_utf8_put(out, code);
   }
   luaL_pushresultsize(&b, (size_t)(out - start));
 }
@@ -207,7 +115,7 @@ static void utf16_push(lua_State *L, const byte *s, size_t len) {
   /* A character of n bytes in UTF-8 has at most 2n in UTF-16. */
   byte *start = text_room(L, &b, len, 2), *out = start;
   while (s < end) {
-    uint32_t code = utf8_next(&s, end);
+    uint32_t code = net_utf8_next(&s, end);
     if (code >= 0x10000) {
       uint32_t high = 0xD800 + ((code - 0x10000) >> 10);
       *out++ = (byte)high;
@@ -229,20 +137,20 @@ static size_t no_tail(const byte *s, size_t len) {
 static void latin1_text(lua_State *L, const byte *s, size_t len) {
   luaL_Buffer b;
   byte *start, *out;
-  if (ascii_run(s, len) == len) {
+  if (net_utf8_ascii_run(s, len) == len) {
     push_bytes(L, s, len);
     return;
   }
   start = out = text_room(L, &b, len, 2);
   for (size_t i = 0; i < len; i++)
-    out = utf8_put(out, s[i]);
+    out = net_utf8_put(out, s[i]);
   luaL_pushresultsize(&b, (size_t)(out - start));
 }
 
 static void ascii_text(lua_State *L, const byte *s, size_t len) {
   luaL_Buffer b;
   byte *out;
-  if (ascii_run(s, len) == len) {
+  if (net_utf8_ascii_run(s, len) == len) {
     push_bytes(L, s, len);
     return;
   }
@@ -262,13 +170,13 @@ static void narrow_push(lua_State *L, int idx) {
   const byte *s = (const byte *)lua_tolstring(L, idx, &len);
   const byte *end = s + len;
   byte *start, *out;
-  if (ascii_run(s, len) == len) {
+  if (net_utf8_ascii_run(s, len) == len) {
     lua_pushvalue(L, idx);
     return;
   }
   start = out = text_room(L, &b, len, 1);
   while (s < end) {
-    uint32_t code = utf8_next(&s, end);
+    uint32_t code = net_utf8_next(&s, end);
     if (code >= 0x10000)
       *out++ = (byte)((code - 0x10000) >> 10); /* of the high surrogate */
     *out++ = (byte)code;
@@ -282,21 +190,6 @@ static const byte hex_value[256] = {
   ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
   ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
 };
-
-/* As hex_value, of both alphabets of base64: Node takes either for either. */
-static const byte base64_value[256] = {
-  ['A'] = 1,  ['B'] = 2,  ['C'] = 3,  ['D'] = 4,  ['E'] = 5,  ['F'] = 6,  ['G'] = 7,  ['H'] = 8,
-  ['I'] = 9,  ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16,
-  ['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21, ['V'] = 22, ['W'] = 23, ['X'] = 24,
-  ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28, ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32,
-  ['g'] = 33, ['h'] = 34, ['i'] = 35, ['j'] = 36, ['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40,
-  ['o'] = 41, ['p'] = 42, ['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48,
-  ['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56,
-  ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['+'] = 63, ['-'] = 63,
-  ['/'] = 64, ['_'] = 64,
-};
-
-#define BASE64_COMMON "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 static void hex_text(lua_State *L, const byte *s, size_t len) {
   static const char digits[] = "0123456789abcdef";
@@ -328,55 +221,22 @@ static size_t base64_tail(const byte *s, size_t len) {
   return len % 3;
 }
 
-/* The text of whole groups and of a last one or two bytes, which only EOF
- * leaves alone; 'pad' is '=', or '\0' for none. */
-static void base64_spell(lua_State *L, const byte *s, size_t len, const char *digits, char pad) {
-  luaL_Buffer b;
-  byte *start = text_room(L, &b, len / 3 + 1, 4), *out = start;
-  for (; len >= 3; s += 3, len -= 3) {
-    *out++ = (byte)digits[s[0] >> 2];
-    *out++ = (byte)digits[(s[0] & 3) << 4 | s[1] >> 4];
-    *out++ = (byte)digits[(s[1] & 15) << 2 | s[2] >> 6];
-    *out++ = (byte)digits[s[2] & 63];
-  }
-  if (len > 0) {
-    unsigned second = len == 2 ? s[1] : 0;
-    *out++ = (byte)digits[s[0] >> 2];
-    *out++ = (byte)digits[(s[0] & 3) << 4 | second >> 4];
-    if (len == 2)
-      *out++ = (byte)digits[(second & 15) << 2];
-    for (; pad != '\0' && len < 3; len++)
-      *out++ = (byte)pad;
-  }
-  luaL_pushresultsize(&b, (size_t)(out - start));
-}
-
 static void base64_text(lua_State *L, const byte *s, size_t len) {
-  base64_spell(L, s, len, BASE64_COMMON "+/", '=');
+  luaL_Buffer b;
+  byte *start = text_room(L, &b, len / 3 + 1, 4);
+  luaL_pushresultsize(&b, net_base64_put(start, s, len));
 }
 
 static void base64url_text(lua_State *L, const byte *s, size_t len) {
-  base64_spell(L, s, len, BASE64_COMMON "-_", '\0');
+  luaL_Buffer b;
+  byte *start = text_room(L, &b, len / 3 + 1, 4);
+  luaL_pushresultsize(&b, net_base64url_put(start, s, len));
 }
 
-/* The first "=" ends it, wherever it stands; what is in no alphabet is passed
- * over; bits that fill no byte are dropped. */
 static void base64_push(lua_State *L, const byte *s, size_t len) {
   luaL_Buffer b;
-  byte *start = text_room(L, &b, len / 4 + 1, 3), *out = start;
-  uint32_t bits = 0; /* the low 'have' are still to go out */
-  unsigned have = 0;
-  for (size_t i = 0; i < len && s[i] != '='; i++) {
-    if (base64_value[s[i]] == 0)
-      continue;
-    bits = bits << 6 | (base64_value[s[i]] - 1u);
-    have += 6;
-    if (have >= 8) {
-      have -= 8;
-      *out++ = (byte)(bits >> have);
-    }
-  }
-  luaL_pushresultsize(&b, (size_t)(out - start));
+  byte *start = text_room(L, &b, len / 4 + 1, 3);
+  luaL_pushresultsize(&b, net_base64_read(start, s, len));
 }
 
 /* What a decoder knows of an encoding, by enum net_encoding. */

@@ -104,8 +104,7 @@ void net_error_push_code(lua_State *L, const char *code, int nargs) {
   lua_call(L, nargs, 1);
 }
 
-/* Raises the error on the top, with its stack. [-1, -, e] */
-static int error_throw(lua_State *L) {
+int net_error_throw(lua_State *L) {
   luaL_traceback(L, L, net_errortext_push(L, -1), 0);
   lua_setfield(L, -3, "stack");
   lua_pop(L, 1);
@@ -114,12 +113,12 @@ static int error_throw(lua_State *L) {
 
 int net_error_raise(lua_State *L, const char *code, int nargs) {
   net_error_push_code(L, code, nargs);
-  return error_throw(L);
+  return net_error_throw(L);
 }
 
 int net_error_raise_sys(lua_State *L, int err, const char *syscall) {
   net_error_push_sys(L, err, syscall);
-  return error_throw(L);
+  return net_error_throw(L);
 }
 
 int net_push_result(lua_State *L, int err) {
@@ -170,7 +169,7 @@ void net_error_push_arg_type(lua_State *L, const char *name, const char *expecte
 
 int net_error_arg_type(lua_State *L, const char *name, const char *expected, int idx) {
   net_error_push_arg_type(L, name, expected, idx);
-  return error_throw(L);
+  return net_error_throw(L);
 }
 
 int net_error_this(lua_State *L, const char *class_name) {

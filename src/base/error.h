@@ -19,6 +19,8 @@ void net_error_push_sys(lua_State *L, int err, const char *syscall);
 void net_error_push_code(lua_State *L, const char *code, int nargs);
 /* Raises it, with the traceback in its field 'stack'. [-nargs, -, e] */
 int net_error_raise(lua_State *L, const char *code, int nargs);
+/* Raises the error on the top, with its stack. [-1, -, e] */
+int net_error_throw(lua_State *L);
 /* Raises `syscall CODE`, with its stack. [-0, -, e] */
 int net_error_raise_sys(lua_State *L, int err, const char *syscall);
 /* Pushes what a function of the core answers, true, or nil and 'err', where that is

@@ -100,6 +100,8 @@ function errors.received(v, is_null)
   local kind = type(v)
   if kind == "nil" then
     return is_null and "null" or "nil"
+  elseif v == core.json.null then
+    return "null"
   elseif kind == "number" then
     return "type number (" .. inspect.number(v) .. ")"
   elseif kind == "boolean" then

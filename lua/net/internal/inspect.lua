@@ -501,6 +501,8 @@ function format_value(ctx, value, level)
     return format_string(ctx, value)
   elseif kind == "number" then
     return inspect.number(value)
+  elseif value == core.json.null then
+    return "null"
   elseif kind == "table" or kind == "userdata" then
     local mt = metatable_of(value)
     local custom = mt and rawget(mt, "__inspect")

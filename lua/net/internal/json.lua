@@ -8,12 +8,7 @@
 -- values nest as deep as they like.
 
 local errors = require("net.internal.errors")
-local inspect = require("net.internal.inspect")
-
-local CONTEXT = 10 -- units of the text shown on either side of an unexpected token
-local SPECIAL = { -- what JavaScript makes of a value that is no text
-  ["undefined"] = true, ["NaN"] = true, ["Infinity"] = true, ["[object Object]"] = true,
-}
+local jsonerrors = require("net.internal.jsonerrors")
 
 local json = {}
 
@@ -23,47 +18,9 @@ json.object = setmetatable({ is = "object" }, { __name = "Object" }) -- or a lis
 
 -- A reader is {text =, at =}: the text, and the byte that is due.
 
---- Raises a SyntaxError. 'at' is the byte to blame.
-local function fail(reader, message, at, preposition)
-  if at then
-    local before = reader.text:sub(1, at - 1)
-    local lines = before:gsub("\r\n?", "\n")
-    local _, breaks = lines:gsub("\n", "")
-    message = ("%s %s JSON at position %d (line %d column %d)"):format(
-      message, preposition or "in", inspect.length(before), breaks + 1,
-      inspect.length(lines:match("[^\n]*$")) + 1)
-  end
-  errors.throw(errors.new("SyntaxError", message), 2)
-end
-
---- The text around an unexpected character, in quotes.
-local function context(text, at)
-  local before, length = inspect.length(text:sub(1, at - 1)), inspect.length(text)
-  local cut = length > 2 * CONTEXT
-  local cut_before = cut and before >= CONTEXT
-  local cut_behind = cut and before < math.max(CONTEXT, length - CONTEXT)
-  local shown = cut_behind and inspect.prefix(text, before + CONTEXT) or text
-  if cut_before then
-    shown = shown:sub(#inspect.prefix(text, before - CONTEXT) + 1)
-  end
-  return (cut_before and '..."' or '"') .. shown .. (cut_behind and '"...' or '"')
-end
-
---- Raises for the byte that is due, which nothing may start or continue with.
-local function unexpected(reader)
-  local text, at = reader.text, reader.at
-  local c = text:match("^[%z\1-\127\194-\244][\128-\191]*", at)
-  if c and c:find("^%d") or c == "-" then
-    fail(reader, "Unexpected number", at)
-  elseif c == '"' then
-    fail(reader, "Unexpected string", at)
-  elseif SPECIAL[text] then
-    fail(reader, ('"%s" is not valid JSON'):format(text))
-  elseif at > #text then
-    fail(reader, "Unexpected end of JSON input")
-  end
-  c = c and #c < 4 and c or "\u{FFFD}" -- Node shows half of a pair
-  fail(reader, ("Unexpected token '%s', %s is not valid JSON"):format(c, context(text, at)))
+--- Raises a SyntaxError for the byte 'at', of a kind that `jsonerrors` knows.
+local function fail(reader, problem, at)
+  errors.throw(errors.new("SyntaxError", jsonerrors.decode(problem, reader.text, at)), 2)
 end
 
 --- Skips white space, and returns the character that is due, "" at the end.
@@ -91,7 +48,7 @@ local ESCAPES = {
 local function hex_unit(reader, at)
   local digits = reader.text:match("^%x*", at):sub(1, 4)
   if #digits < 4 then
-    fail(reader, "Bad Unicode escape", at + #digits)
+    fail(reader, "unicode", at + #digits)
   end
   return tonumber(digits, 16)
 end
@@ -123,15 +80,14 @@ local function scan_string(reader)
       elseif ESCAPES[letter] then
         out[#out + 1], at = ESCAPES[letter], behind + 1
       elseif letter ~= "" and letter < "\xC4" then
-        fail(reader, "Bad escaped character", behind)
+        fail(reader, "escape", behind)
       else -- the end, or beyond Latin-1
-        reader.at = behind
-        unexpected(reader)
+        fail(reader, "token", behind)
       end
     elseif stop == "" then
-      fail(reader, "Unterminated string", behind)
+      fail(reader, "string", behind)
     else
-      fail(reader, "Bad control character in string literal", behind - 1)
+      fail(reader, "control", behind - 1)
     end
   end
 end
@@ -141,14 +97,13 @@ local function scan_number(reader)
   local text, first = reader.text, reader.at
   local _, at = text:find("^-?%d*", first)
   if text:find("^-%D", first) or text:find("^-$", first) then
-    fail(reader, "No number after minus sign", first + 1)
+    fail(reader, "minus", first + 1)
   elseif text:find("^-?0%d", first) then
-    reader.at = text:find("0", first, true) + 1
-    unexpected(reader)
+    fail(reader, "token", text:find("0", first, true) + 1)
   end
   for _, part in ipairs({
-    { "^%.", "^%.%d+", "Unterminated fractional number" },
-    { "^[eE][+-]?", "^[eE][+-]?%d+", "Exponent part is missing a number" },
+    { "^%.", "^%.%d+", "fraction" },
+    { "^[eE][+-]?", "^[eE][+-]?%d+", "exponent" },
   }) do
     local _, start = text:find(part[1], at + 1)
     if start then
@@ -168,7 +123,7 @@ local LITERALS = { t = { "true", true }, f = { "false", false }, n = { "null", j
 local function scan_literal(reader, literal)
   for i = 1, #literal[1] do
     if reader.text:sub(reader.at, reader.at) ~= literal[1]:sub(i, i) then
-      unexpected(reader)
+      fail(reader, "token", reader.at)
     end
     reader.at = reader.at + 1
   end
@@ -184,7 +139,7 @@ local function scan_name(reader, expected)
   end
   scan_string(reader)
   if not take(reader, ":") then
-    fail(reader, "Expected ':' after property name", reader.at)
+    fail(reader, "colon", reader.at)
   end
 end
 
@@ -198,7 +153,7 @@ local function scan_value(reader)
   elseif LITERALS[c] then
     return scan_literal(reader, LITERALS[c])
   elseif c ~= "[" and c ~= "{" then
-    unexpected(reader)
+    fail(reader, "token", reader.at)
   end
   reader.at = reader.at + 1
   return nil, c
@@ -211,12 +166,12 @@ local CLOSING = { ["["] = "]", ["{"] = "}" }
 local function continues(reader, bracket)
   if take(reader, ",") then
     if bracket == "{" then
-      scan_name(reader, "Expected double-quoted property name")
+      scan_name(reader, "next name")
     end
     return true
   elseif not take(reader, CLOSING[bracket]) then
-    fail(reader, bracket == "[" and "Expected ',' or ']' after array element"
-      or "Expected ',' or '}' after property value", reader.at)
+    fail(reader, bracket == "[" and "element"
+      or "property", reader.at)
   end
   return false
 end
@@ -235,7 +190,7 @@ local function close(reader, open, list, value)
     value = #open == 0 and list or json.object
   end
   if peek(reader) ~= "" then
-    fail(reader, "Unexpected non-whitespace character", reader.at, "after")
+    fail(reader, "more", reader.at)
   end
   return value, true
 end
@@ -259,7 +214,7 @@ function json.read(text)
     if not complete then
       open[#open + 1] = bracket
       if bracket == "{" then
-        scan_name(reader, "Expected property name or '}'")
+        scan_name(reader, "name")
       end
     else
       local whole

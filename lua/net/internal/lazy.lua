@@ -71,6 +71,10 @@ core.on_describe(function(value)
   return require("net.internal.inspect").inspect(value)
 end)
 
+core.json.on_failure(function(name, ...)
+  return require("net.internal.jsonerrors")[name](...)
+end)
+
 core.on_many_listeners(function(...)
   return require("net.events")._warn_of_listeners(...)
 end)

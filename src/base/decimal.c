@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * decimal.c - numbers as decimal text and back, whatever the locale.
+ *
+ * The C library's functions take the point from the locale, which a host may have set to
+ * one with a comma, and cannot tell how many digits are enough. So the usual numbers are
+ * done here, exactly, by integers; for the rest, the very large and very small, and texts
+ * of many digits, the library is used in ways that need no point: digits are taken out of
+ * what it prints, and what it reads is whole, "1234e-2".
+ *
+ * Shortest digits are generated as by Steele and White: a fraction is multiplied by ten
+ * again and again, and the whole part is the next digit, until what is left is less than
+ * half the distance to the next float. In binary fixed point, wide enough, that is exact. */
+#include "base/decimal.h"
+
+#include <errno.h>
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MANTISSA_BITS 52
+#define EXACT_LIMIT 9007199254740992.0 /* 2^53: up to it all whole numbers are floats */
+#define TINY 0x1p-60                   /* below it the fixed point is not wide enough */
+#define POINT 60                       /* bits of the upper word that are a fraction */
+#define MOST_DIGITS 17                 /* that a float needs */
+#define READ_DIGITS 800                /* that can tell which float is the nearest; 767 would do */
+
+static const double powers[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                 1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
+#define MOST_POWER 22 /* the last power of ten that is a float */
+
+static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233"
+                            "34353637383940414243444546474849505152535455565758596061626364656667"
+                            "6869707172737475767778798081828384858687888990919293949596979899";
+
+static char *put_whole(char *out, uint64_t n) {
+  char digits[20], *first = digits + sizeof digits;
+  size_t len;
+  for (; n >= 100; n /= 100) {
+    first -= 2;
+    memcpy(first, pairs + n % 100 * 2, 2);
+  }
+  if (n >= 10) {
+    first -= 2;
+    memcpy(first, pairs + n * 2, 2);
+  } else {
+    *--first = (char)('0' + n);
+  }
+  len = (size_t)(digits + sizeof digits - first);
+  memcpy(out, first, len);
+  return out + len;
+}
+
+char *net_decimal_put_integer(char *out, int64_t n) {
+  uint64_t magnitude = (uint64_t)n;
+  if (n < 0) {
+    *out++ = '-';
+    magnitude = 0 - magnitude;
+  }
+  return put_whole(out, magnitude);
+}
+
+/* Fixed point: 4 bits before the point, POINT + 64 behind it. */
+struct fixed {
+  uint64_t high, low;
+};
+
+/* 'n' with 'shift' (0 to 127) bits behind it. */
+static struct fixed fixed_of(uint64_t n, int shift) {
+  struct fixed f;
+  unsigned by = (unsigned)shift & 127;
+  f.low = by < 64 ? n << by : 0;
+  f.high = by == 0 ? 0 : by < 64 ? n >> (64 - by) : n << (by - 64);
+  return f;
+}
+
+static struct fixed fixed_add(struct fixed a, struct fixed b) {
+  struct fixed sum = { a.high + b.high, a.low + b.low };
+  sum.high += sum.low < a.low;
+  return sum;
+}
+
+static struct fixed fixed_times_ten(struct fixed f) {
+  struct fixed twice = { f.high << 1 | f.low >> 63, f.low << 1 };
+  struct fixed eight = { f.high << 3 | f.low >> 61, f.low << 3 };
+  return fixed_add(twice, eight);
+}
+
+static int fixed_less(struct fixed a, struct fixed b) {
+  return a.high != b.high ? a.high < b.high : a.low < b.low;
+}
+
+/* The digits of a fraction, and of how far it may be changed: 'above' and 'below' are
+ * half the distance to the next floats. Even mantissas are read for what lies just between
+ * as well. Returns how many digits. */
+static int put_fraction(char *digits, struct fixed rest, struct fixed below, struct fixed above,
+                        int even) {
+  static const struct fixed one = { UINT64_C(1) << POINT, 0 };
+  static const struct fixed half = { UINT64_C(1) << (POINT - 1), 0 };
+  int n = 0, low, high;
+  do {
+    struct fixed sum;
+    rest = fixed_times_ten(rest);
+    below = fixed_times_ten(below);
+    above = fixed_times_ten(above);
+    digits[n++] = (char)('0' + (rest.high >> POINT));
+    rest.high &= one.high - 1;
+    sum = fixed_add(rest, above);
+    low = even ? !fixed_less(below, rest) : fixed_less(rest, below);
+    high = even ? !fixed_less(sum, one) : fixed_less(one, sum);
+  } while (!low && !high);
+  if (high && low) /* the nearer; right between two digits it is the even one */
+    high = fixed_less(half, rest) || (!fixed_less(rest, half) && digits[n - 1] % 2 != 0);
+  digits[n - 1] = (char)(digits[n - 1] + high); /* never beyond 9: no float is there */
+  return n;
+}
+
+/* What lies behind the point of 'n', from TINY to EXACT_LIMIT and not whole. 'digits' has
+ * room for 40: those needed, and zeros before them. */
+static int fraction_of(char *digits, double n) {
+  uint64_t bits, mantissa;
+  int exponent, shift, power_of_two;
+  memcpy(&bits, &n, sizeof bits);
+  mantissa = bits & ((UINT64_C(1) << MANTISSA_BITS) - 1);
+  exponent = (int)(bits >> MANTISSA_BITS) - 1023 - MANTISSA_BITS; /* of the last bit */
+  power_of_two = mantissa == 0;
+  mantissa |= UINT64_C(1) << MANTISSA_BITS;
+  if (exponent > -MANTISSA_BITS - 1)
+    mantissa &= (UINT64_C(1) << -exponent) - 1;
+  shift = POINT + 64 + exponent;
+  return put_fraction(digits, fixed_of(mantissa, shift), fixed_of(1, shift - 1 - power_of_two),
+                      fixed_of(1, shift - 1), (mantissa & 1) == 0);
+}
+
+/* "d.ddde-7" of digits whose first stands for that power of ten. */
+static char *put_scientific(char *out, const char *digits, int len, int power) {
+  *out++ = digits[0];
+  if (len > 1) {
+    *out++ = '.';
+    memcpy(out, digits + 1, (size_t)len - 1);
+    out += len - 1;
+  }
+  *out++ = 'e';
+  *out++ = power < 0 ? '-' : '+';
+  return put_whole(out, (uint64_t)(power < 0 ? -power : power));
+}
+
+/* From TINY to EXACT_LIMIT, and not whole. JavaScript writes out up to six zeros. */
+static char *put_usual(char *out, double n) {
+  char digits[40] = "";
+  int len = fraction_of(digits, n), zeros = 0;
+  if (n < 1e-6) {
+    while (zeros < len && digits[zeros] == '0')
+      zeros++;
+    return put_scientific(out, digits + zeros, len - zeros, -1 - zeros);
+  }
+  out = put_whole(out, (uint64_t)n);
+  *out++ = '.';
+  memcpy(out, digits, (size_t)len);
+  return out + len;
+}
+
+/* Whether these digits stand for 'n'. */
+static int reads_as(const char *digits, int len, int power, double n) {
+  char text[NET_DECIMAL_ROOM] = "";
+  return net_decimal_read(text, (size_t)(put_scientific(text, digits, len, power) - text)) == n;
+}
+
+/* The next number of as many digits; 0 if the first digit were 10. */
+static int step_up(char *digits, int len) {
+  while (len > 0 && digits[len - 1] == '9')
+    digits[--len] = '0';
+  if (len > 0)
+    digits[len - 1]++;
+  return len > 0;
+}
+
+/* 'len' digits of 'n' as the library rounds it, and their power. Its point, which may be
+ * of several bytes, stands behind the first of them. */
+static int print_digits(char *digits, int len, double n) {
+  char text[NET_DECIMAL_ROOM + 16];
+  int power = 0, sign = 1, i = 0;
+  const char *c = text;
+  (void)snprintf(text, sizeof text, "%.*e", len - 1, n);
+  for (; *c != 'e'; c++)
+    if (*c >= '0' && *c <= '9' && i < len)
+      digits[i++] = *c;
+  if (*++c == '-')
+    sign = -1;
+  for (c++; *c != '\0'; c++)
+    power = power * 10 + (*c - '0');
+  return sign * power;
+}
+
+/* Any other. Where floats lie less dense above a power of two than below it, a number
+ * just above may be shorter than the nearest one. */
+static char *put_extreme(char *out, double n) {
+  char digits[MOST_DIGITS] = "";
+  int exponent, power, len = n < DBL_MIN ? 1 : DBL_DIG;
+  int power_of_two = frexp(n, &exponent) == 0.5;
+  for (;; len++) {
+    power = print_digits(digits, len, n);
+    if (len == MOST_DIGITS || reads_as(digits, len, power, n))
+      break;
+    if (power_of_two && step_up(digits, len) && reads_as(digits, len, power, n))
+      break;
+  }
+  while (len > 1 && digits[len - 1] == '0')
+    len--;
+  return put_scientific(out, digits, len, power);
+}
+
+char *net_decimal_put(char *out, double n) {
+  double size = fabs(n);
+  if (n < 0)
+    *out++ = '-';
+  if (size <= EXACT_LIMIT && size == floor(size))
+    return put_whole(out, (uint64_t)size);
+  if (size < EXACT_LIMIT && size >= TINY)
+    return put_usual(out, size);
+  return put_extreme(out, size);
+}
+
+/* A text taken apart: digits without zeros before them, and the power of ten that the
+ * last one kept stands for. */
+struct parts {
+  char digits[READ_DIGITS + 1]; /* one more for all that are not kept and not 0 */
+  int len;
+  int64_t power;
+  uint64_t whole; /* the digits as a number, if they are 19 at most */
+};
+
+static void parts_add(struct parts *p, char digit, int is_fraction) {
+  if (p->len < READ_DIGITS) {
+    if (digit != '0' || p->len > 0) {
+      p->digits[p->len++] = digit;
+      p->whole = p->whole * 10 + (uint64_t)(digit - '0');
+    }
+    p->power -= is_fraction;
+    return;
+  }
+  if (digit != '0')
+    p->digits[READ_DIGITS] = '1';
+  p->power += !is_fraction;
+}
+
+/* The exponent behind "e". What is too large for any float stops growing. */
+static int64_t read_exponent(const char *s, const char *end) {
+  int64_t n = 0;
+  int negative = *s == '-';
+  if (*s == '-' || *s == '+')
+    s++;
+  for (; s < end; s++)
+    if (n < INT64_C(1) << 50)
+      n = n * 10 + (*s - '0');
+  return negative ? -n : n;
+}
+
+/* By the library, which rounds as it has to. An exponent is cut to what still says inf
+ * or 0 of any digits that there are. */
+static double read_slowly(struct parts *p) {
+  int len = p->len;
+  char text[READ_DIGITS + 32];
+  int64_t power = p->power;
+  int saved = errno;
+  double n;
+  if (p->digits[READ_DIGITS] == '1') {
+    len++;
+    power--;
+  }
+  memcpy(text, p->digits, (size_t)len);
+  text[len] = 'e';
+  power = power > 9999 ? 9999 : power < -9999 ? -9999 : power;
+  *net_decimal_put_integer(text + len + 1, power) = '\0';
+  n = strtod(text, NULL);
+  errno = saved;
+  return n;
+}
+
+static double parts_value(struct parts *p) {
+  int64_t power = p->power;
+  if (p->len == 0)
+    return 0;
+  /* One operation on two floats that are exact is rounded once, which is right. */
+  if (FLT_EVAL_METHOD == 0 && p->len < 19 && p->whole <= (uint64_t)EXACT_LIMIT &&
+      power >= -MOST_POWER && power <= MOST_POWER)
+    return power < 0 ? (double)p->whole / powers[-power] : (double)p->whole * powers[power];
+  return read_slowly(p);
+}
+
+double net_decimal_read(const char *s, size_t len) {
+  struct parts p;
+  const char *end = s + len;
+  int negative = len > 0 && *s == '-', is_fraction = 0;
+  double n;
+  p.len = 0;
+  p.power = 0;
+  p.whole = 0;
+  p.digits[READ_DIGITS] = '0';
+  for (s += negative; s < end && (*s | 0x20) != 'e'; s++) {
+    if (*s == '.')
+      is_fraction = 1;
+    else
+      parts_add(&p, *s, is_fraction);
+  }
+  if (s < end)
+    p.power += read_exponent(s + 1, end);
+  n = parts_value(&p);
+  return negative ? -n : n;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * jsonvalues.c - what the reader and the writer of JSON share.
+ *
+ * The words for what fails are Node's, and are made by the Lua half, in
+ * net.internal.jsonerrors, which is loaded by the first failure. */
+#include "base/jsonvalues.h"
+
+#include <lauxlib.h>
+
+/* Registry keys; the addresses count, not the values. */
+static const char null_key;
+static const char array_key;
+static const char explain_key;
+
+void net_json_push_null(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &null_key); }
+
+void net_json_push_array_metatable(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &array_key); }
+
+void net_json_explain(lua_State *L, const char *name, int nargs) {
+  luaL_checkstack(L, 4, "JSON");
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &explain_key);
+  lua_pushstring(L, name);
+  lua_rotate(L, -2 - nargs, 2);
+  lua_call(L, nargs + 1, 1);
+}
+
+/* on_failure(fn): fn(name, ...) makes the words; 'name' is "decode", "encode" or "circle".
+ * [-0, +0, e] */
+static int json_on_failure(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &explain_key);
+  return 0;
+}
+
+/* [-0, +1, -] */
+static int null_tostring(lua_State *L) {
+  lua_pushliteral(L, "null");
+  return 1;
+}
+
+/* Pushes null. [-0, +1, m] */
+static void make_null(lua_State *L) {
+  lua_newuserdatauv(L, 0, 0);
+  lua_createtable(L, 0, 2);
+  lua_pushliteral(L, "null");
+  lua_setfield(L, -2, "__name");
+  lua_pushcfunction(L, null_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_setmetatable(L, -2);
+}
+
+void net_jsonvalues_open(lua_State *L) {
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "Array");
+  lua_setfield(L, -2, "__name");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &array_key);
+  make_null(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &null_key);
+  lua_setfield(L, -2, "null");
+  lua_pushcfunction(L, json_on_failure);
+  lua_setfield(L, -2, "on_failure");
+}
