@@ -406,8 +406,8 @@ describe("process.finish", function()
     process:on("exit", function(code) print("exit", code) end)
   ]]
 
-  it("leaves children to io.popen, and tells of them who listens to SIGCHLD", function()
-    assert.equal("nil\texit\t3\nchild\nnil\texit\t4\n", run(BOTH .. [[
+  it("leaves children to io.popen, also while it tells of them who listens to SIGCHLD", function()
+    assert.equal("nil\texit\t3\nchild\nnil\texit\t4\nnil\texit\t5\n", run(BOTH .. [[
       local function status(code) -- of a child that ends while the loop runs
         local child = io.popen("echo $$; exit " .. code)
         local stat, left = "/proc/" .. child:read("n") .. "/stat", 3
@@ -422,15 +422,43 @@ describe("process.finish", function()
         return child:close()
       end
       print(status(3))
-      local guard = timers.setTimeout(function() end, 10000)
-      process:once("SIGCHLD", function()
-        print("child")
+      local guard, ended = timers.setTimeout(function() end, 10000), nil
+      process:on("SIGCHLD", function()
+        if not ended then print("child") end
+        ended = true
         guard:close()
       end)
-      io.popen("exit 0")
+      local child = io.popen("exit 4")
       net.run()
-      print(status(4))
+      print(child:close())
+      print(status(5))
     ]]).stdout)
+  end)
+
+  it("hears SIGCHLD beside a handler that was there before, and gives that back", function()
+    local ok, lib = pcall(lua.module, "spec/support/chld.c", "net_spec_chld")
+    if not ok or not lib then
+      return pending("there are no headers of Lua")
+    end
+    lib.install()
+    local heard = 0
+    local guard = timers.setTimeout(function() end, 10000)
+    local function listener()
+      heard = heard + 1
+      guard:close()
+    end
+    process:on("SIGCHLD", listener)
+    local child = io.popen("exit 0")
+    net.run()
+    child:close()
+    assert.is_true(heard > 0)
+    local before = lib.count()
+    assert.is_true(before > 0)
+    process:off("SIGCHLD", listener)
+    io.popen("exit 0"):close()
+    assert.is_true(lib.count() > before)
+    assert.is_true(lib.is_installed())
+    lib.restore()
   end)
 
   it("emits 'beforeExit' as long as that brings new work, then 'exit'", function()

@@ -8,7 +8,7 @@
  * and after the last one of a number the default disposition is back. libev
  * merges signals of one number that come before the loop has looked, and tells
  * of several numbers in their order. As in Node the descriptors that the same
- * poll found ready come first. */
+ * poll found ready come first. SIGCHLD alone is not libev's to hear (sigchld.h). */
 #include "events/signal.h"
 
 #include <errno.h>
@@ -17,10 +17,11 @@
 
 #include "loop/dispatch.h"
 #include "events/emitter.h"
+#include "base/container.h"
 #include "base/error.h"
 #include "loop/loop.h"
 #include "loop/object.h"
-#include "loop/watch.h"
+#include "loop/sigchld.h"
 
 #ifdef NSIG
 #define SIGNALS NSIG
@@ -33,7 +34,8 @@ enum { VAL_HANDLER = VAL_OWN }; /* the function called with a signal's number */
 struct process {
   struct net_object o;
   int active;                 /* watchers that run: a count */
-  ev_signal watcher[SIGNALS]; /* by number; 0 unused */
+  struct net_sigchld chld;    /* the one for SIGCHLD, which libev would answer itself */
+  ev_signal watcher[SIGNALS]; /* by number; 0 unused, and never started for SIGCHLD */
 };
 
 static const struct net_class process_class;
@@ -50,25 +52,40 @@ static int signal_caught(lua_State *L) {
   return 0;
 }
 
+static int is_active(const struct process *p, const ev_signal *w) {
+  return w == &p->watcher[SIGCHLD] ? p->chld.active : ev_is_active(w);
+}
+
+/* Returns 0 where the signal has to come again. A listener of a descriptor may have taken
+ * the last one for it away. */
+static int signal_tell(struct process *p, ev_signal *w) {
+  net_ready_run(p->o.loop);
+  return !is_active(p, w) || net_dispatch(p->o.loop, signal_caught, w);
+}
+
 /* A signal is not level-triggered: while the loop is halted, or nothing can be called,
  * it has to be kept for the next run(). */
 static void on_signal(struct ev_loop *ev, ev_signal *w, int revents) {
-  struct process *p = w->data;
   (void)ev, (void)revents;
-  net_ready_run(p->o.loop);
-  if (!ev_is_active(w))
-    return; /* a listener has taken the last one for this signal away */
-  if (!net_dispatch(p->o.loop, signal_caught, w))
+  if (!signal_tell(w->data, w))
     ev_feed_signal(w->signum);
 }
 
+static void on_chld(struct net_sigchld *chld) {
+  struct process *p = net_container_of(chld, struct process, chld);
+  if (!signal_tell(p, &p->watcher[SIGCHLD]))
+    net_sigchld_again(p->o.loop);
+}
+
 static void signal_stop(lua_State *L, struct process *p, ev_signal *w) {
-  if (!ev_is_active(w))
+  if (!is_active(p, w))
     return;
-  ev_ref(p->o.loop->ev);
-  ev_signal_stop(p->o.loop->ev, w);
-  if (w->signum == SIGCHLD)
-    net_watch_sigchld(0);
+  if (w == &p->watcher[SIGCHLD]) {
+    net_sigchld_stop(p->o.loop, &p->chld);
+  } else {
+    ev_ref(p->o.loop->ev);
+    ev_signal_stop(p->o.loop->ev, w);
+  }
   if (--p->active == 0)
     net_unanchor(L, &p->o);
 }
@@ -89,17 +106,20 @@ static int core_signal_start(lua_State *L) {
   ev_signal *w = signal_check(L, &p);
   if (w == NULL)
     return net_error_raise_sys(L, -EINVAL, "uv_signal_start");
-  if (ev_is_active(w))
+  if (is_active(p, w))
     return 0;
-  struct ev_loop *ev = net_loop_get(L)->ev; /* raises in a state that closes */
+  struct net_loop *loop = net_loop_get(L); /* raises in a state that closes */
   net_anchor(L, 1, &p->o);
   ev_signal_init(w, on_signal, (int)lua_tointeger(L, 2));
   ev_set_priority(w, EV_MINPRI); /* behind all descriptors */
   w->data = p;
-  ev_signal_start(ev, w);
-  ev_unref(ev);
-  if (w->signum == SIGCHLD)
-    net_watch_sigchld(1);
+  if (w->signum == SIGCHLD) {
+    p->chld.caught = on_chld;
+    net_sigchld_start(loop, &p->chld);
+  } else {
+    ev_signal_start(loop->ev, w);
+    ev_unref(loop->ev);
+  }
   p->active++;
   return 0;
 }
@@ -197,6 +217,13 @@ static const struct {
 #endif
 #undef NAME
 };
+
+const char *net_signal_name(int number) {
+  for (size_t i = 0; i < sizeof signal_names / sizeof *signal_names; i++)
+    if (signal_names[i].number == number)
+      return signal_names[i].name;
+  return NULL;
+}
 
 /* signals() -> a new table: name -> number */
 static int core_signals(lua_State *L) {

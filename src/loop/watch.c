@@ -11,9 +11,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 
 #include "loop/loop.h"
+#include "loop/sigchld.h"
 
 static void on_async(struct ev_loop *ev, ev_async *w, int revents) {
   (void)ev, (void)w, (void)revents;
@@ -21,9 +21,7 @@ static void on_async(struct ev_loop *ev, ev_async *w, int revents) {
 
 /* --- the default loop -------------------------------------------------------- */
 
-/* What SIGCHLD does by libev, and did before; set once we have made the loop. */
-static struct sigaction chld_libev, chld_before;
-static int chld_ours;
+static int made; /* by us, and not by a host */
 
 /* One turn of a loop that nothing else is in. */
 struct trial {
@@ -98,10 +96,10 @@ struct ev_loop *net_watch_loop(int *err) {
   *err = 0;
   if (ev_default_loop_uc_() != NULL)
     return ev_default_loop(EVFLAG_AUTO);
-  sigaction(SIGCHLD, NULL, &chld_before);
+  net_sigchld_keep();
   struct ev_loop *ev = ev_default_loop(EVFLAG_AUTO);
-  sigaction(SIGCHLD, &chld_before, &chld_libev);
-  chld_ours = 1;
+  net_sigchld_give_back();
+  made = 1;
   if (ev == NULL)
     return NULL;
   *err = try_loop(ev);
@@ -110,10 +108,7 @@ struct ev_loop *net_watch_loop(int *err) {
   return *err < 0 ? NULL : ev;
 }
 
-void net_watch_sigchld(int wanted) {
-  if (chld_ours)
-    sigaction(SIGCHLD, wanted ? &chld_libev : &chld_before, NULL);
-}
+int net_watch_reaps(void) { return !made; }
 
 /* --- watchers ------------------------------------------------------------------ */
 

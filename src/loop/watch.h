@@ -16,8 +16,9 @@ struct net_loop;
 /* libev's default loop, made if there is none; NULL and a negative errno, which may be 0,
  * if there is none for this system, or if it cannot be woken. */
 struct ev_loop *net_watch_loop(int *err);
-/* Somebody listens for SIGCHLD, or no longer: libev hears it, or nobody does. */
-void net_watch_sigchld(int wanted);
+/* Has a host made it? Then libev takes the status of every child that ends, for an
+ * ev_child to tell. */
+int net_watch_reaps(void);
 
 /* Watchers never keep the loop alive by themselves: net_loop_ref does. */
 void net_io_start(struct net_loop *loop, ev_io *w);
