@@ -21,6 +21,7 @@
 #include "base/json.h"
 #include "connect/lookup.h"
 #include "process/accepted.h"
+#include "process/childprocess.h"
 #include "process/descriptor.h"
 #include "process/handles.h"
 #include "server/server.h"
@@ -67,6 +68,7 @@ int luaopen_net_core(lua_State *L) {
   net_descriptor_open(L);
   net_accepted_open(L);
   net_handles_open(L);
+  net_childprocess_open(L);
   net_capi_open(L);
   lua_pushliteral(L, NET_VERSION);
   lua_setfield(L, -2, "version");

@@ -31,6 +31,9 @@ local ITERATOR = "there are no asynchronous iterators yet"
 local HELPER = "a helper of promises and asynchronous iterators"
 local OWN_STREAMS = "for streams of one's own; sockets are the only streams here"
 local INSIDE = "Node's own affair"
+local COMMAND = "`io.popen`, or `spawn` and its `stdout`"
+local SYNC = "`io.popen` and `os.execute` wait"
+local WINDOWS = "of Windows alone"
 
 local sections = {
   {
@@ -198,9 +201,39 @@ local sections = {
   {
     title = "`process`, of which there is only this", node = "process.%s", owner = "net.process",
     { "function", "nextTick kill exit emitWarning" },
-    { "field", "exitCode pid" },
+    { "field", "exitCode pid env execPath" },
     { "event", "SIGINT uncaughtException uncaughtExceptionMonitor warning beforeExit exit" },
-    differs = { ['"SIGINT"'] = OURS, ['"uncaughtException"'] = LUA, ['"warning"'] = LUA },
+    differs = {
+      env = OURS, ['"SIGINT"'] = OURS, ['"uncaughtException"'] = LUA, ['"warning"'] = LUA,
+    },
+  },
+  {
+    title = "`child_process`", node = "child_process.%s", owner = "net.child",
+    { "function", "spawn fork exec execFile spawnSync execSync execFileSync" },
+    { "class", "ChildProcess" },
+    absent = {
+      exec = COMMAND, execFile = COMMAND, spawnSync = SYNC, execSync = SYNC, execFileSync = SYNC,
+      ChildProcess = "only `spawn` and `fork` make one",
+    },
+  },
+  {
+    title = "Options of `child_process.spawn`", node = "%s", owner = "net.SpawnOptions",
+    { "option", "cwd env argv0 stdio detached uid gid shell timeout killSignal signal \z
+      serialization windowsHide windowsVerbatimArguments" },
+    differs = { stdio = OURS, serialization = OURS },
+    absent = { windowsHide = WINDOWS, windowsVerbatimArguments = WINDOWS },
+  },
+  {
+    title = "Options of `child_process.fork` besides", node = "%s", owner = "net.ForkOptions",
+    { "option", "execPath execArgv silent" },
+    differs = { execArgv = OURS },
+  },
+  {
+    title = "`ChildProcess`", node = "subprocess.%s", owner = "net.ChildProcess", object = "kid",
+    { "method", "kill ref unref [Symbol.dispose]" },
+    { "field", "pid exitCode signalCode killed spawnfile spawnargs stdin stdout stderr stdio" },
+    { "event", "spawn exit close error" },
+    renamed = { ["[Symbol.dispose]"] = "__close" },
   },
   {
     title = "`dns`, of which there is only this", node = "dns.%s", owner = "net.dns",

@@ -70,6 +70,14 @@ local function signal()
   return it
 end
 
+--- One that could not be started, with pipes.
+local function child_process()
+  local it = net.child.spawn("/nonexistent")
+  it:on("error", nothing)
+  net.run()
+  return it
+end
+
 local function composite()
   return net.abort.AbortSignal.any({ net.abort.AbortController().signal })
 end
@@ -80,13 +88,15 @@ local MAKE = {
   ["net.BoundSocket"] = { bound_socket }, ["net.EventEmitter"] = { net.events.EventEmitter },
   ["net.Timeout"] = { timeout }, ["net.Immediate"] = { immediate },
   ["net.LookupRequest"] = { lookup_of_name, lookup_of_address },
+  ["net.ChildProcess"] = { child_process },
   ["net.AbortController"] = { net.abort.AbortController },
   ["net.AbortSignal"] = { signal, composite },
 }
 
 local TABLES = {
   net = net, ["net.events"] = net.events, ["net.timers"] = net.timers, ["net.dns"] = net.dns,
-  ["net.abort"] = net.abort, ["net.ServerClass"] = net.Server, ["net.SocketClass"] = net.Socket,
+  ["net.abort"] = net.abort, ["net.child"] = net.child,
+  ["net.ServerClass"] = net.Server, ["net.SocketClass"] = net.Socket,
   ["net.BlockListClass"] = net.BlockList, ["net.SocketAddressClass"] = net.SocketAddress,
   ["net.BoundSocketClass"] = net.BoundSocket, ["net.EventEmitterClass"] = net.events.EventEmitter,
   ["net.AbortControllerClass"] = net.abort.AbortController,

@@ -33,8 +33,8 @@
 --- - [Block lists](#block-lists), [socket addresses](#socket-addresses),
 ---   [bound sockets](#bound-sockets)
 --- - [Emitters](#emitters): `on`, `once`, `off`, …, and `net.events`
---- - [net.timers](#nettimers), [net.process](#netprocess), [net.dns](#netdns),
----   [net.abort](#netabort)
+--- - [net.timers](#nettimers), [net.process](#netprocess), [net.child](#netchild),
+---   [net.dns](#netdns), [net.abort](#netabort)
 --- - [Errors](#errors), [Encodings](#encodings), [The launcher](#the-launcher)
 --- - [Node's names](#nodes-names), each with its name here
 
@@ -1345,6 +1345,10 @@ function immediate:hasRef() end
 --- What `process.exit` and `luanet` exit with; 0 if nil.
 ---@field exitCode? integer
 ---@field pid integer (read-only)
+--- The environment, in a new table at each read; what is changed there is for `net.child` alone.
+---@field env table<string, string> (read-only)
+--- What `net.child.fork` runs; `luanet` sets it to its own path.
+---@field execPath string (default "luanet")
 --- True: warnings are not printed. Set by the environment's `NET_NO_WARNINGS`.
 ---@field noWarnings boolean
 ---@field on fun(self: net.process, event: any, listener: function): net.process
@@ -1395,6 +1399,151 @@ function process.finish(code) end
 ---@param code? string
 ---@overload fun(warning: string, options: {type: string, code: string, detail: string})
 function process.emitWarning(warning, type, code) end
+
+--- ## net.child
+---
+--- `require("net.child")`, or `net.child`: other processes, as Node's `child_process`.
+---
+--- ```lua
+--- local kid = net.child.spawn("cat")
+--- kid.stdout:on("data", print)
+--- kid.stdin:finish("hello")
+--- kid:on("close", function(code, signal) print(code, signal) end)
+--- ```
+
+---@class net.child
+local child = {}
+net.child = child
+
+--- Starts a program, execve(2); `options` may stand in the place of `args`. A file without a "/" is
+--- looked for in the `PATH` of the environment that the child gets, or, if that has none, in the
+--- system's default one.
+---
+--- A file or directory that is not there, or may not be used, and want of descriptors or processes
+--- (`ENOENT`, `EACCES`, `EMFILE`, `ENFILE`, `EAGAIN`) come as `"error"` on a tick, `spawn FILE ENOENT`,
+--- and then `"close"`; other refusals raise `spawn EPERM` and the like. Raises
+--- `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`, `ERR_UNKNOWN_SIGNAL`,
+--- `ERR_INVALID_SYNC_FORK_INPUT`, `ERR_IPC_ONE_PIPE`.
+---
+--- The child gets the descriptors of `stdio` and no other, no signal is blocked, and all have their
+--- default dispositions.
+---
+--- Options: `net.SpawnOptions`.
+---@param file string
+---@param args? string[] (default none)
+---@param options? net.SpawnOptions
+---@return net.ChildProcess
+---@overload fun(file: string, options?: net.SpawnOptions): net.ChildProcess
+function child.spawn(file, args, options) end
+
+--- Starts `luanet script args…` with a channel for messages; `options` may stand in the place of
+--- `args`. What is inherited, by default, is standard input, output and error. Besides what `spawn`
+--- raises, `ERR_CHILD_PROCESS_IPC_REQUIRED` for a list as `stdio` without `"ipc"`.
+---
+--- Options, besides those of `spawn` but `shell`: `net.ForkOptions`.
+---@param script string
+---@param args? string[] (default none)
+---@param options? net.ForkOptions
+---@return net.ChildProcess
+---@overload fun(script: string, options?: net.ForkOptions): net.ChildProcess
+function child.fork(script, args, options) end
+
+--- Whether a value is a child process.
+---@param v any
+---@return boolean
+function child.isChildProcess(v) end
+
+---@class net.SpawnOptions
+--- the child's directory
+---@field cwd? string (default our own)
+--- the child's environment, instead of our own: to add to that, take `process.env`. Numbers and
+--- booleans are taken as text
+---@field env? table<string, string|number|boolean> (default our own)
+--- what the program is told to be called
+---@field argv0? string (default `file`)
+--- `"pipe"`, `"inherit"`, `"ignore"`, or a list of entries: `[1]` is descriptor 0, lists are filled
+--- up to three with `"pipe"`, and nil or false beyond is `"ignore"`. An entry is `"pipe"`, a socket
+--- pair whose other end is `kid.stdio[i]`; `"ignore"`, which is /dev/null for the first three and
+--- nothing beyond; `"inherit"`, our descriptor of that number; `"ipc"`, a channel, once; the number
+--- of a descriptor; or a `Socket`, a server, a Lua file, or a value with `fd`. A `Socket` among the
+--- first three is destroyed when the child is started, others are paused
+---@field stdio? string|table (default "pipe")
+--- a session of its own, setsid(2): the child outlives the terminal's end
+---@field detached? boolean (default false)
+---@field uid? integer (default our own)
+---@field gid? integer (default our own)
+--- true: `/bin/sh -c`, with file and arguments joined by blanks, none of them quoted; a string: that
+--- shell
+---@field shell? boolean|string (default false)
+--- `killSignal` is sent after so long; 0: never
+---@field timeout? integer (ms; default 0)
+--- name, in any case, or number
+---@field killSignal? string|integer (default "SIGTERM")
+--- aborting it sends `killSignal`, and emits `"error"` with an `AbortError`
+---@field signal? net.AbortSignal (default none)
+--- the form of messages; there is no other
+---@field serialization? "json" (default "json")
+--- the longest line that is taken from the channel
+---@field maxMessage? integer (bytes, 1..2^53; default 67108864)
+
+---@class net.ForkOptions: net.SpawnOptions
+--- the program that runs the script: one file name
+---@field execPath? string (default `process.execPath`)
+--- arguments before the script
+---@field execArgv? string[] (default none)
+--- true: `"pipe"` instead of `"inherit"`
+---@field silent? boolean (default false)
+
+--- A process that was started by `net.child`. Until it has ended it holds the loop, unless it is
+--- unref'd.
+---
+--- `"exit"` tells that it has ended; `"close"`, later or at once, that its pipes (but standard input)
+--- and its channel are closed too. Pipes that nobody has read are emptied after `"exit"`, so that it
+--- comes. One that could not be started has `"error"` and `"close"` only. As in Node neither its
+--- end nor ours ends the other, nor does losing the object.
+---@class net.ChildProcess: net.EventEmitter
+--- Nil if it could not be started.
+---@field pid? integer (read-only)
+--- Nil until it has ended, or if a signal ended it; a negative error number if it could not be
+--- started.
+---@field exitCode? integer (read-only)
+--- The name of the signal that ended it.
+---@field signalCode? string (read-only)
+--- Whether `kill` has sent a signal.
+---@field killed boolean
+---@field spawnfile string
+--- The arguments, from `argv0` on.
+---@field spawnargs string[]
+--- Nil where `stdio` says something else than `"pipe"`. Destroyed when the child ends.
+---@field stdin? net.Socket
+---@field stdout? net.Socket
+---@field stderr? net.Socket
+--- The pipes at the places of the option `stdio`: `kid.stdio[1]` is `kid.stdin`.
+---@field stdio table<integer, net.Socket>
+---@field on fun(self: net.ChildProcess, event: any, listener: function): net.ChildProcess
+--- It was started. Tick.
+---@field on fun(self: net.ChildProcess, event: "spawn", listener: fun()): net.ChildProcess
+--- It has ended, by itself or by a signal.
+---@field on fun(self: net.ChildProcess, event: "exit", listener: fun(code?: integer, signal?: string)): net.ChildProcess
+--- And all that was open to it is closed.
+---@field on fun(self: net.ChildProcess, event: "close", listener: fun(code?: integer, signal?: string)): net.ChildProcess
+--- It could not be started or sent a signal, or the option `signal` was aborted.
+---@field on fun(self: net.ChildProcess, event: "error", listener: fun(err: net.Error)): net.ChildProcess
+local kid = {}
+
+--- Sends a signal, by its name, in any case, or its number; 0 sends none, and only looks whether
+--- the process is there. Returns whether there was one to send it to; after `"exit"` there is none,
+--- whoever has its pid by then. Not being allowed to is an `"error"`. Raises `ERR_UNKNOWN_SIGNAL`.
+---@param signal? string|integer (default "SIGTERM")
+---@return boolean
+function kid:kill(signal) end
+
+--- Has the child hold the loop, as it does by default.
+function kid:ref() end
+
+--- Lets `net.run` return although the child has not ended. Its pipes, while they are read, and its
+--- channel hold the loop for themselves.
+function kid:unref() end
 
 --- ## net.dns
 ---

@@ -237,6 +237,18 @@ function core.Process.setters.exitCode(_, code)
   exit_code = code ~= nil and check_code(code) or nil
 end
 
+--- The environment, in a new table at each read.
+function core.Process.getters.env()
+  local env = {}
+  for _, entry in ipairs(core.child.environ()) do
+    local name, value = entry:match("^([^=]+)=(.*)$")
+    if name and env[name] == nil then -- the first counts, as for os.getenv
+      env[name] = value
+    end
+  end
+  return env
+end
+
 function core.Process.getters.pid()
   return core.pid()
 end
@@ -301,6 +313,9 @@ function functions.finish(code)
   emit_exit()
   return exit_code or 0
 end
+
+--- What child.fork runs; luanet says where it is itself.
+process.execPath = "luanet"
 
 process.noWarnings = (os.getenv("NET_NO_WARNINGS") or "") ~= ""
 

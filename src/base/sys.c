@@ -68,7 +68,11 @@ _Static_assert(sizeof(off_t) == 8, "compile with -D_FILE_OFFSET_BITS=64");
 /* -DNET_PORTABLE leaves out what only Linux has, to try the ways around it. */
 #if defined(__linux__) && !defined(NET_PORTABLE)
 #include <sys/sendfile.h>
+#include <sys/syscall.h>
 #define HAVE_SENDFILE 1 /* others have one too, each with arguments of its own */
+#if defined(SYS_pidfd_open)
+#define HAVE_PIDFD 1
+#endif
 #if defined(SPLICE_F_MOVE) && defined(F_SETPIPE_SZ)
 #define HAVE_SPLICE 1
 #endif
@@ -216,6 +220,23 @@ int net_sys_access(int fd, int *flags) {
     return -errno;
   *flags &= O_ACCMODE | O_APPEND;
   return 0;
+}
+
+int net_sys_pidfd(pid_t pid, int *fd) {
+#ifdef HAVE_PIDFD
+  *fd = (int)syscall(SYS_pidfd_open, pid, 0);
+  own(*fd);
+  return result(*fd);
+#else
+  (void)pid;
+  *fd = -1;
+  return -ENOTSUP;
+#endif
+}
+
+int net_sys_set_blocking(int fd) {
+  int flags = fcntl(fd, F_GETFL);
+  return result(flags < 0 ? flags : fcntl(fd, F_SETFL, flags & ~O_NONBLOCK));
 }
 
 enum net_fd_kind net_sys_kind(int fd) {

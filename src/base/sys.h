@@ -51,6 +51,11 @@ int net_sys_pair(int ends[2]);
 int net_sys_listens(int fd);
 /* How it was opened: O_RDONLY, O_WRONLY or O_RDWR, with O_APPEND or without. */
 int net_sys_access(int fd, int *flags);
+/* A descriptor that polls readable once the process has ended. -ENOTSUP, -ENOSYS, -EPERM
+ * or others where the system gives none; *fd is -1 then. */
+int net_sys_pidfd(pid_t pid, int *fd);
+/* Clears O_NONBLOCK, for who reads and writes without a loop. */
+int net_sys_set_blocking(int fd);
 /* What 'fd' is; NET_FD_OTHER also for a closed descriptor. */
 enum net_fd_kind net_sys_kind(int fd);
 

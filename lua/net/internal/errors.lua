@@ -316,6 +316,8 @@ end
 local SIMPLE = {
   EPIPE = { "Error", "This socket has been ended by the other party" },
   ERR_CHILD_CLOSED_BEFORE_REPLY = { "Error", "Child closed before reply received" },
+  ERR_CHILD_PROCESS_IPC_REQUIRED = { "Error", "Forked processes must have an IPC channel, "
+    .. "missing value 'ipc' in %s" },
   ERR_FILE_TOO_SHORT = { "Error", "The file ends before all that was to be sent of it" },
   ERR_ILLEGAL_CONSTRUCTOR = { "TypeError", "Illegal constructor" },
   ERR_INVALID_ADDRESS = { "Error", "Invalid socket address" },
@@ -324,7 +326,10 @@ local SIMPLE = {
   ERR_INVALID_HANDLE_TYPE = { "TypeError", "This handle type cannot be sent" },
   ERR_INVALID_IP_ADDRESS = { "TypeError", "Invalid IP address: %s" },
   ERR_INVALID_STATE = { "Error", "Invalid state: %s" },
+  ERR_INVALID_SYNC_FORK_INPUT = { "TypeError",
+    "Asynchronous forks do not support Buffer, TypedArray, DataView or string input: %s" },
   ERR_INVALID_THIS = { "TypeError", 'Value of "this" must be of type %s' },
+  ERR_IPC_ONE_PIPE = { "Error", "Child process can have only one IPC pipe" },
   ERR_IP_BLOCKED = { "Error", "IP(%s) is blocked by net.BlockList" },
   ERR_METHOD_NOT_IMPLEMENTED = { "Error", "The %s method is not implemented" },
   ERR_MULTIPLE_CALLBACK = { "Error", "Callback called multiple times" },

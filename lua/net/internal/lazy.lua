@@ -50,7 +50,8 @@ stand_in("net.internal.socket.sendfile", SOCKET, { "sendFile" })
 stand_in("net.internal.socket.socket", SOCKET,
   { "setTimeout", "setNoDelay", "setKeepAlive", "setTypeOfService", "getTypeOfService" })
 stand_in("net.internal.server.drain", { core.Server }, { "sockets", "closeIdle", "drain" })
-stand_in("net.events", { core.Socket, core.Server, core.Process, core.EventEmitter },
+stand_in("net.events",
+  { core.Socket, core.Server, core.Process, core.EventEmitter, core.ChildProcess },
   { "eventNames", "listeners", "rawListeners", "listenerCount", "removeAllListeners",
     "setMaxListeners", "getMaxListeners" })
 

@@ -57,6 +57,7 @@ net.isIPv6 = core.isIPv6
 -- The rest: the module that has it; true for what is a module itself.
 local REST = {
   abort = true,
+  child = true,
   dns = true,
   events = true,
   process = true,
