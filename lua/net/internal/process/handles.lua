@@ -1,22 +1,21 @@
 -- SPDX-License-Identifier: MIT
 
---- net.internal.process.handles - servers, sockets and the like as parts of a message.
+--- net.internal.process.handles - servers, sockets and the like on their way into a message.
 --
 -- `send(message, handle)` asks `check`, which raises, and then `prepare`, which does all
 -- that happens to the handle at the call and gives a parcel: what the line says of it, and
--- the descriptor that goes with it. On the other side `receive` makes the object, and
--- `deliver` sets it going when a listener is about to have it: a server that accepted
--- before, or a socket that failed, would do so unheard. Neither knows a line's way through
--- the channel (channel.lua), nor who counts a server's sockets (counting.lua).
+-- the descriptor that goes with it.
+--
+-- The other side's half is arrivals.lua. Neither knows a line's way through the channel
+-- (channel.lua), nor who counts a server's sockets (counting.lua).
 --
 -- A parcel:
---   type         as on the wire: "net.Socket", "lua.Handles", ...
---   key          of the server that accepted the socket, or nil
---   descriptors  list of Descriptors, each with its place in `entries` if that is a list
---   waits        true while what a socket has still to write is in the way; `parcel.go` is
---                called, once, when it is not. Then `descriptors` may be empty: the socket
---                was destroyed, and the message goes alone
---   more         what the line says behind the message, as JSON
+--   entries      what the line says of each handle: { type =, key =, mode =, head = }
+--   descriptors  their Descriptors, in the same places; none for what has nothing to send
+--   is_list      a list was sent, of which another process of ours alone knows
+--   waits        how many of the sockets have still to write something. `parcel.go` is
+--                called on a tick when none has; one that was destroyed meanwhile has no
+--                descriptor then
 
 local core = require("net.core")
 local lazy = require("net.internal.lazy")
@@ -29,48 +28,123 @@ local native = core.handles
 local stream = core.stream
 
 local USER = 3 -- the caller of `send`, whose functions call ours
-local MODES = { r = true, w = true, a = true, ["r+"] = true }
+local MAX_HANDLES = 64 -- in a list
+-- What a message may come with that is no list.
+local SINGLE = { ["net.Server"] = true, ["net.Socket"] = true, ["net.BoundSocket"] = true }
 
 local handles = {}
 
--- Warnings, each once a process
+local warned = false
 
-local warned = {}
-
-local function warn_once(what, text)
-  if not warned[what] then
-    warned[what] = true
-    process.emitWarning(text)
-  end
-end
-
+--- Once a process.
 local function warn_of_unread(socket)
-  if socket.readableLength > 0 then
-    warn_once("unread", ("%d bytes that were read from a socket before it was sent to another "
-      .. "process do not go with it; option pauseOnConnect of its server keeps them in the "
+  if not warned and socket.readableLength > 0 then
+    warned = true
+    process.emitWarning(("%d bytes that were read from a socket before it was sent to another "
+      .. "process do not go with it; option pauseOnConnect of its server leaves them to the "
       .. "system"):format(socket.readableLength))
   end
 end
 
-local function warn_of_kind(name)
-  warn_once("kind", ("A message came with a handle of the kind %s, which is not known here, "
-    .. "or is not what it came as: it is delivered without"):format(name))
+-- What is sent: is it right?
+
+--- Raises unless the handle can be sent.
+local function check_one(handle, level, is_in_list)
+  local kind, state = native.kind(handle)
+  if not (SINGLE[kind] or (is_in_list and kind == "file"))
+    or (state == "never" and kind ~= "net.BoundSocket")
+    or (kind == "net.BoundSocket" and handle.isPipe) then
+    errors.raise("ERR_INVALID_HANDLE_TYPE", level + 1)
+  elseif state == "never" then
+    errors.raise("ERR_WORKER_HANDLE_NOT_TRANSFERABLE", level + 1, kind)
+  end
 end
 
--- What is sent
+--- Raises unless it is a list of up to 64 handles, all different, that can be sent.
+local function check_list(list, level)
+  local seen = {}
+  for i = 1, MAX_HANDLES + 1 do
+    local handle = rawget(list, i)
+    if handle == nil then
+      break
+    elseif i > MAX_HANDLES or seen[handle] then
+      errors.raise("ERR_INVALID_HANDLE_TYPE", level + 1)
+    end
+    check_one(handle, level + 1, true)
+    seen[handle] = i
+  end
+  for key in next, list do -- those behind a hole, and what is no list
+    if seen[rawget(list, key)] ~= key then
+      errors.raise("ERR_INVALID_HANDLE_TYPE", level + 1)
+    end
+  end
+  if rawget(list, 1) == nil then
+    errors.raise("ERR_INVALID_HANDLE_TYPE", level + 1)
+  end
+end
 
 --- Raises for what cannot be sent.
----@param handle any
+---@param handle any a list too, if `takes_lists`
+---@param takes_lists? boolean the other side may be a process of ours
 ---@param level? integer as in `error`; the caller of the public function if left out
-function handles.check(handle, level)
-  local kind, state = native.kind(handle)
+function handles.check(handle, takes_lists, level)
   level = (level or USER) + 1
-  if not kind or kind == "file" or (kind == "net.Socket" and state == "never") then
-    errors.raise("ERR_INVALID_HANDLE_TYPE", level)
-  elseif kind == "net.BoundSocket" and handle.isPipe then
-    errors.raise("ERR_INVALID_HANDLE_TYPE", level)
-  elseif kind == "net.BoundSocket" and state == "never" then
-    errors.raise("ERR_WORKER_HANDLE_NOT_TRANSFERABLE", level, kind)
+  if type(handle) == "table" and takes_lists then
+    check_list(handle, level)
+  else
+    check_one(handle, level)
+  end
+end
+
+-- What is sent: what happens to it
+
+--- What stays open here is duplicated; false for what is given away, which needs no
+--- duplicate and cannot fail; nil and a negative errno. And the mode of a file.
+local function duplicate(kind, handle, keep_open)
+  if kind == "net.Server" then
+    return native.dup_server(handle)
+  elseif kind == "file" then
+    return native.dup_file(handle)
+  elseif kind == "net.Socket" and keep_open then
+    return native.dup_socket(handle)
+  end
+  return false
+end
+
+--- What stays open, of all handles, or nothing: a list of what `duplicate` gave, and the
+--- entries. Nil and a negative errno if one failed.
+local function duplicate_all(list, keep_open)
+  local descriptors, entries = {}, {}
+  for place, handle in ipairs(list) do
+    local kind, state = native.kind(handle)
+    local entry = { type = state == "may" and kind or nil }
+    entries[place] = entry
+    if entry.type then
+      local descriptor, more = duplicate(kind, handle, keep_open)
+      if descriptor == nil then
+        for _, other in pairs(descriptors) do
+          other:close()
+        end
+        return nil, more
+      end
+      entry.mode = kind == "file" and more or nil
+      descriptors[place] = descriptor or nil
+    end
+  end
+  return descriptors, entries
+end
+
+--- Takes along what the socket has read, if the other side knows of that.
+local function take_head(entry, socket, is_ours)
+  if socket.readableLength == 0 and not socket.readableEncoding then
+    return
+  end
+  local head = is_ours and native.take_read(socket)
+  if not head then
+    warn_of_unread(socket)
+  elseif #head > 0 then
+    local encoder = core.decoder("base64")
+    entry.head = encoder:write(head) .. encoder:finish()
   end
 end
 
@@ -85,12 +159,12 @@ local function give(parcel, place, socket)
     return
   end
   local private = stream.private(socket)
-  parcel.waits = (parcel.waits or 0) + 1
+  parcel.waits = parcel.waits + 1
   local function settle(taken)
     private.on_sent, private.on_destroy = nil, nil
     parcel.descriptors[place] = taken
-    parcel.waits = parcel.waits > 1 and parcel.waits - 1 or nil
-    if not parcel.waits and parcel.go then
+    parcel.waits = parcel.waits - 1
+    if parcel.waits == 0 and parcel.go then
       core.tick(parcel.go)
     end
   end
@@ -98,135 +172,83 @@ local function give(parcel, place, socket)
   function private.on_destroy() settle(nil) end
 end
 
---- What stays open here is duplicated; false for what is given away, which needs no
---- duplicate and cannot fail; nil and a negative errno.
-local function duplicate(kind, handle, keep_open)
-  if kind == "net.Server" then
-    return native.dup_server(handle)
-  elseif kind == "net.Socket" and keep_open then
-    return native.dup_socket(handle)
-  end
-  return false
-end
-
 --- All that happens to a handle at the call, once what may fail has not.
-local function take(parcel, place, kind, handle, keep_open)
-  if kind == "net.Server" then
+local function take(parcel, place, handle, channel, keep_open)
+  local entry = parcel.entries[place]
+  if entry.type == "net.Server" then
     native.keep_file(handle)
-  elseif kind == "net.BoundSocket" then
+  elseif entry.type == "net.BoundSocket" then
     parcel.descriptors[place] = native.adopt(handle)
-  elseif kind == "net.Socket" and not keep_open then
-    warn_of_unread(handle)
-    give(parcel, place, handle)
+  elseif entry.type == "net.Socket" then
+    entry.key = counting.sent(channel, handle, not keep_open)
+    if not keep_open then
+      take_head(entry, handle, channel.is_ours)
+      give(parcel, place, handle)
+    end
   end
 end
 
---- Prepares a handle that `check` has passed for its way.
+--- Prepares a handle, or a list of them, that `check` has passed for its way.
 ---@param channel table
 ---@param handle any
----@param options? {keepOpen?: boolean}
+---@param keep_open? boolean
 ---@return table? parcel nil: there is no descriptor, or `err`
 ---@return net.Error? err the system refused a duplicate; nothing has happened
-function handles.prepare(channel, handle, options)
-  local kind, state = native.kind(handle)
-  if state ~= "may" then
+function handles.prepare(channel, handle, keep_open)
+  local is_list = type(handle) == "table"
+  local list = is_list and table.move(handle, 1, rawlen(handle), 1, {}) or { handle }
+  local descriptors, entries = duplicate_all(list, keep_open)
+  if not descriptors then
+    return nil, errors.system(entries, "dup")
+  elseif not is_list and not entries[1].type then
     return nil
   end
-  local keep_open = options and options.keepOpen
-  local descriptor, errno = duplicate(kind, handle, keep_open)
-  if descriptor == nil then
-    return nil, errors.system(errno, "dup")
+  local parcel = { entries = entries, descriptors = descriptors, is_list = is_list, waits = 0 }
+  for place, one in ipairs(list) do
+    take(parcel, place, one, channel, keep_open)
   end
-  local parcel = { type = kind, descriptors = { descriptor or nil } }
-  if kind == "net.Socket" then
-    parcel.key = counting.sent(channel, handle, not keep_open)
-  end
-  take(parcel, 1, kind, handle, keep_open)
   return parcel
 end
 
---- The line of a message with a handle, without its LF.
+--- What the line says of one handle besides its type.
+local function fields(entry)
+  return (entry.key and (',"key":"%s"'):format(entry.key) or "")
+    .. (entry.mode and (',"mode":"%s"'):format(entry.mode) or "")
+    .. (entry.head and (',"head":"%s"'):format(entry.head) or "")
+end
+
+--- `{"type":"net.Socket","key":…}`, or `{"type":null}` where nothing is sent.
+local function entry_text(entry, descriptor)
+  return descriptor and ('{"type":"%s"%s}'):format(entry.type, fields(entry)) or '{"type":null}'
+end
+
+--- The line of a parcel that waits for nothing, without its LF, and what goes with it.
 ---@param parcel table
 ---@param message string JSON
----@return string
+---@return string line
+---@return table[] descriptors in the order of the line; empty: the message goes alone
 function handles.line(parcel, message)
-  local key = parcel.key and (',"key":"%s"'):format(parcel.key) or ""
-  return ('{"cmd":"NODE_HANDLE","type":"%s","msg":'):format(parcel.type) .. message .. key
-    .. (parcel.more or "") .. "}"
-end
-
--- What comes
-
-local function close_all(group)
-  for i = 1, #group do
-    group[i]:close()
+  local texts, going = {}, {}
+  for place, entry in ipairs(parcel.entries) do
+    texts[place] = entry_text(entry, parcel.descriptors[place])
+    going[#going + 1] = parcel.descriptors[place]
   end
-end
-
---- Makers of objects: (descriptor, entry, channel) -> object, or nothing.
-local MAKE = {
-  ["net.Server"] = native.make_server,
-  ["net.BoundSocket"] = native.make_bound,
-  ["net.Socket"] = function(descriptor, entry, channel)
-    local socket = native.make_socket(descriptor)
-    if socket and type(entry.key) == "string" then
-      counting.received(channel, entry.key, socket)
-    end
-    return socket
-  end,
-  ["file"] = function(descriptor, entry)
-    return MODES[entry.mode] and native.make_file(descriptor, entry.mode)
-  end,
-}
-
---- The object of one descriptor, which is used up; nil with a warning where it makes none.
-local function make(channel, entry, descriptor)
-  local kind = entry.type
-  local maker = type(kind) == "string" and (kind ~= "file" or entry.in_list) and MAKE[kind]
-  local object = maker and maker(descriptor, entry, channel)
-  descriptor:close()
-  if not object then
-    warn_of_kind(tostring(kind))
+  if parcel.is_list then
+    return ('{"cmd":"NODE_HANDLE","type":"lua.Handles","msg":%s,"handles":[%s]}'):format(
+      message, table.concat(texts, ",")), going
+  elseif #going == 0 then
+    return message, going
   end
-  return object or nil
+  local entry = parcel.entries[1]
+  return ('{"cmd":"NODE_HANDLE","type":"%s","msg":'):format(entry.type) .. message
+    .. fields(entry) .. "}", going
 end
 
---- Are there as many descriptors as the line speaks of?
----@param line table
----@param group? table[] list of Descriptors
----@return boolean
-function handles.fits(_, group)
-  return group ~= nil and #group >= 1
-end
-
---- Makes what a NODE_HANDLE line came with, with a group that `fits`. It does nothing yet.
----@param channel table
----@param line table decoded
----@param group table[] list of Descriptors, which are used up
----@return any object nil where the message is to be delivered without
-function handles.receive(channel, line, group)
-  local object = make(channel, line, group[1])
-  close_all(group)
-  return object
-end
-
---- Sets going what a listener is about to have.
----@param object any
-function handles.deliver(object)
-  if core.server.is(object) then
-    native.accept(object)
-  elseif stream.is(object) then
-    stream.begin(object)
-  end
-end
-
---- Closes what nobody is to have.
----@param object any
-function handles.drop(object)
-  if stream.is(object) then
-    object:destroy()
-  else
-    object:close()
+--- Closes what a parcel has: it goes nowhere.
+function handles.discard(parcel)
+  parcel.go = nil
+  for _, descriptor in pairs(parcel.descriptors) do
+    descriptor:close()
   end
 end
 
