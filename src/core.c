@@ -22,6 +22,7 @@
 #include "connect/lookup.h"
 #include "process/accepted.h"
 #include "process/childprocess.h"
+#include "process/activated.h"
 #include "process/descriptor.h"
 #include "process/handles.h"
 #include "server/server.h"
@@ -45,6 +46,7 @@ int luaopen_net_core(lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &core_key) == LUA_TTABLE)
     return 1;
   lua_createtable(L, 0, 64);
+  net_activated_open(L);
   net_turn_open(L);
   net_uncaught_open(L);
   net_error_open(L);

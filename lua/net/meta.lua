@@ -240,6 +240,24 @@ function net.getDefaultAutoSelectFamilyAttemptTimeout() end
 ---@param value integer
 function net.setDefaultAutoSelectFamilyAttemptTimeout(value) end
 
+--- The sockets that this process was started with, by systemd's socket activation or a parent that
+--- does the same, and what they are called; with a name only those of that name. Always the same
+--- objects: a bound or listening stream socket is a `BoundSocket`, whose file, if it has one, nobody
+--- removes; one that is connected is a `Socket`, which is not read before somebody does. Other
+--- descriptors stay open and are left out. Both lists are empty in a process that nobody activates.
+---
+--- `LISTEN_PID`, `LISTEN_FDS` and `LISTEN_FDNAMES` of sd_listen_fds(3) are read when the library is
+--- loaded, if the first of them is this process, and removed; the descriptors, from 3 on, are close
+--- on exec from there on. What has no name is called `unknown`. Raises `ERR_INVALID_ARG_TYPE`.
+---
+--- ```lua
+--- server:listen({ activated = "web" })
+--- ```
+---@param name? string
+---@return (net.BoundSocket|net.Socket)[] sockets
+---@return string[] names
+function net.activated(name) end
+
 --- ## Servers
 
 --- An [emitter](#emitters). `tostring(server)` names its address. A variable declared `<close>`
@@ -352,6 +370,10 @@ function server:listen(port, host, backlog, onListening) end
 ---@field signal? net.AbortSignal (default none)
 --- a listening, or bound, descriptor, which the server owns from now on
 ---@field fd? integer
+--- a socket that the process was started with, by its name, of which the first is taken that no
+--- server has, or by its number, 1 for descriptor 3: see `net.activated`. It goes before all others;
+--- where there is none, `ERR_INVALID_ARG_VALUE` is raised
+---@field activated? string|integer
 --- as in the last form
 ---@field handle? net.Handle
 

@@ -35,6 +35,7 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -131,6 +132,11 @@ static int is_owned(int fd) {
   return bits >> fd % OWNED_BITS & 1;
 }
 
+int net_sys_cloexec(int fd) {
+  int flags = fcntl(fd, F_GETFD);
+  return result(flags < 0 ? flags : fcntl(fd, F_SETFD, flags | FD_CLOEXEC));
+}
+
 int net_sys_adopt(int fd) {
   if (is_owned(fd))
     return -EEXIST;
@@ -212,6 +218,11 @@ int net_sys_pair(int ends[2]) {
 int net_sys_listens(int fd) {
   int listens = 0;
   return get_int(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens) == 0 && listens;
+}
+
+int net_sys_has_news(int fd) {
+  struct pollfd p = { .fd = fd, .events = POLLIN };
+  return poll(&p, 1, 0) == 1 && p.revents & POLLIN;
 }
 
 int net_sys_access(int fd, int *flags) {

@@ -39,6 +39,8 @@ void net_sys_close(int fd);
  * it is ours already, as all are from here, net_sys_socket, net_sys_accept or
  * net_sys_dup to net_sys_close. */
 int net_sys_adopt(int fd);
+/* Sets FD_CLOEXEC alone. */
+int net_sys_cloexec(int fd);
 /* Sets O_NONBLOCK, for what came from another process. */
 int net_sys_unblock(int fd);
 /* It is another's from here on, which does not close it by net_sys_close: the C library's. */
@@ -49,6 +51,8 @@ int net_sys_dup(int fd, int *copy);
 int net_sys_pair(int ends[2]);
 /* Does it wait for connections? */
 int net_sys_listens(int fd);
+/* Is there something to read, the end included? Looks only. */
+int net_sys_has_news(int fd);
 /* How it was opened: O_RDONLY, O_WRONLY or O_RDWR, with O_APPEND or without. */
 int net_sys_access(int fd, int *flags);
 /* A descriptor that polls readable once the process has ended. -ENOTSUP, -ENOSYS, -EPERM

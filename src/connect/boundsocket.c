@@ -223,6 +223,29 @@ static int core_unix(lua_State *L) {
   return bound_result(L, b, err, fd);
 }
 
+/* adopt(fd) -> BoundSocket of a descriptor from outside that is bound, or nil and a negative
+ * errno. The file at its path, if there is one, is not its own. */
+static int core_adopt(lua_State *L) {
+  struct net_addr a = { .len = sizeof a.sa };
+  int fd = (int)luaL_checkinteger(L, 1);
+  int err = net_sys_sockname(fd, &a.sa, &a.len);
+  struct net_boundsocket *b = net_boundsocket_new(L, err < 0 ? AF_UNSPEC : a.sa.ss_family);
+  if (b->family == AF_UNIX) {
+    net_addr_push_host(L, &a);
+    lua_setiuservalue(L, -2, VAL_BOUND_PATH);
+  }
+  if (err == 0)
+    err = net_sys_adopt(fd);
+  return bound_result(L, b, err, fd);
+}
+
+/* is_open(value) -> boolean: whether it is a BoundSocket, and not gone */
+static int core_is_open(lua_State *L) {
+  const struct net_boundsocket *b = net_object_test(L, 1, &net_boundsocket_class);
+  lua_pushboolean(L, b && b->fd >= 0);
+  return 1;
+}
+
 /* is(value) -> boolean */
 static int core_is(lua_State *L) {
   lua_pushboolean(L, net_object_test(L, 1, &net_boundsocket_class) != NULL);
@@ -230,10 +253,8 @@ static int core_is(lua_State *L) {
 }
 
 static const luaL_Reg bound_functions[] = {
-  { "tcp", core_tcp },
-  { "unix", core_unix },
-  { "is", core_is },
-  { NULL, NULL },
+  { "tcp", core_tcp },         { "unix", core_unix }, { "adopt", core_adopt },
+  { "is_open", core_is_open }, { "is", core_is },     { NULL, NULL },
 };
 
 void net_boundsocket_open(lua_State *L) {

@@ -136,6 +136,7 @@ options.listen = {
   "writableAll", if_truthy,
   "signal", as_given,
   "fd", as_given,
+  "activated", as_given,
   "handle", if_truthy,
 }
 

@@ -65,6 +65,7 @@ local REST = {
   BlockList = "net.internal.address.blocklist",
   BoundSocket = "net.internal.address.boundsocket",
   Error = "net.internal.errorclass",
+  activated = "net.internal.process.activated",
   SocketAddress = "net.internal.address.socketaddress",
   connect = "net.internal.socket.connect",
   createConnection = "net.internal.socket.connect",

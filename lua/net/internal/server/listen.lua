@@ -83,6 +83,11 @@ function listen.fd(server, fd, o)
   return ok, errno
 end
 
+--- The socket that the process was started with; raises if there is none.
+function listen.activated(which)
+  return require("net.internal.process.activated").take(which)
+end
+
 -- Signals
 
 --- The signal closes the server, whatever became of this listen.

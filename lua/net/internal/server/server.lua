@@ -168,7 +168,9 @@ local function listen_with(self, given, backlog)
     listen.obey(self, validate.signal(given.signal, "options.signal"))
   end
   local o = read_options(given, backlog)
-  if type(o.fd) == "number" and o.fd >= 0 then
+  if o.activated ~= nil then
+    return listen_bound(self, listen.activated(o.activated), o.backlog)
+  elseif type(o.fd) == "number" and o.fd >= 0 then
     return finish(self, listen.fd(self, o.fd, o))
   elseif type(o.port) == "number" or type(o.port) == "string" then
     return listen_tcp(self, given, o)

@@ -1,0 +1,112 @@
+-- SPDX-License-Identifier: MIT
+
+--- net.internal.process.activated - the sockets that this process was started with.
+--
+-- src/process/activated.c has read the environment; objects are made when they are first
+-- asked for, and kept, so that they are always the same. A stream socket that is bound, or
+-- listens, becomes a BoundSocket, one that is connected a Socket; whatever else was given
+-- stays open and is left out. Those sockets live as long as the program, whoever forgets
+-- them: there is no getting them again.
+
+local core = require("net.core")
+local lazy = require("net.internal.lazy")
+local validate = require("net.internal.validate")
+
+local errors = lazy.module("net.internal.errors")
+
+local FIRST = 3 -- descriptor
+local UNNAMED = "unknown" -- as sd_listen_fds_with_names(3) says of what has no name
+local USER = 3 -- level of the caller of `listen`
+
+local bound = core.boundsocket
+local stream = core.stream
+
+--- An open socket that is not read before somebody does.
+local function make_socket(fd)
+  local socket = stream.new()
+  return stream.adopt(socket, fd) and socket or nil
+end
+
+local MAKERS = { bound = bound.adopt, connected = make_socket }
+
+--- LISTEN_FDNAMES, as a list.
+local function split(names)
+  local list = {}
+  for name in (names or ""):gmatch("([^:]*):?") do
+    list[#list + 1] = name
+  end
+  return list
+end
+
+local objects, names -- in the order of their descriptors
+local by_number -- 1 is the first descriptor
+
+--- Makes all objects that can be made.
+local function open()
+  if objects then
+    return
+  end
+  local given = core.activated or { open = {} }
+  local list, list_names, numbers, texts = {}, {}, {}, split(given.names)
+  for _, i in ipairs(given.open) do
+    local make = MAKERS[core.descriptor_role(FIRST + i - 1)]
+    local object = make and make(FIRST + i - 1)
+    if object then
+      local name = texts[i] or ""
+      list[#list + 1], list_names[#list_names + 1] = object, name ~= "" and name or UNNAMED
+      numbers[i] = object
+    end
+  end
+  objects, names, by_number = list, list_names, numbers
+end
+
+--- The sockets that the process was started with, and what they are called.
+---@param name? string only those of that name
+---@return (net.BoundSocket|net.Socket)[] sockets
+---@return string[] names
+local function activated(name)
+  if name ~= nil then
+    validate.string(name, "name")
+  end
+  open()
+  local list, list_names = {}, {}
+  for i, object in ipairs(objects) do
+    if name == nil or names[i] == name then
+      list[#list + 1], list_names[#list_names + 1] = object, names[i]
+    end
+  end
+  return list, list_names
+end
+
+local function is_free(object)
+  return object ~= nil and bound.is_open(object)
+end
+
+--- The one that `listen` is to have; nil if there is none that is not adopted.
+local function find(which)
+  open()
+  if type(which) == "number" then
+    return is_free(by_number[which]) and by_number[which] or nil
+  end
+  for i, object in ipairs(objects) do
+    if names[i] == which and is_free(object) then
+      return object
+    end
+  end
+end
+
+--- For `listen`: raises if there is none.
+---@param which string|integer a name, or 1 for descriptor 3
+---@return net.BoundSocket
+local function take(which)
+  if type(which) ~= "string" and type(which) ~= "number" then
+    errors.raise("ERR_INVALID_ARG_TYPE", USER, "options.activated", { "string", "number" }, which)
+  end
+  local found = find(which)
+  if not found then
+    errors.raise("ERR_INVALID_ARG_VALUE", USER, "options.activated", which)
+  end
+  return found
+end
+
+return { activated = activated, find = find, take = take }
