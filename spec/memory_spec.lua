@@ -499,6 +499,36 @@ end)
 return problem
 ]]
 
+--- A message is written and read whole, or the call raises; what it is made of is as before.
+local MESSAGES = HEAD .. [[
+local json = core.json
+local long = ("text \195\169 \n"):rep(3000)
+local list, object = {}, {}
+for i = 1, 150 do
+  list[i], object["name " .. i] = i, i / 3
+end
+local value = { a = list, b = object, c = long, d = { {}, { 1.5, json.null, { x = "\n" } } } }
+local text, broken = json.encode(value), '["' .. long:gsub("\n", "\\ud800") .. '",x'
+local bytes, raw = { "\255", ("\255"):rep(9000) }, json.encode({ "\255", ("\255"):rep(9000) }, true)
+play(function()
+  pcall(json.encode, function() end)
+  pcall(json.encode, { a = { "\255" } })
+  pcall(json.decode, broken)
+  pcall(json.decode, '"\255 \\n"')
+  local back = json.decode(json.encode(value))
+  if back.c ~= long or #back.a ~= 150 or back.b["name 9"] ~= 3 or back.d[2][2] ~= json.null then
+    error("it is another")
+  end
+  if json.decode(json.encode(bytes, true), true)[2] ~= bytes[2] then
+    error("bytes are others")
+  end
+end)
+if #json.encode(value) ~= #text or json.encode(bytes, true) ~= raw then
+  problem = "another text"
+end
+return problem
+]]
+
 --- A finalizer goes on amid lua_close, when what is newer has been finalised, and opens
 --- what no finalizer is called for any more. The script runs as often as memory is asked
 --- for at its end.
@@ -583,5 +613,6 @@ describe("without memory", function()
   promise("events.on has all its listeners or none", (LISTENERS:gsub("%.%.%. and", "false and")))
   promise("a signal has no listener of a socket that was not made", SIGNAL)
   promise("what takes each uncaught error ends all the same", TAKEN)
+  promise("a message is written and read whole or not at all", MESSAGES)
   promise("or with it, nothing is left of what a finalizer does at the end", AT_THE_END)
 end)

@@ -98,13 +98,18 @@ static uint32_t hex_unit(const byte *at) {
   return unit;
 }
 
+/* Beyond Latin-1 V8 has another word for what stands behind a backslash. */
+static int is_latin1(const byte *at, const byte *end) {
+  return at < end && *at < 0xC4 && net_utf8_measure(at, (size_t)(end - at)) > 0;
+}
+
 /* Checks an escape of which 'at' is the byte behind the backslash; returns the byte behind
  * it, or NULL when it has failed. */
 static const byte *skip_escape(struct reader *r, const byte *at) {
-  if (at == r->end || *at >= 0xC4) /* beyond Latin-1, V8 has no word for it */
-    return fail(r, "token", at), NULL;
-  if (*at != 'u')
-    return escape_value[*at] ? at + 1 : (fail(r, "escape", at), NULL);
+  if (at < r->end && escape_value[*at])
+    return at + 1;
+  if (at == r->end || *at != 'u')
+    return fail(r, is_latin1(at, r->end) ? "escape" : "token", at), NULL;
   at++;
   for (int i = 0; i < 4; i++, at++)
     if (at == r->end || !is_hex_digit(*at))
@@ -313,7 +318,7 @@ static int open_frame(struct reader *r, int kind) {
   struct frame *f = &r->frames[r->depth];
   if (r->depth >= limit)
     return fail(r, "deep", r->at - 1);
-  luaL_checkstack(r->L, SLOTS, "JSON");
+  net_json_room(r->L, SLOTS);
   lua_pushnil(r->L);
   f->base = lua_gettop(r->L);
   f->kind = kind;
@@ -461,7 +466,7 @@ static void read_text(struct reader *r) {
 int net_json_decode(lua_State *L, const char *text, size_t len, int flags) {
   struct reader r;
   int top = lua_gettop(L);
-  luaL_checkstack(L, SLOTS, "JSON");
+  net_json_room(L, SLOTS);
   r.L = L;
   r.start = r.at = (const byte *)text;
   r.end = r.start + len;

@@ -8,6 +8,8 @@
 
 #include <lauxlib.h>
 
+#include "base/error.h"
+
 /* Registry keys; the addresses count, not the values. */
 static const char null_key;
 static const char array_key;
@@ -17,8 +19,13 @@ void net_json_push_null(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &null_
 
 void net_json_push_array_metatable(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &array_key); }
 
+void net_json_room(lua_State *L, int slots) {
+  if (!lua_checkstack(L, slots))
+    net_error_memory(L);
+}
+
 void net_json_explain(lua_State *L, const char *name, int nargs) {
-  luaL_checkstack(L, 4, "JSON");
+  net_json_room(L, 4);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &explain_key);
   lua_pushstring(L, name);
   lua_rotate(L, -2 - nargs, 2);

@@ -7,6 +7,8 @@
 
 #include <lua.h>
 
+/* Makes room for that many slots on the stack. [-0, +0, m] */
+void net_json_room(lua_State *L, int slots);
 /* Pushes null, the metatable of arrays. [-0, +1, -] */
 void net_json_push_null(lua_State *L);
 void net_json_push_array_metatable(lua_State *L);

@@ -138,7 +138,7 @@ static void push_path(struct writer *w, int levels) {
 /* Raises what the Lua half makes of that and of the value on the top; 'levels' tell the
  * path. [-0, -, e] */
 static void refuse(struct writer *w, const char *problem, int levels) {
-  luaL_checkstack(w->L, SLOTS, "JSON");
+  net_json_room(w->L, SLOTS);
   lua_pushstring(w->L, problem);
   lua_insert(w->L, -2);
   push_path(w, levels);
@@ -149,7 +149,7 @@ static void refuse(struct writer *w, const char *problem, int levels) {
 /* Raises it of a circle that begins with the table of level 'first' and ends with the one
  * on the top. Lua gets the tables of it, too, as their classes show. [-0, -, e] */
 static void refuse_circle(struct writer *w, int first) {
-  luaL_checkstack(w->L, SLOTS, "JSON");
+  net_json_room(w->L, SLOTS);
   lua_createtable(w->L, w->depth - first, 0);
   for (int i = first; i < w->depth; i++) {
     lua_pushvalue(w->L, w->base + 2 * i + 1);
@@ -394,7 +394,7 @@ static struct level *open_level(struct writer *w) {
       refuse_circle(w, i);
   if (w->depth == NET_JSON_DEPTH)
     refuse(w, "deep", w->depth);
-  luaL_checkstack(w->L, SLOTS, "JSON");
+  net_json_room(w->L, SLOTS);
   w->tables[w->depth++] = table;
   level->at = level->count = 0;
   return level;
@@ -483,7 +483,7 @@ static void put_all(struct writer *w) {
 void net_json_encode(lua_State *L, int idx, int flags) {
   struct writer w;
   idx = lua_absindex(L, idx);
-  luaL_checkstack(L, SLOTS, "JSON");
+  net_json_room(L, SLOTS);
   w.L = L;
   w.start = w.at = w.first;
   w.end = w.first + sizeof w.first;

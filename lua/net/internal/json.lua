@@ -79,9 +79,9 @@ local function scan_string(reader)
         out[#out + 1], at = unicode_escape(reader, behind + 1)
       elseif ESCAPES[letter] then
         out[#out + 1], at = ESCAPES[letter], behind + 1
-      elseif letter ~= "" and letter < "\xC4" then
+      elseif text:find("^[%z\1-\127]", behind) or text:find("^[\xC2\xC3][\x80-\xBF]", behind) then
         fail(reader, "escape", behind)
-      else -- the end, or beyond Latin-1
+      else -- the end, or beyond Latin-1, or no UTF-8
         fail(reader, "token", behind)
       end
     elseif stop == "" then

@@ -48,12 +48,20 @@ local function as_text(bytes)
   return decoder:write(bytes) .. decoder:finish()
 end
 
---- The last `n` units of a text.
-local function suffix(text, n)
-  while inspect.length(text) > n do
+--- The first, and the last, `n` units of a text; half of a pair is U+FFFD.
+local function first_units(text, n)
+  local units = inspect.prefix(text, n)
+  local is_cut = #units < #text and inspect.length(units) < n
+  return is_cut and units .. "\u{FFFD}" or units
+end
+
+local function last_units(text, n)
+  local over = inspect.length(text) - n
+  while over > 0 do
+    over = over - (text:byte() >= 0xF0 and 2 or 1)
     text = text:sub(utf8.offset(text, 2))
   end
-  return text
+  return over < 0 and "\u{FFFD}" .. text or text
 end
 
 --- The text around an unexpected character, in quotes.
@@ -66,8 +74,8 @@ local function context(text, at)
   local back = as_text(text:sub(at, at + WINDOW))
   local cut_before = before >= CONTEXT
   local cut_behind = before < math.max(CONTEXT, length - CONTEXT)
-  return (cut_before and '..."' .. suffix(front, CONTEXT) or '"' .. front)
-    .. (cut_behind and inspect.prefix(back, CONTEXT) .. '"...' or back .. '"')
+  return (cut_before and '..."' .. last_units(front, CONTEXT) or '"' .. front)
+    .. (cut_behind and first_units(back, CONTEXT) .. '"...' or back .. '"')
 end
 
 --- For a byte that nothing may start or continue with.
