@@ -491,6 +491,14 @@ describe("core.json.null", function()
   end)
 end)
 
+describe("net.child", function()
+  it("has JSON's null and the mark of arrays", function()
+    local child = require("net.child")
+    assert.equal(null, child.null)
+    assert.equal("[]", encode(child.array({})))
+  end)
+end)
+
 describe("core.json.array", function()
   it("marks a table and gives it back", function()
     local t = {}

@@ -43,4 +43,16 @@ end
 ---@type fun(v: any): boolean
 child.isChildProcess = core.child.is
 
+--- JSON's null in a message: where it came in an array, or as the whole message. A true
+--- value of its own.
+child.null = core.json.null
+
+--- Marks a table, so that it is an array in a message although it is empty. Those in
+--- messages that came are marked.
+---
+--- Raises ERR_INVALID_ARG_TYPE for what is no table, ERR_INVALID_ARG_VALUE for one that
+--- has a metatable.
+---@type fun(list: table): table
+child.array = core.json.array
+
 return child

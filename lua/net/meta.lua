@@ -1434,6 +1434,10 @@ function process.emitWarning(warning, type, code) end
 --- ```
 
 ---@class net.child
+--- JSON's null: what stands for it in an array that came in a message, which so keeps its places,
+--- and a message that is null. A value of its own, and true in a condition; `tostring` gives
+--- `"null"`. In an object that came, null is nothing
+---@field null userdata
 local child = {}
 net.child = child
 
@@ -1474,6 +1478,13 @@ function child.fork(script, args, options) end
 ---@param v any
 ---@return boolean
 function child.isChildProcess(v) end
+
+--- Gives the list back, marked by a metatable that all arrays share: it is sent as `[]`, not as
+--- `{}`, when it is empty. Arrays that came in a message are marked. Raises `ERR_INVALID_ARG_TYPE`,
+--- and `ERR_INVALID_ARG_VALUE` for a table that has another metatable.
+---@param list table
+---@return table
+function child.array(list) end
 
 ---@class net.SpawnOptions
 --- the child's directory
