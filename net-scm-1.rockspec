@@ -71,6 +71,7 @@ build = {
       ["net.internal.public"] = "lua/net/internal/public.lua",
       ["net.internal.process.arrivals"] = "lua/net/internal/process/arrivals.lua",
       ["net.internal.process.activated"] = "lua/net/internal/process/activated.lua",
+      ["net.internal.process.notify"] = "lua/net/internal/process/notify.lua",
       ["net.internal.process.counting"] = "lua/net/internal/process/counting.lua",
       ["net.internal.process.handles"] = "lua/net/internal/process/handles.lua",
       ["net.internal.server.drain"] = "lua/net/internal/server/drain.lua",

@@ -25,6 +25,7 @@
 #include "process/activated.h"
 #include "process/descriptor.h"
 #include "process/handles.h"
+#include "process/notify.h"
 #include "server/server.h"
 #include "events/signal.h"
 #include "address/socketaddress.h"
@@ -70,6 +71,7 @@ int luaopen_net_core(lua_State *L) {
   net_descriptor_open(L);
   net_accepted_open(L);
   net_handles_open(L);
+  net_notify_open(L);
   net_childprocess_open(L);
   net_capi_open(L);
   lua_pushliteral(L, NET_VERSION);

@@ -1373,6 +1373,10 @@ function immediate:hasRef() end
 ---@field execPath string (default "luanet")
 --- True: warnings are not printed. Set by the environment's `NET_NO_WARNINGS`.
 ---@field noWarnings boolean
+--- Within so many milliseconds a service manager that watches this process has to be told, again
+--- and again, by `process.notify({ watchdog = true })`: do it at half of them. Nil if nobody does;
+--- from `WATCHDOG_USEC` and `WATCHDOG_PID`.
+---@field watchdogInterval? integer (milliseconds; read-only)
 ---@field on fun(self: net.process, event: any, listener: function): net.process
 --- A signal, of whatever name (signal(7)). While it has listeners the default does not happen;
 --- after the last was removed it does again. Listeners do not hold the loop.
@@ -1402,6 +1406,36 @@ function process.nextTick(fn, ...) end
 ---@param signal? string|integer (default "SIGTERM")
 ---@return true
 function process.kill(pid, signal) end
+
+--- Tells whoever started this process, a service manager as in sd_notify(3), how it is: one datagram
+--- to the socket that `NOTIFY_SOCKET` names, which never waits. Returns true if anybody was told,
+--- false if there is nobody to tell, nil and a system error with syscall `notify` if that failed
+--- (`EAGAIN`: the manager is behind; `EINVAL`: the name is no absolute path, and does not begin
+--- with `@`). A parent that uses this library hears of `ready` through its channel, too.
+---
+--- ```lua
+--- process.notify({ ready = true, status = "serving" })
+--- ```
+---
+--- Raises `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, and `ERR_INVALID_ARG_VALUE` for other fields
+--- and a status of several lines.
+---@param fields net.Notification
+---@return boolean? told
+---@return net.Error? err
+function process.notify(fields) end
+
+---@class net.Notification
+--- it serves, or has loaded its configuration anew
+---@field ready? boolean
+--- it loads its configuration; "ready" is to follow
+---@field reloading? boolean
+---@field stopping? boolean
+--- what people see who ask, one line
+---@field status? string
+--- it is alive: see `process.watchdogInterval`
+---@field watchdog? boolean
+--- the process to look after from now on
+---@field mainpid? integer
 
 --- Emits `"exit"`, flushes what was written to sockets as far as the kernel takes it, and ends the
 --- process. Nothing else is closed.

@@ -249,6 +249,10 @@ function core.Process.getters.env()
   return env
 end
 
+function core.Process.getters.watchdogInterval()
+  return require("net.internal.process.notify").watchdog_interval()
+end
+
 function core.Process.getters.pid()
   return core.pid()
 end

@@ -313,6 +313,23 @@ int net_sys_connect(int fd, const struct sockaddr *sa, socklen_t len) {
   return errno == EINTR ? -EINPROGRESS : -errno;
 }
 
+int net_sys_tell(const struct sockaddr *sa, socklen_t len, const void *bytes, size_t size) {
+#ifdef HAVE_SOCK_FLAGS
+  int fd = socket(sa->sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+#else
+  int fd = socket(sa->sa_family, SOCK_DGRAM, 0);
+#endif
+  ssize_t sent;
+  if (fd < 0)
+    return -errno;
+  do
+    sent = sendto(fd, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT, sa, len);
+  while (sent < 0 && errno == EINTR);
+  int err = sent < 0 ? -errno : 0;
+  (void)close(fd);
+  return err;
+}
+
 int net_sys_error(int fd) {
   int value = 0;
   int err = get_int(fd, SOL_SOCKET, SO_ERROR, &value);

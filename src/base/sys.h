@@ -71,6 +71,9 @@ int net_sys_bind(int fd, const struct sockaddr *sa, socklen_t len);
 int net_sys_listen(int fd, int backlog);
 /* One accept4(2). -EAGAIN when nobody waits; the other errors are the caller's policy. */
 int net_sys_accept(int fd, struct sockaddr_storage *peer, socklen_t *len, int *conn);
+/* Sends one datagram from a socket of its own, and does not wait: -EAGAIN when the other
+ * end has no room. */
+int net_sys_tell(const struct sockaddr *sa, socklen_t len, const void *bytes, size_t size);
 /* Starts connecting: 0 done already, -EINPROGRESS under way, else failed. */
 int net_sys_connect(int fd, const struct sockaddr *sa, socklen_t len);
 /* Reads and clears SO_ERROR: 0, or the -errno of a failed connect. */
