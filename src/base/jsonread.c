@@ -18,6 +18,7 @@
 #include "base/base64.h"
 #include "base/decimal.h"
 #include "base/json.h"
+#include "base/jsonplain.h"
 #include "base/jsonvalues.h"
 #include "base/utf8.h"
 
@@ -31,7 +32,9 @@ enum kind { ARRAY, OBJECT };
 /* A table that is open. */
 struct frame {
   int base;        /* the stack index of the table, nil as long as it is not made */
-  int kind;        /* enum kind */
+  byte kind;       /* enum kind */
+  byte is_made;    /* the table, or it is still to be */
+  int waiting;     /* values that stand on the stack behind it; a name and a value are two */
   lua_Integer put; /* elements that are in the table */
 };
 
@@ -62,7 +65,7 @@ static int is_digit(byte c) { return c >= '0' && c <= '9'; }
 static int is_hex_digit(byte c) { return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f'); }
 
 /* The byte that is due behind white space; 0, which nothing takes, at the end. */
-static byte peek(struct reader *r) {
+static inline byte peek(struct reader *r) {
   const byte *at = r->at, *end = r->end;
   while (at < end && *at <= ' ' && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
     at++;
@@ -72,20 +75,17 @@ static byte peek(struct reader *r) {
 
 /* Strings */
 
-/* Where the first byte is that is no plain ASCII of a string. Eight at a time: a byte
- * below 0x20 or equal to what is taken off borrows from bit 7; what is next to such a one
- * may do so, too, which the loop behind sorts out. */
-static const byte *skip_plain(const byte *at, const byte *end) {
-  const uint64_t ones = UINT64_C(0x0101010101010101);
-  uint64_t word;
-  for (; end - at >= (ptrdiff_t)sizeof word; at += sizeof word) {
+/* Where the first byte is that is not plain. */
+static inline const byte *skip_plain(const byte *at, const byte *end) {
+  uint64_t word, marks;
+  for (; end - at >= NET_JSON_WORD; at += NET_JSON_WORD) {
     memcpy(&word, at, sizeof word);
-    if ((word | (word - ones * 0x20) | ((word ^ ones * '"') - ones) |
-         ((word ^ ones * '\\') - ones)) &
-        ones * 0x80)
+    if ((marks = net_json_marks(word)) != 0) {
+      at += net_json_plain(marks);
       break;
+    }
   }
-  while (at < end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\')
+  while (at < end && net_json_is_plain(*at))
     at++;
   return at;
 }
@@ -264,11 +264,6 @@ static int read_boolean(struct reader *r, int value) {
 
 /* Tables */
 
-/* Values that wait on the stack for a frame's table. */
-static int waiting(const struct reader *r, const struct frame *f) {
-  return lua_gettop(r->L) - f->base;
-}
-
 static void set_elements(struct reader *r, struct frame *f, int n) {
   for (int i = n; i >= 1; i--)
     lua_rawseti(r->L, f->base, i);
@@ -297,12 +292,13 @@ static void mark_array(struct reader *r, int idx) {
 
 /* Makes the table of what waits for it, with that room. [-n, +0, m] */
 static void make_table(struct reader *r, struct frame *f, int room) {
-  int n = waiting(r, f);
+  int n = f->waiting;
   if (f->kind == ARRAY)
     lua_createtable(r->L, room, 0);
   else
     lua_createtable(r->L, 0, room / 2);
   lua_replace(r->L, f->base);
+  f->is_made = 1;
   if (f->kind == ARRAY) {
     mark_array(r, f->base);
     set_elements(r, f, n);
@@ -321,7 +317,9 @@ static int open_frame(struct reader *r, int kind) {
   net_json_room(r->L, SLOTS);
   lua_pushnil(r->L);
   f->base = lua_gettop(r->L);
-  f->kind = kind;
+  f->kind = (byte)kind;
+  f->is_made = 0;
+  f->waiting = 0;
   f->put = 0;
   r->depth++;
   return 1;
@@ -362,13 +360,12 @@ static int read_binary(lua_State *L, int base) {
 /* Closes the innermost, whose bracket is due: its value is on the top then. [-n, +0, m] */
 static int close_frame(struct reader *r) {
   struct frame *f = &r->frames[r->depth - 1];
-  int n = waiting(r, f), is_made = !lua_isnil(r->L, f->base);
-  int is_pair = f->kind == OBJECT && n == 2 && !is_made;
+  int is_pair = f->kind == OBJECT && f->waiting == 2 && !f->is_made;
   if (!(is_pair && (r->flags & NET_JSON_BINARY) && read_binary(r->L, f->base))) {
     if (r->depth > NET_JSON_DEPTH)
       return fail(r, "deep", r->at);
-    if (!is_made)
-      make_table(r, f, n);
+    if (!f->is_made)
+      make_table(r, f, f->waiting);
   }
   r->at++;
   r->depth--;
@@ -378,8 +375,9 @@ static int close_frame(struct reader *r) {
 /* The value on the top belongs to the innermost table. [-(0|1|2), +0, m] */
 static void keep_value(struct reader *r) {
   struct frame *f = &r->frames[r->depth - 1];
-  if (lua_isnil(r->L, f->base)) {
-    if (waiting(r, f) > BATCH)
+  if (!f->is_made) {
+    f->waiting += f->kind == ARRAY ? 1 : 2;
+    if (f->waiting > BATCH)
       make_table(r, f, 2 * BATCH);
   } else if (f->kind == ARRAY) {
     lua_rawseti(r->L, f->base, ++f->put);

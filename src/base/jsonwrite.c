@@ -21,6 +21,7 @@
 #include "base/decimal.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/jsonplain.h"
 #include "base/jsonvalues.h"
 #include "base/utf8.h"
 
@@ -28,6 +29,7 @@
 #define FIRST_ROOM 4096 /* bytes in the C stack */
 #define STRETCH 1024    /* bytes of a string for which there is room at once */
 #define ESCAPED 6       /* bytes that one becomes at most */
+#define SPARE 64        /* bytes of room before a value or a name: what is no string fits in */
 #define SLOTS 8         /* of the Lua stack, for a level and what it calls */
 
 typedef unsigned char byte;
@@ -83,7 +85,7 @@ static void make_box(struct writer *w) {
 }
 
 /* Makes room for 'n' bytes more. [-0, +0, m] */
-static void grow(struct writer *w, size_t n) {
+__attribute__((noinline, cold)) static void grow(struct writer *w, size_t n) {
   size_t used = (size_t)(w->at - w->start), room = (size_t)(w->end - w->start);
   void *ud;
   lua_Alloc allocate = lua_getallocf(w->L, &ud);
@@ -104,18 +106,16 @@ static void grow(struct writer *w, size_t n) {
   w->end = text + room;
 }
 
-static void reserve(struct writer *w, size_t n) {
+static inline void reserve(struct writer *w, size_t n) {
   if ((size_t)(w->end - w->at) < n)
     grow(w, n);
 }
 
-static void put_byte(struct writer *w, char c) {
-  reserve(w, 1);
-  *w->at++ = c;
-}
+/* The next two write into room that there is: SPARE bytes, or what was reserved. */
 
-static void put_literal(struct writer *w, const char *text, size_t len) {
-  reserve(w, len);
+static inline void put_byte(struct writer *w, char c) { *w->at++ = c; }
+
+static inline void put_literal(struct writer *w, const char *text, size_t len) {
   memcpy(w->at, text, len);
   w->at += len;
 }
@@ -184,22 +184,30 @@ static char *put_escape(char *out, byte c) {
   return out;
 }
 
-/* Copies plain ASCII of a string from '*at' to 'out'; returns the byte behind what it
- * wrote, and moves '*at'. Eight at a time, of which more may be written than are kept: as
- * in jsonread.c, a byte that is not plain has bit 7 set. */
-static char *copy_plain(char *out, const byte **at, const byte *end) {
-  const uint64_t ones = UINT64_C(0x0101010101010101);
+/* Copies the plain bytes of a string from '*at' to 'out'; returns the byte behind what it
+ * wrote, and moves '*at'. More may be written than is kept, a word. */
+static inline char *copy_plain(char *out, const byte **at, const byte *end) {
   const byte *s = *at;
-  uint64_t word;
-  for (; end - s >= (ptrdiff_t)sizeof word; s += sizeof word, out += sizeof word) {
+  uint64_t word, marks;
+  for (; end - s >= NET_JSON_WORD; s += NET_JSON_WORD, out += NET_JSON_WORD) {
     memcpy(&word, s, sizeof word);
     memcpy(out, &word, sizeof word);
-    if ((word | (word - ones * 0x20) | ((word ^ ones * '"') - ones) |
-         ((word ^ ones * '\\') - ones)) &
-        ones * 0x80)
+    if ((marks = net_json_marks(word)) != 0) {
+      out += net_json_plain(marks);
+      s += net_json_plain(marks);
       break;
+    }
   }
-  while (s < end && *s < 0x80 && !escapes[*s])
+  if (end - s >= 4) { /* names are short */
+    uint32_t half;
+    memcpy(&half, s, sizeof half);
+    memcpy(out, &half, sizeof half);
+    if ((net_json_marks(half) & UINT32_C(0x80808080)) == 0) {
+      out += 4;
+      s += 4;
+    }
+  }
+  while (s < end && net_json_is_plain(*s))
     *out++ = (char)*s++;
   *at = s;
   return out;
@@ -227,13 +235,13 @@ static const byte *put_stretch(struct writer *w, const byte *s, const byte *stop
   return s;
 }
 
-/* Writes a string in quotes; returns whether it is UTF-8. [-0, +0, m] */
+/* Writes a string in quotes; returns whether it is UTF-8. Leaves SPARE. [-0, +0, m] */
 static int put_string(struct writer *w, const char *text, size_t len) {
   const byte *s = (const byte *)text, *end = s + len;
   put_byte(w, '"');
   while (s < end) {
     const byte *stop = end - s > STRETCH ? s + STRETCH : end;
-    reserve(w, (size_t)(stop - s) * ESCAPED + 8);
+    reserve(w, (size_t)(stop - s) * ESCAPED + SPARE + 8);
     s = put_stretch(w, s, stop, end);
     if (s < stop)
       return 0;
@@ -247,7 +255,7 @@ static void put_binary(struct writer *w, const char *text, size_t len) {
   if (len > SIZE_MAX / 2)
     net_error_memory(w->L);
   put_literal(w, "{\"$b\":\"", 7);
-  reserve(w, (len / 3 + 1) * 4 + 2);
+  reserve(w, (len / 3 + 1) * 4 + SPARE);
   w->at += net_base64_put((byte *)w->at, (const byte *)text, len);
   put_literal(w, "\"}", 2);
 }
@@ -266,7 +274,6 @@ static void put_value_string(struct writer *w) {
 
 /* Writes the number on the top. [-0, +0, m] */
 static void put_number(struct writer *w) {
-  reserve(w, NET_DECIMAL_ROOM);
   if (lua_isinteger(w->L, -1)) {
     w->at = net_decimal_put_integer(w->at, lua_tointeger(w->L, -1));
   } else {
@@ -323,6 +330,7 @@ static void put_name(struct writer *w) {
   name = lua_tolstring(w->L, -2, &len);
   if ((w->flags & NET_JSON_BINARY) && is_dollars(name, len) && is_only_name(w)) {
     put_literal(w, "\"$", 2);
+    reserve(w, len + SPARE);
     put_literal(w, name, len);
     put_byte(w, '"');
   } else if (!put_string(w, name, len)) {
@@ -434,6 +442,7 @@ static int put_opening(struct writer *w) {
  * it; or the end of the table. [-1, +(0|2), e] */
 static int put_next(struct writer *w) {
   struct level *level = &w->levels[w->depth - 1];
+  reserve(w, SPARE);
   if (level->is_array ? next_element(w, level) : lua_next(w->L, table_index(w))) {
     put_byte(w, ',');
     if (!level->is_array)
@@ -447,6 +456,7 @@ static int put_next(struct writer *w) {
 
 /* Writes the value on the top; returns 0 if it is a table that goes on. [-0, +(0|2), e] */
 static int put_value(struct writer *w) {
+  reserve(w, SPARE);
   switch (lua_type(w->L, -1)) {
     case LUA_TSTRING: put_value_string(w); return 1;
     case LUA_TNUMBER: put_number(w); return 1;
