@@ -74,8 +74,11 @@ static void emit_close(lua_State *L, const struct net_step *step) {
   net_emit(L, 1, ON_CLOSE, 0);
 }
 
-/* As in libuv a handle that closes holds the loop until the close phase. */
-static void handle_closed(lua_State *L, const struct net_step *step) { (void)L, (void)step; }
+/* As in libuv a handle that closes holds the loop until the close phase. Nobody is called. */
+static void handle_closed(lua_State *L, const struct net_step *step) {
+  (void)step;
+  net_settle_none(net_server_check(L, 1)->o.loop);
+}
 
 void net_server_drained(lua_State *L, int idx, struct net_server *s) {
   if (net_server_listens(s) || s->connections > 0 || s->elsewhere > 0)
