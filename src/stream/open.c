@@ -96,7 +96,10 @@ static void stream_reset(lua_State *L, int idx) {
     net_writable_reset(L, idx);
   if (!s->life.destroyed)
     return; /* a finalizer has connected it meanwhile */
+  /* What it keeps: that a read has found nothing, and waits. */
+  unsigned need_readable = s->life.need_readable;
   memset(&s->life, 0, sizeof s->life);
+  s->life.need_readable = need_readable;
   never_again(s);
   net_rb_reset(&s->in);
   s->o.unheard = 0;
