@@ -232,6 +232,21 @@ describe("net.BlockList", function()
       assert.matches('Value of "this" must be of type BlockList', tostring(e), 1, true)
     end
   end)
+
+  it("says so of a dot for a colon, whatever the arguments are then", function()
+    local list = BlockList()
+    for _, name in ipairs({ "check", "clear", "addAddress", "addAddresses", "addRange", "addSubnet",
+      "addCIDR", "addCIDRs", "removeAddress", "removeRange", "removeSubnet", "removeCIDR", "toJSON",
+      "fromJSON" }) do
+      for _, this in ipairs({ "1.1.1.1", net.Socket(), {}, 1 }) do
+        local ok, e = pcall(list[name], this, 8)
+        assert.is_false(ok)
+        assert.equal("ERR_INVALID_THIS", e.code, name)
+      end
+      assert.equal("ERR_INVALID_THIS", select(2, pcall(list[name])).code, name)
+    end
+    assert.equal(0, list.size)
+  end)
 end)
 
 describe("BlockList:check", function()

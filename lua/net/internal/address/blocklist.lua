@@ -27,6 +27,14 @@ local methods = core.BlockList.methods
 
 -- Arguments
 
+--- The first thing of each method: with a dot instead of the colon, what is said is
+--- not of the arguments, which are one place off then.
+local function check_self(self)
+  if not native.is(self) then
+    errors.raise("ERR_INVALID_THIS", USER, "BlockList")
+  end
+end
+
 --- The SocketAddress that an argument is, or stands for.
 ---@param value any
 ---@param name string the argument, for messages
@@ -92,6 +100,7 @@ end
 ---@param address string|net.SocketAddress
 ---@param family? string of a string, "ipv4" (default) or "ipv6"
 function methods:addAddress(address, family)
+  check_self(self)
   native.add_address(self, to_address(address, "address", family))
 end
 
@@ -99,6 +108,7 @@ end
 ---@param addresses (string|net.SocketAddress)[]
 ---@param family? string of the strings, "ipv4" (default) or "ipv6"
 function methods:addAddresses(addresses, family)
+  check_self(self)
   validate.array(addresses, "addresses")
   if family ~= nil then
     validate.string(family, "family")
@@ -117,6 +127,7 @@ end
 ---@param last string|net.SocketAddress called "end" in messages
 ---@param family? string of the strings, "ipv4" (default) or "ipv6"
 function methods:addRange(start, last, family)
+  check_self(self)
   start = to_address(start, "start", family)
   last = to_address(last, "end", family)
   if not native.add_range(self, start, last) then
@@ -131,6 +142,7 @@ end
 ---@param prefix integer bits, 0 .. 32, or 128 of IPv6
 ---@param family? string of a string, "ipv4" (default) or "ipv6"
 function methods:addSubnet(network, prefix, family)
+  check_self(self)
   network = to_address(network, "network", family)
   prefix = validate.int32(prefix, "prefix", 0, PREFIX_MAX[network.family])
   native.add_subnet(self, network, prefix)
@@ -142,6 +154,7 @@ end
 --- ERR_OUT_OF_RANGE.
 ---@param cidr string "10.0.0.0/8"
 function methods:addCIDR(cidr)
+  check_self(self)
   local address, prefix, family = split_cidr(cidr)
   local network = to_address(address, "network", family)
   prefix = validate.int32(prefix, "prefix", 0, PREFIX_MAX[family])
@@ -152,6 +165,7 @@ end
 --- if only its address or prefix is wrong, those before it are.
 ---@param cidrs string[] `BlockList.PRIVATE_RANGES`, for one
 function methods:addCIDRs(cidrs)
+  check_self(self)
   validate.array(cidrs, "cidrs")
   local parsed = {}
   for i = 1, #cidrs do
@@ -168,6 +182,7 @@ end
 ---@param address string|net.SocketAddress
 ---@param family? string of a string, "ipv4" (default) or "ipv6"
 function methods:removeAddress(address, family)
+  check_self(self)
   native.remove_address(self, to_address(address, "address", family))
 end
 
@@ -177,6 +192,7 @@ end
 ---@param last string|net.SocketAddress
 ---@param family? string of the strings, "ipv4" (default) or "ipv6"
 function methods:removeRange(start, last, family)
+  check_self(self)
   start = to_address(start, "start", family)
   last = to_address(last, "end", family)
   native.remove_range(self, start, last)
@@ -188,6 +204,7 @@ end
 ---@param prefix integer bits
 ---@param family? string of a string, "ipv4" (default) or "ipv6"
 function methods:removeSubnet(network, prefix, family)
+  check_self(self)
   network = to_address(network, "network", family)
   prefix = validate.int32(prefix, "prefix", 0, PREFIX_MAX[network.family])
   native.remove_subnet(self, network, prefix)
@@ -196,6 +213,7 @@ end
 --- Takes back what addCIDR added.
 ---@param cidr string
 function methods:removeCIDR(cidr)
+  check_self(self)
   local address, prefix, family = split_cidr(cidr)
   local network = to_address(address, "network", family)
   prefix = validate.int32(prefix, "prefix", 0, PREFIX_MAX[family])
@@ -269,6 +287,7 @@ end
 --- The rules, as a list of texts that fromJSON takes.
 ---@return string[]
 function methods:toJSON()
+  check_self(self)
   return self.rules
 end
 
@@ -279,6 +298,7 @@ end
 --- raises; the rules before have been added then.
 ---@param data string|string[] such a list, or one as JSON
 function methods:fromJSON(data)
+  check_self(self)
   local is_null = false
   if type(data) == "string" then
     local json = require("net.internal.json") -- here, as hardly a program needs it
