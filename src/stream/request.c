@@ -156,6 +156,13 @@ static void sent_tick(lua_State *L, const struct net_step *step) {
   after_write(L, 1, net_wq_before(s->out.head, end) ? s->out.head : end);
 }
 
+/* The tick of one that Node has no tick for: it only notes that the piece is done. */
+static void passed_tick(lua_State *L, const struct net_step *step) {
+  const struct net_stream *s = net_step_stream(step);
+  uint32_t end = (uint32_t)step->n;
+  call_back(L, 1, net_wq_before(s->out.head, end) ? s->out.head : end, 0);
+}
+
 /* Does anybody care when the pieces under way are sent? */
 static int is_awaited(const struct net_stream *s) {
   return s->out.callbacks > 0 || (s->life.need_drain || s->life.ending);
@@ -293,6 +300,7 @@ static size_t unsent(const struct net_stream *s) {
 
 void net_request_send(lua_State *L, int idx) {
   struct net_stream *s = net_stream_at(L, idx);
+  int is_first = !(s->watch.wanted & EV_WRITE);
   int err = net_wq_send(L, idx, &s->out, &s->handle, send_end(s));
   int waits = err == -EAGAIN || (err == 0 && unsent(s) > 0);
   if (err == 0 || waits)
@@ -302,6 +310,8 @@ void net_request_send(lua_State *L, int idx) {
   if (err == 0 || err == -EAGAIN || !s->watch.open)
     return;
   net_stream_poll(s, s->watch.wanted | EV_WRITE); /* tried again if there is no memory */
+  if (is_first && !counts_refused(s))
+    s->bytes_written -= s->req.bytes;
   uint32_t end = s->out.req;
   push_failure(L, s, err);
   net_request_fail(L, idx, end);
@@ -445,6 +455,13 @@ void net_request_salvage(lua_State *L, int idx) {
     net_wq_drop(L, idx, &s->out, s->out.tail);
 }
 
+/* Does Node have a tick for the pieces from 'run' on? Not for a single one without a
+ * callback, whose tick would tell those behind it too early that all is off. [-0, +0, m] */
+static int has_tick(lua_State *L, int idx, struct net_stream *s, uint32_t run) {
+  return s->life.need_drain || s->life.ending || s->out.tail - run > 1 ||
+         net_wq_has_callback(L, idx, &s->out, run);
+}
+
 void net_request_submit(lua_State *L, int idx, size_t bytes) {
   struct net_stream *s = net_stream_at(L, idx);
   int defer = net_request_may_defer(s, bytes);
@@ -463,5 +480,5 @@ void net_request_submit(lua_State *L, int idx, size_t bytes) {
     flush_run(L, idx, s, run, bytes);
   }
   if (!(s->life.writing || s->life.errored) && is_awaited(s))
-    net_tick_step(L, idx, &s->o, sent_tick, s->out.tail);
+    net_tick_step(L, idx, &s->o, has_tick(L, idx, s, run) ? sent_tick : passed_tick, s->out.tail);
 }
