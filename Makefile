@@ -98,8 +98,10 @@ parity: deps-test all ## compare with Node 20 and 26 (fetched by npm into a scra
 peers: deps-peers all ## run the specs that need programs of others: Node, haproxy, ...
 	@NET_SPEC_GUARD=30 $(RUN_ENV) BUSTED='$(BUSTED)' tools/peers.sh $(if $(filter-out spec,$(SPEC)),$(SPEC))
 
-PARITY_RANDOM = $(foreach v,SEED N ODD JOBS ONLY,$(if $($v),$v=$($v)))
+PARITY_RANDOM = $(foreach v,SEED N ODD JOBS FROM ONLY,$(if $($v),$v=$($v)))
+EAGER = build/eager
 parity-random: deps-test all ## compare random programs with Node 26; SEED=n N=programs ODD=calls
+	@$(MAKE) --no-print-directory BUILD=$(EAGER) CPPFLAGS='$(CPPFLAGS) -DNET_EAGER=1' all
 	@$(RUN_ENV) tools/parity-random.sh $(PARITY_RANDOM)
 
 torture: deps-test all ## fail each system call and allocation in turn (3 minutes); ROW=recv for one

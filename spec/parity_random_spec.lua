@@ -8,6 +8,8 @@ local programs = require("spec.parity.random.programs")
 local oddcalls = require("spec.parity.random.oddcalls")
 local shrink = require("spec.parity.random.shrink")
 local differ = require("spec.parity.random.differ")
+local edits = require("spec.parity.random.edits")
+local explain = require("spec.parity.random.explain")
 local listed = require("spec.parity.random.listed")
 local runner = require("spec.parity.runner")
 
@@ -93,6 +95,85 @@ describe("differences of logs", function()
   end)
 end)
 
+describe("edits", function()
+  local function program(...) return { title = "x", kind = "program", body = { ... } } end
+
+  it("take away what is at a path, and leave all else", function()
+    local listener = tree.node("once C1 end", { tree.node("raise(1)"), tree.node("other") })
+    local made = program(tree.node("raise(1)"), listener)
+    local left = edits.without("^once C1 end\n.*raise")(made)
+    assert.equal("== x\nraise(1)\nonce C1 end {\n  other\n}\n", tree.text(left))
+    assert.is_nil(edits.without("^once C2")(made))
+  end)
+
+  it("put something else in a line", function()
+    local made = program(tree.node('write("a", "hex")'), tree.node("b", { tree.node('w("", "hex")') }))
+    local left = edits.instead(', "hex"', "")(made)
+    assert.equal('== x\nwrite("a")\nb {\n  w("")\n}\n', tree.text(left))
+    assert.is_nil(edits.instead(', "hex"', "")(left))
+  end)
+
+  it("settle before a node, once", function()
+    local left = edits.settled("^if C1")(program(tree.node("a"), tree.node("if C1", { tree.node("b") })))
+    assert.equal("== x\na\nsettle\nif C1 {\n  b\n}\n", tree.text(left))
+    assert.is_nil(edits.settled("^if C1")(left))
+  end)
+
+  it("choose the build, and are undone", function()
+    local made = program(tree.node("a"))
+    local eager = edits.eager(made)
+    assert.equal("eager", eager.side)
+    assert.is_nil(edits.eager(eager))
+    assert.is_nil(edits.usual(eager).side)
+    assert.is_nil(edits.usual(made))
+  end)
+end)
+
+describe("what differs", function()
+  --- Runs programs by their text: `answers` has the logs of each.
+  local function explained(body, logs, answer)
+    local item = { program = { title = "x", kind = "program", body = body }, logs = logs }
+    explain.all(function(list)
+      local found = {}
+      for i, one in ipairs(list) do found[i] = answer(tree.text(one), one.side) end
+      return found
+    end, { item })
+    return item
+  end
+
+  local SAME = { node = "C1: a\n", lua = "C1: a\n" }
+
+  it("is explained by what is taken out of the program", function()
+    local body = { tree.node('C1 << "setEncoding", try C1.setEncoding("hex")'), tree.node("a") }
+    local item = explained(body, { node = "C1: a\n", lua = "C1: b\n" }, function(text, side)
+      if text:find("setEncoding") then return { node = "C1: a\n", lua = "C1: " .. (side or "b") .. "\n" } end
+      return SAME
+    end)
+    assert.same({}, item.left)
+    assert.is_true(item.differs)
+    assert.equal("lengths of text in UTF-16 units", item.rows[#item.rows].line)
+  end)
+
+  it("is unlisted where it stays without all that is listed, in both builds", function()
+    local seen = {}
+    local body = { tree.node('C1 << "setEncoding", try C1.setEncoding("hex")'), tree.node("a") }
+    local item = explained(body, { node = "C1: a\n", lua = "C1: b\n" }, function(text, side)
+      seen[#seen + 1] = side or "usual"
+      return { node = "C1: a\n", lua = "C1: b" .. (text:find("setEncoding") and "c" or "") .. "\n" }
+    end)
+    assert.same({ { object = "C1", node = "a", lua = "b" } }, item.left)
+    assert.is_nil(tree.text(item.program):find("setEncoding"))
+    assert.same({ "eager", "eager", "usual" }, seen)
+  end)
+
+  it("is not laid on small writes where a callback is lost", function()
+    local item = explained({ tree.node("a") }, { node = "C1: write callback 1\n", lua = "C1: b\n" },
+      function() return SAME end)
+    assert.equal(1, #item.left)
+    assert.same({}, item.rows)
+  end)
+end)
+
 describe("the listed differences", function()
   it("each name a line of docs/differences.md", function()
     local page = read("docs/differences.md")
@@ -104,7 +185,7 @@ describe("the listed differences", function()
   it("are patterns, and each says what it is for", function()
     for _, row in ipairs(listed) do
       assert.is_true((row.fields or row.wash) ~= nil or (row.node ~= nil and row.lua ~= nil), row.line)
-      for _, key in ipairs({ "node", "lua", "program", "unless", "wash" }) do
+      for _, key in ipairs({ "node", "lua", "program", "unless", "wash", "object", "said" }) do
         if row[key] then assert.has_no_error(function() return (""):find(row[key]) end) end
       end
     end

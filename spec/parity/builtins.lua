@@ -14,6 +14,9 @@ local format = require("spec.parity.format")
 
 local builtins = {}
 
+--- Node's `end` is a keyword here; the method is `finish`.
+local METHODS = { ["end"] = "finish" }
+
 local function make_error(message, code)
   return net.Error({ message = message, code = code })
 end
@@ -33,6 +36,16 @@ local function probe(w, f)
   end
   result:destroy()
   return "socket"
+end
+
+--- Calls a class's method with an object of another class, or what is none: it must
+--- refuse it. (Node, which has whatever V8 makes of that, is not asked.)
+local function misapplied(class, name, ...)
+  local ok, result = pcall(net[class][METHODS[name] or name], ...)
+  if not ok and type(result) == "table" and result.code == "ERR_INVALID_THIS" then
+    return "refused"
+  end
+  return ok and result or setmetatable({ error = result }, format.Raised)
 end
 
 local function portof(w, server)
@@ -193,6 +206,7 @@ function builtins.install(w, blackhole)
     probe = function(f) return probe(w, f) end,
     background = function(ms, f) timers.setTimeout(f, ms):unref() end,
     option = option,
+    misapplied = misapplied,
     method = function(object, name, ...) return object[name](object, ...) end,
     onread = function(size, f) return { buffer = size, callback = f } end,
     portof = function(server) return portof(w, server) end,

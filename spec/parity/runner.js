@@ -631,6 +631,7 @@ function builtinsOf(w) {
     background(ms, f) { setTimeout(f, ms).unref(); }, // fires only if something else holds the loop
     option: (name, v, others) => ({ ...others, [name]: v }),
     method: (object, name, ...args) => object[name](...args),
+    misapplied: () => 'refused',
     // `buffer` is a size there, a Buffer here; both hand over (n, bytes).
     onread: (size, f) => ({
       buffer: Buffer.alloc(size),
@@ -710,6 +711,7 @@ function finish(w) {
   for (const file of w.paths) fs.rmSync(file, { force: true });
   net.setDefaultAutoSelectFamily(true);
   net.setDefaultAutoSelectFamilyAttemptTimeout(DEFAULT_ATTEMPT_TIMEOUT);
+  events.setMaxListeners(10);
   w.done(logText(w));
 }
 

@@ -13,6 +13,7 @@ local here = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
 package.path = here .. "../../?.lua;" .. package.path
 
 local net = require("net")
+local events = require("net.events")
 local timers = require("net.timers")
 local process = require("net.process")
 local parse = require("spec.parity.parse")
@@ -132,6 +133,7 @@ local function clean_up(w)
   for path in pairs(w.paths) do os.remove(path) end
   net.setDefaultAutoSelectFamily(true)
   net.setDefaultAutoSelectFamilyAttemptTimeout(DEFAULT_ATTEMPT_TIMEOUT)
+  events.setMaxListeners(10)
   return lines
 end
 

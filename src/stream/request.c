@@ -257,7 +257,7 @@ static int is_single(const struct net_stream *s) {
 
 /* How far to send now; what a late transport has taken may be behind the request. */
 static uint32_t send_end(const struct net_stream *s) {
-  if (!s->req.corked && !is_single(s))
+  if (!NET_EAGER && !s->req.corked && !is_single(s))
     return s->out.tail;
   return net_wq_before(s->out.head, s->out.req) ? s->out.req : s->out.head;
 }
@@ -287,7 +287,7 @@ static void request_over(lua_State *L, int idx, int err) {
       net_tick_step(L, idx, &s->o, sent_tick, s->out.head);
   } else if (net_wq_before(end, s->out.tail) && !s->req.corked) {
     begin_next(L, idx, s, s->req.len);
-    if (is_single(s))
+    if (NET_EAGER || is_single(s))
       late_send(L, idx, s);
   }
   after_write(L, idx, end);

@@ -13,7 +13,14 @@
 
 #include "stream/stream.h"
 
+/* With NET_EAGER each write is a system call of its own, at once, as in Node: with a
+ * build of that tools/parity-random.sh tells which differences come of the waiting. */
+#ifdef NET_EAGER
+#define NET_DEFER_MAX 1
+#else
+#define NET_EAGER 0
 #define NET_DEFER_MAX 16384 /* bytes; from here on a write is tried at once */
+#endif
 
 /* The pieces from the head on are, or again are, a request with the kernel;
  * 'end' is the request's. */

@@ -23,6 +23,15 @@ local function first_difference(a, b)
   end
 end
 
+--- A difference; of two lines of one object in the log of all it is that object's.
+local function told_of(name, a, b)
+  local who = a:match("^(%w+)%.")
+  if name == "all" and who and b:match("^(%w+)%.") == who then
+    return { object = who, node = a:sub(#who + 2), lua = b:sub(#who + 2) }
+  end
+  return { object = name, node = a, lua = b }
+end
+
 --- The first line of each object in which the logs part.
 ---@return table[] differences `{object=, node=, lua=}`, in order of the object's name
 function differ.between(node_log, lua_log)
@@ -32,7 +41,7 @@ function differ.between(node_log, lua_log)
   table.sort(names)
   for _, name in ipairs(names) do
     local a, b = first_difference(node[name] or {}, lua[name] or {})
-    if a then found[#found + 1] = { object = name, node = a, lua = b } end
+    if a then found[#found + 1] = told_of(name, a, b) end
   end
   return found
 end
@@ -77,6 +86,7 @@ end
 local function matches(row, difference, where)
   if not where:find(row.program or "") then return false end
   if row.unless and where:find(row.unless) then return false end
+  if not difference.object:find(row.object or "") then return false end
   if row.wash then
     return difference.node:gsub(row.wash, "") == difference.lua:gsub(row.wash, "")
   end
@@ -85,27 +95,52 @@ local function matches(row, difference, where)
   return difference.node:find(row.node) and difference.lua:find(row.lua) ~= nil
 end
 
---- The row of listed.lua that a difference falls under, or nil.
+--- How often each thing was told that happens once: callbacks, and closes.
+local function tellings(log)
+  local told, list = {}, {}
+  for line in log:gmatch("[^\n]+") do
+    local what = line:match("^[^:]+: %l+ callback %d+") or line:match("^[^:]+: close%f[%W]")
+    if what then told[what] = (told[what] or 0) + 1 end
+  end
+  for what, n in pairs(told) do list[#list + 1] = what .. n end
+  table.sort(list)
+  return table.concat(list, "\n")
+end
+
+--- The first row that lists a difference of an odd call, or nil.
 function differ.row(program, text, difference)
   local where = context(program, text, difference.object)
   for _, row in ipairs(listed) do
-    if (row.kind or program.kind) == program.kind and matches(row, difference, where) then
-      return row
-    end
+    if not row.edit and matches(row, difference, where) then return row end
   end
 end
 
---- Those of the differences that no row lists. What one object does makes others
---- differ, so in a program one row is enough for all; an odd call is on its own.
-function differ.unlisted(program, text, differences)
+--- Walks the rows that list any of a program's differences.
+---@param logs table `{node=, lua=}`
+function differ.rows(text, differences, logs)
+  local function fits(row)
+    if not row.edit or not logs.node:find(row.said or "") then return false end
+    if row.told and tellings(logs.node) ~= tellings(logs.lua) then return false end
+    for _, difference in ipairs(differences) do
+      if matches(row, difference, text) then return true end
+    end
+  end
+  local i = 0
+  return function()
+    repeat i = i + 1 until not listed[i] or fits(listed[i])
+    return listed[i]
+  end
+end
+
+--- Those of the differences of odd calls that no row lists, as each is on its own.
+function differ.unlisted(program, text, differences, found)
   local left = {}
   for _, difference in ipairs(differences) do
     local row = differ.row(program, text, difference)
-    if row then
-      row.seen = (row.seen or 0) + 1
-      if program.kind ~= "odd" then return {} end
-    else
+    if not row then
       left[#left + 1] = difference
+    elseif found then
+      found(row)
     end
   end
   return left

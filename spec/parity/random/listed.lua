@@ -8,49 +8,182 @@
 -- pattern that, taken out of both, leaves them equal; `prefix`, the side
 -- ("node", "lua") whose text the other's begins with; `program`, one for the
 -- program's text (of an odd call: for the lines about its object), `unless`, one
--- that must not be in it; `kind`, "program" or "odd" where it is for these alone.
+-- that must not be in it; `object`, one for the object's name; `said`, one for all
+-- of Node's log; `told`, that callbacks and closes are as many on both sides.
+--
+-- A row with an `edit` (edits.lua) is for programs: what is left of one without
+-- the row's reason must be as in Node, or be listed itself. One without is for
+-- odd calls, of which each is on its own.
+
+local edits = require("spec.parity.random.edits")
 
 local rows = {}
 
--- A connection is begun amid a program, and data is sent to one that is there.
-local ACCEPTED = "serve srv.*\n +if P1 {.*\n}\n.*settle\n.*let C2 = .*%.%a+%("
+local function add(list) table.move(list, 1, #list, #rows + 1, rows) end
 
---- The same row for each of several words, which stand for WORD in its pattern `program`.
+--- The same row for each of several words, which stand for WORD in `program` and
+--- in `without`, from which its edit is made.
 local function for_each(words, row)
   for word in words:gmatch("%S+") do
     local own = {}
     for key, v in pairs(row) do own[key] = v end
-    own.program = row.program:gsub("WORD", word)
+    own.program = row.program:gsub("WORD", (word:gsub("%-", "%%%%-")))
+    own.edit = edits.without((row.without:gsub("WORD", word)))
     rows[#rows + 1] = own
   end
 end
 
+-- Programs ------------------------------------------------------------------------
+
+-- A connect of a socket that the program has made, and that of one that was closed.
+local CONNECT = "^if (C%d)%.pending and not %1%.connecting$"
+local RECONNECT = "once (C%d) close\nimmediate\nif %1%.pending and not %1%.connecting$"
+local RECONNECTS = "once (C%d) close {\n *immediate {\n *if %1%.pending and not %1%.connecting"
+
+--- An encoding behind data.
+local ENCODED = '(<< "%l+", try %u%d?%.%l+%([^!]-), "[%w-]+"'
+
+add({
+  -- When small writes leave, as the other end of the same program sees it.
+  {
+    line = "Small writes of one turn to one socket leave in one system call",
+    node = ".", lua = ".", told = true, edit = edits.eager,
+  },
+  -- Lengths.
+  {
+    line = "lengths of text in UTF-16 units",
+    program = "[eE]ncoding", node = ".", lua = ".",
+    edit = edits.all(edits.without("%.setEncoding%("), edits.instead('encoding: "%w+"', "none: true")),
+  },
+  {
+    line = "lengths of text in UTF-16 units",
+    program = '"\195\169t\195\169"', node = ".", lua = ".",
+    edit = edits.instead('"\195\169t\195\169"', '"ete"'),
+  },
+  {
+    line = "lengths of text in UTF-16 units",
+    program = ENCODED, node = ".", lua = ".", edit = edits.instead(ENCODED, "%1"),
+  },
+  {
+    line = "| `Buffer`, `Uint8Array`, string | a Lua string, which is bytes",
+    program = "setDefaultEncoding", node = ".", lua = ".",
+    edit = edits.without("%.setDefaultEncoding%("),
+  },
+})
+
+add({
+  {
+    line = "An empty write to a connection that is gone succeeds",
+    program = '%.%l+%(""', node = ".", lua = ".", said = "write E%u+;",
+    edit = edits.instead('(%.%l+%()""', '%1"a"'),
+  },
+  {
+    line = "so Node treats strings, and counts Buffers of any length",
+    program = 'x"', fields = "bytesWritten", said = "errored=<Error: write E",
+    edit = edits.instead('%f[%w]x"%x+"', '"a"'),
+  },
+  {
+    line = "so Node treats strings, and counts Buffers of any length",
+    program = '"pipe"', fields = "bytesWritten", said = "errored=<Error: write E",
+    edit = edits.without("%.pipe%("),
+  },
+})
+
+-- What a socket has been through before the program connects it.
+for_each("write end destroy destroySoon resetAndDestroy unshift", {
+  line = "`connect()` on a socket that was closed keeps what the old connection has left",
+  program = '\n *let (C%d) = net.Socket.*%1 << "WORD", try.*settle\nif %1%.pending and not',
+  node = ".", lua = ".", without = CONNECT,
+})
+
 -- Node's reading, finishing and closing stop behind a listener of these that raises.
 for_each("connect ready pause readable end finish prefinish", {
   line = "Nor does a listener that raises keep the socket from what comes next",
-  kind = "program", program = "%f[%w]on%w* %u%d? WORD {[^}]*raise%(", node = ".", lua = ".",
-})
-
--- A text's units and the bytes it becomes, where the mark lies between them.
-for_each("utf16le ucs2", {
-  line = "lengths of text in UTF-16 units",
-  program = '%([^\n]*, "WORD"', node = "^%w+: true$", lua = "^%w+: false$",
-})
-
--- Text that has not reached the mark in Node, which reads on.
-for_each("utf16le ucs2", {
-  line = "lengths of text in UTF-16 units",
-  kind = "program", program = 'setEncoding%("WORD"%)', node = "^readable$", lua = "^close%(",
+  program = "%f[%w]on%w* %u%d? WORD {[^}]*raise%(", node = ".", lua = ".",
+  said = "uncaught%(<Error[^:]*: own", without = "%f[%w]on%w* %u%d? WORD\n.*raise%(",
 })
 
 -- An end that Node keeps from an attempt that failed.
 for_each("end destroySoon", {
   line = "an end that was asked for, by `end()` or `destroySoon()`",
-  kind = "program", node = ".", lua = ".",
   program = 'once (C%d) close {\n *immediate {\n *if %1.pending.*\n *%1 << "WORD", try',
+  node = ".", lua = ".", without = RECONNECT,
 })
 
-local others = {
+add({
+  {
+    line = "A write to a socket without a connection fails on the tick",
+    program = '"write", try C%d.write.*\n *C%d << "connect"', node = ".", lua = ".",
+    edit = edits.settled(CONNECT),
+  },
+  {
+    line = "an error of a socket with a `signal` is lost",
+    program = "signal: abort", object = "^uncaught$", node = ".", lua = ".",
+    edit = edits.instead("signal: abort.signal", "none: true"),
+  },
+  {
+    line = "`connect()` on a socket that was closed keeps what the old connection has left",
+    program = RECONNECTS, node = ".", lua = ".", edit = edits.without(RECONNECT),
+  },
+  {
+    line = "`connect()` in the same tick as `destroy()`",
+    program = '<< "%w*[dD]estroy%w*", try %u%d.*\n *%u%d+ << "connect"', node = ".", lua = ".",
+    edit = edits.settled(CONNECT),
+  },
+  {
+    line = "`connect()` in the same tick as `destroy()`",
+    program = '<< "unshift", try %u%d.*\n *%u%d+ << "connect"', node = ".", lua = ".",
+    said = "ERR_STREAM_UNSHIFT_AFTER_END_EVENT", edit = edits.settled(CONNECT),
+  },
+  {
+    line = "`finish()` without a connection, and `connect()` before its",
+    program = '<< "end", try C%d.*\n *C%d << "connect"', node = ".", lua = ".",
+    edit = edits.settled(CONNECT),
+  },
+  {
+    line = "`resetAndDestroy()` after `end()`, while the FIN waits to be sent",
+    program = "resetAndDestroy", said = "reset EINVAL", node = ".", lua = ".",
+    edit = edits.without("%.resetAndDestroy%("),
+  },
+  {
+    line = "`resetAndDestroy()` after `end()`, while the FIN waits to be sent",
+    program = '(%u%d?) << "end", try.*%1 << "resetAndDestroy"', node = ".", lua = ".",
+    edit = edits.without("%.resetAndDestroy%("),
+  },
+  {
+    line = "which then fails with `ERR_MULTIPLE_CALLBACK`",
+    program = RECONNECTS, said = "ERR_MULTIPLE_CALLBACK", node = ".", lua = ".",
+    edit = edits.without(RECONNECT),
+  },
+  {
+    line = "is told by `timeout`, and never comes",
+    program = RECONNECTS, node = ".", lua = "^timeout", edit = edits.without(RECONNECT),
+  },
+  {
+    line = "a `localAddress` that was read",
+    program = "state", fields = "localAddress localPort localFamily",
+    edit = edits.without("%f[%w]state "),
+  },
+  {
+    line = "a `localAddress` that was read",
+    program = "state", node = ".", lua = "^  .*localAddress=",
+    edit = edits.without("%f[%w]state "),
+  },
+  {
+    line = "and one without its listeners for `\"data\"` is no longer piped",
+    program = '"pipe", try.*removeAllListeners%("data"', node = ".", lua = ".",
+    edit = edits.without('%.removeAllListeners%("data"'),
+  },
+  {
+    line = "a socket whose peer has ended accepts writes",
+    program = 'removeAllListeners%("end"%)', node = "^write", lua = "ended by the other party",
+    edit = edits.without('%.removeAllListeners%("end"'),
+  },
+})
+
+-- Odd calls -----------------------------------------------------------------------
+
+add({
   -- Lengths.
   {
     line = "lengths of text in UTF-16 units",
@@ -80,27 +213,6 @@ local others = {
     line = "lengths of text in UTF-16 units",
     program = '"\195\169t\195\169"', node = "^%w+: true$", lua = "^%w+: false$",
   },
-  -- When small writes leave, as the other end of the same program sees it.
-  {
-    line = "Small writes of one turn to one socket leave in one system call",
-    kind = "program", fields = "bytesRead readableLength",
-  },
-  {
-    line = "Small writes of one turn to one socket leave in one system call",
-    kind = "program", node = "bytesWritten=.*write EPIPE", lua = "bytesWritten=.*write EPIPE",
-  },
-  {
-    line = "Small writes of one turn to one socket leave in one system call",
-    kind = "program", program = "write%(", node = "^error%(<Error: read ECONNRESET", lua = "^end$",
-  },
-  {
-    line = "Node's second write fails with `EPIPE`, here both succeed",
-    kind = "program", node = "EPIPE", lua = ".", program = "destroy",
-  },
-  {
-    line = "here `write` returns true, and the error is there at the end of the turn",
-    kind = "program", program = "[dD]estroy", node = "^write: false$", lua = "^write: true$",
-  },
   {
     line = "A write to a socket without a connection fails on the tick",
     program = '"write", try C%d.write.*\n *C%d << "connect"', node = ".", lua = ".",
@@ -116,55 +228,55 @@ local others = {
   },
   {
     line = "What V8 says of a value that no check of Node's has caught",
-    kind = "odd", node = "uncaught%(<TypeError: %w", lua = "%(no more%)",
+    node = "uncaught%(<TypeError: %w", lua = "%(no more%)",
   },
   {
     line = "`listen({port = nil})` is `listen({})`",
-    kind = "odd", program = "port: nil", node = "^listen: %w+$", lua = "ERR_INVALID_ARG_VALUE",
+    program = "port: nil", node = "^listen: %w+$", lua = "ERR_INVALID_ARG_VALUE",
   },
   {
     line = "objects in texts of errors",
-    kind = "odd", wash = "%u%w+ [%[{].*$",
+    wash = "%u%w+ [%[{].*$",
   },
   {
     line = "objects in texts of errors",
-    kind = "odd", node = "Unknown encoding: function", lua = "Unknown encoding: %[Function",
+    node = "Unknown encoding: function", lua = "Unknown encoding: %[Function",
   },
   {
     line = "names of events are strings and symbols",
-    kind = "odd", node = ".", lua = '"eventName" argument .* Received nil',
+    node = ".", lua = '"eventName" argument .* Received nil',
   },
   -- Fields.
   {
     line = "properties | fields, read and written in place",
-    kind = "odd", program = "assigns%(", node = ".", lua = ".",
+    program = "assigns%(", node = ".", lua = ".",
   },
   -- Emitters, and what is taken for options.
   {
     line = "any table is an emitter when it is first used as one",
-    kind = "odd", program = "events%.", lua = ".",
+    program = "events%.", lua = ".",
     node = "must be an instance of EventEmitter or EventTarget",
   },
   {
     line = "`listenerCount`, `listeners` and `eventNames` show",
-    kind = "odd", program = "eventNames", node = "^eventNames", lua = "^eventNames",
+    program = "eventNames", node = "^eventNames", lua = "^eventNames",
   },
   {
     line = "an object of this library or an emitter as a table of options",
-    kind = "odd", node = ".", lua = 'must be of type object. Received an instance of',
+    node = ".", lua = 'must be of type object[%l ]*. Received an instance of',
   },
   {
     line = "`{}` is an empty list as well",
-    kind = "odd", program = "fromJSON%({}", node = "ERR_INVALID_ARG_TYPE", lua = "fromJSON",
+    program = "fromJSON%({}", node = "ERR_INVALID_ARG_TYPE", lua = "fromJSON",
   },
   -- Defects of Node.
   {
     line = "`connect()` on an open socket runs",
-    kind = "odd", program = "dial%(srv.*connect%(", node = ".", lua = ".",
+    program = "dial%(srv.*connect%(", node = ".", lua = ".",
   },
   {
     line = "`setTimeout` stores a value before it refuses it",
-    kind = "odd", program = "setTimeout%(", node = "^timeout", lua = ".",
+    program = "setTimeout%(", node = "^timeout", lua = ".",
   },
   {
     line = "an error of a socket with a `signal` is lost",
@@ -193,21 +305,6 @@ local others = {
     node = "reset EINVAL", lua = ".",
   },
   {
-    line = "`resetAndDestroy()` after `end()`, while the FIN waits to be sent",
-    kind = "program", node = "^unpipe%(", lua = "^resetAndDestroy: ",
-    program = 'try (%u%d?)%.pipe%(%1.*(%u%d) << "end", try.*%2 << "resetAndDestroy", try',
-  },
-  {
-    line = "`resetAndDestroy()` after `end()`, while the FIN waits to be sent",
-    kind = "program", node = "%(no more%)", lua = "^uncaught%(<Error: read ECONNRESET",
-    program = '(%u%d) << "end", try[^\n]*\n *%1 << "resetAndDestroy", try',
-  },
-  {
-    line = "`resetAndDestroy()` after `end()`, while the FIN waits to be sent",
-    kind = "program", node = "^unpipe%(", lua = "^ready$",
-    program = 'tick {\n *(%u%d) << "resetAndDestroy", try.*%1 << "end", try.*%1%.pipe%(%1%)',
-  },
-  {
     line = "which then fails with `ERR_MULTIPLE_CALLBACK`",
     program = "once C%d close {\n *immediate {\n *if C%d.pending",
     node = "ERR_MULTIPLE_CALLBACK", lua = ".",
@@ -218,11 +315,11 @@ local others = {
   },
   {
     line = "a `connect` that raises, and a listener that raises during it",
-    kind = "odd", program = "connect%(", node = "^close%(%l+%)$", lua = "^close$",
+    program = "connect%(", node = "^close%(%l+%)$", lua = "^close$",
   },
   {
     line = "a `connect` that raises, and a listener that raises during it",
-    kind = "odd", program = "connect%(", node = "^close%(%l+%)$", lua = "^%(no more%)$",
+    program = "connect%(", node = "^close%(%l+%)$", lua = "^%(no more%)$",
   },
   {
     line = "a `localAddress` that was read",
@@ -234,7 +331,7 @@ local others = {
   },
   {
     line = "`getTypeOfService` and `setTypeOfService` raise `EBADF`",
-    kind = "odd", node = "TypeOfService EBADF", lua = "TypeOfService: ",
+    node = "TypeOfService EBADF", lua = "TypeOfService: ",
   },
   {
     line = "What `write` holds back, `bytesWritten` counts by what is sent",
@@ -246,104 +343,31 @@ local others = {
   },
   {
     line = "Where Node tells a missing argument from `undefined`",
-    kind = "odd", program = "unshift%(nil", node = "^unshift: true$", lua = "^unshift: false$",
+    program = "unshift%(nil", node = "^unshift: true$", lua = "^unshift: false$",
   },
   {
     line = "what `rawListeners` gives for a listener that `once` has added",
-    kind = "odd", program = "rawListeners", node = "^rawListeners: %[fn", lua = "^rawListeners: %[{",
+    program = "rawListeners", node = "^rawListeners: %[fn", lua = "^rawListeners: %[{",
   },
   {
     line = "a `connect` that raises, and a listener that raises during it",
-    kind = "odd", program = '%.connect%([^\n]*\n[^\n]*"write", try',
+    program = '%.connect%([^\n]*\n[^\n]*"write", try',
     node = "^write: true$", lua = "^write: false$",
   },
   {
     line = "a `connect` that raises, and a listener that raises during it",
-    kind = "odd", program = '%.connect%([^\n]*\n[^\n]*"end", try',
+    program = '%.connect%([^\n]*\n[^\n]*"end", try',
     node = "^close%(false%)$", lua = "<Error %[ERR_SOCKET_CLOSED%]",
   },
   {
     line = "a write to it fails by the old one's `\"close\"`",
-    kind = "odd", program = '%.destroy%(.*"connect", try', node = "ERR_SOCKET_CLOSED_BEFORE_CONNECTION",
+    program = '%.destroy%(.*"connect", try', node = "ERR_SOCKET_CLOSED_BEFORE_CONNECTION",
     lua = ".",
-  },
-  {
-    line = "is told by `timeout`, and never comes",
-    kind = "program", node = ".", lua = "^timeout",
-    program = 'once (C%d) close {\n *immediate {\n *if %1.pending',
-  },
-  {
-    line = "and one without its listeners for `\"data\"` is no longer piped",
-    kind = "program", node = ".", lua = ".",
-    program = '(%u%d?) << "pipe".*%1 << "removeAllListeners", try %1.removeAllListeners%("data"',
-  },
-  -- When small writes leave, once more.
-  {
-    line = "Two small writes come as one chunk",
-    kind = "program", prefix = "node", node = "^data%(", lua = "^data%(",
-  },
-  {
-    line = "Node's second write fails with `EPIPE`, here both succeed",
-    kind = "program", program = '(%u%d?) << "pipe", try %1%.pipe%(%1', node = "^unpipe%(", lua = "^finish$",
-  },
-  {
-    line = "so ends instead of failing with `read ECONNRESET`",
-    kind = "program", program = "pipe%(", node = "^unpipe%(", lua = "^end$",
-  },
-  {
-    line = "where Node's, which has sent already, fails with `read ECONNRESET`",
-    kind = "program", program = "[dD]estroy", node = "<Error: read ECONNRESET", lua = "<Error: write E%u+;",
-  },
-  {
-    line = "here `write` returns true, and the error is there at the end of the turn",
-    kind = "program", program = "pipe%(", node = "^pause$", lua = "^unpipe%(",
-  },
-  {
-    line = "a socket whose peer has ended accepts writes",
-    kind = "program", program = 'removeAllListeners%("end"%)', node = "^write", lua = "ended by the other party",
-  },
-  {
-    line = "a connection begun in that turn is accepted before the data is read",
-    kind = "program", node = "^data%(", lua = "^write: ",
-    program = "serve srv.*\n  C1 << .*\n}\n.*settle\n.*let C2 = .*P1%.write%(",
-  },
-  {
-    line = "a connection begun in that turn is accepted before the data is read",
-    kind = "program", program = ACCEPTED, prefix = "lua", node = "^data%(", lua = "^data%(",
   },
   {
     line = "lengths of text in UTF-16 units",
     program = "ncoding.*read%(%d", prefix = "lua", node = "^read: ", lua = "^read: ",
   },
-  {
-    line = "a connection begun in that turn is accepted before the data is read",
-    kind = "program", program = ACCEPTED, node = "^end: ", lua = "^write: ",
-  },
-  {
-    line = "a connection begun in that turn is accepted before the data is read",
-    kind = "program", program = ACCEPTED, node = "^readable$", lua = "^%l+: ",
-  },
-  {
-    line = "a connection begun in that turn is accepted before the data is read",
-    kind = "program", program = ACCEPTED, node = "^data%(", lua = "^%l+: ",
-  },
-  {
-    line = "a connection begun in that turn is accepted before the data is read",
-    kind = "program", program = ACCEPTED, node = "^data%(", lua = "^pipe%(",
-  },
-  {
-    line = "a connection begun in that turn is accepted before the data is read",
-    kind = "program", program = ACCEPTED, node = "^close%(", lua = "^destroy: ",
-  },
-  {
-    line = "a connection begun in that turn is accepted before the data is read",
-    kind = "program", program = ACCEPTED, node = "^  %a+=", lua = "^  %a+=",
-  },
-  {
-    line = "a connection begun in that turn is accepted before the data is read",
-    kind = "program", fields = "listening",
-    program = "serve srv times 2 .*S data {.*show srv listening.*settle\n.*let C2 = .*%.write%(",
-  },
-}
+})
 
-return table.move(others, 1, #others, #rows + 1, rows)
+return rows

@@ -31,6 +31,7 @@ local NEAR = {
   chunk = { '"a"', '""', '"68656c"', '"YQ=="' },
   encoding = { '"utf8"', '"UTF-8"', '"hex"', '"ucs2"', '"utf-16le"', '"BINARY"', '"nope"', '"base64"' },
   callback = { 'ME!"callback"', "fn {}" },
+  flow = { "0", "1", "1048575" },
   count = { "0", "1", "3", "100", "16384" },
   ms = { "0", "1", "1000", "2147483647", "2147483648", "0.5" },
   flag = { "true", "false" },
@@ -56,6 +57,8 @@ local NEVER = {
     'rep("long", 20)' },
   listened = { "1", "1.5", "true", '"80"', '"1e3"', '"0x50"' },
 }
+-- A flow label of more than 20 bits aborts Node.
+NEVER.flow = { "2147483648", "4294967296", "9007199254740992" }
 NEVER.handle, NEVER.path = NEVER.listened, NEVER.listened
 
 --- The odd values of each kind.
@@ -86,7 +89,7 @@ local OPTIONS = {
   listen = { port = "listened", host = "host", path = "path", backlog = "count", exclusive = "flag",
     readableAll = "flag", writableAll = "flag", ipv6Only = "flag", reusePort = "flag",
     signal = "signal" },
-  address = { address = "address", port = "port", family = "family", flowlabel = "count" },
+  address = { address = "address", port = "port", family = "family", flowlabel = "flow" },
   lookup = { family = "family", hints = "count", all = "flag", order = "host", verbatim = "flag" },
   pipe = { ["end"] = "flag" },
 }
@@ -196,6 +199,14 @@ local KINDS = {
   { 40, { kind = "function", make = "EventEmitter()", methods = FUNCTIONS } },
 }
 
+--- Classes whose methods are not for such an object.
+local FOREIGN = {
+  socket = { { "Server", SERVER_METHODS }, { "BlockList", BLOCKLIST_METHODS } },
+  server = { { "Socket", SOCKET_METHODS }, { "BlockList", BLOCKLIST_METHODS } },
+  emitter = { { "Socket", SOCKET_METHODS }, { "Server", SERVER_METHODS } },
+  list = { { "Socket", SOCKET_METHODS }, { "Server", SERVER_METHODS } },
+}
+
 --- What is done to an object before its turn comes.
 local BEFORE = { ["end"] = "%s.end()", destroy = "%s.destroy()", listen = '%s.listen(0, "127.0.0.1")' }
 
@@ -204,10 +215,24 @@ local function function_line(d, me, call)
     arguments(d, call, me))
 end
 
-local function call_line(d, me, kind)
+--- A method of another class with this object, as nobody takes a colon for.
+local function misapplied_line(d, me, kind)
+  local class, methods = table.unpack(d:one(FOREIGN[kind.kind]))
+  local call = d:one(methods)
+  local given = arguments(d, call, me)
+  return ('%s << "%s", misapplied("%s", "%s", %s)'):format(me, call[1], class, call[1],
+    d:chance(80) and me .. (given == "" and "" or ", " .. given) or given == "" and "nil" or given)
+end
+
+local function call_node(d, me, kind)
+  if FOREIGN[kind.kind] and d:chance(5) then return node(misapplied_line(d, me, kind)) end
   local call = d:one(kind.methods)
-  if kind.kind == "function" then return function_line(d, me, call) end
-  return ('%s << "%s", try %s.%s(%s)'):format(me, call[1], me, call[1], arguments(d, call, me))
+  if kind.kind == "function" then return node(function_line(d, me, call)) end
+  local line = node(('%s << "%s", try %s.%s(%s)'):format(me, call[1], me, call[1],
+    arguments(d, call, me)))
+  -- Two attempts of one socket, and one of an open socket, are a defect of Node's.
+  if call[1] ~= "connect" then return line end
+  return node(("if %s.pending and not %s.connecting"):format(me, me), { line })
 end
 
 local function field_lines(d, me, kind)
@@ -224,7 +249,7 @@ local function call_nodes(d, me, kind)
   if FIELDS[kind.kind] and d:chance(4) then
     for _, line in ipairs(field_lines(d, me, kind)) do nodes[#nodes + 1] = node(line) end
   else
-    for _ = 1, d:chance(80) and 1 or 2 do nodes[#nodes + 1] = node(call_line(d, me, kind)) end
+    for _ = 1, d:chance(80) and 1 or 2 do nodes[#nodes + 1] = call_node(d, me, kind) end
   end
   return nodes
 end

@@ -35,6 +35,9 @@ local SOCKET_EVENTS = {
   { 2, "timeout" }, { 1, "pipe" }, { 1, "unpipe" }, { 1, "prefinish" },
 }
 
+--- Of programs with one log for all objects: added to the index for a roll of its own.
+local GLOBAL = 1 << 40
+
 --- What may stand in `show`: what no cut of a stream by the kernel changes much.
 local FIELDS = {
   "readyState destroyed closed", "readable readableEnded readableFlowing readableLength",
@@ -317,7 +320,8 @@ function programs.make(seed, index)
     append(body, guarded(who, block(m, who, 3)))
   end
   append(body, finale(clients))
-  return { title = ("program %d:%d"):format(seed, index), kind = "program", body = body }
+  return { title = ("program %d:%d"):format(seed, index), kind = "program", body = body,
+    global = dice.new(seed, index + GLOBAL):chance(25) or nil }
 end
 
 return programs

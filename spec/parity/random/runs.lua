@@ -34,7 +34,8 @@ local function command(sides, side, base)
     return ("timeout -s KILL %d '%s' --no-warnings '%s/runner.js' --batch '%s.json'"):format(
       SECONDS, sides.node, sides.parity, base)
   end
-  return ("NET_NO_WARNINGS=1 timeout -s KILL %d '%s' '%s/runner.lua' --batch '%s.par'"):format(
+  local of = side == "eager" and ("LUA_CPATH='%s' "):format(sides.eager) or ""
+  return of .. ("NET_NO_WARNINGS=1 timeout -s KILL %d '%s' '%s/runner.lua' --batch '%s.par'"):format(
     SECONDS, sides.lua, sides.parity, base)
 end
 
@@ -43,7 +44,7 @@ local function write_batch(batch, from)
   local parts = {}
   for i = from, #batch.programs do parts[#parts + 1] = tree.text(batch.programs[i], tostring(i)) end
   local text = table.concat(parts, "\n")
-  if batch.side == "lua" then return write_file(batch.base .. ".par", text) end
+  if batch.side ~= "node" then return write_file(batch.base .. ".par", text) end
   write_file(batch.base .. ".json", parse.json(parse.text("program", text)))
 end
 

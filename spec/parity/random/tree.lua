@@ -4,8 +4,9 @@
 --
 -- A node is `{text = "on C1 data", body = {nodes}}`, or has no body and is a
 -- line. One with `keep` stays when a program is shrunk, and those with the same
--- `unit` go together. A program is `{title=, kind=, body=}`; its text is a
--- scenario of ../README.md.
+-- `unit` go together. A program is `{title=, kind=, body=}`, maybe with the `side`
+-- that runs it here (edits.lua), and `global` if its objects share a log; its text is
+-- a scenario of ../README.md.
 
 local tree = {}
 
@@ -30,7 +31,7 @@ end
 --- A program as the text of a scenario; `title` in place of its own, if given.
 ---@return string
 function tree.text(program, title)
-  local out = { "== " .. (title or program.title) }
+  local out = { "== " .. (title or program.title), program.global and "@global" or nil }
   write(out, program.body, "")
   return table.concat(out, "\n") .. "\n"
 end
@@ -64,10 +65,18 @@ local function copy_without(body, gone)
   return kept
 end
 
+--- The same program with another body.
+function tree.with(program, body)
+  local made = {}
+  for key, v in pairs(program) do made[key] = v end
+  made.body = body
+  return made
+end
+
 --- The program without some of its nodes and what is inside of them.
 ---@param gone table<table, true>
 function tree.without(program, gone)
-  return { title = program.title, kind = program.kind, body = copy_without(program.body, gone) }
+  return tree.with(program, copy_without(program.body, gone))
 end
 
 return tree
