@@ -21,11 +21,13 @@
 #include "base/json.h"
 #include "connect/lookup.h"
 #include "process/accepted.h"
+#include "process/channel.h"
 #include "process/childprocess.h"
 #include "process/activated.h"
 #include "process/descriptor.h"
 #include "process/handles.h"
 #include "process/notify.h"
+#include "process/inherited.h"
 #include "server/server.h"
 #include "events/signal.h"
 #include "address/socketaddress.h"
@@ -69,6 +71,8 @@ int luaopen_net_core(lua_State *L) {
   net_socketaddress_open(L);
   net_blocklist_open(L);
   net_descriptor_open(L);
+  net_channel_open(L);
+  net_inherited_open(L);
   net_accepted_open(L);
   net_handles_open(L);
   net_notify_open(L);
@@ -78,5 +82,6 @@ int luaopen_net_core(lua_State *L) {
   lua_setfield(L, -2, "version");
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &core_key);
+  net_inherited_start(L);
   return 1;
 }

@@ -200,9 +200,10 @@ local sections = {
   },
   {
     title = "`process`, of which there is only this", node = "process.%s", owner = "net.process",
-    { "function", "nextTick kill exit emitWarning" },
-    { "field", "exitCode pid env execPath" },
-    { "event", "SIGINT uncaughtException uncaughtExceptionMonitor warning beforeExit exit" },
+    { "function", "nextTick kill exit emitWarning send disconnect" },
+    { "field", "exitCode pid env execPath channel connected" },
+    { "event", "SIGINT uncaughtException uncaughtExceptionMonitor warning beforeExit exit message \z
+      disconnect" },
     differs = {
       env = OURS, ['"SIGINT"'] = OURS, ['"uncaughtException"'] = LUA, ['"warning"'] = LUA,
     },
@@ -230,9 +231,10 @@ local sections = {
   },
   {
     title = "`ChildProcess`", node = "subprocess.%s", owner = "net.ChildProcess", object = "kid",
-    { "method", "kill ref unref [Symbol.dispose]" },
-    { "field", "pid exitCode signalCode killed spawnfile spawnargs stdin stdout stderr stdio" },
-    { "event", "spawn exit close error" },
+    { "method", "kill send disconnect ref unref [Symbol.dispose]" },
+    { "field", "pid exitCode signalCode killed spawnfile spawnargs stdin stdout stderr stdio \z
+      connected channel" },
+    { "event", "spawn exit close error message disconnect" },
     renamed = { ["[Symbol.dispose]"] = "__close" },
   },
   {

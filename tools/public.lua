@@ -78,6 +78,14 @@ local function child_process()
   return it
 end
 
+--- One that is closed.
+local function channel()
+  local one = core.descriptor.pair()
+  local it = require("net.internal.process.channel").attach(net.events.EventEmitter(), one).native
+  core.channel.shut(it)
+  return it
+end
+
 local function composite()
   return net.abort.AbortSignal.any({ net.abort.AbortController().signal })
 end
@@ -88,10 +96,13 @@ local MAKE = {
   ["net.BoundSocket"] = { bound_socket }, ["net.EventEmitter"] = { net.events.EventEmitter },
   ["net.Timeout"] = { timeout }, ["net.Immediate"] = { immediate },
   ["net.LookupRequest"] = { lookup_of_name, lookup_of_address },
-  ["net.ChildProcess"] = { child_process },
+  ["net.ChildProcess"] = { child_process }, ["net.Channel"] = { channel },
   ["net.AbortController"] = { net.abort.AbortController },
   ["net.AbortSignal"] = { signal, composite },
 }
+
+--- What `process` has only where it was started with a channel.
+local OF_A_CHILD = { send = "function", disconnect = "function", channel = "field" }
 
 local TABLES = {
   net = net, ["net.events"] = net.events, ["net.timers"] = net.timers, ["net.dns"] = net.dns,
@@ -152,6 +163,9 @@ function M.owners()
     add(owners[class].members, value)
   end
   owners["net.process"] = { members = {}, objects = { net.process } }
+  for name, kind in pairs(OF_A_CHILD) do
+    owners["net.process"].members[name] = kind
+  end
   for class, makers in pairs(MAKE) do
     owners[class] = { members = {}, objects = {} }
     for i, make in ipairs(makers) do

@@ -1391,6 +1391,17 @@ function immediate:hasRef() end
 ---@field on fun(self: net.process, event: "beforeExit", listener: fun(code: integer)): net.process
 --- From `process.exit`, and at the end of `luanet`.
 ---@field on fun(self: net.process, event: "exit", listener: fun(code: integer)): net.process
+--- From the process that started this one, see `process.send`; with a server or socket that it
+--- sent along. Tick. Without a listener messages are kept, up to `maxMessage` bytes and 64 handles,
+--- and told when there is one.
+---@field on fun(self: net.process, event: "message", listener: fun(message: any, handle?: any)): net.process
+--- The channel to that process is closed: it has ended, or one of the two disconnected. Behind all
+--- of its messages.
+---@field on fun(self: net.process, event: "disconnect", listener: fun()): net.process
+--- Messages may be sent: there is a channel, and neither end has disconnected.
+---@field connected boolean (read-only)
+--- Nil without a channel, and when it is closed.
+---@field channel? net.Channel (read-only)
 local process = {}
 net.process = process
 
@@ -1455,6 +1466,50 @@ function process.finish(code) end
 ---@param code? string
 ---@overload fun(warning: string, options: {type: string, code: string, detail: string})
 function process.emitWarning(warning, type, code) end
+
+--- Sends a message to the process that has started this one with a channel: `net.child.fork`, or
+--- Node's `fork` with `{execPath: "luanet", execArgv: []}`. Nil without a channel; after its end the
+--- function is still there. A process with a channel lives as long as somebody listens to
+--- `"message"` or `"disconnect"`, or something is still to be sent.
+---
+--- A message is a string, a number, a boolean, a table, or `net.child.null`, and arrives as what
+--- JSON makes of it. It has left when the kernel has it: then the callback is called, on a tick.
+--- Several messages of a turn leave together at its end, but one with a callback, a handle or 16 KiB
+--- leaves at once.
+---
+--- Returns false when 131072 bytes wait, or messages wait behind a handle that has not arrived; the
+--- message is kept all the same, and nothing tells when there is room again but the callbacks.
+---
+--- By callback or else `"error"`: `ERR_IPC_CHANNEL_CLOSED`; `write EPIPE` and the like. Raises
+--- `ERR_MISSING_ARGS`, `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_HANDLE_TYPE`, `ERR_INVALID_ARG_VALUE` for
+--- what has no JSON, with its path, and for a `cmd` that begins with `NODE_`, which is for internal
+--- messages.
+---@param message any
+---@param handle? net.Server|net.Socket|net.BoundSocket
+---@param options? {keepOpen: boolean}
+---@param callback? fun(err?: net.Error)
+---@return boolean
+---@overload fun(message: any, callback: fun(err?: net.Error)): boolean
+---@overload fun(message: any, handle: any, callback: fun(err?: net.Error)): boolean
+function process.send(message, handle, options, callback) end
+
+--- Closes the channel to that process, once what was sent has left; `"disconnect"` follows. From the
+--- call on nothing more can be sent. Emits `"error"` `ERR_IPC_DISCONNECTED` if it was called
+--- before, or there is none any more.
+function process.disconnect() end
+
+--- The channel to another process, as `process.channel` or a child's `channel`.
+---@class net.Channel
+--- Bytes of a line that the other end may send; 1 to 2^53. A longer one is an `"error"`
+--- `ERR_IPC_MESSAGE_TOO_LONG`, and ends the channel.
+---@field maxMessage integer (default 67108864)
+local processChannel = {}
+
+--- Has the channel hold the loop from here on, whoever listens.
+function processChannel:ref() end
+
+--- From here on the channel does not hold the loop, whoever listens.
+function processChannel:unref() end
 
 --- ## net.child
 ---
@@ -1587,14 +1642,23 @@ function child.array(list) end
 ---@field stderr? net.Socket
 --- The pipes at the places of the option `stdio`: `kid.stdio[1]` is `kid.stdin`.
 ---@field stdio table<integer, net.Socket>
+--- Messages may be sent: there is a channel, and neither end has disconnected.
+---@field connected boolean (read-only)
+--- Nil without a channel, and when it is closed. It holds the loop for itself, until `unref`.
+---@field channel? net.Channel (read-only)
 ---@field on fun(self: net.ChildProcess, event: any, listener: function): net.ChildProcess
+--- From the child, as `process`'s.
+---@field on fun(self: net.ChildProcess, event: "message", listener: fun(message: any, handle?: any)): net.ChildProcess
+--- The channel is closed: the child has ended, or one of the two disconnected. Behind all messages.
+---@field on fun(self: net.ChildProcess, event: "disconnect", listener: fun()): net.ChildProcess
 --- It was started. Tick.
 ---@field on fun(self: net.ChildProcess, event: "spawn", listener: fun()): net.ChildProcess
 --- It has ended, by itself or by a signal.
 ---@field on fun(self: net.ChildProcess, event: "exit", listener: fun(code?: integer, signal?: string)): net.ChildProcess
 --- And all that was open to it is closed.
 ---@field on fun(self: net.ChildProcess, event: "close", listener: fun(code?: integer, signal?: string)): net.ChildProcess
---- It could not be started or sent a signal, or the option `signal` was aborted.
+--- It could not be started or sent a signal, the option `signal` was aborted, or a message could not
+--- be sent or read: a `SyntaxError` for a line that is no JSON, and `ERR_IPC_MESSAGE_TOO_LONG`.
 ---@field on fun(self: net.ChildProcess, event: "error", listener: fun(err: net.Error)): net.ChildProcess
 local kid = {}
 
@@ -1604,6 +1668,19 @@ local kid = {}
 ---@param signal? string|integer (default "SIGTERM")
 ---@return boolean
 function kid:kill(signal) end
+
+--- Sends a message to the child, as `process.send` does to the parent.
+---@param message any
+---@param handle? net.Server|net.Socket|net.BoundSocket
+---@param options? {keepOpen: boolean}
+---@param callback? fun(err?: net.Error)
+---@return boolean
+---@overload fun(message: any, callback: fun(err?: net.Error)): boolean
+---@overload fun(message: any, handle: any, callback: fun(err?: net.Error)): boolean
+function kid:send(message, handle, options, callback) end
+
+--- Closes the channel to the child, as `process.disconnect` does that to the parent.
+function kid:disconnect() end
 
 --- Has the child hold the loop, as it does by default.
 function kid:ref() end

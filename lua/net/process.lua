@@ -15,6 +15,13 @@
 -- when the launcher has run out of work, "exit" (code) before the end.
 
 local core = require("net.core")
+
+-- Where this module is the first to be required, the core has just loaded it, for the
+-- channel to the parent; and there is one process.
+if package.loaded["net.process"] then
+  return package.loaded["net.process"]
+end
+
 local args = require("net.internal.args")
 local lazy = require("net.internal.lazy")
 local validate = require("net.internal.validate")
@@ -251,6 +258,11 @@ end
 
 function core.Process.getters.watchdogInterval()
   return require("net.internal.process.notify").watchdog_interval()
+end
+
+--- Whether there is a channel to the parent: see net.internal.process.own.
+function core.Process.getters.connected()
+  return false
 end
 
 function core.Process.getters.pid()

@@ -307,6 +307,13 @@ int net_emit_by_name(lua_State *L, int idx, const char *name, int nargs) {
   return is_told;
 }
 
+int net_emit_at(lua_State *L, int idx, int name, int nargs) {
+  struct net_object *o = lua_type(L, idx) == LUA_TTABLE ? NULL : lua_touserdata(L, idx);
+  int event = event_of(L, name, o ? o->loop : net_loop_get(L));
+  struct net_emission e = { idx, o, event, name, lua_gettop(L) - nargs + 1, nargs };
+  return e.event == ON_ERROR ? emission_error(L, &e) : emission_emit(L, &e);
+}
+
 void net_emitter_internal(lua_State *L, int idx, enum net_event ev,
                           const struct net_internal *step) {
   struct net_emission e = { idx, lua_touserdata(L, idx), (int)ev, 0, 0, 0 };

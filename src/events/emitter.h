@@ -43,6 +43,10 @@ int net_emit_guarded(lua_State *L, int idx, const struct net_object *o, enum net
 /* As net_emit_guarded, of any event, by its name. Returns whether anybody was told.
  * [-nargs, +0, e] */
 int net_emit_by_name(lua_State *L, int idx, const char *name, int nargs);
+/* As the method emit, of any emitter, be it a table, at absolute 'idx', and the event that
+ * the string at absolute 'name' names; what listeners raise is raised. Returns whether
+ * there were any. [-nargs, +0, e] */
+int net_emit_at(lua_State *L, int idx, int name, int nargs);
 /* Has the event of that name listeners, hidden ones too? [-0, +0, -] */
 int net_listens(lua_State *L, int idx, const char *name);
 /* Adds an internal step behind the listeners there are. [-0, +0, m] */

@@ -47,8 +47,53 @@ void net_atexit_flush(void) {
 
 unsigned net_atexit_forks(void) { return forks; }
 
+/* --- what no child is to have --------------------------------------------------- */
+
+static pthread_mutex_t unshared_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct net_unshared *unshared; /* of all threads */
+
+void net_atexit_unshare(struct net_unshared *u, int *fd) {
+  pthread_mutex_lock(&unshared_lock);
+  *u = (struct net_unshared){ fd, unshared, &unshared };
+  if (unshared)
+    unshared->at = &u->next;
+  unshared = u;
+  pthread_mutex_unlock(&unshared_lock);
+}
+
+void net_atexit_share(struct net_unshared *u) {
+  pthread_mutex_lock(&unshared_lock);
+  if (u->fd) {
+    *u->at = u->next;
+    if (u->next)
+      u->next->at = u->at;
+  }
+  u->fd = NULL;
+  pthread_mutex_unlock(&unshared_lock);
+}
+
+static void close_unshared(void) {
+  for (struct net_unshared *u = unshared; u; u = u->next) {
+    net_sys_close(*u->fd);
+    *u->fd = -1;
+    u->fd = NULL;
+  }
+  unshared = NULL;
+}
+
+/* --- fork(2) ------------------------------------------------------------------- */
+
+static void before_fork(void) {
+  net_atexit_flush();
+  pthread_mutex_lock(&unshared_lock);
+}
+
+static void in_parent(void) { pthread_mutex_unlock(&unshared_lock); }
+
 /* libev's descriptors, of epoll and of signals, would be shared with the parent. */
-static void renew(void) {
+static void in_child(void) {
+  close_unshared();
+  pthread_mutex_unlock(&unshared_lock);
   forks++;
   if (ev_default_loop_uc_() != NULL)
     ev_loop_fork(ev_default_loop(0));
@@ -59,7 +104,7 @@ static void watch(void) {
   if (key_error)
     return;
   (void)atexit(net_atexit_flush);
-  (void)pthread_atfork(net_atexit_flush, NULL, renew);
+  (void)pthread_atfork(before_fork, in_parent, in_child);
 }
 
 void net_atexit_open(lua_State *L) {

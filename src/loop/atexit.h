@@ -18,6 +18,15 @@ void net_atexit_enter(struct net_loop *loop);
 void net_atexit_leave(struct net_loop *loop);
 /* Sends it now, for an atexit(3) function that has to come behind another library's. */
 void net_atexit_flush(void);
+/* A descriptor that no child made by fork(2) is to have: closed there before fork returns,
+ * and its number is -1. */
+struct net_unshared {
+  int *fd; /* borrowed; NULL: none */
+  struct net_unshared *next, **at;
+};
+void net_atexit_unshare(struct net_unshared *u, int *fd);
+/* Is about to be closed, or is another's. */
+void net_atexit_share(struct net_unshared *u);
 /* A number that is another one in a child made by fork(2). */
 unsigned net_atexit_forks(void);
 /* To be called once before. [-0, +0, e] */

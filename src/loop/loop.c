@@ -126,7 +126,10 @@ void net_loop_flush(lua_State *L, struct net_loop *loop) {
       continue;
     f->index = 0;
     loop->dirty[i] = NULL;
-    loop->flush(L, f);
+    if (f->is_channel)
+      loop->flush_channel(L, f);
+    else
+      loop->flush(L, f);
   }
   loop->dirty_len = 0;
 }

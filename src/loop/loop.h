@@ -22,11 +22,13 @@
 #define NET_READ_SIZE 65536  /* bytes; the most that one 'data' chunk holds */
 #define NET_READS_PER_TURN 8 /* full reads of one descriptor before others have a turn */
 
+struct net_channel;
 struct net_timer;
 
 /* Something with bytes to send before the turn ends; a stream embeds it. */
 struct net_flushable {
-  uint32_t index; /* 1-based place among the loop's dirty ones, 0: clean */
+  uint32_t index : 31;     /* 1-based place among the loop's dirty ones, 0: clean */
+  uint32_t is_channel : 1; /* 'flush_channel' flushes it */
 };
 
 /* What a poll found ready: a Lua half to run, which is called with 'arg', protected
@@ -118,7 +120,11 @@ struct net_loop {
 
   /* The rooms above; the functions are set once, when they are opened. */
   void (*woken)(void *stream); /* tells a member of 'wakes'; dispatches, and never raises */
-  void (*flush)(lua_State *L, struct net_flushable *f); /* of a dirty stream; [-0, +0, m] */
+  void (*flush)(lua_State *L, struct net_flushable *f);         /* of a dirty stream; [-0, +0, m] */
+  void (*flush_channel)(lua_State *L, struct net_flushable *f); /* the same; [-0, +0, e] */
+  void (*in_child)(lua_State *L, struct net_loop *loop);        /* in a child made by fork(2), once;
+                                                            NULL: nobody minds. [-0, +0, -] */
+  struct net_channel *channels;                                 /* borrowed; those that are open */
   struct net_names names;
   struct net_pumps pumps;
   struct net_batch batch;   /* small writes of the turn */
@@ -175,7 +181,7 @@ static inline int net_loop_dirty(struct net_loop *loop, struct net_flushable *f)
   if (loop->dirty_len == loop->dirty_cap && net_loop_grow_dirty(loop) < 0)
     return -ENOMEM;
   loop->dirty[loop->dirty_len++] = f;
-  f->index = loop->dirty_len;
+  f->index = loop->dirty_len & 0x7FFFFFFF;
   return 0;
 }
 void net_loop_clean(struct net_loop *loop, struct net_flushable *f);

@@ -113,6 +113,8 @@ static void look_for_fork(struct net_loop *loop) {
     return;
   loop->forks = forks;
   loop->forked = loop->started = 1;
+  if (loop->in_child)
+    loop->in_child(net_loop_thread(loop), loop);
 }
 
 static void on_prepare(struct ev_loop *ev, ev_prepare *w, int revents) {

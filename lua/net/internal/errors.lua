@@ -306,9 +306,20 @@ function codes.ABORT_ERR(reason)
   return errors.new("AbortError", "The operation was aborted", "ABORT_ERR", { cause = reason })
 end
 
---- An error without a code, as JavaScript itself raises.
+--- Errors without a code, as JavaScript itself raises them.
 function codes.TypeError(message)
   return errors.new("TypeError", message)
+end
+
+function codes.SyntaxError(message)
+  return errors.new("SyntaxError", message)
+end
+
+---@param max integer bytes
+---@return net.Error
+function codes.ERR_IPC_MESSAGE_TOO_LONG(max)
+  return errors.new("RangeError", ("A message is longer than maxMessage, %s bytes"):format(max),
+    "ERR_IPC_MESSAGE_TOO_LONG")
 end
 
 -- The rest: a name and a text, whose each %s is an argument
@@ -330,6 +341,8 @@ local SIMPLE = {
     "Asynchronous forks do not support Buffer, TypedArray, DataView or string input: %s" },
   ERR_INVALID_THIS = { "TypeError", 'Value of "this" must be of type %s' },
   ERR_IPC_ONE_PIPE = { "Error", "Child process can have only one IPC pipe" },
+  ERR_IPC_CHANNEL_CLOSED = { "Error", "Channel closed" },
+  ERR_IPC_DISCONNECTED = { "Error", "IPC channel is already disconnected" },
   ERR_IP_BLOCKED = { "Error", "IP(%s) is blocked by net.BlockList" },
   ERR_METHOD_NOT_IMPLEMENTED = { "Error", "The %s method is not implemented" },
   ERR_MULTIPLE_CALLBACK = { "Error", "Callback called multiple times" },

@@ -322,6 +322,35 @@ function methods:kill(signal)
   return false
 end
 
+--- Sends a message; without a channel as if that were closed.
+function methods:send(...)
+  local channel = native.life(self).channel
+  if channel then
+    return core.channel.send(channel.native, ...)
+  end
+  return require("net.internal.process.channel").refuse(self, ...)
+end
+
+--- Closes the channel, once what was sent has left.
+function methods:disconnect()
+  local channel = native.life(self).channel
+  if channel then
+    channel:disconnect()
+  else
+    self:emit("error", errors.codes.ERR_IPC_DISCONNECTED())
+  end
+end
+
+function core.ChildProcess.getters:channel()
+  local channel = native.life(self).channel
+  return channel and channel.isOpen and channel.native or nil
+end
+
+function core.ChildProcess.getters:connected()
+  local channel = native.life(self).channel
+  return channel ~= nil and channel.connected
+end
+
 core.ChildProcess.metatable.__close = function(self)
   if not self.killed then
     self:kill()

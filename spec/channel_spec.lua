@@ -1,0 +1,643 @@
+-- SPDX-License-Identifier: MIT
+
+--- A channel to another process: what comes and what leaves, as a foreign peer has it
+--- (support/channels.lua). Handles are channel_handles_spec.lua's.
+
+local channels = require("spec.support.channels")
+local core = require("net.core")
+local net = require("net")
+local sockets = require("spec.support.sockets")
+
+local connected = channels.connected
+local promise = channels.frames and it or pending
+local raised = sockets.raised
+
+local FULL = 131072
+
+local function list(...)
+  return { ... }
+end
+
+describe("What comes by a channel", function()
+  promise("is a message for each line, in order", connected(function(p)
+    p:say('"one"\n2\n{"a":[true,null,"x"]}\nnull\nfalse\n')
+    p:turn()
+    assert.same(list("message one", "message 2", 'message {"a":[true,null,"x"]}', "message null",
+      "message false"), p.seen)
+    assert.equal("", (p:heard()))
+  end))
+
+  promise("is put together wherever the chunks were cut", connected(function(p)
+    local text = '{"é":"\\ud83d\\ude00 ü"}\n'
+    for cut = 1, #text - 1 do
+      p:say(text:sub(1, cut))
+      p:turn(2)
+      assert.same({}, p.seen)
+      p:say(text:sub(cut + 1))
+      p:turn(2)
+      assert.same(list('message {"é":"😀 ü"}'), p.seen)
+      p.seen[1] = nil
+    end
+  end))
+
+  promise("may end its lines by CR LF", connected(function(p)
+    p:say("1\r\n2\r\n")
+    p:turn()
+    assert.same(list("message 1", "message 2"), p.seen)
+  end))
+
+  promise("is all queued before the first listener is called", connected(function(p)
+    p.owner:once("message", function()
+      core.tick(p:note("tick of the first"))
+    end)
+    p:follow("message")
+    p:say("1\n2\n3\n")
+    p:turn()
+    assert.same(list("message 1", "message 2", "message 3", "tick of the first"), p.seen)
+  end, { quiet = true }))
+
+  promise("is read in parts of 64 KiB, and never at the cost of others", connected(function(p)
+    local count = 0
+    p.owner:on("message", function() count = count + 1 end)
+    for _ = 1, 20 do
+      p:say(("7\n"):rep(50000))
+    end
+    sockets.wait(function() return count == 1000000 end)
+  end, { quiet = true }))
+
+  promise("has U+FFFD for what is no UTF-8", connected(function(p)
+    p:say('"a\xFFb"\n"\\ud800"\n')
+    p:turn()
+    assert.same(list("message a\u{FFFD}b", "message \u{FFFD}"), p.seen)
+  end))
+
+  promise("are numbers as far as they go", connected(function(p)
+    local got = {}
+    p.owner:on("message", function(m) got[#got + 1] = m end)
+    p:say("1e400\n12345678901234567890\n9223372036854775807\n-0\n1.5\n")
+    p:turn()
+    assert.same(list(math.huge, 12345678901234567890.0, math.maxinteger, 0, 1.5), got)
+    assert.equal("integer", math.type(got[4]))
+  end, { quiet = true }))
+
+  for _, row in ipairs({
+    { "garbage", 'Unexpected token \'g\', "garbage" is not valid JSON' },
+    { "", "Unexpected end of JSON input" },
+    { "{", "Expected property name or '}' in JSON at position 1 (line 1 column 2)" },
+    { ("["):rep(2000) .. ("]"):rep(2000), nil },
+  }) do
+    promise(("makes an error of the line %q, and goes on with the next"):format(row[1]:sub(1, 9)),
+      connected(function(p)
+        p.owner:on("message", p:note("message"))
+        p.owner:on("error", function(err)
+          assert.equal("SyntaxError", err.name)
+          assert.is_nil(err.code)
+          if row[2] then assert.equal(row[2], err.message) end
+          p.seen[#p.seen + 1] = "error"
+        end)
+        p:say("1\n" .. row[1] .. "\n2\n")
+        p:turn()
+        assert.same(list("message 1", "error", "message 2"), p.seen)
+      end, { quiet = true }))
+  end
+
+  promise("is an uncaught error where it is no JSON and nobody listens", connected(function(p)
+    p:follow("message")
+    p:say("1\n}\n2\n")
+    local err = raised(p.turn, p)
+    assert.equal("SyntaxError", err.name)
+    p:turn()
+    assert.same(list("message 1", "message 2"), p.seen)
+  end, { quiet = true }))
+
+  promise("is never a message if its cmd begins with NODE_ and has more", connected(function(p)
+    p:say('{"cmd":"NODE_"}\n{"cmd":"NODE_x"}\n{"cmd":"NODE_CLUSTER","act":"?"}\n{"cmd":"NODEX_Y"}\n'
+      .. '{"cmd":5}\n{"cmd":"NODE_LUANET","v":1}\n{"cmd":"NODE_SOCKET_ALL_CLOSED"}\n["NODE_HANDLE"]\n')
+    p:turn()
+    assert.same(list('message {"cmd":"NODE_"}', 'message {"cmd":"NODEX_Y"}', 'message {"cmd":5}',
+      'message ["NODE_HANDLE"]'), p.seen)
+    assert.equal("", (p:heard()))
+  end))
+
+  promise("takes no harm from ACKs that nobody waits for", connected(function(p)
+    p:say('{"cmd":"NODE_HANDLE_ACK"}\n{"cmd":"NODE_HANDLE_ACK"}\n{"cmd":"NODE_HANDLE_NACK"}\n1\n')
+    p:turn()
+    p.channel:send("still here")
+    assert.same(list("message 1"), p.seen)
+    assert.equal('"still here"\n', (p:heard()))
+  end))
+
+  promise("goes to whoever is told of that internal message", connected(function(p)
+    local got = {}
+    p.channel:on_internal("NODE_CLUSTER", function(message, descriptor)
+      got[#got + 1] = message.act .. " " .. tostring(descriptor)
+    end)
+    p:say('1\n{"cmd":"NODE_CLUSTER","act":"a"}\n2\n{"cmd":"NODE_OTHER","act":"b"}\n')
+    p:turn()
+    assert.same(list("a nil"), got)
+    assert.same(list("message 1", "message 2"), p.seen)
+  end))
+end)
+
+describe("A line that is too long", function()
+  local function too_long(text)
+    return connected(function(p)
+      p:say(text)
+      p:turn()
+      assert.same(list("error ERR_IPC_MESSAGE_TOO_LONG", "disconnect"), p.seen)
+      assert.is_false(p.channel.connected)
+      assert.is_false(p.channel.isOpen)
+    end, { max_message = 10 })
+  end
+
+  promise("ends the channel before its end has come", too_long('"1234567890'))
+  promise("ends it when it is whole", too_long('"123456789"\n"1"\n'))
+  promise("ends it behind the messages before it", connected(function(p)
+    p:say('"12345678"\n"123456789"\n')
+    p:turn()
+    assert.same(list("message 12345678", "error ERR_IPC_MESSAGE_TOO_LONG", "disconnect"), p.seen)
+  end, { max_message = 10 }))
+
+  promise("never costs more memory than the longest one and a read", connected(function(p)
+    local part = ("x"):rep(65536)
+    collectgarbage()
+    local before = collectgarbage("count")
+    p:say('"')
+    while p.channel.isOpen do
+      p:say(part)
+      p:turn(1)
+    end
+    assert.is_true(collectgarbage("count") - before < 1024)
+    assert.same(list("error ERR_IPC_MESSAGE_TOO_LONG", "disconnect"), p.seen)
+  end))
+
+  promise("is what maxMessage says, from then on", connected(function(p)
+    assert.equal(67108864, p.native.maxMessage)
+    p.native.maxMessage = 5
+    assert.equal(5, p.native.maxMessage)
+    p:say("12345\n123456\n")
+    p:turn()
+    assert.same(list("message 12345", "error ERR_IPC_MESSAGE_TOO_LONG", "disconnect"), p.seen)
+  end))
+
+  promise("is no shorter than a byte, and no number that is none", connected(function(p)
+    for _, value in ipairs({ 0, -1, 1.5, 2 ^ 53 + 2, 0 / 0 }) do
+      assert.equal("ERR_OUT_OF_RANGE", raised(function() p.native.maxMessage = value end).code)
+    end
+    assert.equal("ERR_INVALID_ARG_TYPE", raised(function() p.native.maxMessage = "5" end).code)
+    p.native.maxMessage = 2 ^ 53
+    assert.equal(1 << 53, p.native.maxMessage)
+    p:say("1\n")
+    p:turn()
+    assert.same(list("message 1"), p.seen)
+  end))
+end)
+
+describe("The end of a channel", function()
+  promise("comes behind all messages, and what is not whole is dropped", connected(function(p)
+    p:say('1\n2\n"unfinished')
+    p:close()
+    p:turn()
+    assert.same(list("message 1", "message 2", "disconnect"), p.seen)
+    assert.is_false(p.channel.connected)
+    p:turn()
+    assert.equal(3, #p.seen)
+  end))
+
+  promise("is known before the listeners of the end are called", connected(function(p)
+    p.owner:on("disconnect", function()
+      assert.same(list(false, false), list(p.channel.connected, p.channel.isOpen))
+      p.seen[1] = "disconnect"
+    end)
+    p:close()
+    p:turn()
+    assert.same(list("disconnect"), p.seen)
+  end, { quiet = true }))
+
+  promise("comes although the peer has not read all of ours", connected(function(p)
+    p.channel:send(("x"):rep(100))
+    p:close()
+    p:turn()
+    assert.same(list("disconnect"), p.seen)
+  end))
+
+  promise("by disconnect() comes on a tick", connected(function(p)
+    p.channel:disconnect()
+    assert.same(list(false, false), list(p.channel.connected, p.channel.isOpen))
+    assert.same({}, p.seen)
+    p:turn(1)
+    assert.same(list("disconnect"), p.seen)
+  end))
+
+  promise("by disconnect() comes behind what was sent", connected(function(p)
+    core.tick(function()
+      p.channel:send(1)
+      p.channel:send(2)
+      p.channel:disconnect()
+    end)
+    p:turn()
+    assert.equal("1\n2\n", (p:heard()))
+    assert.same(list("disconnect"), p.seen)
+  end))
+
+  promise("waits until the kernel has taken what was sent, and holds the loop", connected(function(p)
+    local text = ("x"):rep(1 << 20)
+    local got = 0
+    p.owner:on("message", p:note("message"))
+    p.channel:send(text, p:note("sent"))
+    p.channel:disconnect()
+    assert.same(list(false, true), list(p.channel.connected, p.channel.isOpen))
+    p:turn()
+    assert.same({}, p.seen)
+    assert.is_true(core.alive() > 0)
+    repeat
+      got = got + #(p:heard())
+      p:turn(1)
+    until got > 0
+    p:turn()
+    assert.equal(#text + 3, got)
+    assert.same(list("sent", "disconnect"), p.seen)
+  end))
+
+  promise("does not wait for a peer that is gone", connected(function(p)
+    p.channel:send(("x"):rep(1 << 20), p:note("sent"))
+    p.channel:disconnect()
+    p:turn()
+    p:close()
+    p:turn()
+    assert.same(list("sent ERR_IPC_CHANNEL_CLOSED", "disconnect"), p.seen)
+  end))
+
+  promise("does not wait for the rest of a line", connected(function(p)
+    p:say('"half')
+    p:turn()
+    p.channel:disconnect()
+    p:turn()
+    assert.same(list("disconnect"), p.seen)
+  end))
+
+  promise("in a first listener does not stop the others of that chunk", connected(function(p)
+    p.owner:once("message", function() p.channel:disconnect() end)
+    p:follow("message", "disconnect")
+    p:say("1\n2\n3\n")
+    p:turn()
+    assert.same(list("message 1", "message 2", "message 3", "disconnect"), p.seen)
+  end, { quiet = true }))
+
+  promise("is an error the second time, at once", connected(function(p)
+    p.channel:disconnect()
+    p.channel:disconnect()
+    assert.same(list("error ERR_IPC_DISCONNECTED"), p.seen)
+    p:turn()
+    p.channel:disconnect()
+    assert.same(list("error ERR_IPC_DISCONNECTED", "disconnect", "error ERR_IPC_DISCONNECTED"), p.seen)
+  end))
+
+  promise("is raised the second time where nobody listens", connected(function(p)
+    p.channel:disconnect()
+    local err = raised(p.channel.disconnect, p.channel)
+    assert.equal("IPC channel is already disconnected", err.message)
+  end, { quiet = true }))
+
+  promise("calls `ended` behind the listeners, also if one raises", connected(function(p)
+    local ended = 0
+    p.channel.ended = function() ended = ended + 1 end
+    p.owner:on("disconnect", function() assert.equal(0, ended) error("out", 0) end)
+    p:close()
+    assert.equal("out", raised(p.turn, p))
+    p:turn()
+    assert.equal(1, ended)
+  end, { quiet = true }))
+end)
+
+describe("send()", function()
+  promise("writes JSON and an LF, one line a message", connected(function(p)
+    p.channel:send("a\nb")
+    p.channel:send(1.5)
+    p.channel:send(true)
+    p.channel:send({ x = { 1, 2 } })
+    p.channel:send(core.json.null)
+    p.channel:send("")
+    assert.equal('"a\\nb"\n1.5\ntrue\n{"x":[1,2]}\nnull\n""\n', (p:heard()))
+  end))
+
+  promise("of a turn leaves at its end, in one piece", connected(function(p)
+    core.tick(function()
+      for i = 1, 5 do assert.is_true(p.channel:send(i)) end
+      assert.equal("", (p:heard()))
+      core.tick(function() assert.equal("", (p:heard())) end)
+    end)
+    p:turn(1)
+    assert.equal("1\n2\n3\n4\n5\n", (p:heard()))
+  end))
+
+  promise("with a callback leaves at once, and what was before it", connected(function(p)
+    core.tick(function()
+      p.channel:send(1)
+      p.channel:send(2, p:note("sent"))
+      assert.equal("1\n2\n", (p:heard()))
+      assert.same({}, p.seen)
+      p.channel:send(3)
+      assert.equal("", (p:heard()))
+    end)
+    p:turn(1)
+    assert.equal("3\n", (p:heard()))
+    assert.same(list("sent"), p.seen)
+  end))
+
+  promise("of 16 KiB in a turn leaves at once", connected(function(p)
+    core.tick(function()
+      p.channel:send(("x"):rep(8000))
+      assert.equal("", (p:heard()))
+      p.channel:send(("y"):rep(9000))
+      assert.equal(17006, #(p:heard()))
+    end)
+    p:turn(1)
+  end))
+
+  promise("takes its callback in each place, and no other there", connected(function(p)
+    p.channel:send(1, p:note("2nd"))
+    p.channel:send(2, nil, p:note("3rd"))
+    p.channel:send(3, nil, {}, p:note("4th"))
+    p.channel:send(4, nil, nil, p:note("4th"))
+    p.channel:send(5, nil, {}, "no function")
+    p.channel:send(6, false, nil, {})
+    p:turn()
+    assert.same(list("2nd", "3rd", "4th", "4th"), p.seen)
+    assert.equal("1\n2\n3\n4\n5\n6\n", (p:heard()))
+  end))
+
+  for _, row in ipairs({
+    { "nothing", {}, "ERR_MISSING_ARGS", 'The "message" argument must be specified' },
+    { "nil", { nil, n = 1 }, "ERR_MISSING_ARGS", 'The "message" argument must be specified' },
+    { "a function", { print }, "ERR_INVALID_ARG_TYPE", nil },
+    { "a file", { io.stdout }, "ERR_INVALID_ARG_TYPE", nil },
+    { "a string that is no UTF-8", { "\xFF" }, "ERR_INVALID_ARG_VALUE", nil },
+    { "what is no UTF-8 inside of a table", { { a = { 1, "\xFF" } } }, "ERR_INVALID_ARG_VALUE",
+      "The property 'message.a[2]' must be valid UTF-8. Received '\\xFF'" },
+    { "an internal cmd", { { cmd = "NODE_HANDLE_ACK" } }, "ERR_INVALID_ARG_VALUE", nil },
+    { "options that are none", { 1, nil, 5 }, "ERR_INVALID_ARG_TYPE",
+      'The "options" argument must be of type object. Received type number (5)' },
+    { "a handle that is none", { 1, {} }, "ERR_INVALID_HANDLE_TYPE",
+      "This handle type cannot be sent" },
+    { "a handle that is a string", { 1, "x" }, "ERR_INVALID_HANDLE_TYPE", nil },
+  }) do
+    promise("raises for " .. row[1] .. ", and sends nothing", connected(function(p)
+      local args = row[2]
+      local err = raised(p.channel.send, p.channel, table.unpack(args, 1, args.n or #args == 0 and 3 or #args))
+      assert.equal(row[3], err.code)
+      assert.equal("TypeError", err.name)
+      if row[4] then assert.equal(row[4], err.message) end
+      p.channel:send("next")
+      assert.equal('"next"\n', (p:heard()))
+    end))
+  end
+
+  promise("sends a cmd that is exactly NODE_, and any other", connected(function(p)
+    p.channel:send({ cmd = "NODE_" })
+    p.channel:send({ cmd = "node_x" })
+    p.channel:send({ cmd = 7 })
+    assert.equal('{"cmd":"NODE_"}\n{"cmd":"node_x"}\n{"cmd":7}\n', (p:heard()))
+  end))
+
+  promise("says what is wrong with a message to a channel that is closed only by the closed error",
+    connected(function(p)
+      p.channel:disconnect()
+      assert.is_false(p.channel:send(print, p:note("sent")))
+      assert.is_false(p.channel:send())
+      assert.is_false(p.channel:send(1, {}, p:note("with handle")))
+      assert.equal("ERR_INVALID_ARG_TYPE", raised(p.channel.send, p.channel, 1, nil, 5).code)
+      assert.same({}, p.seen)
+      p:turn()
+      assert.same(list("disconnect", "sent ERR_IPC_CHANNEL_CLOSED", "error ERR_IPC_CHANNEL_CLOSED",
+        "with handle ERR_IPC_CHANNEL_CLOSED"), p.seen)
+    end))
+
+  promise("says false from 131072 bytes on that wait, and keeps the message", connected(function(p)
+    local text = ("x"):rep(9998 - 3 + 2) -- 10,000 bytes a line
+    local before = 0
+    repeat -- what the kernel takes
+      p.channel:send(text, p:note("sent"))
+      before = before + 1
+      p:turn(1)
+    until #p.seen < before
+    local waiting = 0
+    for _ = 1, 30 do
+      local says = p.channel:send(text)
+      waiting = waiting + 10000
+      if waiting > FULL then assert.is_false(says) end
+      if waiting < FULL - 10000 then assert.is_true(says) end
+    end
+    local got = 0
+    repeat
+      got = got + #(p:heard())
+      p:turn(1)
+    until got == (before + 30) * 10000
+    p:turn()
+    assert.equal(before, #p.seen)
+    assert.is_true(p.channel:send(1))
+  end))
+
+  promise("calls back when it was written, in order", connected(function(p)
+    for i = 1, 5 do
+      p.channel:send(("x"):rep(200000), p:note("sent " .. i))
+    end
+    p:turn()
+    assert.is_true(#p.seen < 5)
+    repeat
+      p:turn(1)
+    until #(p:heard()) == 0 and #p.seen == 5
+    assert.same(list("sent 1", "sent 2", "sent 3", "sent 4", "sent 5"), p.seen)
+  end))
+
+  promise("fails by write EPIPE when the peer is gone, and says true", connected(function(p)
+    p:close()
+    local err
+    assert.is_true(p.channel:send(1, function(e) err = e end))
+    assert.is_true(p.channel:send(2))
+    assert.is_nil(err)
+    p:turn()
+    assert.same(list("EPIPE", -32, "write", "write EPIPE"),
+      list(err.code, err.errno, err.syscall, err.message))
+    assert.same(list("error EPIPE", "disconnect"), p.seen)
+  end))
+
+  promise("fails so for each message of a turn", connected(function(p)
+    core.tick(function()
+      p:close()
+      for i = 1, 3 do assert.is_true(p.channel:send(i)) end
+      p.channel:send(4, p:note("sent"))
+    end)
+    p:turn()
+    assert.same(list("error EPIPE", "error EPIPE", "error EPIPE", "sent EPIPE", "disconnect"), p.seen)
+  end))
+
+  promise("is an uncaught error where the peer is gone and nobody listens", connected(function(p)
+    p:close()
+    p.channel:send(1)
+    assert.equal("EPIPE", raised(p.turn, p).code)
+    p:turn()
+  end, { quiet = true }))
+
+  promise("of what waited when the peer died is told to its callback alone", connected(function(p)
+    p.channel:send(("x"):rep(1 << 20), p:note("first"))
+    p.channel:send("second")
+    p.channel:send("third", p:note("third"))
+    p:turn()
+    p:close()
+    p:turn()
+    assert.same(list("first ERR_IPC_CHANNEL_CLOSED", "third ERR_IPC_CHANNEL_CLOSED", "disconnect"), p.seen)
+  end))
+end)
+
+describe("Messages that nobody listens to", function()
+  local quiet = { quiet = true }
+
+  promise("are kept, and told on a tick after the first listener", connected(function(p)
+    p:say('1\n{"a":2}\n')
+    p:turn()
+    p:follow("message")
+    assert.same({}, p.seen)
+    p:turn(1)
+    assert.same(list("message 1", 'message {"a":2}'), p.seen)
+  end, quiet))
+
+  promise("come before those that are read later", connected(function(p)
+    p:say("1\n2\n")
+    p:turn()
+    p:follow("message")
+    p:say("3\n")
+    p:turn()
+    assert.same(list("message 1", "message 2", "message 3"), p.seen)
+  end, quiet))
+
+  promise("are told once, to both of two listeners of one turn", connected(function(p)
+    p:say("1\n")
+    p:turn()
+    p:follow("message", "message")
+    p:turn()
+    assert.same(list("message 1", "message 1"), p.seen)
+  end, quiet))
+
+  promise("are kept again after a listener for one", connected(function(p)
+    p:say("1\n2\n3\n")
+    p:turn()
+    p.owner:once("message", p:note("once"))
+    p:turn()
+    assert.same(list("once 1"), p.seen)
+    p:say("4\n")
+    p:turn()
+    p:follow("message")
+    p:turn()
+    assert.same(list("once 1", "message 2", "message 3", "message 4"), p.seen)
+  end, quiet))
+
+  promise("are kept where the listener went before the tick", connected(function(p)
+    p:say("1\n")
+    p:turn()
+    local listener = p:note("never")
+    p.owner:on("message", listener)
+    p.owner:off("message", listener)
+    p:turn()
+    p:follow("message")
+    p:turn()
+    assert.same(list("message 1"), p.seen)
+  end, quiet))
+
+  promise("all come although a listener raises", connected(function(p)
+    p:say("1\n2\n3\n")
+    p:turn()
+    p.owner:on("message", function(m)
+      p.seen[#p.seen + 1] = m
+      if m == 2 then error("out", 0) end
+    end)
+    assert.equal("out", raised(p.turn, p))
+    p:turn()
+    assert.same(list(1, 2, 3), p.seen)
+  end, quiet))
+
+  promise("are lost when the channel has been closed meanwhile", connected(function(p)
+    p:say("1\n")
+    p:turn()
+    p:close()
+    p:turn()
+    p:follow("message")
+    p:turn()
+    assert.same({}, p.seen)
+  end, quiet))
+
+  promise("are kept up to maxMessage bytes, and beyond it dropped, with one warning", connected(
+    function(p)
+      local process = require("net.process")
+      local warnings = {}
+      local function listener(w) warnings[#warnings + 1] = w.message end
+      local quieter = process.noWarnings
+      process.noWarnings = true
+      process:on("warning", listener)
+      for i = 1, 30 do p:say(i .. "\n") end -- 9 lines of one digit and 21 of two: 51 bytes
+      p:turn()
+      process:off("warning", listener)
+      process.noWarnings = quieter
+      p:follow("message")
+      p:turn()
+      assert.equal(9 + 5, #p.seen) -- 19 of 20 bytes, and one of one digit no more
+      assert.equal("message 14", p.seen[14])
+      assert.is_true(#warnings <= 1)
+    end, { quiet = true, max_message = 20 }))
+end)
+
+describe("A channel holds the loop", function()
+  promise("until it is unref'd, as a parent's", connected(function(p)
+    assert.is_true(net.run("nowait"))
+    p.native:unref()
+    assert.is_false(net.run("nowait"))
+    p.channel:send(("x"):rep(1 << 20))
+    assert.is_false(net.run("nowait")) -- for good
+    p.native:ref()
+    assert.is_true(net.run("nowait"))
+  end, { quiet = true }))
+
+  promise("as a child's while somebody listens to message or disconnect", connected(function(p)
+    assert.is_false(net.run("nowait"))
+    for _, event in ipairs({ "message", "disconnect" }) do
+      local listener = p:note(event)
+      p.owner:on(event, listener)
+      assert.is_true(net.run("nowait"))
+      p.owner:on("error", listener)
+      p.owner:off(event, listener)
+      assert.is_false(net.run("nowait"))
+      p.owner:once(event, listener)
+      assert.is_true(net.run("nowait"))
+      p.owner:removeAllListeners(event)
+      assert.is_false(net.run("nowait"))
+    end
+  end, { quiet = true, is_own = true }))
+
+  promise("as a child's while something has not left", connected(function(p)
+    p.channel:send(("x"):rep(1 << 20))
+    assert.is_true(net.run("nowait"))
+    repeat until #(p:heard()) == 0 and not net.run("nowait")
+    p.channel:send(1)
+    assert.is_false(net.run("nowait"))
+  end, { quiet = true, is_own = true }))
+
+  promise("or not, whoever listens, once ref or unref was called", connected(function(p)
+    p.native:ref()
+    assert.is_true(net.run("nowait"))
+    p.native:unref()
+    p.owner:on("message", p:note("message"))
+    assert.is_false(net.run("nowait"))
+    p:say("1\n")
+    p:turn()
+    assert.same(list("message 1"), p.seen)
+  end, { quiet = true, is_own = true }))
+
+  promise("no longer than it is open", connected(function(p)
+    p.native:ref()
+    p.channel:disconnect()
+    p:turn()
+    assert.is_false(net.run("nowait"))
+    p.native:ref()
+    assert.is_false(net.run("nowait"))
+  end))
+end)
