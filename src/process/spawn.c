@@ -71,12 +71,23 @@ static int move_up(int *fd, int count) {
   return result(up);
 }
 
+static int put(int fd, int i) {
+  int rc;
+  do
+    rc = dup2(fd, i);
+  while (rc < 0 && errno == EINTR);
+  return result(rc);
+}
+
 /* /dev/null at place 'i'. */
 static int place_null(int i) {
-  int fd = open("/dev/null", i == 0 ? O_RDONLY : O_RDWR);
+  int fd;
+  do
+    fd = open("/dev/null", i == 0 ? O_RDONLY : O_RDWR);
+  while (fd < 0 && errno == EINTR);
   if (fd < 0 || fd == i)
     return result(fd);
-  int err = result(dup2(fd, i));
+  int err = put(fd, i);
   (void)close(fd);
   return err;
 }
@@ -88,10 +99,13 @@ static int place_one(int fd, int i) {
     return place_null(i);
   if (fd == NET_SPAWN_CLOSED)
     return (void)close(i), 0;
-  if (fd != i && dup2(fd, i) < 0)
+  if (fd != i) {
+    int err = put(fd, i);
+    if (err < 0)
+      return err;
+  } else if ((flags = fcntl(i, F_GETFD)) < 0 || fcntl(i, F_SETFD, flags & ~FD_CLOEXEC) < 0) {
     return -errno;
-  if (fd == i && ((flags = fcntl(i, F_GETFD)) < 0 || fcntl(i, F_SETFD, flags & ~FD_CLOEXEC) < 0))
-    return -errno;
+  }
   if (i <= STDERR_FILENO && (flags = fcntl(i, F_GETFL)) >= 0 && flags & O_NONBLOCK)
     (void)fcntl(i, F_SETFL, flags & ~O_NONBLOCK);
   return 0;

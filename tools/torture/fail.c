@@ -12,6 +12,9 @@
  * it asks for; "none" only counts, and prints how often each call was made. FIRST, if not
  * 0, is the only n, and the failure may come from the start of the program on.
  *
+ * A child that the script starts counts with us until it runs its program: what is counted
+ * is in memory that both share, and vfork is fork, whose child may return.
+ *
  * The calls are this program's own functions, which the dynamic linker finds before the C
  * library's. What fails in the C library itself is not seen: that is its affair. */
 #define _GNU_SOURCE 1
@@ -31,10 +34,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define SHORT (-1)
@@ -45,21 +51,23 @@ static const char *victim;
 static int error, grown;
 static long length, wanted, first;
 static atomic_int armed;
-static atomic_long seen;
 
 /* --- counting ------------------------------------------------------------------ */
 
-static struct {
-  const char *name;
-  long times;
-} counts[64];
+static struct shared {
+  atomic_long seen;
+  struct {
+    const char *name;
+    long times;
+  } counts[64];
+} *shared;
 
 static void count(const char *name) {
   int i = 0;
-  while (counts[i].name && strcmp(counts[i].name, name) != 0)
+  while (shared->counts[i].name && strcmp(shared->counts[i].name, name) != 0)
     i++;
-  counts[i].name = name;
-  counts[i].times++;
+  shared->counts[i].name = name;
+  shared->counts[i].times++;
 }
 
 /* The error that this call is to have, or 0. */
@@ -70,7 +78,7 @@ static int fails(const char *name) {
     count(name);
   if (strcmp(victim, name) != 0)
     return 0;
-  long n = ++seen;
+  long n = ++shared->seen;
   return n >= first && n - first < length ? error : 0;
 }
 
@@ -103,6 +111,17 @@ PLAIN(int, socket, (int d, int t, int p), (d, t, p), int, int, int)
 PLAIN(int, listen, (int fd, int n), (fd, n), int, int)
 PLAIN(int, shutdown, (int fd, int how), (fd, how), int, int)
 PLAIN(int, pipe2, (int fds[2], int flags), (fds, flags), int *, int)
+PLAIN(int, socketpair, (int d, int t, int p, int fds[2]), (d, t, p, fds), int, int, int, int *)
+PLAIN(int, dup2, (int fd, int at), (fd, at), int, int)
+PLAIN(int, chdir, (const char *path), (path), const char *)
+PLAIN(int, setgid, (gid_t id), (id), gid_t)
+PLAIN(int, setuid, (uid_t id), (id), uid_t)
+PLAIN(int, kill, (pid_t pid, int n), (pid, n), pid_t, int)
+PLAIN(int, execve, (const char *path, char *const *argv, char *const *envp), (path, argv, envp),
+      const char *, char *const *, char *const *)
+PLAIN(pid_t, fork, (void), (), void)
+PLAIN(pid_t, waitpid, (pid_t pid, int *status, int how), (pid, status, how), pid_t, int *, int)
+PLAIN(ssize_t, read, (int fd, void *b, size_t n), (fd, b, n), int, void *, size_t)
 PLAIN(int, pipe, (int fds[2]), (fds), int *)
 PLAIN(int, eventfd, (unsigned n, int flags), (n, flags), unsigned, int)
 PLAIN(int, timerfd_create, (int clock, int flags), (clock, flags), int, int)
@@ -125,6 +144,40 @@ PLAIN(int, getsockopt, (int fd, int l, int o, void *v, socklen_t *n), (fd, l, o,
       int, void *, socklen_t *)
 PLAIN(int, epoll_wait, (int ep, struct epoll_event *e, int n, int ms), (ep, e, n, ms), int,
       struct epoll_event *, int, int)
+
+pid_t vfork(void) {
+  int err = fails("vfork");
+  if (err == 0)
+    return fork();
+  errno = err;
+  return -1;
+}
+
+/* Those that the C library may have no name for. */
+static const char *name_of(long number) {
+  switch (number) {
+    case SYS_pidfd_open: return "pidfd_open";
+    case SYS_close_range: return "close_range";
+    default: return "syscall";
+  }
+}
+
+long syscall(long number, ...) {
+  static long (*real)(long, long, long, long, long, long, long);
+  long args[6];
+  va_list list;
+  if (real == NULL)
+    *(void **)&real = next("syscall");
+  va_start(list, number);
+  for (int i = 0; i < 6; i++)
+    args[i] = va_arg(list, long);
+  va_end(list);
+  int err = fails(name_of(number));
+  if (err == 0)
+    return real(number, args[0], args[1], args[2], args[3], args[4], args[5]);
+  errno = err;
+  return -1;
+}
 
 /* The system may refuse to watch another descriptor; a change of one that is watched asks
  * for nothing. */
@@ -225,6 +278,10 @@ VARIADIC(open, open, const char *)
 VARIADIC(open, open64, const char *)
 VARIADIC(fcntl, fcntl, int)
 VARIADIC(fcntl, fcntl64, int)
+
+/* What a fortified open without a mode is. */
+int __open64_2(const char *path, int flags);
+int __open64_2(const char *path, int flags) { return open64(path, flags, 0L); }
 
 #define STATS(alias)                                                \
   int alias(int fd, struct stat *st) {                              \
@@ -377,7 +434,7 @@ static int panic(lua_State *L) {
 static int run(const char *script) {
   lua_State *L = lua_newstate(allocate, NULL);
   (void)alarm(PATIENCE);
-  seen = 0;
+  shared->seen = 0;
   lua_atpanic(L, panic);
   luaL_openlibs(L);
   lua_register(L, "play", lua_play);
@@ -396,7 +453,7 @@ static int run(const char *script) {
   if (failed || !lua_isnil(L, -1))
     printf("%ld: %s\n", first, luaL_tolstring(L, -1, NULL));
   lua_close(L);
-  return seen >= first;
+  return shared->seen >= first;
 }
 
 int main(int argc, char **argv) {
@@ -404,6 +461,9 @@ int main(int argc, char **argv) {
   if (argc < 6)
     return 1;
   setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+  shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (shared == MAP_FAILED)
+    return 1;
   victim = argv[2];
   error = atoi(argv[3]);
   wanted = atol(argv[4]) ? atol(argv[4]) : LONG_MAX;
@@ -423,8 +483,8 @@ int main(int argc, char **argv) {
       printf("%ld: %d descriptors, not %d\n", first, now, before);
     before = now;
   }
-  for (int i = 0; counts[i].name; i++)
-    printf("%s %ld\n", counts[i].name, counts[i].times);
+  for (int i = 0; shared->counts[i].name; i++)
+    printf("%s %ld\n", shared->counts[i].name, shared->counts[i].times);
   printf("end %ld\n", first - 2);
   return 0;
 }

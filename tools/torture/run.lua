@@ -13,13 +13,15 @@
 
 local lua = require("spec.support.lua")
 
-local SCENES = { "echo", "unix", "pipe", "file", "name", "bound", "ends" }
+local SCENES = { "echo", "unix", "pipe", "file", "name", "bound", "ends", "child" }
 local AT_ONCE = 2
 local SHORT, LATE = -1, -2
 
 --- Numbers of Linux, as the system calls have them; those of getaddrinfo are EAI_*.
 local E = {
-  EPERM = 1, ENOENT = 2, EINTR = 4, EIO = 5, EAGAIN = 11, ENOMEM = 12, EACCES = 13, EINVAL = 22,
+  EPERM = 1, ENOENT = 2, EINTR = 4, EIO = 5, E2BIG = 7, EBADF = 9, ECHILD = 10,
+  EAGAIN = 11, ENOMEM = 12, EACCES = 13, EINVAL = 22,
+  ENODEV = 19, ENOSYS = 38,
   ENFILE = 23, EMFILE = 24, ENOSPC = 28, EPIPE = 32, EPROTO = 71, EADDRINUSE = 98,
   EADDRNOTAVAIL = 99, ENETUNREACH = 101, ECONNABORTED = 103, ECONNRESET = 104, ENOBUFS = 105,
   ENOTCONN = 107, ETIMEDOUT = 110, ECONNREFUSED = 111, EAFNOSUPPORT = 97, EHOSTUNREACH = 113,
@@ -54,6 +56,18 @@ local ROWS = {
   { "eventfd", "EMFILE ENFILE ENOMEM EINVAL", first = 2 },
   { "timerfd_create", "EMFILE ENOMEM", first = 2 },
   { "pipe2", "EMFILE ENFILE" },
+  { "socketpair", "EMFILE ENFILE ENOMEM ENOBUFS" },
+  { "vfork", "EAGAIN ENOMEM ENOSYS" },
+  { "fork", "EAGAIN ENOMEM" },
+  { "dup2", "EBADF EMFILE once EINTR" },
+  { "close_range", "ENOSYS EPERM" },
+  { "chdir", "ENOENT EACCES EIO" },
+  { "setuid", "EPERM EAGAIN" },
+  { "execve", "ENOENT EACCES ENOMEM E2BIG" },
+  { "read", "once EINTR" },
+  { "pidfd_open", "ENOSYS EPERM EMFILE ENODEV" },
+  { "waitpid", "ECHILD once EINTR" },
+  { "kill", "EPERM EINVAL" },
   { "open", "EMFILE ENFILE ENOMEM EACCES ENOENT once EINTR" },
   { "fcntl", "EMFILE EINVAL" },
   { "fstat", "EIO ENOMEM" },

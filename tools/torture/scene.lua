@@ -24,6 +24,7 @@ local MOST = 64 -- things that a scene may own
 local TURNS, LASTING = 10000, 40 -- of the loop, of 0.5 ms at most; while a failure lasts
 local LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
+local is_kid = core.child.is
 local things, closes, count = table.pack(table.unpack({}, 1, MOST)), {}, 0
 for i = 1, MOST do
   things[i], closes[i] = false, false
@@ -132,7 +133,10 @@ end
 local function close_all()
   for i = 1, count do
     local thing = things[i]
-    if net.isSocket(thing) then
+    if is_kid(thing) then
+      mend()
+      pcall(thing.kill, thing, "SIGKILL")
+    elseif net.isSocket(thing) then
       pcall(thing.destroy, thing)
     elseif thing.listening then
       pcall(thing.close, thing)
@@ -145,6 +149,9 @@ local function close_strays()
   for key, value in pairs(debug.getregistry()) do
     if math.type(key) == "integer" and net.isSocket(value) and not value.destroyed then
       pcall(value.destroy, value)
+    elseif math.type(key) == "integer" and is_kid(value) then
+      mend()
+      pcall(value.kill, value, "SIGKILL")
     end
   end
 end
@@ -165,7 +172,8 @@ local function check_closes()
   local starved = victim == "memory" and told > 0
   for i = 1, count do
     local socket = things[i]
-    local missed = closes[i] == 0 and net.isSocket(socket) and not starved
+    local closing = net.isSocket(socket) or is_kid(socket)
+    local missed = closes[i] == 0 and closing and not starved
     if missed or closes[i] and closes[i] > 1 then
       return ('%d times "close" of %s'):format(closes[i], tostring(socket))
     end
