@@ -379,8 +379,8 @@ function server:listen(port, host, backlog, onListening) end
 
 --- Stops listening; the file of a Unix socket is removed before this returns, if it is still the
 --- one that was made. Connections go on.
---- `"close"` follows on a tick when there is none left. The callback is called then; with
---- `ERR_SERVER_NOT_RUNNING` if the server was not listening.
+--- `"close"` follows on a tick when there is none left, here and in the processes to which some were
+--- sent. The callback is called then; with `ERR_SERVER_NOT_RUNNING` if the server was not listening.
 ---
 --- Clients that have connected, and wait to be accepted, are lost: the kernel resets their
 --- connections. So it is with `reusePort`, where those who wait at this socket are not handed to
@@ -434,8 +434,10 @@ function server:fd() end
 ---@field family "IPv4"|"IPv6"
 ---@field port integer
 
---- Tells on a tick how many connections are open. Raises `ERR_INVALID_ARG_TYPE`.
----@param callback fun(err: nil, count: integer)
+--- Tells on a tick how many connections are open; where some were sent to other processes, when
+--- those have told how many they have. If one of them closes its channel before that, the callback
+--- gets `ERR_CHILD_CLOSED_BEFORE_REPLY`. Raises `ERR_INVALID_ARG_TYPE`.
+---@param callback fun(err?: net.Error, count?: integer)
 ---@return self
 function server:getConnections(callback) end
 
@@ -1392,7 +1394,7 @@ function immediate:hasRef() end
 --- From `process.exit`, and at the end of `luanet`.
 ---@field on fun(self: net.process, event: "exit", listener: fun(code: integer)): net.process
 --- From the process that started this one, see `process.send`; with a server or socket that it
---- sent along. Tick. Without a listener messages are kept, up to `maxMessage` bytes and 64 handles,
+--- sent along, which accepts, or is read, from here on. Tick. Without a listener messages are kept, up to `maxMessage` bytes and 64 handles,
 --- and told when there is one.
 ---@field on fun(self: net.process, event: "message", listener: fun(message: any, handle?: any)): net.process
 --- The channel to that process is closed: it has ended, or one of the two disconnected. Behind all
@@ -1480,12 +1482,39 @@ function process.emitWarning(warning, type, code) end
 --- Returns false when 131072 bytes wait, or messages wait behind a handle that has not arrived; the
 --- message is kept all the same, and nothing tells when there is room again but the callbacks.
 ---
---- By callback or else `"error"`: `ERR_IPC_CHANNEL_CLOSED`; `write EPIPE` and the like. Raises
---- `ERR_MISSING_ARGS`, `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_HANDLE_TYPE`, `ERR_INVALID_ARG_VALUE` for
---- what has no JSON, with its path, and for a `cmd` that begins with `NODE_`, which is for internal
---- messages.
+--- A `handle` goes along, and is the second argument of `"message"` there:
+---
+--- - A server listens in both processes, and each connection goes to the one that is faster; each
+---   closes for itself. The file of a Unix socket is removed by neither, but by the program.
+--- - A socket is given away, at the call: it reads no more, has no timeout, counts no more for its
+---   server, and is as one without a connection, `pending`. It emits nothing any more, unless it is
+---   used; `connect` may be called again. What it had written leaves first, and the message waits for
+---   that. With `keepOpen` it stays, and both processes may read and write. What it had read and
+---   nobody has consumed goes along to a process of this library, unless `setEncoding` has made of it
+---   what is not UTF-8; to Node nothing can, and a warning tells: let the server have
+---   `pauseOnConnect`.
+--- - A `BoundSocket` without a path is adopted. Node 20 does not know those, and ends.
+--- - What has no descriptor (a server that does not listen, a socket without a connection) goes as
+---   a message alone.
+--- - A list of up to 64 of these and of open files of Lua's, to a process of this library alone. It
+---   arrives as a list, with false for what has no descriptor. A file is flushed, stays open, and
+---   shares its offset.
+---
+--- Options, listeners and limits do not go along; those of the kernel do. Here, `getConnections` and
+--- `close` of the server that accepted a socket ask the other process for it.
+---
+--- One handle is on its way at a time: until the other process has answered, all that is sent behind
+--- it waits. If it cannot take the descriptor, that is sent three times more, and then given up with
+--- a `SentHandleNotReceivedWarning`.
+---
+--- By callback or else `"error"`: `ERR_IPC_CHANNEL_CLOSED`; `write EPIPE` and the like; `dup EMFILE`,
+--- and the handle is as it was; `ERR_INVALID_HANDLE_TYPE` for a list to a child that turns out to be
+--- another program. Raises `ERR_MISSING_ARGS`, `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_HANDLE_TYPE`,
+--- `ERR_WORKER_HANDLE_NOT_TRANSFERABLE` for a `BoundSocket` that is adopted or closed,
+--- `ERR_INVALID_ARG_VALUE` for what has no JSON, with its path, and for a `cmd` that begins with
+--- `NODE_`, which is for internal messages.
 ---@param message any
----@param handle? net.Server|net.Socket|net.BoundSocket
+---@param handle? net.Server|net.Socket|net.BoundSocket|(net.Server|net.Socket|net.BoundSocket|file*)[]
 ---@param options? {keepOpen: boolean}
 ---@param callback? fun(err?: net.Error)
 ---@return boolean
@@ -1671,7 +1700,7 @@ function kid:kill(signal) end
 
 --- Sends a message to the child, as `process.send` does to the parent.
 ---@param message any
----@param handle? net.Server|net.Socket|net.BoundSocket
+---@param handle? net.Server|net.Socket|net.BoundSocket|(net.Server|net.Socket|net.BoundSocket|file*)[]
 ---@param options? {keepOpen: boolean}
 ---@param callback? fun(err?: net.Error)
 ---@return boolean

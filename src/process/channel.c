@@ -166,6 +166,12 @@ static int channel_is_open(lua_State *L) {
   return 1;
 }
 
+/* await_first(channel): the first line that comes is told, whatever it is */
+static int channel_await_first(lua_State *L) {
+  net_channel_self(L)->awaits_first = 1;
+  return 0;
+}
+
 static int get_max(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)net_channel_self(L)->in.max);
   return 1;
@@ -193,9 +199,12 @@ const struct net_class net_channel_class = {
   .end = channel_end,
 };
 
-const luaL_Reg net_channel_functions[] = {
-  { "shut", channel_shut },           { "disconnected", channel_disconnected },
-  { "connected", channel_connected }, { "is_open", channel_is_open },
-  { "want", channel_want },           { "wait", channel_wait },
-  { "limit", channel_limit },         { NULL, NULL }
-};
+const luaL_Reg net_channel_functions[] = { { "shut", channel_shut },
+                                           { "disconnected", channel_disconnected },
+                                           { "connected", channel_connected },
+                                           { "is_open", channel_is_open },
+                                           { "want", channel_want },
+                                           { "wait", channel_wait },
+                                           { "limit", channel_limit },
+                                           { "await_first", channel_await_first },
+                                           { NULL, NULL } };

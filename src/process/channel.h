@@ -8,7 +8,9 @@
  * Lua half, net.internal.process.channel, whose table is the channel's *state*. C calls
  * these functions of it, all but the last in the loop's protected call:
  *
- *     state:line(message)            an internal line; it is told again if that raises
+ *     state:greeted(value)           the first line, if 'await_first' was called; nil for one
+ *                                    that is no JSON. It is told again if that raises, as is
+ *     state:line(message)            an internal line
  *     state:internal(message, group, size)   what 'post' has queued, on its tick
  *     state:keep(message, size)      nobody listens to "message"
  *     state:fail(err, is_over)       on "error"; 'is_over': and as after an EOF
@@ -58,6 +60,7 @@ struct net_channel {
   unsigned blocked : 1;       /* the kernel has refused what 'out' has */
   unsigned telling : 1;       /* a line in 'in' is being looked at */
   unsigned urgent : 1;        /* an urgent line has been put in */
+  unsigned awaits_first : 1;  /* 'greeted' is to be called */
   unsigned refused : 1;       /* the system does not watch the descriptor */
   unsigned awaited : 1;       /* 'drained' is to be called */
   unsigned ahead_awaited : 1; /* 'went' is */

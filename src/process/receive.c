@@ -101,9 +101,22 @@ static int is_internal(lua_State *L) {
   return is;
 }
 
+/* Tells of the value at 2, or of none. [-0, +0, e] */
+static void tell_first(lua_State *L, struct net_channel *c, int is_json) {
+  net_channel_push_hook(L, 1, "greeted");
+  if (is_json)
+    lua_pushvalue(L, 2);
+  else
+    lua_pushnil(L);
+  lua_call(L, 2, 0);
+  c->awaits_first = 0;
+}
+
 static void take_line(lua_State *L, struct net_channel *c, const char *line, size_t len) {
   c->line_size = len;
   int is_json = net_json_decode(L, line, len, 0);
+  if (c->awaits_first)
+    tell_first(L, c, is_json);
   if (!is_json) {
     net_error_push_code(L, "SyntaxError", 1); /* of the words on the top */
     post(L, c, 1, 2, 0, BROKEN, 0);

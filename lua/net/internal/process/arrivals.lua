@@ -160,6 +160,13 @@ function arrivals.deliver(object)
   end)
 end
 
+--- How many descriptors it has.
+---@param object any
+---@return integer
+function arrivals.count(object)
+  return type(object) == "table" and #object or object and 1 or 0
+end
+
 --- Closes what nobody is to have.
 ---@param object any
 function arrivals.drop(object)

@@ -15,11 +15,13 @@
 --
 -- `owner`, an emitter, tells "message", "disconnect" and "error". Options: `max_message`,
 -- bytes of a line; `ended`, a function to be called behind "disconnect"; `is_own`, for the
--- channel of this process to its parent, which holds the loop only while somebody listens.
+-- channel of this process to its parent, which holds the loop only while somebody listens;
+-- `is_lua`: the peer is to be this library, as its first line will tell.
 -- What comes back has
 --
 --   native                          the user's `channel`, with ref(), unref(), maxMessage
 --   connected, isOpen
+--   is_ours, unsure                 the peer is this library; it has not told yet
 --   send(message[, handle[, options]][, callback])
 --   disconnect()
 --   send_internal(message[, descriptor[, callback]])   in the same queue
@@ -32,6 +34,8 @@ local core = require("net.core")
 local lazy = require("net.internal.lazy")
 
 local errors = lazy.module("net.internal.errors")
+local arrivals = lazy.module("net.internal.process.arrivals")
+local counting = lazy.module("net.internal.process.counting")
 local handles = lazy.module("net.internal.process.handles")
 local process = lazy.module("net.process")
 local validate = lazy.module("net.internal.validate")
@@ -124,7 +128,7 @@ end
 
 --- The current message is through, or will never be.
 function State:done()
-  close_all(self.current.parcel.descriptors)
+  handles.discard(self.current.parcel)
   self.current = nil
 end
 
@@ -134,19 +138,26 @@ function State:begin()
   local entry = self.current
   local parcel = entry.parcel
   entry.begun = true
-  if parcel.waits then
+  if parcel.needs_ours and self.unsure then
+    return -- until `greeted` is called
+  elseif parcel.needs_ours and not self.is_ours and not handles.make_plain(parcel) then
+    refuse(self.owner, errors.codes.ERR_INVALID_HANDLE_TYPE(), entry.callback)
+    self:done()
+    return
+  elseif parcel.waits > 0 then
     function parcel.go()
       entry.begun = false
       self:advance()
     end
     return
-  elseif #parcel.descriptors == 0 then
-    native.write(self.native, entry.text .. "\n", entry.callback, false)
+  end
+  local line, going = handles.line(parcel, entry.text)
+  if #going == 0 and not parcel.is_list then
+    native.write(self.native, line .. "\n", entry.callback, false)
     self.current = nil
     return
   end
-  entry.line = entry.line or handles.line(parcel, entry.text) .. "\n"
-  local ok, errno = native.send_with(self.native, entry.line, parcel.descriptors, entry.callback)
+  local ok, errno = native.send_with(self.native, line .. "\n", going, entry.callback)
   if ok then
     entry.sent, entry.callback = true, nil
   elseif errno then
@@ -182,7 +193,7 @@ end
 function State:acknowledged(is_nack)
   local entry = self.current
   if entry and entry.sent then
-    local repeats = is_nack and entry.parcel.type ~= "net.Server"
+    local repeats = is_nack and entry.parcel.entries[1].type ~= "net.Server"
     entry.tries = (entry.tries or 0) + 1
     if repeats and entry.tries <= REPEATS then
       entry.sent, entry.begun = false, false
@@ -241,8 +252,8 @@ function State:sends(message, handle, options, callback)
   if not truthy(handle) then
     return self:enqueue(text, nil, callback)
   end
-  handles.check(handle)
-  local parcel, err = handles.prepare(self, handle, options)
+  handles.check(handle, self.is_ours)
+  local parcel, err = handles.prepare(self, handle, options and truthy(options.keepOpen))
   if err then
     refuse(self.owner, err, callback)
     return true
@@ -252,6 +263,16 @@ end
 
 -- What comes
 
+--- The first line, before it is looked at: one of ours greets by it.
+function State:greeted(message)
+  local version = type(message) == "table" and message.cmd == "NODE_LUANET" and message.v
+  self.is_ours, self.unsure = math.type(version) == "integer" and version >= 1, nil
+  if self.current and not self.current.sent then
+    self.current.begun = false
+  end
+  self:advance()
+end
+
 --- An internal line, amid its chunk.
 function State:line(message)
   local cmd = message.cmd
@@ -259,7 +280,7 @@ function State:line(message)
     self:handle_line(message)
   elseif cmd == "NODE_HANDLE_ACK" or cmd == "NODE_HANDLE_NACK" then
     self:acknowledged(cmd == "NODE_HANDLE_NACK")
-  elseif self.handlers[cmd] then
+  elseif self.handlers[cmd] or cmd:find("^NODE_SOCKET_") then
     native.post(self.native, message)
   end
 end
@@ -268,11 +289,12 @@ end
 --- answer to a new connection of a cluster waits for its tick.
 function State:handle_line(message)
   local c, inner = self.native, message.msg
-  local group = native.take(c)
   if type(inner) == "table" and inner.cmd == "NODE_HANDLE" then
     message, inner = inner, inner.msg
   end
-  if not handles.fits(message, group) then
+  local needed = arrivals.needs(self, message)
+  local group = needed > 0 and native.take(c) or {}
+  if #group < needed then
     close_all(group)
     native.post(c, nil, nil, NACK)
   elseif is_internal(inner) and inner.cmd == "NODE_CLUSTER" and inner.act == "newconn" then
@@ -301,7 +323,7 @@ function State:internal(message, group, size)
   if message.type == "net.Native" then
     close_all(group)
   else
-    object = handles.receive(self, message, group)
+    object = arrivals.receive(self, message, group)
   end
   self:tell(inner == nil and json.null or inner, object, size)
 end
@@ -310,6 +332,10 @@ end
 function State:handle_internal(message, descriptor)
   local handler = self.handlers[message.cmd]
   local ok, err = true, nil
+  if message.cmd:find("^NODE_SOCKET_") then
+    counting.hear(self, message)
+    return
+  end
   self.answering = true
   if handler then
     ok, err = pcall(handler, message, descriptor)
@@ -353,18 +379,18 @@ function State:tell(message, handle, size)
     return
   end
   if handle then
-    handles.deliver(handle)
+    arrivals.deliver(handle)
   end
   self.owner:emit("message", message, handle)
 end
 
 function State:keep(message, size, handle)
   local kept = self.kept or { first = 1, last = 0, bytes = 0, handles = 0 }
-  local bytes, count = kept.bytes + size, kept.handles + (handle and 1 or 0)
+  local bytes, count = kept.bytes + size, kept.handles + arrivals.count(handle)
   local c = self.native
   if not self.isOpen or bytes > c.maxMessage or count > KEPT_HANDLES then
     if handle then
-      handles.drop(handle)
+      arrivals.drop(handle)
     end
     if self.isOpen then
       warn_of_lost()
@@ -381,7 +407,7 @@ local function unkeep(self)
   local kept = self.kept
   local entry = kept[kept.first]
   kept[kept.first], kept.first = nil, kept.first + 1
-  kept.bytes, kept.handles = kept.bytes - entry[3], kept.handles - (entry[2] and 1 or 0)
+  kept.bytes, kept.handles = kept.bytes - entry[3], kept.handles - arrivals.count(entry[2])
   if kept.first > kept.last then
     self.kept = nil
   end
@@ -392,7 +418,7 @@ local function drop_kept(self)
   while self.kept do
     local _, handle = unkeep(self)
     if handle then
-      handles.drop(handle)
+      arrivals.drop(handle)
     end
   end
 end
@@ -456,11 +482,12 @@ function State:over()
       core.tick(entry.callback, err)
       entry.callback = nil
     end
-    close_all(entry.parcel and entry.parcel.descriptors)
+    if entry.parcel then
+      handles.discard(entry.parcel)
+    end
   end
   if self.current then
     give_up(self.current)
-    self.current.parcel.go = nil
     self.current = nil
   end
   while self.first <= self.last do
@@ -501,7 +528,9 @@ function State:disconnect()
 end
 
 function State:send_internal(message, descriptor, callback)
-  local parcel = descriptor and { type = "net.Native", descriptors = { descriptor } }
+  local parcel = descriptor and {
+    entries = { { type = "net.Native" } }, descriptors = { descriptor }, waits = 0,
+  }
   if not self.isOpen then
     close_all(parcel and parcel.descriptors)
     if callback then
@@ -509,7 +538,8 @@ function State:send_internal(message, descriptor, callback)
     end
     return false
   end
-  return self:enqueue(json.encode(message), parcel, callback)
+  local text = type(message) == "string" and message or json.encode(message)
+  return self:enqueue(text, parcel, callback)
 end
 
 function State:on_internal(cmd, fn)
@@ -540,7 +570,7 @@ end
 --- Makes a channel of a Unix stream socket that is connected to another process.
 ---@param owner table|userdata an emitter
 ---@param descriptor userdata a Descriptor, which is used up
----@param options? {max_message: integer?, ended: function?, is_own: boolean?}
+---@param options? {max_message: integer?, ended: function?, is_own: boolean?, is_lua: boolean?}
 ---@return table channel
 function channel.attach(owner, descriptor, options)
   options = options or {}
@@ -560,6 +590,8 @@ function channel.attach(owner, descriptor, options)
   if options.is_own then
     review(self)
   else
+    self.is_ours, self.unsure = options.is_lua or false, options.is_lua or nil
+    native.await_first(c)
     native.want(c, true)
   end
   return self

@@ -33,7 +33,8 @@ end
 
 -- Of a server here
 
-local shares = setmetatable({}, { __mode = "k" }) -- server -> { key =, channels = list }
+local shares = setmetatable({}, { __mode = "k" }) -- server -> { key =, channels = list,
+-- awaited = set of those that close waits for }
 local asked = setmetatable({}, { __mode = "k" }) -- channel -> reply's cmd .. key -> callbacks
 local last_key = 0
 
@@ -49,7 +50,7 @@ local function share_of(server)
   local share = shares[server]
   if not share then
     last_key = last_key + 1
-    share = { key = "lua:" .. last_key, channels = {} }
+    share = { key = "lua:" .. last_key, channels = {}, awaited = {} }
     shares[server] = share
   end
   return share
@@ -158,21 +159,34 @@ function across.count(server, count, callback)
   return share ~= nil and #share.channels > 0
 end
 
+--- One of those for whom 'close' waits is done, or is not waited for any more.
+local function expected(server, share, awaited)
+  if share.awaited[awaited] then
+    share.awaited[awaited] = nil
+    native.expected(server)
+  end
+end
+
+--- For server:drain, when its time is over: 'close' does not wait for others any more.
+---@param server net.Server
+function across.forget(server)
+  local share = shares[server]
+  while share and next(share.awaited) do
+    expected(server, share, (next(share.awaited)))
+  end
+end
+
 --- For server:close, before it closes: 'close' waits until all have told that they have no
 --- connection of its any more, or are gone.
 ---@param server net.Server
 function across.close(server)
   local share = shares[server]
   for _, channel in ipairs(share and share.channels or {}) do
-    local waits = false -- only then is there something to take back
+    local awaited = {}
     request(channel, "NODE_SOCKET_NOTIFY_CLOSE", "NODE_SOCKET_ALL_CLOSED", share.key,
-      function()
-        if waits then
-          native.expected(server)
-        end
-      end)
+      function() expected(server, share, awaited) end)
     native.expect(server)
-    waits = true
+    share.awaited[awaited] = true
   end
 end
 

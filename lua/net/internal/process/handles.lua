@@ -12,7 +12,8 @@
 -- A parcel:
 --   entries      what the line says of each handle: { type =, key =, mode =, head = }
 --   descriptors  their Descriptors, in the same places; none for what has nothing to send
---   is_list      a list was sent, of which another process of ours alone knows
+--   is_list      a list was sent
+--   needs_ours   only another process of ours knows what the line says: a list, or a head
 --   waits        how many of the sockets have still to write something. `parcel.go` is
 --                called on a tick when none has; one that was destroyed meanwhile has no
 --                descriptor then
@@ -37,12 +38,12 @@ local handles = {}
 local warned = false
 
 --- Once a process.
-local function warn_of_unread(socket)
-  if not warned and socket.readableLength > 0 then
+local function warn_of_unread(bytes)
+  if not warned and bytes > 0 then
     warned = true
     process.emitWarning(("%d bytes that were read from a socket before it was sent to another "
       .. "process do not go with it; option pauseOnConnect of its server leaves them to the "
-      .. "system"):format(socket.readableLength))
+      .. "system"):format(bytes))
   end
 end
 
@@ -135,16 +136,17 @@ local function duplicate_all(list, keep_open)
 end
 
 --- Takes along what the socket has read, if the other side knows of that.
-local function take_head(entry, socket, is_ours)
+local function take_head(parcel, entry, socket, is_ours)
   if socket.readableLength == 0 and not socket.readableEncoding then
     return
   end
   local head = is_ours and native.take_read(socket)
   if not head then
-    warn_of_unread(socket)
+    warn_of_unread(socket.readableLength)
   elseif #head > 0 then
     local encoder = core.decoder("base64")
     entry.head = encoder:write(head) .. encoder:finish()
+    parcel.needs_ours = true
   end
 end
 
@@ -164,7 +166,9 @@ local function give(parcel, place, socket)
     private.on_sent, private.on_destroy = nil, nil
     parcel.descriptors[place] = taken
     parcel.waits = parcel.waits - 1
-    if parcel.waits == 0 and parcel.go then
+    if parcel.is_void then
+      handles.discard(parcel)
+    elseif parcel.waits == 0 and parcel.go then
       core.tick(parcel.go)
     end
   end
@@ -182,7 +186,7 @@ local function take(parcel, place, handle, channel, keep_open)
   elseif entry.type == "net.Socket" then
     entry.key = counting.sent(channel, handle, not keep_open)
     if not keep_open then
-      take_head(entry, handle, channel.is_ours)
+      take_head(parcel, entry, handle, channel.is_ours)
       give(parcel, place, handle)
     end
   end
@@ -203,11 +207,30 @@ function handles.prepare(channel, handle, keep_open)
   elseif not is_list and not entries[1].type then
     return nil
   end
-  local parcel = { entries = entries, descriptors = descriptors, is_list = is_list, waits = 0 }
+  local parcel = {
+    entries = entries, descriptors = descriptors, waits = 0,
+    is_list = is_list, needs_ours = is_list,
+  }
   for place, one in ipairs(list) do
     take(parcel, place, one, channel, keep_open)
   end
   return parcel
+end
+
+--- Has a parcel say what any program knows; false for a list, of which none does.
+---@param parcel table
+---@return boolean
+function handles.make_plain(parcel)
+  if parcel.is_list then
+    return false
+  end
+  local entry = parcel.entries[1]
+  if entry.head then
+    warn_of_unread(#core.encode(entry.head, "base64"))
+    entry.head = nil
+  end
+  parcel.needs_ours = false
+  return true
 end
 
 --- What the line says of one handle besides its type.
@@ -244,9 +267,9 @@ function handles.line(parcel, message)
     .. fields(entry) .. "}", going
 end
 
---- Closes what a parcel has: it goes nowhere.
+--- Closes what a parcel has, and will have: it goes nowhere, or has been there.
 function handles.discard(parcel)
-  parcel.go = nil
+  parcel.is_void, parcel.go = true, nil
   for _, descriptor in pairs(parcel.descriptors) do
     descriptor:close()
   end

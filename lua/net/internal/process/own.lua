@@ -54,6 +54,7 @@ local function open(variables)
   function methods.disconnect() c:disconnect() end
   function getters.channel() return c.isOpen and c.native or nil end
   function getters.connected() return c.connected end
+  c.is_ours = own.is_lua
   if own.is_lua then
     c:send_internal({ cmd = "NODE_LUANET", v = VERSION })
   end

@@ -14,6 +14,7 @@
 -- repeated. A server that listens again is no longer drained.
 
 local core = require("net.core")
+local server = require("net.internal.server.server")
 local timers = require("net.timers")
 
 local LOOK_MAX = 1000 -- ms from one look at the connections to the next
@@ -62,6 +63,9 @@ local function cut(plan)
   for _, socket in ipairs(native.sockets(plan.server)) do
     socket:destroy()
     plan.cut = plan.cut + 1
+  end
+  if server.across then -- what was sent to other processes is not waited for any more
+    server.across.forget(plan.server)
   end
 end
 

@@ -1,0 +1,80 @@
+-- SPDX-License-Identifier: MIT
+
+--- Servers and sockets sent between this library and a real Node, in both seats: one parent
+--- and one child, each written twice, in JavaScript and in Lua (spec/peers/handles). What
+--- they say, and what goes over the channel, is compared with what two Nodes say.
+
+local lfs = require("lfs")
+local node = require("spec.support.node")
+local process = require("spec.support.process")
+
+local LUANET = lfs.currentdir() .. "/bin/luanet"
+local HERE = "spec/peers/handles/"
+local has_strace = os.execute("strace -o /dev/null true 2>/dev/null")
+
+--- Runs one of the parents with one of the children; `lines` is what goes over the channel.
+---@return string output, table lines
+local function run(parent, child, binary, version)
+  local trace = os.tmpname()
+  local execute = child == "child.lua" and LUANET or binary
+  local command = parent == "parent.lua"
+    and process.lua(HERE .. parent, HERE .. child, execute, version)
+    or node.command(binary, HERE .. parent, "./" .. HERE .. child, execute, version)
+  local strace = has_strace and ("strace -f -o %s -s 500 -e trace=sendmsg,sendto,write,writev "):format(trace) or ""
+  local output = process.run("exec 2>&1; " .. strace .. command)
+  local lines = {}
+  for line in io.lines(trace) do
+    for text in line:gmatch('"(.-[^\\])"[,%)]') do
+      for message in text:gsub('\\"', '"'):gsub("\\n", "\n"):gmatch("[^\n]+") do
+        if message:find('^{"cmd":"NODE_') and not message:find("NODE_LUANET", 1, true) then
+          lines[#lines + 1] = message:gsub('"key":"[^"]*"', '"key":"KEY"')
+        end
+      end
+    end
+  end
+  os.remove(trace)
+  return output, lines
+end
+
+describe("a server, a socket and a bound socket", function()
+  node.each(function(binary, name, version)
+    local expected, wire
+    lazy_setup(function()
+      expected, wire = run("parent.js", "child.js", binary, version)
+    end)
+
+    it("go both ways with a child in Node as between two of those: " .. name, function()
+      local output, lines = run("parent.lua", "child.js", binary, version)
+      assert.equal(expected, output)
+      assert.same(wire, lines)
+    end)
+
+    it("go both ways with a parent in Node as between two of those: " .. name, function()
+      local output, lines = run("parent.js", "child.lua", binary, version)
+      assert.equal(expected, output)
+      assert.same(wire, lines)
+    end)
+
+    it("go both ways between two of ours, too: " .. name, function()
+      local output, lines = run("parent.lua", "child.lua", binary, version)
+      assert.equal(expected, output)
+      assert.same(wire, lines)
+    end)
+
+    it("are what the page of Node's transcripts says: " .. name, function()
+      assert.is_truthy(expected:find("P returns true true false\nP listening true\n", 1, true))
+      if has_strace then
+        assert.same({
+          '{"cmd":"NODE_HANDLE","type":"net.Server","msg":{"what":"server"}}',
+          '{"cmd":"NODE_HANDLE_ACK"}',
+          '{"cmd":"NODE_HANDLE","type":"net.Socket","msg":"sock","key":"KEY"}',
+          '{"cmd":"NODE_HANDLE_ACK"}',
+          '{"cmd":"NODE_SOCKET_GET_COUNT","key":"KEY"}',
+          '{"cmd":"NODE_SOCKET_COUNT","key":"KEY","count":1}',
+          '{"cmd":"NODE_SOCKET_NOTIFY_CLOSE","key":"KEY"}',
+          '{"cmd":"NODE_SOCKET_ALL_CLOSED","key":"KEY"}',
+        }, table.move(wire, 1, 8, 1, {}))
+      end
+    end)
+  end)
+end)
