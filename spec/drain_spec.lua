@@ -225,6 +225,29 @@ describe("server:drain()", function()
     assert.same({ n = 2, nil, 0 }, result())
   end))
 
+  it("does not wait beyond the time for connections that other processes have", within(function()
+    local counting = require("net.internal.process.counting")
+    for _, is_over in ipairs({ false, true }) do
+      local server, clients, peers = served(1)
+      local lines = {}
+      local channel = { owner = require("net.events").EventEmitter(), connected = true,
+        send_internal = function(_, line) lines[#lines + 1] = line end }
+      counting.sent(channel, peers[1], true)
+      peers[1]:destroy()
+      clients[1]:destroy()
+      local result = drained(server, is_over and 1 or LONG)
+      assert.matches("NODE_SOCKET_NOTIFY_CLOSE", lines[1])
+      sockets.settle()
+      if not is_over then
+        assert.is_nil(result())
+        channel.owner:emit("disconnect")
+      end
+      wait(result)
+      assert.same({ n = 2, nil, 0 }, result())
+      channel.owner:emit("disconnect") -- late, and once too often
+    end
+  end))
+
   it("tells a server that does not listen, and leaves its connections", within(function(t)
     local idle = net.createServer()
     idle:drain(LONG, t.calls(1, function(err, cut)

@@ -26,6 +26,7 @@
 #include "process/activated.h"
 #include "process/descriptor.h"
 #include "process/handles.h"
+#include "process/handover.h"
 #include "process/notify.h"
 #include "process/inherited.h"
 #include "server/server.h"
@@ -76,6 +77,7 @@ int luaopen_net_core(lua_State *L) {
   net_accepted_open(L);
   net_handles_open(L);
   net_notify_open(L);
+  net_handover_open(L);
   net_childprocess_open(L);
   net_capi_open(L);
   lua_pushliteral(L, NET_VERSION);

@@ -240,6 +240,27 @@ function net.getDefaultAutoSelectFamilyAttemptTimeout() end
 ---@param value integer
 function net.setDefaultAutoSelectFamilyAttemptTimeout(value) end
 
+--- A server that takes over the socket which another process offers at `path`, see
+--- `server:handOver`. `"listening"` comes when that one accepts no more; until then the server does
+--- not listen, and `close()` or `listen` give it up. `"error"` instead: nobody offers it, `connect
+--- ENOENT` or `ECONNREFUSED`; the other side has gone, or says something else,
+--- `ERR_IPC_CHANNEL_CLOSED`; `takeOver ETIMEDOUT`; `takeOver EACCES`, where it is neither of our user
+--- nor root. Then the other side serves on, if there is one, and this server may `listen`.
+---
+--- Options: `net.ServerOptions`, and `timeout`, how many milliseconds to wait for the other side
+--- (10000), and as long again for it to stop.
+---
+--- Raises `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`.
+---@param path string
+---@param options? net.TakeOverOptions
+---@param connectionListener? fun(socket: net.Socket)
+---@return net.Server
+---@overload fun(path: string, connectionListener?: fun(socket: net.Socket)): net.Server
+function net.takeOver(path, options, connectionListener) end
+
+---@class net.TakeOverOptions: net.ServerOptions
+---@field timeout? number (milliseconds; default 10000)
+
 --- The sockets that this process was started with, by systemd's socket activation or a parent that
 --- does the same, and what they are called; with a name only those of that name. Always the same
 --- objects: a bound or listening stream socket is a `BoundSocket`, whose file, if it has one, nobody
@@ -405,6 +426,35 @@ function server:close(callback) end
 ---@param callback? fun(err?: net.Error, cut: integer)
 ---@return self
 function server:drain(ms, callback) end
+
+--- Offers the listening socket at `path`, to whatever process of the same user, or of root, takes it
+--- over by `net.takeOver`: a restart in which nobody is refused. The file there is its user's alone
+--- (mode 0600); one that a crash has left is replaced. The offer holds no loop, and `close()`
+--- withdraws it.
+---
+--- When another process has the socket, this one accepts no more, removes the file, and drains as
+--- `server:drain(options.drain)` does; the file of a Unix server goes to the other one. What waits
+--- to be accepted is in the socket's queue, and so the other one's, too. `callback` is called at
+--- `"close"` with how many connections were cut off; with an error if the offer could not be made
+--- (`bind EADDRINUSE`: another process answers at the path, or a file that is no socket is there),
+--- which is an `"error"` where there is no callback, or with `ERR_SERVER_NOT_RUNNING` if it was
+--- withdrawn. Nothing that goes wrong before the other side has acknowledged stops this server.
+---
+--- ```lua
+--- local server = net.takeOver("/run/app.sock", serve)
+--- server:once("error", function() server:listen(80) end) -- the first of all
+--- server:once("listening", function() server:handOver("/run/app.sock") end)
+--- ```
+---
+--- Raises `ERR_SERVER_NOT_RUNNING` unless it listens with a descriptor of its own,
+--- `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` (also for an abstract name, which has no owner),
+--- `ERR_OUT_OF_RANGE`.
+---@param path string
+---@param options? {drain: number?} milliseconds until connections are cut off; 30000
+---@param callback? fun(err?: net.Error, cut?: integer)
+---@return self
+---@overload fun(self: net.Server, path: string, callback?: fun(err?: net.Error, cut?: integer)): net.Server
+function server:handOver(path, options, callback) end
 
 --- Ends each connection that has nothing buffered either way, neither to be read nor to be sent, by
 --- `finish()`; how many that were.

@@ -286,6 +286,19 @@ int net_sys_bind(int fd, const struct sockaddr *sa, socklen_t len) {
   return result(bind(fd, sa, len));
 }
 
+/* Only Linux gives the file the mode of the socket; elsewhere the mask is everybody's for a
+ * moment. */
+int net_sys_bind_private(int fd, const struct sockaddr *sa, socklen_t len) {
+#if defined(__linux__) && !defined(NET_PORTABLE)
+  return fchmod(fd, S_IRUSR | S_IWUSR) < 0 ? -errno : net_sys_bind(fd, sa, len);
+#else
+  mode_t before = umask(S_IXUSR | S_IRWXG | S_IRWXO);
+  int err = net_sys_bind(fd, sa, len);
+  (void)umask(before);
+  return err;
+#endif
+}
+
 int net_sys_listen(int fd, int backlog) { return result(listen(fd, backlog)); }
 
 int net_sys_accept(int fd, struct sockaddr_storage *peer, socklen_t *len, int *conn) {
@@ -655,6 +668,26 @@ int net_sys_sockname(int fd, struct sockaddr_storage *sa, socklen_t *len) {
 int net_sys_peername(int fd, struct sockaddr_storage *sa, socklen_t *len) {
   *len = sizeof *sa;
   return result(getpeername(fd, (struct sockaddr *)sa, len));
+}
+
+int net_sys_peer_uid(int fd, uid_t *uid) {
+#ifdef SO_PEERCRED
+#ifdef __OpenBSD__
+  struct sockpeercred cred;
+#else
+  struct ucred cred;
+#endif
+  socklen_t len = sizeof cred;
+  int err = result(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len));
+  *uid = cred.uid;
+  return err;
+#elif defined(__sun)
+  (void)fd, (void)uid;
+  return -ENOTSUP;
+#else
+  gid_t gid;
+  return result(getpeereid(fd, uid, &gid));
+#endif
 }
 
 int net_sys_reuseaddr(int fd) { return set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1); }

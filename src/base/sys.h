@@ -68,6 +68,8 @@ enum net_fd_kind net_sys_kind(int fd);
 const char *net_sys_fd_type(int fd);
 
 int net_sys_bind(int fd, const struct sockaddr *sa, socklen_t len);
+/* As net_sys_bind, to a path, whose file is its owner's alone from the beginning. */
+int net_sys_bind_private(int fd, const struct sockaddr *sa, socklen_t len);
 int net_sys_listen(int fd, int backlog);
 /* One accept4(2). -EAGAIN when nobody waits; the other errors are the caller's policy. */
 int net_sys_accept(int fd, struct sockaddr_storage *peer, socklen_t *len, int *conn);
@@ -128,6 +130,10 @@ int net_sys_linger_reset(int fd);
 
 int net_sys_sockname(int fd, struct sockaddr_storage *sa, socklen_t *len);
 int net_sys_peername(int fd, struct sockaddr_storage *sa, socklen_t *len);
+
+/* Who is at the other end of a Unix socket, as of when it was connected or told to listen:
+ * the effective user. */
+int net_sys_peer_uid(int fd, uid_t *uid);
 
 int net_sys_reuseaddr(int fd);
 int net_sys_reuseport(int fd); /* -ENOTSUP where the system has none */

@@ -25,8 +25,9 @@ static int prepare_tcp(int fd, int family, int flags) {
   return err;
 }
 
-static int bind_or_close(int fd, const struct net_addr *a) {
-  int err = net_sys_bind(fd, (const struct sockaddr *)&a->sa, a->len);
+static int bind_or_close(int fd, const struct net_addr *a, int is_private) {
+  const struct sockaddr *sa = (const struct sockaddr *)&a->sa;
+  int err = is_private ? net_sys_bind_private(fd, sa, a->len) : net_sys_bind(fd, sa, a->len);
   if (err < 0)
     net_sys_close(fd);
   return err;
@@ -41,7 +42,7 @@ int net_bind_tcp(const struct net_addr *a, int flags, int *fd) {
     net_sys_close(*fd);
     return err;
   }
-  err = bind_or_close(*fd, a);
+  err = bind_or_close(*fd, a, 0);
   return err == -EAFNOSUPPORT ? -EINVAL : err;
 }
 
@@ -54,7 +55,7 @@ static int any_unix(struct net_addr *out) {
   return 0;
 }
 
-int net_bind_unix(const char *path, size_t len, int *fd, struct net_file_id *file) {
+int net_bind_unix(const char *path, size_t len, int flags, int *fd, struct net_file_id *file) {
   struct net_addr a;
   file->device = file->inode = 0;
   int err = len == 0 ? any_unix(&a) : net_addr_unix(path, len, &a);
@@ -63,7 +64,7 @@ int net_bind_unix(const char *path, size_t len, int *fd, struct net_file_id *fil
   err = net_sys_socket(AF_UNIX, fd);
   if (err < 0)
     return err;
-  err = bind_or_close(*fd, &a);
+  err = bind_or_close(*fd, &a, flags & NET_BIND_PRIVATE);
   if (err == 0 && len > 0 && *path != '\0')
     net_sys_identify(path, file);
   return err == -ENOENT ? -EACCES : err; /* as on Windows, says libuv */

@@ -14,8 +14,9 @@
 struct net_addr;
 
 enum {
-  NET_BIND_V6ONLY = 1 << 0,   /* no IPv4 through an IPv6 socket */
-  NET_BIND_REUSEPORT = 1 << 1 /* share the port with others who ask for that */
+  NET_BIND_V6ONLY = 1 << 0,    /* no IPv4 through an IPv6 socket */
+  NET_BIND_REUSEPORT = 1 << 1, /* share the port with others who ask for that */
+  NET_BIND_PRIVATE = 1 << 2    /* a path's file: only for its owner, mode 0600 */
 };
 
 /* To an IP address, with SO_REUSEADDR. An IPv6 socket is dual-stack unless
@@ -25,6 +26,6 @@ int net_bind_tcp(const struct net_addr *a, int flags, int *fd);
  * any). An existing file is left alone: -EADDRINUSE. A missing directory is
  * -EACCES. 'file' says which file was made; whoever has the descriptor removes it, by
  * net_sys_unlink_same, before it closes that. */
-int net_bind_unix(const char *path, size_t len, int *fd, struct net_file_id *file);
+int net_bind_unix(const char *path, size_t len, int flags, int *fd, struct net_file_id *file);
 
 #endif

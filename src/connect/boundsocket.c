@@ -211,15 +211,16 @@ static int core_tcp(lua_State *L) {
   return bound_result(L, b, err, fd);
 }
 
-/* unix(path) -> BoundSocket, or nil and a negative errno; "" for any abstract name */
+/* unix(path [, is_private]) -> BoundSocket, or nil and a negative errno; "" for any abstract
+ * name; 'is_private': the file is its owner's alone */
 static int core_unix(lua_State *L) {
   size_t len;
   const char *path = luaL_checklstring(L, 1, &len);
-  int fd = -1;
+  int flags = lua_toboolean(L, 2) ? NET_BIND_PRIVATE : 0, fd = -1;
   struct net_boundsocket *b = net_boundsocket_new(L, AF_UNIX);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, VAL_BOUND_PATH);
-  int err = net_bind_unix(path, len, &fd, &b->file);
+  int err = net_bind_unix(path, len, flags, &fd, &b->file);
   return bound_result(L, b, err, fd);
 }
 

@@ -42,7 +42,7 @@ static int listen_failed(lua_State *L, struct net_server *s, int err, const char
 
 /* Listens on 'fd', which is the server's now, or closed. Pushes the result. */
 static int listen_on(lua_State *L, struct net_server *s, int fd, int backlog, unsigned flags) {
-  int err = net_sys_listen(fd, backlog);
+  int err = backlog == NET_LISTENS_ALREADY ? 0 : net_sys_listen(fd, backlog);
   if (err < 0) {
     net_server_remove_file(L, 1, s);
     net_sys_close(fd);
@@ -94,7 +94,7 @@ static int core_listen_unix(lua_State *L) {
   int mode = (int)luaL_optinteger(L, 4, 0);
   struct net_server *s = server_prepare(L);
   server_remember_path(L);
-  int err = net_bind_unix(path, len, &fd, &s->file);
+  int err = net_bind_unix(path, len, 0, &fd, &s->file);
   if (err < 0)
     return listen_failed(L, s, err, "bind");
   int results = listen_on(L, s, fd, backlog, SERVER_PIPE);

@@ -19,6 +19,7 @@
 #define NET_SERVER_H
 
 #include <ev.h>
+#include <limits.h>
 #include <lua.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -125,6 +126,8 @@ void net_accept_open(lua_State *L);
 
 /* --- listen.c ---------------------------------------------------------------- */
 
+/* In the place of a backlog, of what listens: it keeps its own. */
+#define NET_LISTENS_ALREADY INT_MIN
 /* Has the server at 1 listen on '*fd', a bound socket, which it takes over or closes,
  * leaving -1; where that raises it stays the caller's. What is at 'path', a string or nil,
  * is its address where it is no IP socket; that file is not its own. Returns what a

@@ -49,6 +49,7 @@ stand_in("net.internal.socket.pipe", SOCKET, { "pipe", "unpipe" })
 stand_in("net.internal.socket.sendfile", SOCKET, { "sendFile" })
 stand_in("net.internal.socket.socket", SOCKET,
   { "setTimeout", "setNoDelay", "setKeepAlive", "setTypeOfService", "getTypeOfService" })
+stand_in("net.internal.process.handover", { core.Server }, { "handOver" })
 stand_in("net.internal.process.notify", { core.Process }, { "notify" })
 stand_in("net.internal.server.drain", { core.Server }, { "sockets", "closeIdle", "drain" })
 stand_in("net.events",

@@ -66,6 +66,7 @@ local REST = {
   BoundSocket = "net.internal.address.boundsocket",
   Error = "net.internal.errorclass",
   activated = "net.internal.process.activated",
+  takeOver = "net.internal.process.takeover",
   SocketAddress = "net.internal.address.socketaddress",
   connect = "net.internal.socket.connect",
   createConnection = "net.internal.socket.connect",

@@ -312,6 +312,20 @@ native.on_starved(function(self, err)
   process.emitWarning(("%s: %s, accepting pauses"):format(self, err.message))
 end)
 
+--- For what is under way, and ends at the next `close` or `listen`: `cancel(self)` then.
+---@param self net.Server
+---@param cancel fun(self: net.Server)
+function M.pend(self, cancel)
+  lookups[self] = { request = { cancel = function() cancel(self) end } }
+end
+
+--- What was under way has ended by itself.
+---@param self net.Server
+function M.settled(self)
+  lookups[self] = nil
+end
+
+M.finish = finish
 M.createServer = create_server
 M.isServer = native.is
 M.Server = setmetatable({}, {

@@ -1,0 +1,123 @@
+-- SPDX-License-Identifier: MIT
+
+--- net.internal.process.talk - what two strangers say to each other who hand a server over.
+--
+-- Lines of JSON over a Unix socket, as of a channel (src/process/channel.c), of which this
+-- is all: no messages of a program's, no handles but the one, and whatever is not expected
+-- ends it. `told(message, group)` is called for each line, on a tick, with the Descriptors
+-- that came with it; `over(err)` once when the other side has closed, or err says what was
+-- wrong with it, unless `close` was called before.
+
+local core = require("net.core")
+local EventEmitter = require("net.events").EventEmitter
+
+local native = core.channel
+
+local LINE_MAX = 65536 -- bytes
+local GONE = { [core.errnum("EPIPE")] = true, [core.errnum("ECONNRESET")] = true }
+
+---@class net.Talk
+local Talk = {}
+Talk.__index = Talk
+
+local talk = {}
+
+local function close_all(group)
+  for _, descriptor in ipairs(group or {}) do
+    descriptor:close()
+  end
+end
+
+--- Closes it, and says nothing more.
+function Talk:close()
+  if not self.closed then
+    self.closed = true
+    native.shut(self.channel)
+  end
+end
+
+local function tell_over(self, err)
+  if not self.closed then
+    self:close()
+    self.hooks.over(err)
+  end
+end
+
+local function tell_line(self, message, group)
+  if self.closed then
+    return close_all(group)
+  end
+  self.hooks.told(message, group or {})
+end
+
+-- What the channel calls: see src/process/channel.h.
+
+function Talk:line(message)
+  local group = native.take(self.channel)
+  core.tick(tell_line, self, message, group)
+end
+
+--- A line that is nothing internal.
+function Talk:keep()
+  core.tick(tell_over, self)
+end
+
+function Talk:fail(err)
+  core.tick(tell_over, self, err)
+end
+
+function Talk:over()
+  core.tick(tell_over, self)
+end
+
+--- What waited is with the kernel.
+function Talk:drained()
+  local again = self.again
+  self.again = nil
+  if again and not self.closed then
+    self:send(again.line, again.descriptor)
+  end
+end
+
+function Talk.went() end
+
+--- Sends a line, and a Descriptor, which is closed when it has gone. What goes wrong ends
+--- the talk, as the other side's end does.
+---@param line string without its end
+---@param descriptor? userdata
+function Talk:send(line, descriptor)
+  if not descriptor then
+    native.write(self.channel, line .. "\n", nil, true)
+    return
+  end
+  local sent, errno = native.send_with(self.channel, line .. "\n", { descriptor })
+  if sent == false then
+    self.again = { line = line, descriptor = descriptor }
+    return
+  end
+  descriptor:close()
+  if not sent then
+    self:fail(not GONE[errno] and core.errno_error(errno, "write") or nil)
+  end
+end
+
+--- Whether it holds the loop.
+function Talk:hold(holds)
+  native.want(self.channel, holds)
+end
+
+--- Opens one.
+---@param descriptor userdata of a connected Unix socket; used up
+---@param hooks {told: fun(message: table, group: userdata[]), over: fun(err?: net.Error)}
+---@return net.Talk
+function talk.open(descriptor, hooks)
+  local self = setmetatable({ hooks = hooks }, Talk)
+  local owner = EventEmitter()
+  owner:on("error", function() -- what was sent has met a closed end
+    tell_over(self)
+  end)
+  self.channel = native.open(descriptor, owner, self, LINE_MAX)
+  return self
+end
+
+return talk
