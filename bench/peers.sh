@@ -28,6 +28,7 @@ want=
 "$LUA" -e 'require("luv")' 2>/dev/null || want="$want lua-luv"
 "$LUA" -e 'require("cqueues")' 2>/dev/null || want="$want lua-cqueues"
 "$LUA" -e 'require("socket")' 2>/dev/null || want="$want lua-socket"
+"$LUA" -e 'require("cjson")' 2>/dev/null || want="$want lua-cjson"
 [ -e /usr/share/lua/5.2/copas.lua ] || want="$want lua-copas"
 command -v haproxy >/dev/null || want="$want haproxy"
 if [ -n "$want" ] && [ ! -e "$out/tried" ] && command -v apt-get >/dev/null &&

@@ -70,6 +70,7 @@ end
 --- The figure of a scenario's kind, from those of a measurement and of its base's.
 local figure = {
   ratio = function(f, base) return base.cost / f.cost end,
+  work = function(f, base) return base.cost / f.cost end,
   over = function(f) return f.over end,
   memory = function(f) return f.kib end,
   start = function(f) return f.ms end,
@@ -146,7 +147,7 @@ local function run_round(s, list, live, figures)
   end
 end
 
-local ROUNDS = { ratio = "rounds", over = "few", start = "few", memory = "steady" }
+local ROUNDS = { ratio = "rounds", work = "few", over = "few", start = "few", memory = "steady" }
 
 local function close_all(live)
   for _, running in pairs(live) do

@@ -251,7 +251,7 @@ describe("README's tables", function()
 
   local function results(about)
     about.date, about.rounds, about.seconds, about.run = "2026-01-02", 3, .1, "quick"
-    about.versions = { net = "1", haproxy = "2" }
+    about.versions = { net = "1", node = "-", haproxy = "2" }
     return { about = about, scenarios = {
       { key = "sink", name = "in", kind = "ratio", per = "KiB",
         rows = { { who = "net", cost = .5, value = { median = .9 } }, { who = "node" } } },
@@ -260,6 +260,8 @@ describe("README's tables", function()
       { key = "echo", name = "echo", kind = "ratio", per = "message",
         rows = { { who = "bare", cost = 5200 }, { who = "again", cost = 1 }, { who = "luv" },
           { who = "net", cost = 6000 }, { who = "node", cost = 11000 } } },
+      { key = "json-decode-100", name = "read", kind = "work", per = "message",
+        rows = { { who = "cjson", cost = 950 }, { who = "net", cost = 500 } } },
       { key = "start", name = "start", kind = "start", rows = { { who = "net", value = { median = 1.5 } } } },
     } }
   end
@@ -273,6 +275,8 @@ describe("README's tables", function()
       "| as a proxy, µs | net | C, copying | C, splice | HAProxy | Node | luv |",
       "| [through](docs/bench/proxy.svg) | 9.99 |  |  | 123 |  |  |",
       "| [start](docs/bench/start.svg), ms | 1.50 |  |  |  |  |  |",
+      "| messages, µs | net | lua-cjson | Node |",
+      "| [read](docs/bench/json-decode-100.svg) | 0.50 | 0.95 |  |",
       "net: 1; node: -",
     } do
       assert.matches(row, text, 1, true)
@@ -284,6 +288,16 @@ describe("README's tables", function()
     local text = firstpage.text(results { others = 42, unquiet = { "echo", "four" } })
     assert.matches("**The machine was not quiet**: others had up to 42 % of the CPU time "
       .. "during echo, four.", text, 1, true)
+  end)
+end)
+
+describe("the bench's work without a server", function()
+  it("prints the CPU time of one, and how many there were a second", function()
+    for _, what in ipairs { "encode 100", "decode 1024", "encode 10240" } do
+      local output, code = run(process.lua("bench/work/codec.lua", "net") .. " " .. what .. " 0.01")
+      assert.equal(0, code, output)
+      assert.matches("^%d+%.%d %d+\n$", output)
+    end
   end)
 end)
 

@@ -30,6 +30,11 @@ end
 
 local list = {}
 
+--- The command of one of work/, for scenarios without a server.
+local function work(name, interpreter)
+  return ("'%s' %s/work/%s"):format(interpreter or lua, tool.here, name)
+end
+
 --- Adds a contestant. Without a version it is absent, for the reason given.
 local function add(key, name, command, version, reason)
   list[#list + 1] = {
@@ -65,6 +70,11 @@ function list.find()
   add("copy", "C, copying", bare("proxy") .. " copy", cc)
   add("haproxy", "haproxy", ("sh %s/servers/haproxy.sh {address}"):format(tool.here),
     tool.line("haproxy -v | sed 's/.*version \\([^ ]*\\).*/\\1/'"), "no haproxy here")
+  add("cjson", "lua-cjson", nil, lua_version('print(require("cjson")._VERSION)'),
+    "no lua-cjson here")
+  list.net.work = { codec = work("codec.lua net") }
+  list.cjson.work = { codec = work("codec.lua cjson") }
+  list.node.work = { codec = work("codec.js", binary) }
   return list
 end
 

@@ -18,13 +18,22 @@ local PROXIES = {
   { "net", "net" }, { "copy", "C, copying" }, { "splice", "C, splice" },
   { "haproxy", "HAProxy" }, { "node", "Node" }, { "luv", "luv" },
 }
-local VERSIONS = { "net", "node", "luv", "cqueues", "copas", "haproxy", "bare" }
+local CODECS = { { "net", "net" }, { "cjson", "lua-cjson" }, { "node", "Node" } }
+local VERSIONS = { "net", "node", "luv", "cqueues", "copas", "haproxy", "cjson", "bare" }
 
 --- Kinds that are no CPU time.
 local UNITS = { memory = "KiB", start = "ms" }
 
+local function is_codec(result)
+  return result.key:find("^json%-") ~= nil
+end
+
 local function is_proxy(result)
   return result.key:find("^proxy") ~= nil
+end
+
+local function is_server(result)
+  return not (is_codec(result) or is_proxy(result) or UNITS[result.kind])
 end
 
 --- Three digits, or two behind the point.
@@ -87,17 +96,20 @@ end
 
 --- The tables and what is to be said of them, as Markdown.
 function firstpage.text(results)
-  return in_words(results) .. table.concat({
-    markdown("µs", SERVERS, results, function(result)
-      return not is_proxy(result) and not UNITS[result.kind]
-    end),
-    markdown("as a proxy, µs", PROXIES, results, is_proxy),
+  local parts = {}
+  for _, part in ipairs {
+    markdown("µs", SERVERS, results, is_server) or "",
+    markdown("as a proxy, µs", PROXIES, results, is_proxy) or "",
     markdown("besides CPU time", SERVERS, results, function(result)
       return UNITS[result.kind] ~= nil
-    end),
+    end) or "",
+    markdown("messages, µs", CODECS, results, is_codec) or "",
     report.conditions(results.about),
     "<sub>" .. report.versions(results.about, VERSIONS) .. "</sub>",
-  }, "\n\n")
+  } do
+    parts[#parts + 1] = part ~= "" and part or nil
+  end
+  return in_words(results) .. table.concat(parts, "\n\n")
 end
 
 local FROM, TO = "<!-- bench -->\n", "<!-- end of bench -->"

@@ -15,6 +15,10 @@ local KINDS = {
     head = "ratio", format = "%.2f", met = at_least, bound = ">= ",
     axis = "CPU time of the server for each %s, in microseconds: less is better",
   },
+  work = {
+    head = "ratio", format = "%.2f", met = at_least, bound = ">= ",
+    axis = "CPU time for each %s, in microseconds: less is better",
+  },
   over = {
     head = "over, %", format = "%.1f", met = at_most, bound = "<= ",
     axis = "CPU time of the server for each %s, in microseconds: less is better",
@@ -193,18 +197,18 @@ function report.conditions(about)
     and (" The host took %.0f %% of the CPU time."):format(about.stolen) or "")
 end
 
---- Who was measured, in which version.
+--- Who was measured, in which version; older results do not know of all.
 function report.versions(about, keys)
   local names = {}
   for _, key in ipairs(keys) do
-    names[#names + 1] = ("%s: %s"):format(key == "bare" and "cc" or key,
-      about.versions[key] or "-")
+    local version = about.versions[key]
+    names[#names + 1] = version and ("%s: %s"):format(key == "bare" and "cc" or key, version)
   end
   return table.concat(names, "; ")
 end
 
 local PEERS = { "net", "node", "luv", "cqueues", "copas", "haproxy" }
-local EVERYONE = { "net", "node", "luv", "cqueues", "copas", "haproxy", "libev", "bare" }
+local EVERYONE = { "net", "node", "luv", "cqueues", "copas", "haproxy", "cjson", "libev", "bare" }
 
 function report.head(about)
   print(("%s, %d rounds (%s), %s"):format(about.date, about.rounds, about.run, about.cpu))
@@ -243,7 +247,7 @@ end
 --- The rows of a chart. CPU time is drawn in microseconds, as README's table has it,
 --- and of older results without its spread.
 local function bars(result)
-  if result.kind ~= "ratio" and result.kind ~= "over" then
+  if result.kind == "memory" or result.kind == "start" then
     return result.rows
   end
   local rows = {}

@@ -5,6 +5,7 @@
 -- Kinds of figures:
 --   ratio    CPU time of the base per unit of work, over that of the contestant,
 --            in the same round: 1.00 is as cheap, .50 costs twice as much
+--   work     the same, of programs that need no load
 --   over     CPU time of one server with something, over that without, in %
 --   memory   KiB of resident memory for each connection that is held
 --   start    ms from the start of the process until it listens
@@ -91,6 +92,16 @@ local function ratio(key, name, load, per, target, known, more)
   return s
 end
 
+--- A message as JSON, beside lua-cjson.
+local function codec(what, bytes, size)
+  return {
+    kind = "work", key = ("json-%s-%d"):format(what, bytes), program = "codec", alone = true,
+    name = ("a message of %s as JSON, %sd"):format(size, what), per = "message",
+    load = ("%s %d"):format(what, bytes), base = "cjson", who = { "cjson", "net", "node" },
+    target = 1, known = {},
+  }
+end
+
 return {
   ratio("echo", "echo, 64 connections x 64 B", "-c64 -s64", "message", .91,
     { .69, .78, .66, .61, .93 }, { why = WHY.echo }),
@@ -137,4 +148,10 @@ return {
     who = { "alone", table.unpack(ALL) }, target = 1.5, why = WHY.start,
     known = { node = 54, luv = 1.5, cqueues = 3.6, copas = 1.6, bare = .9 },
   },
+  codec("encode", 100, "100 B"),
+  codec("decode", 100, "100 B"),
+  codec("encode", 1024, "1 KiB"),
+  codec("decode", 1024, "1 KiB"),
+  codec("encode", 10240, "10 KiB"),
+  codec("decode", 10240, "10 KiB"),
 }

@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 
 #include "base/error.h"
+#include "base/jsontext.h"
 #include "base/jsonvalues.h"
 #include "base/utf8.h"
 
@@ -90,7 +91,7 @@ static const luaL_Reg functions[] = {
 };
 
 void net_json_open(lua_State *L) {
-  net_jsonwrite_open(L);
+  net_jsontext_open(L);
   luaL_newlib(L, functions);
   net_jsonvalues_open(L);
   lua_setfield(L, -2, "json");

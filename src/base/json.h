@@ -26,8 +26,6 @@ void net_json_encode(lua_State *L, int idx, int flags);
  * JSON.parse, and returns 0. The text has to stay where it is. [-0, +1, m] */
 int net_json_decode(lua_State *L, const char *text, size_t len, int flags);
 
-/* Before the writer is used. [-0, +0, m] */
-void net_jsonwrite_open(lua_State *L);
 /* Into the core table on the top, as its field 'json': encode(value [, binary]) -> text,
  * decode(text [, binary]) -> value, or nil and a message; null, array(list),
  * place(text, at), on_failure(fn). [-0, +0, m] */

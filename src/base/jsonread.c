@@ -12,15 +12,11 @@
  * keys. Nothing has been made then that the collector does not know. */
 #include <lauxlib.h>
 #include <lua.h>
-#include <stdint.h>
-#include <string.h>
 
 #include "base/base64.h"
-#include "base/decimal.h"
 #include "base/json.h"
-#include "base/jsonplain.h"
+#include "base/jsonscan.h"
 #include "base/jsonvalues.h"
-#include "base/utf8.h"
 
 #define BATCH 64 /* stack slots that wait until a table is made for them; even */
 #define SLOTS (BATCH + 12)
@@ -39,214 +35,17 @@ struct frame {
 };
 
 struct reader {
+  struct net_jsonscan scan;
   lua_State *L;
-  const byte *start, *at, *end; /* borrowed */
-  const char *problem;          /* the kind of what is wrong, for Lua; NULL: nothing */
   int flags;
   int depth;     /* frames in use */
   int metatable; /* stack index of that of arrays, or of nil before it is needed */
   struct frame frames[NET_JSON_DEPTH + 1];
 };
 
-/* What a letter stands for behind a backslash, 0 for none. */
-static const byte escape_value[256] = {
-  ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
-  ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
-};
-
-static int fail(struct reader *r, const char *problem, const byte *at) {
-  r->problem = problem;
-  r->at = at;
-  return 0;
-}
-
-static int is_digit(byte c) { return c >= '0' && c <= '9'; }
-
-static int is_hex_digit(byte c) { return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f'); }
-
-/* The byte that is due behind white space; 0, which nothing takes, at the end. */
-static inline byte peek(struct reader *r) {
-  const byte *at = r->at, *end = r->end;
-  while (at < end && *at <= ' ' && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
-    at++;
-  r->at = at;
-  return at < end ? *at : 0;
-}
-
-/* Strings */
-
-/* Where the first byte is that is not plain. */
-static inline const byte *skip_plain(const byte *at, const byte *end) {
-  uint64_t word, marks;
-  for (; end - at >= NET_JSON_WORD; at += NET_JSON_WORD) {
-    memcpy(&word, at, sizeof word);
-    if ((marks = net_json_marks(word)) != 0) {
-      at += net_json_plain(marks);
-      break;
-    }
-  }
-  while (at < end && net_json_is_plain(*at))
-    at++;
-  return at;
-}
-
-/* Four digits. */
-static uint32_t hex_unit(const byte *at) {
-  uint32_t unit = 0;
-  for (int i = 0; i < 4; i++)
-    unit = unit << 4 | (uint32_t)(is_digit(at[i]) ? at[i] - '0' : (at[i] | 0x20) - 'a' + 10);
-  return unit;
-}
-
-/* Beyond Latin-1 V8 has another word for what stands behind a backslash. */
-static int is_latin1(const byte *at, const byte *end) {
-  return at < end && *at < 0xC4 && net_utf8_measure(at, (size_t)(end - at)) > 0;
-}
-
-/* Checks an escape of which 'at' is the byte behind the backslash; returns the byte behind
- * it, or NULL when it has failed. */
-static const byte *skip_escape(struct reader *r, const byte *at) {
-  if (at < r->end && escape_value[*at])
-    return at + 1;
-  if (at == r->end || *at != 'u')
-    return fail(r, is_latin1(at, r->end) ? "escape" : "token", at), NULL;
-  at++;
-  for (int i = 0; i < 4; i++, at++)
-    if (at == r->end || !is_hex_digit(*at))
-      return fail(r, "unicode", at), NULL;
-  return at;
-}
-
-/* Writes what "\u" stands for; 'at' is the first digit. Half of a pair has no place in
- * UTF-8. The quote behind it all stops the look for the other half. */
-static const byte *put_unicode(byte **out, const byte *at) {
-  uint32_t unit = hex_unit(at);
-  at += 4;
-  if (unit >> 10 == 0xD800 >> 10 && at[0] == '\\' && at[1] == 'u') {
-    uint32_t low = hex_unit(at + 2);
-    if (low >> 10 == 0xDC00 >> 10) {
-      *out = net_utf8_put(*out, 0x10000 + ((unit & 0x3FF) << 10 | (low & 0x3FF)));
-      return at + 6;
-    }
-  }
-  *out = net_utf8_put(*out, unit >> 11 == 0xD800 >> 11 ? NET_UTF8_REPLACEMENT : unit);
-  return at;
-}
-
-/* Writes the text of a string that has been checked, up to its closing quote at 'end';
- * returns the byte behind it. */
-static byte *unescape(byte *out, const byte *at, const byte *end) {
-  while (at < end) {
-    const byte *plain = at;
-    at = skip_plain(at, end);
-    memcpy(out, plain, (size_t)(at - plain));
-    out += at - plain;
-    if (at == end)
-      break;
-    if (*at != '\\') {
-      out = net_utf8_put(out, net_utf8_next(&at, end));
-    } else if (at[1] == 'u') {
-      at = put_unicode(&out, at + 2);
-    } else {
-      *out++ = escape_value[at[1]];
-      at += 2;
-    }
-  }
-  return out;
-}
-
-/* Reads a string, whose opening quote is due, and pushes it. What is not to be changed is
- * pushed as it stands there. [-0, +(0|1), m] */
-static int read_string(struct reader *r) {
-  const byte *first = r->at + 1, *at = first, *end = r->end;
-  size_t broken = 0; /* sequences that are no UTF-8; two bytes more for each */
-  int changes = 0;
-  for (;;) {
-    at = skip_plain(at, end);
-    if (at == end)
-      return fail(r, "string", at);
-    if (*at == '"')
-      break;
-    if (*at == '\\') {
-      changes = 1;
-      if ((at = skip_escape(r, at + 1)) == NULL)
-        return 0;
-    } else if (*at < 0x20) {
-      return fail(r, "control", at);
-    } else {
-      int n = net_utf8_measure(at, (size_t)(end - at));
-      broken += n < 0;
-      at += n < 0 ? -n : n;
-    }
-  }
-  r->at = at + 1;
-  if (changes || broken) {
-    luaL_Buffer b;
-    byte *out = (byte *)luaL_buffinitsize(r->L, &b, (size_t)(at - first) + 2 * broken);
-    luaL_pushresultsize(&b, (size_t)(unescape(out, first, at) - out));
-  } else {
-    lua_pushlstring(r->L, (const char *)first, (size_t)(at - first));
-  }
-  return 1;
-}
-
-/* Numbers and words */
-
-/* Whether up to 19 digits are an integer of Lua's; 'n' is their value. */
-static int fits(uint64_t n, ptrdiff_t digits, int negative) {
-  return digits < 19 || (digits == 19 && n <= (uint64_t)INT64_MAX + (negative != 0));
-}
-
-/* Pushes it, whose minus sign or first digit is due. [-0, +(0|1), -] */
-static int read_number(struct reader *r) {
-  const byte *start = r->at, *at = start, *first, *end = r->end;
-  int negative = *at == '-', is_float = 0;
-  uint64_t n = 0;
-  first = at += negative;
-  if (at == end || !is_digit(*at))
-    return fail(r, "minus", at);
-  for (; at < end && is_digit(*at); at++)
-    n = n * 10 + (*at - '0'); /* of too many digits it is not used */
-  if (*first == '0' && at - first > 1)
-    return fail(r, "token", first + 1);
-  if (!fits(n, at - first, negative))
-    is_float = 1;
-  if (at < end && *at == '.') {
-    is_float = 1;
-    if (++at == end || !is_digit(*at))
-      return fail(r, "fraction", at);
-    while (at < end && is_digit(*at))
-      at++;
-  }
-  if (at < end && (*at | 0x20) == 'e') {
-    is_float = 1;
-    at++;
-    at += at < end && (*at == '-' || *at == '+');
-    if (at == end || !is_digit(*at))
-      return fail(r, "exponent", at);
-    while (at < end && is_digit(*at))
-      at++;
-  }
-  r->at = at;
-  if (is_float)
-    lua_pushnumber(r->L, net_decimal_read((const char *)start, (size_t)(at - start)));
-  else
-    lua_pushinteger(r->L, (lua_Integer)(negative ? 0 - n : n));
-  return 1;
-}
-
-static int read_word(struct reader *r, const char *word) {
-  const byte *at = r->at;
-  for (; *word != '\0'; word++, at++)
-    if (at == r->end || *at != (byte)*word)
-      return fail(r, "token", at);
-  r->at = at;
-  return 1;
-}
-
 /* null as the value of an object is nothing, by which a name is taken back. [-0, +1, -] */
 static int read_null(struct reader *r) {
-  if (!read_word(r, "null"))
+  if (!net_jsonscan_word(&r->scan, "null"))
     return 0;
   if (r->depth > 0 && r->frames[r->depth - 1].kind == OBJECT)
     lua_pushnil(r->L);
@@ -256,7 +55,7 @@ static int read_null(struct reader *r) {
 }
 
 static int read_boolean(struct reader *r, int value) {
-  if (!read_word(r, value ? "true" : "false"))
+  if (!net_jsonscan_word(&r->scan, value ? "true" : "false"))
     return 0;
   lua_pushboolean(r->L, value);
   return 1;
@@ -313,7 +112,7 @@ static int open_frame(struct reader *r, int kind) {
   int limit = NET_JSON_DEPTH + (kind == OBJECT && (r->flags & NET_JSON_BINARY));
   struct frame *f = &r->frames[r->depth];
   if (r->depth >= limit)
-    return fail(r, "deep", r->at - 1);
+    return net_jsonscan_fail(&r->scan, "deep", r->scan.at - 1);
   net_json_room(r->L, SLOTS);
   lua_pushnil(r->L);
   f->base = lua_gettop(r->L);
@@ -363,11 +162,11 @@ static int close_frame(struct reader *r) {
   int is_pair = f->kind == OBJECT && f->waiting == 2 && !f->is_made;
   if (!(is_pair && (r->flags & NET_JSON_BINARY) && read_binary(r->L, f->base))) {
     if (r->depth > NET_JSON_DEPTH)
-      return fail(r, "deep", r->at);
+      return net_jsonscan_fail(&r->scan, "deep", r->scan.at);
     if (!f->is_made)
       make_table(r, f, f->waiting);
   }
-  r->at++;
+  r->scan.at++;
   r->depth--;
   return 1;
 }
@@ -388,13 +187,13 @@ static void keep_value(struct reader *r) {
 
 /* Pushes a property's name, and takes the colon. [-0, +(0|1), m] */
 static int read_name(struct reader *r, const char *problem) {
-  if (peek(r) != '"')
-    return fail(r, problem, r->at);
-  if (!read_string(r))
+  if (net_jsonscan_peek(&r->scan) != '"')
+    return net_jsonscan_fail(&r->scan, problem, r->scan.at);
+  if (!net_jsonscan_string(&r->scan))
     return 0;
-  if (peek(r) != ':')
-    return fail(r, "colon", r->at);
-  r->at++;
+  if (net_jsonscan_peek(&r->scan) != ':')
+    return net_jsonscan_fail(&r->scan, "colon", r->scan.at);
+  r->scan.at++;
   return 1;
 }
 
@@ -405,13 +204,13 @@ static int next_value(struct reader *r) {
     int kind = r->frames[r->depth - 1].kind;
     byte c;
     keep_value(r);
-    c = peek(r);
+    c = net_jsonscan_peek(&r->scan);
     if (c == ',') {
-      r->at++;
+      r->scan.at++;
       return kind == ARRAY || read_name(r, "next name");
     }
     if (c != (kind == ARRAY ? ']' : '}'))
-      return fail(r, kind == ARRAY ? "element" : "property", r->at);
+      return net_jsonscan_fail(&r->scan, kind == ARRAY ? "element" : "property", r->scan.at);
     if (!close_frame(r))
       return 0;
   }
@@ -422,10 +221,10 @@ enum found { FAILED, WHOLE, OPENED };
 
 /* Behind an opening bracket. */
 static enum found read_opening(struct reader *r, int kind) {
-  r->at++;
+  r->scan.at++;
   if (!open_frame(r, kind))
     return FAILED;
-  if (peek(r) == (kind == ARRAY ? ']' : '}'))
+  if (net_jsonscan_peek(&r->scan) == (kind == ARRAY ? ']' : '}'))
     return close_frame(r) ? WHOLE : FAILED;
   if (kind == OBJECT && !read_name(r, "name"))
     return FAILED;
@@ -434,19 +233,19 @@ static enum found read_opening(struct reader *r, int kind) {
 
 /* Pushes the value that is due, if it is whole. [-0, +(0|1), m] */
 static enum found read_value(struct reader *r) {
-  byte c = peek(r);
+  byte c = net_jsonscan_peek(&r->scan);
   int ok;
   switch (c) {
-    case '"': ok = read_string(r); break;
+    case '"': ok = net_jsonscan_string(&r->scan); break;
     case '{': return read_opening(r, OBJECT);
     case '[': return read_opening(r, ARRAY);
     case 't': ok = read_boolean(r, 1); break;
     case 'f': ok = read_boolean(r, 0); break;
     case 'n': ok = read_null(r); break;
     default:
-      if (c != '-' && !is_digit(c))
-        return fail(r, "token", r->at), FAILED;
-      ok = read_number(r);
+      if (c != '-' && !(c >= '0' && c <= '9'))
+        return net_jsonscan_fail(&r->scan, "token", r->scan.at), FAILED;
+      ok = net_jsonscan_number(&r->scan);
   }
   return ok ? WHOLE : FAILED;
 }
@@ -457,31 +256,31 @@ static void read_text(struct reader *r) {
   do
     found = read_value(r);
   while (found == OPENED || (found == WHOLE && next_value(r)));
-  if (r->problem == NULL && (peek(r), r->at != r->end))
-    fail(r, "more", r->at);
+  if (r->scan.problem == NULL && (net_jsonscan_peek(&r->scan), r->scan.at != r->scan.end))
+    net_jsonscan_fail(&r->scan, "more", r->scan.at);
 }
 
 int net_json_decode(lua_State *L, const char *text, size_t len, int flags) {
   struct reader r;
   int top = lua_gettop(L);
   net_json_room(L, SLOTS);
-  r.L = L;
-  r.start = r.at = (const byte *)text;
-  r.end = r.start + len;
-  r.problem = NULL;
+  r.L = r.scan.L = L;
+  r.scan.at = (const byte *)text;
+  r.scan.end = r.scan.at + len;
+  r.scan.problem = NULL;
   r.flags = flags;
   r.depth = 0;
   lua_pushnil(L);
   r.metatable = top + 1;
   read_text(&r);
-  if (r.problem == NULL) {
+  if (r.scan.problem == NULL) {
     lua_replace(L, top + 1);
     return 1;
   }
   lua_settop(L, top);
-  lua_pushstring(L, r.problem);
+  lua_pushstring(L, r.scan.problem);
   lua_pushlstring(L, text, len);
-  lua_pushinteger(L, (lua_Integer)(r.at - r.start) + 1);
+  lua_pushinteger(L, (lua_Integer)(r.scan.at - (const byte *)text) + 1);
   net_json_explain(L, "decode", 3);
   return 0;
 }
