@@ -99,6 +99,14 @@ static int core_told(lua_State *L) {
   return 0;
 }
 
+/* again(kid): ended(kid) is called once more, behind what the loop is told to do next */
+static int core_again(lua_State *L) {
+  struct childprocess *c = check(L);
+  if (c->running)
+    net_ready(c->o.loop, child_ended, c);
+  return 0;
+}
+
 /* lua_close: one that has ended leaves no zombie; others go on without us. */
 static void child_end(lua_State *L, int idx) {
   struct childprocess *c = lua_touserdata(L, idx);
@@ -407,13 +415,21 @@ static int core_realpath(lua_State *L) {
 }
 
 static const luaL_Reg child_functions[] = {
-  { "new", core_new },           { "start", core_start },
-  { "told", core_told },         { "life", core_life },
-  { "signal", core_signal },     { "is", core_is },
-  { "open", core_open },         { "blocking", core_blocking },
-  { "inode", core_inode },       { "fd", core_fd },
-  { "environ", core_environ },   { "default_path", core_default_path },
-  { "realpath", core_realpath }, { NULL, NULL },
+  { "new", core_new },
+  { "start", core_start },
+  { "told", core_told },
+  { "again", core_again },
+  { "life", core_life },
+  { "signal", core_signal },
+  { "is", core_is },
+  { "open", core_open },
+  { "blocking", core_blocking },
+  { "inode", core_inode },
+  { "fd", core_fd },
+  { "environ", core_environ },
+  { "default_path", core_default_path },
+  { "realpath", core_realpath },
+  { NULL, NULL },
 };
 
 static const luaL_Reg child_methods[] = {

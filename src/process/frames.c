@@ -97,6 +97,7 @@ ssize_t net_frames_read(struct net_frames *f, int fd, int *full) {
     add_group(f, &group);
   if (n <= 0)
     return n;
+  f->reads++;
   f->end += (size_t)n;
   *full = (size_t)n == room || group.count > 0; /* the kernel ends a read behind those */
   return n;

@@ -29,6 +29,7 @@ struct net_frames {
   size_t at, end; /* what is still to be told lies in [at, end) */
   size_t seen;    /* before it there is no LF that has not been told */
   size_t max;     /* bytes of a line, without its LF */
+  size_t reads;   /* that have brought something: a count */
   int groups;     /* how many wait, the oldest first */
   struct net_group group[NET_GROUPS];
 };

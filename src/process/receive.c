@@ -213,6 +213,14 @@ void net_channel_readable(lua_State *L, void *channel) {
     end_of_it(L, c, (int)n);
 }
 
+/* Reads until there is nothing, or the end: somebody knows that the peer is gone. */
+static void read_on(lua_State *L, void *channel) {
+  struct net_channel *c = channel;
+  size_t before = c->in.reads;
+  net_channel_readable(L, c);
+  c->o.loop->rounds = c->in.reads > before ? NET_READS_PER_TURN : 0;
+}
+
 /* --- for the Lua half ------------------------------------------------------------------ */
 
 /* take(channel) -> a list of the Descriptors that came with the line being looked at, or
@@ -257,6 +265,14 @@ static int channel_post(lua_State *L) {
   return 0;
 }
 
-const luaL_Reg net_channel_receive_functions[] = { { "take", channel_take },
-                                                   { "post", channel_post },
-                                                   { NULL, NULL } };
+/* read_on(channel): what there is to be read is so before anything else of this turn */
+static int channel_read_on(lua_State *L) {
+  struct net_channel *c = net_channel_self(L);
+  if (c->fd >= 0)
+    net_ready(c->o.loop, read_on, c);
+  return 0;
+}
+
+const luaL_Reg net_channel_receive_functions[] = {
+  { "take", channel_take }, { "post", channel_post }, { "read_on", channel_read_on }, { NULL, NULL }
+};

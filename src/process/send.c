@@ -79,13 +79,21 @@ static int emit_error(lua_State *L) {
   return 0;
 }
 
+/* Is the oldest line one of ours that answers, as an ACK? As in Node nobody minds it. */
+static int is_answer(const struct net_channel *c) {
+  static const char begin[] = "{\"cmd\":\"NODE_";
+  size_t len = sizeof begin - 1;
+  return net_outbox_first(&c->out) > len &&
+         memcmp(c->out.lines.bytes + c->out.lines.at, begin, len) == 0;
+}
+
 /* Whoever sent the oldest line is told by the error at 'err': its callback, or else
  * "error", unless that is 'quiet'. [-0, +0, m] */
 static void tell_lost(lua_State *L, int idx, struct net_channel *c, int err, int quiet) {
   uint64_t behind = c->out.gone + net_outbox_first(&c->out);
   if (oldest_mark(L, idx, c) == (lua_Integer)behind) {
     tell_oldest(L, idx, c, err);
-  } else if (!quiet) {
+  } else if (!quiet && !is_answer(c)) {
     lua_pushcfunction(L, emit_error);
     lua_getiuservalue(L, idx, VAL_OWNER);
     lua_pushvalue(L, err);

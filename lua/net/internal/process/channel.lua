@@ -81,6 +81,9 @@ local function close_all(list)
   end
 end
 
+--- The callback of who does not mind whether it was sent.
+local function ignore() end
+
 local function emit_error(owner, err)
   owner:emit("error", err)
 end
@@ -539,7 +542,7 @@ function State:send_internal(message, descriptor, callback)
     return false
   end
   local text = type(message) == "string" and message or json.encode(message)
-  return self:enqueue(text, parcel, callback)
+  return self:enqueue(text, parcel, callback or ignore)
 end
 
 function State:on_internal(cmd, fn)

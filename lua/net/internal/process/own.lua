@@ -56,7 +56,7 @@ local function open(variables)
   function getters.connected() return c.connected end
   c.is_ours = own.is_lua
   if own.is_lua then
-    c:send_internal({ cmd = "NODE_LUANET", v = VERSION })
+    core.channel.write(c.native, ('{"cmd":"NODE_LUANET","v":%d}\n'):format(VERSION), nil, true)
   end
   if variables.id then
     own.worker_id = math.tointeger(tonumber(variables.id))

@@ -79,6 +79,12 @@ end
 --- they do.
 local function on_ended(kid)
   local life = native.life(kid)
+  if life.channel and life.channel.isOpen and not (life.heard or life.refused) then
+    life.heard = true -- its last messages, and "disconnect", come before "exit"
+    native.again(kid)
+    core.channel.read_on(life.channel.native)
+    return
+  end
   local failure = life.refused and spawn_error(kid, life.refused)
   end_limits(life)
   if kid.stdin then
