@@ -11,7 +11,8 @@ local timers = require("net.timers")
 local hole = require("spec.support.hole")
 local process = require("spec.support.process")
 local sockets = require("spec.support.sockets")
-local within = require("spec.support").within
+local support = require("spec.support")
+local within = support.within
 
 local LOCAL = "127.0.0.1"
 local ATTEMPT_EVENTS = {
@@ -717,6 +718,35 @@ describe("socket:connect again", function()
     socket:on("close", function() server:close() end)
     t.run()
     assert.equal("connectionAttempt", seen[2]:match("%a+"))
+  end))
+
+  --- Connects to two addresses, and to a path in the first 'event'.
+  local function twice(t, event, port)
+    local path, before = t.tmpname(), support.descriptors()
+    local server = net.createServer(function(peer) peer:resume() end):listen(path)
+    local socket, seen = traced()
+    socket:once(event, t.calls(1, function() socket:connect(path) end))
+    local message
+    socket:on("connect", t.never())
+    socket:on("error", t.calls(1, function(err) message = err.message end))
+    socket:on("close", function() server:close() end)
+    socket:connect(several(port, LOCAL, "127.0.0.2"))
+    t.run()
+    assert.same(before, support.descriptors())
+    assert.same({ ("connectionAttempt %s nil nil"):format(path), "error EALREADY", "close true" },
+      { table.unpack(seen, #seen - 2) })
+    return message
+  end
+
+  it("before one of several addresses is tried fails, as that comes second", within(function(t)
+    local port = hole.open(t)
+    assert.equal(("connect EALREADY %s:%d"):format(LOCAL, port), twice(t, "connectionAttempt", port))
+  end))
+
+  it("between two of several addresses fails, as the next comes second", within(function(t)
+    local port = free_port()
+    assert.equal(("connect EALREADY 127.0.0.2:%d"):format(port),
+      twice(t, "connectionAttemptFailed", port))
   end))
 
   it("while it is open fails with EISCONN", within(function(t)

@@ -3,13 +3,16 @@
  * dial.c - one non-blocking connect(2), from socket(2) to its answer.
  *
  * Which address, in which order, how long to wait and what to say about a
- * failure is policy, and lua/net/internal/socket/connect.lua's. Here a descriptor is made,
+ * failure is policy, and lua/net/internal/socket/attempt.lua's. Here a descriptor is made,
  * bound, connected and watched; errors are negative errnos. A call that fails
  * at once says so by returning it, with the exceptions of libuv, which Node's
  * users see: a refused TCP connection, and every failure of a Unix one, are
  * told from the loop, with the pending completions. What does not fail at once
  * is watched until it can be written to, also where connect(2) said 0: a
  * server's 'connection' comes before the client's 'connect' then, as in Node.
+ *
+ * That of a socket holds the loop until it has its answer, as in libuv also if the socket is
+ * unref'd.
  *
  * SO_ERROR clears itself, so it is read once, and kept. The alternative to a
  * class of its own, connecting inside the stream, would make the stream's state
@@ -52,6 +55,8 @@ struct net_dial {
   int fd;              /* owned; -1 when new and when closed */
   int family;          /* AF_INET, AF_INET6, AF_UNIX */
   int adopted;         /* the descriptor came from a BoundSocket */
+  int holds;           /* the loop while it waits: a stream's does */
+  int holds_loop;      /* counted by net_loop_ref */
   int shown;           /* libuv would have a descriptor by now: adopted, bound, connecting */
   int error;           /* -errno that connect(2) gave, to be told from the loop, or that the
                           poller gave; or 0 */
@@ -63,6 +68,33 @@ struct net_dial *net_dial_check(lua_State *L, int idx) {
 }
 
 int net_dial_fd(const struct net_dial *d) { return d->fd; }
+int net_dial_is_adopted(const struct net_dial *d) { return d->adopted; }
+int net_dial_waits(const struct net_dial *d) { return d->state == DIAL_CONNECTING; }
+
+int net_dial_has_answer(const struct net_dial *d) {
+  return d->state == DIAL_CONNECTED || d->state == DIAL_FAILED;
+}
+
+static void hold_loop(struct net_dial *d) {
+  int hold = d->holds && d->state == DIAL_CONNECTING;
+  if (hold == d->holds_loop)
+    return;
+  d->holds_loop = hold;
+  if (hold)
+    net_loop_ref(d->o.loop);
+  else
+    net_loop_unref(d->o.loop);
+}
+
+void net_dial_hold(struct net_dial *d) {
+  d->holds = 1;
+  hold_loop(d);
+}
+
+void net_dial_unhold(struct net_dial *d) {
+  d->holds = 0;
+  hold_loop(d);
+}
 
 int net_dial_adopt(lua_State *L, int idx, int from) {
   struct net_dial *d = lua_touserdata(L, idx);
@@ -74,10 +106,12 @@ int net_dial_adopt(lua_State *L, int idx, int from) {
   return d->family;
 }
 
-/* Nothing of the loop's points here any more. */
-static void dial_unwatch(struct net_dial *d) {
+/* It is not connecting any more: nothing of the loop's points here. */
+static void dial_leave(struct net_dial *d, enum dial_state state) {
   if (d->o.loop->ev)
     net_io_stop(d->o.loop, &d->io);
+  d->state = state;
+  hold_loop(d);
 }
 
 int net_dial_take(struct net_dial *d, enum net_fd_kind *kind) {
@@ -94,10 +128,9 @@ int net_dial_take(struct net_dial *d, enum net_fd_kind *kind) {
 static void dial_shut(struct net_dial *d) {
   if (d->state == DIAL_CONNECTING)
     net_ready_forget(d->o.loop, d);
-  dial_unwatch(d);
+  dial_leave(d, DIAL_CLOSED);
   net_sys_close(d->fd);
   d->fd = -1;
-  d->state = DIAL_CLOSED;
 }
 
 void net_dial_close(struct net_dial *d) {
@@ -185,8 +218,7 @@ static void dial_answer(lua_State *L, void *arg) {
   int err = d->error < 0 ? d->error : net_sys_error(d->fd);
   if (err == -EINPROGRESS)
     return;
-  dial_unwatch(d);
-  d->state = err < 0 ? DIAL_FAILED : DIAL_CONNECTED;
+  dial_leave(d, err < 0 ? DIAL_FAILED : DIAL_CONNECTED);
   net_push(L, &d->o); /* on the stack, the userdata keeps 'd' alive */
   net_unanchor(L, &d->o);
   int dial = lua_gettop(L);
@@ -227,6 +259,7 @@ static void dial_wait(lua_State *L, struct net_dial *d) {
     net_io_start(d->o.loop, &d->io);
   }
   d->state = DIAL_CONNECTING;
+  hold_loop(d);
 }
 
 /* The address at 2 and 3. 0 or -EINVAL. [-0, +0, e] */

@@ -36,6 +36,14 @@ int net_dial_adopt(lua_State *L, int idx, int from);
 int net_dial_take(struct net_dial *d, enum net_fd_kind *kind);
 /* Its descriptor, still the dial's own; -1 for none. */
 int net_dial_fd(const struct net_dial *d);
+/* Is that of a BoundSocket? */
+int net_dial_is_adopted(const struct net_dial *d);
+/* connect(2) was called, and has no answer; has it one, and the dial is not closed? */
+int net_dial_waits(const struct net_dial *d);
+int net_dial_has_answer(const struct net_dial *d);
+/* It is to hold the loop while it waits, or no more. */
+void net_dial_hold(struct net_dial *d);
+void net_dial_unhold(struct net_dial *d);
 /* Gives the attempt up: the callback is never called. From the thread that runs
  * Lua alone, as the anchor goes. */
 void net_dial_close(struct net_dial *d);

@@ -13,10 +13,10 @@
 #include "base/addr.h"
 #include "connect/bind.h"
 #include "connect/boundsocket.h"
-#include "connect/dial.h"
 #include "base/error.h"
 #include "loop/loop.h"
 #include "server/server.h"
+#include "stream/attempt.h"
 #include "stream/stream.h"
 #include "base/sys.h"
 
@@ -142,9 +142,7 @@ static int core_listen_bound(lua_State *L) {
 /* The descriptor of the attempt of the socket at 'idx', or of the one to come;
  * -1 where there is none. */
 static int dial_of(lua_State *L, int idx) {
-  net_rare_get(L, idx, SLOT_DIAL);
-  const struct net_dial *d = lua_touserdata(L, -1);
-  lua_pop(L, 1);
+  const struct net_dial *d = net_attempt_dial(L, idx);
   return d ? net_dial_fd(d) : -1;
 }
 

@@ -12,6 +12,7 @@
 #include "base/addr.h"
 #include "connect/boundsocket.h"
 #include "base/encoding.h"
+#include "stream/attempt.h"
 #include "stream/peer.h"
 #include "stream/stream.h"
 
@@ -181,11 +182,14 @@ static void push_local(lua_State *L) {
     return;
   if (has_addresses(s) && net_sys_sockname(net_stream_fd(s), &a.sa, &a.len) == 0) {
     net_addr_push_table(L, &a);
-  } else if (net_rare_get(L, 1, SLOT_DIAL) != LUA_TNIL) {
-    lua_getfield(L, -1, "sockname");
-    lua_insert(L, -2);
-    lua_call(L, 1, 1);
+    return;
   }
+  net_attempt_push(L, 1);
+  if (lua_isnil(L, -1))
+    return;
+  lua_getfield(L, -1, "sockname");
+  lua_insert(L, -2);
+  lua_call(L, 1, 1);
 }
 
 /* Pushes the peer's address as a table, or nil. */
@@ -233,7 +237,7 @@ static int set_allowHalfOpen(lua_State *L) {
 }
 
 static int set_connecting(lua_State *L) {
-  own(L)->life.connecting = (unsigned)lua_toboolean(L, 2);
+  net_attempt_connecting(own(L), lua_toboolean(L, 2));
   return 0;
 }
 

@@ -8,9 +8,9 @@
  * themselves is socket.c's. */
 #include <errno.h>
 
-#include "connect/dial.h"
 #include "base/encoding.h"
 #include "base/error.h"
+#include "stream/attempt.h"
 #include "stream/memory.h"
 #include "stream/pump.h"
 #include "stream/sendfile.h"
@@ -40,31 +40,59 @@ static int core_connecting(lua_State *L) {
   return 0;
 }
 
-/* dial(s, dial or nil): the attempt under way, closed by destroy() */
+/* dial(s, dial): of the attempt that is to come, closed by destroy() */
 static int core_dial(lua_State *L) {
-  struct net_stream *s = net_socket_check(L);
+  net_socket_check(L);
+  net_dial_check(L, 2);
   lua_settop(L, 2);
-  /* a finalizer may have destroyed it while the dial was made */
-  net_stream_dialing(s, !lua_isnil(L, 2) && !s->life.destroyed);
-  net_rare_set(L, 1, SLOT_DIAL);
+  net_attempt_set(L, 1);
   return 0;
 }
 
-/* failed(s): its only attempt has, and destroy() is to follow */
+/* dialing(s) -> the dial that waits for its answer, or nil */
+static int core_dialing(lua_State *L) {
+  net_socket_check(L);
+  if (net_attempt_waits(L, 1))
+    net_attempt_push(L, 1);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+/* adopted(s) -> the dial with the descriptor of a BoundSocket, if it still has it, or nil */
+static int core_adopted(lua_State *L) {
+  net_socket_check(L);
+  const struct net_dial *d = net_attempt_dial(L, 1);
+  if (d && net_dial_is_adopted(d) && net_dial_fd(d) >= 0)
+    net_attempt_push(L, 1);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+/* undial(s, dial): closes it; it is not the socket's any more, if it was */
+static int core_undial(lua_State *L) {
+  net_socket_check(L);
+  struct net_dial *d = net_dial_check(L, 2);
+  if (net_attempt_dial(L, 1) == d)
+    net_attempt_close(L, 1);
+  else
+    net_dial_close(d);
+  return 0;
+}
+
+/* failed(s): its only attempt has, whose dial it keeps until destroy(), which is to follow */
 static int core_failed(lua_State *L) {
-  net_stream_failed(net_socket_check(L));
+  net_attempt_connecting(net_socket_check(L), 0);
   return 0;
 }
 
-/* connected(s, dial): takes its descriptor; emits "connect" and "ready" */
+/* connected(s): takes the descriptor of its dial; emits "connect" and "ready" */
 static int core_connected(lua_State *L) {
   enum net_fd_kind kind;
   struct net_stream *s = net_socket_check(L);
   net_anchor(L, 1, &s->o); /* so that nothing raises while the descriptor is nobody's */
-  int fd = net_dial_take(net_dial_check(L, 2), &kind);
-  lua_pushnil(L);
-  net_rare_set(L, 1, SLOT_DIAL);
-  net_stream_dialing(s, 0);
+  int fd = net_attempt_take(L, 1, &kind);
   net_stream_connected(L, 1, fd, kind);
   return 0;
 }
@@ -95,6 +123,7 @@ static int core_pair(lua_State *L) {
 static int core_bind(lua_State *L) {
   net_socket_check(L);
   net_stream_bind(L, 1, 2);
+  net_attempt_push(L, 1);
   return 1;
 }
 
@@ -263,6 +292,9 @@ static const luaL_Reg stream_functions[] = {
   { "private", core_private },
   { "connecting", core_connecting },
   { "dial", core_dial },
+  { "dialing", core_dialing },
+  { "adopted", core_adopted },
+  { "undial", core_undial },
   { "failed", core_failed },
   { "connected", core_connected },
   { "adopt", core_adopt },

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "loop/dispatch.h"
+#include "stream/attempt.h"
 #include "stream/request.h"
 #include "loop/uncaught.h"
 
@@ -134,7 +135,7 @@ static void final_start(lua_State *L, int idx) {
   if (!s->life.final_called)
     return; /* that was before it was connected anew */
   if (!s->watch.open) {
-    if (!s->life.failed ||
+    if (!net_attempt_has_failed(L, idx) ||
         !net_stream_can(s, NET_CAN_ADDRESS)) /* there shutdown(2) begins, and is cut off */
       final_done(L, idx, s);
     return;

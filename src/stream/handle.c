@@ -11,6 +11,7 @@
 #include "stream/stream.h"
 
 #include "loop/watch.h"
+#include "stream/attempt.h"
 
 #ifndef ev_io_modify /* libev before 4.32 */
 #define ev_io_modify(w, events) ev_io_set(w, (w)->fd, events)
@@ -29,12 +30,11 @@ int net_stream_fd(const struct net_stream *s) {
 
 /* --- what is waited for ------------------------------------------------------ */
 
-/* As in libuv a stream holds the loop while it reads, waits to write, or has an
- * attempt to connect under way; not while it only exists. What it has begun, a
- * write or an attempt, holds the loop even if it is unref'd. */
+/* As in libuv a stream holds the loop while it reads or waits to write, not while it only
+ * exists; and so does its attempt to connect (dial.c). A write that it has begun holds
+ * the loop even if it is unref'd. */
 static void hold_loop(struct net_stream *s) {
-  int begun = s->watch.watched & EV_WRITE || s->watch.dialing;
-  int hold = begun || (s->watch.watched && !s->opt.unref);
+  int hold = s->watch.watched & EV_WRITE || (s->watch.watched && !s->opt.unref);
   if (hold == s->watch.holds_loop)
     return;
   s->watch.holds_loop = hold;
@@ -84,13 +84,6 @@ void net_stream_hold_loop(struct net_stream *s, int hold) {
   hold_loop(s);
 }
 
-void net_stream_dialing(struct net_stream *s, int dialing) {
-  if (dialing == s->watch.dialing)
-    return;
-  s->watch.dialing = dialing;
-  hold_loop(s);
-}
-
 /* --- who may be woken -------------------------------------------------------- */
 
 void net_stream_prepare(lua_State *L, int idx, int wakes) {
@@ -133,6 +126,7 @@ static void look_down(struct net_stream *s) {
 static void begin_open(struct net_stream *s) {
   s->life.handle = 1;
   s->life.given = 0;
+  net_attempt_connecting(s, 0);
   s->watch.open = 1;
   s->watch.refused = 0;
   look_down(s);

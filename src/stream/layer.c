@@ -14,6 +14,7 @@
 #include <errno.h>
 
 #include "base/encoding.h"
+#include "stream/attempt.h"
 #include "stream/memory.h"
 #include "stream/peer.h"
 #include "stream/pump.h"
@@ -52,7 +53,7 @@ static int is_link(lua_State *L, int idx, int key, int of) {
 /* May it have a handle of another's: it is new, or connecting, or 'from' has its own? */
 static int is_free(lua_State *L, int to, int from) {
   const struct net_stream *t = net_stream_at(L, to);
-  if (t->watch.open || t->watch.dialing || t->life.took || t->life.destroyed)
+  if (t->watch.open || net_attempt_dial(L, to) || t->life.took || t->life.destroyed)
     return 0;
   if (t->life.taken)
     return is_link(L, to, SLOT_TO, from);
@@ -251,7 +252,6 @@ int net_layer_take(lua_State *L, int to, int from) {
   move_history(L, to, from);
   silence(L, from);
   link_both(L, to, from);
-  t->life.connecting = 0;
   net_pump_leave(f);
   net_stream_wake(&t->handle, net_stream_move(t, f));
   begin(L, to, was_connecting);

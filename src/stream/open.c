@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "connect/boundsocket.h"
-#include "connect/dial.h"
+#include "stream/attempt.h"
 
 struct net_stream *net_stream_new(lua_State *L, struct net_loop *loop,
                                   const struct net_class *cls) {
@@ -56,12 +56,13 @@ void net_stream_bind(lua_State *L, int idx, int from) {
   net_dial_new(L);
   int dial = lua_gettop(L);
   lua_pushvalue(L, dial);
-  net_rare_set(L, idx, SLOT_DIAL);
+  net_attempt_set(L, idx);
   lua_pushvalue(L, from);
   net_rare_set(L, idx, SLOT_BOUND);
   s->watch.unlinks = net_dial_adopt(L, dial, from) == AF_UNIX;
   s->handle.via = s->watch.unlinks ? &net_transport_unix : &net_transport_tcp;
   s->life.handle = 1;
+  lua_pop(L, 1);
 }
 
 /* --- connecting ---------------------------------------------------------------- */
@@ -71,11 +72,6 @@ static void stream_hold(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);
   net_anchor(L, idx, &s->o);
   s->life.handle = 1;
-}
-
-void net_stream_failed(struct net_stream *s) {
-  s->life.connecting = 0;
-  s->life.failed = 1;
 }
 
 /* The sides that options turn off stay so. */
@@ -104,8 +100,8 @@ static void stream_reset(lua_State *L, int idx) {
   net_rb_reset(&s->in);
   s->o.unheard = 0;
   s->watch.peer_family = 0;
-  static const int stale[] = { SLOT_ERRORED, SLOT_RBUF,  SLOT_ENDCBS, SLOT_REMOTE,
-                               SLOT_PEER,    SLOT_LOCAL, SLOT_DIAL };
+  static const int stale[] = { SLOT_ERRORED, SLOT_RBUF, SLOT_ENDCBS,
+                               SLOT_REMOTE,  SLOT_PEER, SLOT_LOCAL };
   for (size_t i = 0; i < sizeof stale / sizeof *stale; i++) {
     lua_pushnil(L);
     net_rare_set(L, idx, stale[i]);
@@ -134,16 +130,15 @@ void net_stream_connecting(lua_State *L, int idx, enum net_fd_kind kind) {
     stream_revive(s);
   s->handle.via = net_transport_of(kind);
   s->bytes_read = s->bytes_written = 0;
-  s->life.failed = s->life.given = 0;
+  s->life.given = 0;
   stream_hold(L, idx);
-  s->life.connecting = 1;
+  net_attempt_connecting(s, 1);
   net_stream_touch(s);
 }
 
 void net_stream_connected(lua_State *L, int idx, int fd, enum net_fd_kind kind) {
   struct net_stream *s = lua_touserdata(L, idx);
   net_stream_open_fd(L, idx, fd, kind);
-  s->life.connecting = 0;
   net_stream_touch(s);
   if (s->opt.nodelay && kind == NET_FD_TCP)
     net_sys_nodelay(fd, 1);

@@ -16,6 +16,7 @@
 
 #include "base/encoding.h"
 #include "base/error.h"
+#include "stream/attempt.h"
 #include "stream/finish.h"
 #include "stream/pump.h"
 #include "stream/readbuffer.h"
@@ -113,9 +114,11 @@ static void unconnected_step(lua_State *L, const struct net_step *step) {
  * polls, and the kernel refuses. Where connect(2) has failed it is the other way
  * round, but the end comes before a poll. [-0, +0, e] */
 static void read_unconnected(lua_State *L, int idx, struct net_stream *s) {
-  if (s->life.failed && net_stream_can(s, NET_CAN_ADDRESS))
+  int has_failed = net_attempt_has_failed(L, idx);
+  int is_tcp = net_stream_can(s, NET_CAN_ADDRESS);
+  if (has_failed && is_tcp)
     return;
-  if (s->life.failed || net_stream_can(s, NET_CAN_ADDRESS)) {
+  if (has_failed || is_tcp) {
     net_stream_fail(L, idx, -ENOTCONN, "read");
     return;
   }

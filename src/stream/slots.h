@@ -27,7 +27,7 @@ enum {
   SLOT_REMOTE,      /* table: the peer's address, once it was read */
   SLOT_PEER,        /* string: what accept(2) told, a sockaddr, of an address that is IPv6 */
   SLOT_LOCAL,       /* table: our own, once it was read */
-  SLOT_DIAL,        /* userdata: the attempt under way */
+  SLOT_DIAL,        /* userdata: the dial of an attempt, or to come (attempt.c) */
   SLOT_IDLE,        /* userdata: struct stream_idle, the idle timeout */
   SLOT_READ_MARK,   /* field 'readableHighWaterMark', above NET_MARK_MAX */
   SLOT_WRITE_MARK,  /* field 'writableHighWaterMark', likewise */

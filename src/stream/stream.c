@@ -17,8 +17,8 @@
 #include <errno.h>
 
 #include "connect/boundsocket.h"
-#include "connect/dial.h"
 #include "base/error.h"
+#include "stream/attempt.h"
 #include "stream/pump.h"
 #include "stream/request.h"
 
@@ -53,15 +53,10 @@ static void remove_file(lua_State *L, int idx, struct net_stream *s) {
 /* Gives the descriptor, or the attempt to get one, back. */
 static void close_handle(lua_State *L, int idx, struct net_stream *s) {
   remove_file(L, idx, s);
-  if (net_rare_get(L, idx, SLOT_DIAL) != LUA_TNIL) {
-    net_dial_close(lua_touserdata(L, -1));
-    lua_pushnil(L);
-    net_rare_set(L, idx, SLOT_DIAL);
-    net_stream_dialing(s, 0);
-  }
-  lua_pop(L, 1);
-  if (!s->watch.open)
+  if (!s->watch.open) {
+    net_attempt_close(L, idx);
     return;
+  }
   if (s->life.reset && net_stream_can(s, NET_CAN_RESET))
     net_sys_linger_reset(net_stream_fd(s));
   net_pump_leave(s);
@@ -165,10 +160,15 @@ static void destroy_handle(lua_State *L, int idx, struct net_stream *s, int was_
 }
 
 /* Whether the kernel is at an attempt, or about to be told of the end. */
-static int cuts_off(const struct net_stream *s) {
+static int cuts_off(lua_State *L, int idx, const struct net_stream *s) {
   if (s->watch.open)
     return s->life.final_called && !s->life.prefinished;
-  return s->watch.dialing && !s->life.failed;
+  return net_attempt_waits(L, idx);
+}
+
+/* Is it connecting, or was it until its attempt failed? */
+static int is_connecting(lua_State *L, int idx, const struct net_stream *s) {
+  return s->life.connecting || (!s->watch.open && net_attempt_has_failed(L, idx));
 }
 
 /* All of destroy(err at 'err', 0: none) that may raise but for destroy_reserve, so that a
@@ -176,10 +176,11 @@ static int cuts_off(const struct net_stream *s) {
 static void destroy_prepare(lua_State *L, int idx, int err) {
   struct net_stream *s = lua_touserdata(L, idx);
   if (!s->life.destroyed)
-    s->life.cuts = cuts_off(s);
-  net_stream_dialing(s, 0); /* even then its attempt holds the loop no more */
+    s->life.cuts = (unsigned)cuts_off(L, idx, s);
+  if (!s->watch.open)
+    net_attempt_unhold(L, idx); /* even if this raises */
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  if (s->life.connecting || s->life.failed || s->life.given)
+  if (s->life.given || is_connecting(L, idx, s))
     net_stream_hook(L, idx, "on_destroy");
   if (err) {
     net_object_table(L, idx, VAL_RARE); /* while a finalizer may still write; not below */
@@ -209,7 +210,8 @@ static void destroy_now(lua_State *L, int idx, int err, int was_connecting) {
   s->life.destroyed = 1;
   net_loop_clean(s->o.loop, &s->flushable);
   net_request_abandon(L, idx);
-  s->life.connecting = s->life.read_wanted = 0;
+  net_attempt_connecting(s, 0);
+  s->life.read_wanted = 0;
   net_stream_stop_idle(s);
   if (s->life.handle) {
     destroy_handle(L, idx, s, was_connecting, err != 0);
@@ -276,7 +278,7 @@ static void destroy_chain(lua_State *L, int idx, int err) {
 
 void net_stream_destroy(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);
-  int top = lua_gettop(L), was_connecting = s->life.connecting || s->life.failed;
+  int top = lua_gettop(L), was_connecting = is_connecting(L, idx, s);
   if (s->life.destroyed) {
     lua_pop(L, 1);
     return;
@@ -321,7 +323,6 @@ static void stream_end(lua_State *L, int idx) {
     net_pump_leave(s);
     net_stream_close_handle(s);
   }
-  net_stream_dialing(s, 0);
 }
 
 const struct net_class net_stream_class = {

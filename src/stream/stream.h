@@ -7,7 +7,8 @@
  * Writing is writable.c (write, cork), request.c (sending, callbacks, 'drain'),
  * writequeue.c (the bytes to send) and finish.c ('finish'). For both are handle.c (what
  * is under it, and watched), news.c (what has come), open.c (how it begins), idle.c (its
- * timeout) and stream.c (how it ends). socket.c shows it to Lua.
+ * timeout), attempt.c (while it connects) and stream.c (how it ends). socket.c shows it
+ * to Lua.
  *
  *               connecting ──connected──▶ open ──┬─ 'end' emitted ──▶ R done ─┐
  *     new ─connect─▶ │                           └─ 'finish' emitted ▶ W done ─┤
@@ -16,7 +17,7 @@
  *      └──────────── connect again ◀── 'close' ◀── destroyed ◀────────────────┘
  *
  * The machine never sees two descriptors: racing addresses happens in dial.c
- * and lua/net/internal/socket/connect.lua, and the winner's descriptor is adopted. A stream made
+ * and lua/net/internal/socket/attempt.lua, and the winner's descriptor is adopted. A stream made
  * from a BoundSocket has none either before it is connected: it is *bound*, with
  * a handle, whose descriptor is that of the dial that connect() will use. */
 #ifndef NET_STREAM_H
@@ -65,10 +66,10 @@ struct net_options {
 
 /* What is of one connection: zeroed when the stream starts over. */
 struct net_life {
-  /* open.c; stream.c ends it */
+  /* open.c, handle.c; stream.c ends it */
   uint32_t handle : 1; /* there is a connection, or an attempt to get one */
+  /* attempt.h */
   uint32_t connecting : 1;
-  uint32_t failed : 1; /* the attempt has, and its dial is kept until destroy() */
   /* stream.c */
   uint32_t destroyed : 1;
   uint32_t reset : 1;         /* the close is to send RST */
@@ -116,7 +117,6 @@ struct net_watch {
   uint32_t wakes : 1;      /* it has joined the loop's wakes */
   uint32_t late : 1;       /* NET_CAN_LATE of 'handle' */
   uint32_t hears : 1;      /* one of its layers has 'ready' */
-  uint32_t dialing : 1;    /* an attempt to connect is under way */
   uint32_t holds_loop : 1; /* counted by net_loop_ref */
   /* news.c; handle.c forgets them with the handle */
   uint32_t came : 2;    /* what 'ready' of the transport is to be told */
@@ -218,8 +218,6 @@ void net_stream_poll(struct net_stream *s, int events);
 void net_stream_watch(struct net_stream *s);
 /* ref() and unref(), also before there is a handle. */
 void net_stream_hold_loop(struct net_stream *s, int hold);
-/* An attempt to connect begins, or is over. */
-void net_stream_dialing(struct net_stream *s, int dialing);
 /* All of opening that may raise, for who does more than this, and the way back: the
  * stream at 'idx' is anchored, and with 'wakes' a layer may wake it. [-0, +0, m] */
 void net_stream_prepare(lua_State *L, int idx, int wakes);
@@ -267,13 +265,10 @@ void net_stream_set_mark(lua_State *L, int idx, int key);
 void net_stream_open(lua_State *L, int idx, const struct net_transport *via, void *state);
 void net_stream_open_fd(lua_State *L, int idx, int fd, enum net_fd_kind kind);
 /* Takes the BoundSocket at 'from', or raises if that is gone: the stream is bound,
- * and not anchored. Pushes its dial. [-0, +1, e] */
+ * and not anchored. [-0, +0, e] */
 void net_stream_bind(lua_State *L, int idx, int from);
 /* connect() was called: there is a handle now; a closed stream starts over. */
 void net_stream_connecting(lua_State *L, int idx, enum net_fd_kind kind); /* [-0, +0, m] */
-/* The only attempt has failed: not connecting any more, and about to be destroyed,
- * with its handle until then. */
-void net_stream_failed(struct net_stream *s);
 /* The connection stands: 'connect', 'ready', reading. [-0, +0, e] */
 void net_stream_connected(lua_State *L, int idx, int fd, enum net_fd_kind kind);
 /* Starts reading, unless it is paused or has no readable side. [-0, +0, e] */

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "base/error.h"
+#include "stream/attempt.h"
 #include "stream/finish.h"
 #include "stream/piece.h"
 #include "stream/request.h"
@@ -70,7 +71,7 @@ static void submit_early(lua_State *L, int idx, size_t bytes) {
     net_emitter_internal(L, idx, ON_CLOSE, &close_step);
     return;
   }
-  int is_unix = !net_stream_can(s, NET_CAN_ADDRESS) && !s->life.failed;
+  int is_unix = !net_stream_can(s, NET_CAN_ADDRESS) && !net_attempt_has_failed(L, idx);
   if (net_stream_is_bound(s)) /* what libuv says of TCP, and the kernel of the other */
     net_error_push_sys(L, is_unix ? -ENOTCONN : -EPIPE, "write");
   else

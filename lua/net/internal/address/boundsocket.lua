@@ -87,8 +87,9 @@ end
 ---@param socket net.Socket new, without a descriptor
 ---@param bound net.BoundSocket
 local function attach(socket, bound)
-  local is_unix = bound.isPipe
-  stream.private(socket).bound = { dial = stream.bind(socket, bound), is_unix = is_unix }
+  local kind = bound.isPipe and "unix" or "tcp"
+  stream.bind(socket, bound)
+  stream.private(socket).bound = kind
 end
 
 --- Whether the socket was made from a BoundSocket.
@@ -104,9 +105,10 @@ end
 ---@return userdata? dial
 ---@return boolean? is_unix
 local function dial_of(socket)
-  local bound = stream.private(socket).bound
-  if bound and bound.dial:fd() then
-    return bound.dial, bound.is_unix
+  local kind = stream.private(socket).bound
+  local dial = kind and stream.adopted(socket)
+  if dial then
+    return dial, kind == "unix"
   end
 end
 

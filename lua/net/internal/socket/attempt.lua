@@ -5,11 +5,13 @@
 -- Internal; net.connect has checked the arguments and knows the addresses. One
 -- address is tried as it is; several ("happy eyeballs") strictly one at a time,
 -- each but the last for a limited time. An attempt is a Dial of the core's
--- (src/connect/dial.c); the stream takes the winner's descriptor (core.stream.connected)
--- and knows nothing of the others.
+-- (src/connect/dial.c). The stream keeps it (core.stream.dial), tells whether it still
+-- waits for its answer, which nobody notes here, and takes the winner's descriptor
+-- (core.stream.connected).
 --
--- What one connect() is about is a plan. Any listener may destroy the socket, or
--- connect it anew, so each step asks first whether the plan still counts. A plan
+-- What one connect() is about is a plan, and the socket's is the one that began its try
+-- (private.plan), a round. Any listener may destroy the socket, or connect it anew, so
+-- each step asks first whether its round is still the socket's. A plan
 -- is also to-be-closed in whatever the user or the loop calls: if a listener raises
 -- there, or memory runs out, nobody would carry on, so the socket is destroyed
 -- rather than left connecting for ever (Node leaves it).
@@ -33,7 +35,10 @@ local is_block_list, check_address = core.blocklist.is, core.BlockList.methods.c
 
 ---@class net.ConnectPlan
 ---@field socket net.Socket
----@field round table identity of this try of the socket
+---@field round net.ConnectPlan the one that began this try of the socket: itself, or
+---  that which was under way when it came
+---@field timer? table of a round: the time limit of the attempt under way
+---@field second? net.ConnectPlan of a round: one that is told when the first has its answer
 ---@field host? string
 ---@field port? integer nil for a path
 ---@field bound? boolean the socket was made from a BoundSocket; nil for a path
@@ -44,11 +49,9 @@ local is_block_list, check_address = core.blocklist.is, core.BlockList.methods.c
 ---@field addresses? net.LookupAddress[] what to try, one by one
 ---@field current integer index in them
 ---@field failures net.Error[] of those tried
----@field dial? userdata the attempt under way
----@field address? string its address
+---@field address? string that of the attempt
 ---@field family? 4|6 its family; nil for a path
 ---@field local_address? string where it was bound to
----@field timer? table its time limit
 ---@field request? table the look-up, if destroy() may cancel it
 
 local Plan = {}
@@ -58,17 +61,19 @@ local Plan = {}
 ---@param given net.ConnectOptions the user's options
 ---@return net.ConnectPlan
 local function new_plan(socket, given)
-  return setmetatable({ socket = socket, given = given, round = {} }, Plan)
+  local plan = setmetatable({ socket = socket, given = given }, Plan)
+  plan.round = plan
+  return plan
 end
 
 --- Whether the plan still counts: its socket is connecting, and not anew.
 local function alive(plan)
-  return plan.socket.connecting and stream.private(plan.socket).round == plan.round
+  return plan.socket.connecting and stream.private(plan.socket).plan == plan.round
 end
 
 --- Something raised, and nobody would carry on.
 function Plan.__close(plan, err)
-  if err ~= nil and stream.private(plan.socket).round == plan.round then
+  if err ~= nil and stream.private(plan.socket).plan == plan.round then
     plan.socket:destroy()
   end
 end
@@ -125,20 +130,11 @@ end
 
 -- One attempt
 
---- The attempt with that dial is over, without a connection.
-local function drop(plan, dial)
-  plan.dial = nil
-  if alive(plan) then
-    stream.private(plan.socket).dialing = nil
-    stream.dial(plan.socket, nil)
-  end
-  dial:close()
-end
-
 local function stop_timer(plan)
-  if plan.timer then
-    timers.clearTimeout(plan.timer)
-    plan.timer = nil
+  local round = plan.round
+  if round.timer then
+    timers.clearTimeout(round.timer)
+    round.timer = nil
   end
 end
 
@@ -180,27 +176,19 @@ end
 
 --- The connection is made.
 local function succeed(plan)
-  local dial, private = plan.dial, stream.private(plan.socket)
+  local private = stream.private(plan.socket)
   stop_timer(plan)
-  plan.dial = nil
-  private.dialing, private.round, private.plan, private.on_destroy = nil, nil, nil, nil
-  stream.connected(plan.socket, dial)
+  private.plan, private.on_destroy = nil, nil
+  stream.connected(plan.socket)
 end
 
---- Issues connect(2); `on_answer(plan, errno or nil)` is called from the loop,
+--- Issues connect(2); `on_answer(plan, errno or nil, dial)` is called from the loop,
 --- unless this returns nil and an errno.
 local function begin(plan, dial, on_answer)
-  plan.dial = dial
-  local ok, errno = dial:connect(plan.address, plan.port, function(failed)
+  return dial:connect(plan.address, plan.port, function(failed)
     local _ <close> = plan
-    on_answer(plan, failed)
+    on_answer(plan, failed, dial)
   end)
-  if ok then
-    stream.private(plan.socket).dialing = dial
-  else
-    plan.dial = nil
-  end
-  return ok, errno
 end
 
 --- Names the address that is tried next.
@@ -215,15 +203,13 @@ end
 --- with it, as Node does. The descriptor stays until then.
 local function fail_single(plan, err)
   local _ <close> = plan
-  local private = stream.private(plan.socket)
-  private.dialing, plan.dial = nil, nil
   stream.failed(plan.socket)
   plan.socket:emit("connectionAttemptFailed", plan.address, plan.port, plan.family, err)
   plan.socket:destroy(err)
 end
 
 local function on_single_answer(plan, failed)
-  local second = stream.private(plan.socket).second
+  local second = plan.round.second
   if not failed and not second then
     return succeed(plan)
   end
@@ -236,11 +222,10 @@ end
 --- knows then that it is connected.
 local function refuse_second(plan, dialing, dial)
   if dial and dial ~= dialing then
-    stream.dial(plan.socket, dialing)
     dial:close()
   end
   if not plan.family then
-    stream.private(plan.socket).second = plan
+    plan.round.second = plan
     return
   end
   plan.socket:destroy(refusal_error(plan, core.errnum("EALREADY"), dialing))
@@ -249,7 +234,7 @@ end
 --- Tries one address; 'family' is nil for a Unix path.
 local function try_single(plan, address, family)
   local socket = plan.socket
-  local dialing = stream.private(socket).dialing
+  local dialing = stream.dialing(socket)
   local dial, ok, errno
   aim(plan, address, family)
   if not dialing then
@@ -268,7 +253,7 @@ local function try_single(plan, address, family)
   elseif is_blocked(plan) then
     return socket:destroy(errors.codes.ERR_IP_BLOCKED(address))
   end
-  dialing = stream.private(socket).dialing -- a listener may have called connect(), too
+  dialing = stream.dialing(socket) -- a listener may have called connect(), too
   if dialing then
     return refuse_second(plan, dialing, dial)
   end
@@ -296,28 +281,24 @@ local function tell_failed(plan, err)
   return announce(plan, "connectionAttemptFailed", plan.address, plan.port, plan.family, err)
 end
 
-local function on_attempt_answer(plan, failed)
+local function on_attempt_answer(plan, failed, dial)
   if not failed then
     return succeed(plan)
   end
-  local dial = plan.dial
   stop_timer(plan)
-  plan.dial, stream.private(plan.socket).dialing = nil, nil
   local go_on = tell_failed(plan, attempt_error(plan, failed))
-  drop(plan, dial)
+  stream.undial(plan.socket, dial)
   if go_on then
     try_addresses(plan)
   end
 end
 
-local function on_attempt_timeout(plan)
+local function on_attempt_timeout(plan, dial)
   local _ <close> = plan
-  plan.timer = nil
-  local dial = plan.dial
-  plan.dial = nil -- from here on destroy() has no attempt to tell about
-  local go_on = announce(plan, "connectionAttemptTimeout", plan.address, plan.port, plan.family)
+  plan.round.timer = nil
   note(plan, attempt_error(plan, "ETIMEDOUT"))
-  drop(plan, dial)
+  local go_on = announce(plan, "connectionAttemptTimeout", plan.address, plan.port, plan.family)
+  stream.undial(plan.socket, dial)
   if go_on then
     try_addresses(plan)
   end
@@ -326,7 +307,7 @@ end
 --- Tells what became of an address that could not be tried.
 local function give_up(plan, dial, err)
   tell_failed(plan, err)
-  drop(plan, dial)
+  stream.undial(plan.socket, dial)
 end
 
 --- Gets a descriptor for plan.address, bound if asked for. Returns nil, with the
@@ -343,20 +324,35 @@ local function open_bound(plan)
     return dial, true
   end
   note(plan, bind_error(plan, errno))
-  drop(plan, dial)
+  stream.undial(plan.socket, dial)
+end
+
+--- Whether another connect() has an attempt under way, by a listener's call: there is
+--- one at a time. Then this one fails, as the second.
+local function is_late(plan, dial)
+  local dialing = stream.dialing(plan.socket)
+  if dialing then
+    plan.addresses = nil -- none of them is being tried
+    refuse_second(plan, dialing, dial)
+  end
+  return dialing ~= nil
 end
 
 --- Tries the address at plan.current. Returns true while an attempt is under way.
 local function try_current(plan)
   local entry = plan.addresses[plan.current]
   aim(plan, entry.address, entry.family)
+  if is_late(plan) then
+    return false
+  end
   local dial, ok, errno = open_bound(plan)
   if not dial then
     return false
   elseif is_blocked(plan) then
     give_up(plan, dial, errors.codes.ERR_IP_BLOCKED(plan.address))
     return false
-  elseif not announce(plan, "connectionAttempt", plan.address, plan.port, plan.family) then
+  elseif not announce(plan, "connectionAttempt", plan.address, plan.port, plan.family)
+    or is_late(plan, dial) then
     return false
   end
   local attempted = stream.private(plan.socket).attempted
@@ -369,7 +365,7 @@ local function try_current(plan)
     return false
   end
   if plan.current < #plan.addresses then
-    plan.timer = timers.setTimeout(on_attempt_timeout, plan.attempt_timeout, plan)
+    plan.round.timer = timers.setTimeout(on_attempt_timeout, plan.attempt_timeout, plan, dial)
   end
   return true
 end
@@ -386,12 +382,11 @@ function try_addresses(plan)
 end
 
 local function try_all(plan, addresses)
-  local private = stream.private(plan.socket)
-  if private.dialing then
-    aim(plan, addresses[1].address, addresses[1].family)
-    return refuse_second(plan, private.dialing)
+  aim(plan, addresses[1].address, addresses[1].family)
+  if is_late(plan) then
+    return
   end
-  private.attempted = {}
+  stream.private(plan.socket).attempted = {}
   plan.addresses, plan.current, plan.failures = addresses, 0, {}
   try_addresses(plan)
 end
@@ -406,18 +401,24 @@ end
 
 -- Rounds
 
+--- Whether destroy() cuts off an attempt among several of which nobody was told how it
+--- ended, although it began.
+local function cuts_off(plan)
+  return plan.addresses and #plan.failures < plan.current and stream.dialing(plan.socket)
+end
+
 --- destroy() of a connecting socket: an attempt among several is told as failed
 --- before 'close', a look-up is dropped.
 local function on_destroy(socket)
   local private = stream.private(socket)
   local plan = private.plan
-  private.plan, private.round, private.dialing = nil, nil, nil
+  private.plan = nil
   stop_timer(plan)
   if plan.request then
     plan.request:cancel()
     plan.request = nil
   end
-  if not plan.addresses or not plan.dial then
+  if not cuts_off(plan) then
     return
   end
   local err = note(plan, attempt_error(plan, "ECANCELED"))
@@ -437,13 +438,12 @@ end
 local function start_round(plan, is_unix)
   local socket = plan.socket
   local private = stream.private(socket)
-  if socket.connecting and private.round then
-    plan.round = private.round
+  if socket.connecting and private.plan then
+    plan.round = private.plan
     stream.touch(socket)
     return
   end
-  private.round, private.plan, private.dialing, private.second = plan.round, plan, nil, nil
-  private.on_destroy = on_destroy
+  private.plan, private.on_destroy = plan, on_destroy
   stream.connecting(socket, is_unix)
 end
 
