@@ -1730,6 +1730,8 @@ function child.array(list) end
 ---@field on fun(self: net.ChildProcess, event: "message", listener: fun(message: any, handle?: any)): net.ChildProcess
 --- The channel is closed: the child has ended, or one of the two disconnected. Behind all messages.
 ---@field on fun(self: net.ChildProcess, event: "disconnect", listener: fun()): net.ChildProcess
+--- The child, which is of this library, has called `process.notify{ready = true}`.
+---@field on fun(self: net.ChildProcess, event: "ready", listener: fun()): net.ChildProcess
 --- It was started. Tick.
 ---@field on fun(self: net.ChildProcess, event: "spawn", listener: fun()): net.ChildProcess
 --- It has ended, by itself or by a signal.

@@ -14,7 +14,7 @@
 --     channel        what messages go through
 --
 -- Events: "spawn" (), "exit" (code, signal), "close" (code, signal), "error" (err), and
--- the channel's "message" and "disconnect".
+-- the channel's "message", "disconnect" and "ready".
 
 local core = require("net.core")
 local errors = require("net.internal.errors")
@@ -233,6 +233,11 @@ local function open_channel(kid, life, plan)
     is_lua = plan.is_lua,
     ended = function() count_close(kid, life) end,
   })
+  life.channel:on_internal("NODE_LUANET", function(message)
+    if message.act == "ready" then
+      kid:emit("ready")
+    end
+  end)
 end
 
 -- The start
