@@ -155,7 +155,9 @@ int net_sys_adopt(int fd) {
 
 int net_sys_unblock(int fd) {
   int flags = fcntl(fd, F_GETFL);
-  return flags < 0 ? -errno : result(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+  if (flags < 0)
+    return -errno;
+  return flags & O_NONBLOCK ? 0 : result(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
 }
 
 #ifndef HAVE_SOCK_FLAGS

@@ -22,10 +22,16 @@ static int is_plain(const struct net_stream *s) {
   return via == &net_transport_tcp || via == &net_transport_unix || via == &net_transport_pipe;
 }
 
+/* A terminal or the like, which is read and written as a pipe is. The system need not be
+ * asked about others. */
+static int is_of_no_kind(const struct net_stream *s) {
+  return s->handle.via == &net_transport_pipe && net_sys_kind(net_stream_fd(s)) == NET_FD_OTHER;
+}
+
 enum net_give net_give_state(const struct net_stream *s) {
   if (!s->watch.open || s->life.given)
     return NET_GIVE_NOTHING;
-  if (!is_plain(s) || net_sys_kind(net_stream_fd(s)) == NET_FD_OTHER)
+  if (!is_plain(s) || is_of_no_kind(s))
     return NET_GIVE_NEVER;
   return NET_GIVE_MAY;
 }
