@@ -25,6 +25,7 @@
 #define TINY 0x1p-60                   /* below it the fixed point is not wide enough */
 #define POINT 60                       /* bits of the upper word that are a fraction */
 #define MOST_DIGITS 17                 /* that a float needs */
+#define SHORT 16                       /* digits and a point that are read the quick way */
 #define READ_DIGITS 800                /* that can tell which float is the nearest; 767 would do */
 
 static const double powers[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
@@ -291,16 +292,15 @@ static double parts_value(struct parts *p) {
   return read_slowly(p);
 }
 
-double net_decimal_read(const char *s, size_t len) {
+/* Any, without a sign. */
+static double read_long(const char *s, const char *end) {
   struct parts p;
-  const char *end = s + len;
-  int negative = len > 0 && *s == '-', is_fraction = 0;
-  double n;
+  int is_fraction = 0;
   p.len = 0;
   p.power = 0;
   p.whole = 0;
   p.digits[READ_DIGITS] = '0';
-  for (s += negative; s < end && (*s | 0x20) != 'e'; s++) {
+  for (; s < end && (*s | 0x20) != 'e'; s++) {
     if (*s == '.')
       is_fraction = 1;
     else
@@ -308,6 +308,31 @@ double net_decimal_read(const char *s, size_t len) {
   }
   if (s < end)
     p.power += read_exponent(s + 1, end);
-  n = parts_value(&p);
+  return parts_value(&p);
+}
+
+/* Of few digits, without an exponent; -1 if there are more. */
+static double read_short(const char *s, const char *end) {
+  int64_t whole = 0;
+  const char *point = end;
+  if (FLT_EVAL_METHOD != 0 || end - s > SHORT)
+    return -1;
+  for (; s < end; s++) {
+    if (*s >= '0' && *s <= '9')
+      whole = whole * 10 + (*s - '0');
+    else if (*s == '.')
+      point = s + 1;
+    else
+      return -1;
+  }
+  return (double)whole / powers[end - point];
+}
+
+double net_decimal_read(const char *s, size_t len) {
+  const char *end = s + len;
+  int negative = len > 0 && *s == '-';
+  double n = read_short(s + negative, end);
+  if (n < 0)
+    n = read_long(s + negative, end);
   return negative ? -n : n;
 }

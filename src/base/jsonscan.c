@@ -13,6 +13,8 @@
 #include "base/jsonplain.h"
 #include "base/utf8.h"
 
+#define SHORT 256 /* bytes that fit into the C stack */
+
 typedef unsigned char byte;
 
 /* What a letter stands for behind a backslash, 0 for none. */
@@ -24,21 +26,6 @@ static const byte escape_value[256] = {
 static int is_digit(byte c) { return c >= '0' && c <= '9'; }
 
 static int is_hex_digit(byte c) { return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f'); }
-
-/* Where the first byte is that is not plain. */
-static inline const byte *skip_plain(const byte *at, const byte *end) {
-  uint64_t word, marks;
-  for (; end - at >= NET_JSON_WORD; at += NET_JSON_WORD) {
-    memcpy(&word, at, sizeof word);
-    if ((marks = net_json_marks(word)) != 0) {
-      at += net_json_plain(marks);
-      break;
-    }
-  }
-  while (at < end && net_json_is_plain(*at))
-    at++;
-  return at;
-}
 
 /* Four digits. */
 static uint32_t hex_unit(const byte *at) {
@@ -88,7 +75,7 @@ static const byte *put_unicode(byte **out, const byte *at) {
 static byte *unescape(byte *out, const byte *at, const byte *end) {
   while (at < end) {
     const byte *plain = at;
-    at = skip_plain(at, end);
+    at = net_json_skip_plain(at, end);
     memcpy(out, plain, (size_t)(at - plain));
     out += at - plain;
     if (at == end)
@@ -105,13 +92,25 @@ static byte *unescape(byte *out, const byte *at, const byte *end) {
   return out;
 }
 
+/* [-0, +1, m] */
+static void push_unescaped(lua_State *L, const byte *at, const byte *end, size_t room) {
+  if (room <= SHORT) {
+    byte text[SHORT];
+    lua_pushlstring(L, (char *)text, (size_t)(unescape(text, at, end) - text));
+  } else {
+    luaL_Buffer b;
+    byte *text = (byte *)luaL_buffinitsize(L, &b, room);
+    luaL_pushresultsize(&b, (size_t)(unescape(text, at, end) - text));
+  }
+}
+
 /* What is not to be changed is pushed as it stands there. */
 int net_jsonscan_string(struct net_jsonscan *s) {
   const byte *first = s->at + 1, *at = first, *end = s->end;
   size_t broken = 0; /* sequences that are no UTF-8; two bytes more for each */
   int changes = 0;
   for (;;) {
-    at = skip_plain(at, end);
+    at = net_json_skip_plain(at, end);
     if (at == end)
       return net_jsonscan_fail(s, "string", at);
     if (*at == '"')
@@ -129,13 +128,10 @@ int net_jsonscan_string(struct net_jsonscan *s) {
     }
   }
   s->at = at + 1;
-  if (changes || broken) {
-    luaL_Buffer b;
-    byte *out = (byte *)luaL_buffinitsize(s->L, &b, (size_t)(at - first) + 2 * broken);
-    luaL_pushresultsize(&b, (size_t)(unescape(out, first, at) - out));
-  } else {
+  if (changes || broken)
+    push_unescaped(s->L, first, at, (size_t)(at - first) + 2 * broken);
+  else
     lua_pushlstring(s->L, (const char *)first, (size_t)(at - first));
-  }
   return 1;
 }
 
@@ -178,7 +174,7 @@ int net_jsonscan_number(struct net_jsonscan *s) {
   if (*first == '0' && at - first > 1)
     return net_jsonscan_fail(s, "token", first + 1);
   whole = at;
-  if ((at = skip_fraction(s, at)) == NULL)
+  if (at < s->end && (*at == '.' || (*at | 0x20) == 'e') && (at = skip_fraction(s, at)) == NULL)
     return 0;
   s->at = at;
   if (at == whole && fits(n, whole - first, negative))
