@@ -275,7 +275,7 @@ describe("README's tables", function()
       "| as a proxy, µs | net | C, copying | C, splice | HAProxy | Node | luv |",
       "| [through](docs/bench/proxy.svg) | 9.99 |  |  | 123 |  |  |",
       "| [start](docs/bench/start.svg), ms | 1.50 |  |  |  |  |  |",
-      "| messages, µs | net | lua-cjson | Node |",
+      "| between processes, µs | net | lua-cjson | Node |",
       "| [read](docs/bench/json-decode-100.svg) | 0.50 | 0.95 |  |",
       "net: 1; node: -",
     } do
@@ -298,6 +298,23 @@ describe("the bench's work without a server", function()
       assert.equal(0, code, output)
       assert.matches("^%d+%.%d %d+\n$", output)
     end
+  end)
+end)
+
+describe("the bench's work of two processes #slow", function()
+  local function prints(program, ...)
+    local output, code = run(process.lua(program, ...))
+    assert.equal(0, code, output)
+    assert.matches("^%d+%.%d %d+\n$", output)
+  end
+
+  it("prints what a message cost both", function()
+    prints("bench/work/messages.lua", 100, "records", 0.05)
+    prints("bench/work/messages.lua", 10240, "text", 0.05)
+  end)
+
+  it("prints what a socket cost both", function()
+    prints("bench/work/sockets.lua", 0.05)
   end)
 end)
 

@@ -72,9 +72,11 @@ function list.find()
     tool.line("haproxy -v | sed 's/.*version \\([^ ]*\\).*/\\1/'"), "no haproxy here")
   add("cjson", "lua-cjson", nil, lua_version('print(require("cjson")._VERSION)'),
     "no lua-cjson here")
-  list.net.work = { codec = work("codec.lua net") }
+  list.net.work = { codec = work("codec.lua net"), messages = work("messages.lua"),
+    sockets = work("sockets.lua") }
   list.cjson.work = { codec = work("codec.lua cjson") }
-  list.node.work = { codec = work("codec.js", binary) }
+  list.node.work = { codec = work("codec.js", binary), messages = work("messages.js", binary),
+    sockets = work("sockets.js", binary) }
   return list
 end
 

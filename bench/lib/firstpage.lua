@@ -18,14 +18,14 @@ local PROXIES = {
   { "net", "net" }, { "copy", "C, copying" }, { "splice", "C, splice" },
   { "haproxy", "HAProxy" }, { "node", "Node" }, { "luv", "luv" },
 }
-local CODECS = { { "net", "net" }, { "cjson", "lua-cjson" }, { "node", "Node" } }
+local MESSAGES = { { "net", "net" }, { "cjson", "lua-cjson" }, { "node", "Node" } }
 local VERSIONS = { "net", "node", "luv", "cqueues", "copas", "haproxy", "cjson", "bare" }
 
 --- Kinds that are no CPU time.
 local UNITS = { memory = "KiB", start = "ms" }
 
-local function is_codec(result)
-  return result.key:find("^json%-") ~= nil
+local function is_message(result)
+  return result.kind == "work"
 end
 
 local function is_proxy(result)
@@ -33,7 +33,7 @@ local function is_proxy(result)
 end
 
 local function is_server(result)
-  return not (is_codec(result) or is_proxy(result) or UNITS[result.kind])
+  return not (is_message(result) or is_proxy(result) or UNITS[result.kind])
 end
 
 --- Three digits, or two behind the point.
@@ -103,7 +103,7 @@ function firstpage.text(results)
     markdown("besides CPU time", SERVERS, results, function(result)
       return UNITS[result.kind] ~= nil
     end) or "",
-    markdown("messages, µs", CODECS, results, is_codec) or "",
+    markdown("between processes, µs", MESSAGES, results, is_message) or "",
     report.conditions(results.about),
     "<sub>" .. report.versions(results.about, VERSIONS) .. "</sub>",
   } do
