@@ -730,6 +730,33 @@ fully close(127.0.0.1:BOB)]], text)
     end)
   end)
 
+  describe("cluster_echo.lua", function()
+    it("echoes by all workers, replaces one that is killed, and ends by SIGTERM", function()
+      local p = start("cluster_echo", 0, 2)
+      local port = p:expect("^2 workers, listening on 127.0.0.1:(%d+)$")
+      assert.same({ "hello\n", 0 }, { talk(port, "hello\\n") })
+      local worker = run(("pgrep -P $(pgrep -P %d -f cluster_echo) | head -n 1"):format(p.pid))
+      if worker:find("%d") then
+        run("kill -9 " .. worker)
+        p:expect("^worker %d+ ended with SIGKILL$")
+      end
+      assert.same({ "hello\n", 0 }, { talk(port, "hello\\n") })
+      p:signal("TERM")
+      assert.equal(0, select(2, p:finish()))
+    end)
+
+    it("serves all but those of workers that are killed #slow", function()
+      local output, code = run_example("cluster_echo", "demo", 1, 2)
+      assert.matches("worker %d+ ended with SIGKILL\n", output)
+      assert.matches("all workers are new\n", output)
+      local served, reset, killed = output:match("(%d+) served, (%d+) reset, (%d+) workers killed\n$")
+      assert.is_true(tonumber(served) > 100)
+      assert.is_true(tonumber(killed) >= 3)
+      assert.is_true(tonumber(reset) <= 16 * tonumber(killed))
+      assert.equal(0, code)
+    end)
+  end)
+
   describe("demo.lua", function()
     --- Runs the demonstration; `init` is Lua that both processes run first. It
     --- must leave no file behind.

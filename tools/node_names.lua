@@ -22,7 +22,6 @@ local LUA = "#what-lua-makes-different"
 local OURS = "#what-is-kept-to-ourselves"
 local DEFECT = "#defects-of-node-that-are-not-copied"
 
-local CLUSTER = "taken, and means nothing: there is no cluster"
 local NO_TICK = "it does not wait for the end"
 local COROUTINE = "called in a coroutine, instead of giving a promise"
 
@@ -31,6 +30,7 @@ local ITERATOR = "there are no asynchronous iterators yet"
 local HELPER = "a helper of promises and asynchronous iterators"
 local OWN_STREAMS = "for streams of one's own; sockets are the only streams here"
 local INSIDE = "Node's own affair"
+local MASTER = "deprecated: `isPrimary`, `setupPrimary`"
 local COMMAND = "`io.popen`, or `spawn` and its `stdout`"
 local SYNC = "`io.popen` and `os.execute` wait"
 local WINDOWS = "of Windows alone"
@@ -59,7 +59,7 @@ local sections = {
       pauseOnConnect noDelay keepAlive keepAliveInitialDelay highWaterMark" },
     { "event", "listening connection close error drop" },
     renamed = { ["[Symbol.asyncDispose]"] = "__close" },
-    differs = { listen = OURS, dropMaxConnection = CLUSTER, ['"error"'] = OURS,
+    differs = { listen = OURS, ['"error"'] = OURS,
       connections = "Node 26 has dropped it",
       ["[Symbol.asyncDispose]"] = NO_TICK },
     absent = { ["[Symbol.asyncIterator]"] = ITERATOR },
@@ -68,7 +68,7 @@ local sections = {
     title = "Options of `server.listen`", node = "%s", owner = "net.ListenOptions",
     { "option", "port host path backlog exclusive ipv6Only reusePort readableAll writableAll \z
       signal fd handle" },
-    differs = { exclusive = CLUSTER, handle = OURS, port = LUA },
+    differs = { handle = OURS, port = LUA },
   },
   {
     title = "Options of `net.Socket`", node = "%s", owner = "net.SocketOptions",
@@ -236,6 +236,28 @@ local sections = {
       connected channel" },
     { "event", "spawn exit close error message disconnect" },
     renamed = { ["[Symbol.dispose]"] = "__close" },
+  },
+  {
+    title = "`cluster`", node = "cluster.%s", owner = "net.cluster", object = "cluster",
+    { "function", "setupPrimary fork disconnect" },
+    { "field", "isPrimary isWorker isMaster worker workers settings schedulingPolicy SCHED_NONE \z
+      SCHED_RR" },
+    { "event", "setup fork online listening message disconnect exit" },
+    differs = { schedulingPolicy = OURS },
+    absent = { isMaster = MASTER },
+  },
+  {
+    title = "Options of `cluster.setupPrimary`", node = "%s", owner = "net.ClusterSettings",
+    { "option", "exec args execArgv cwd silent stdio uid gid serialization inspectPort \z
+      windowsHide" },
+    differs = { execArgv = OURS, serialization = OURS },
+    absent = { inspectPort = "of V8", windowsHide = WINDOWS },
+  },
+  {
+    title = "`Worker`, of `cluster`", node = "worker.%s", owner = "net.Worker", object = "worker",
+    { "method", "send disconnect kill destroy isConnected isDead" },
+    { "field", "id process exitedAfterDisconnect" },
+    { "event", "online listening message disconnect exit error" },
   },
   {
     title = "`dns`, of which there is only this", node = "dns.%s", owner = "net.dns",

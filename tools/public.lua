@@ -86,6 +86,15 @@ local function channel()
   return it
 end
 
+--- One whose process could not be started.
+local function worker()
+  net.cluster.setupPrimary({ exec = "nothing", execPath = "/nonexistent" })
+  local it = net.cluster.fork()
+  it:on("error", nothing)
+  net.run()
+  return it
+end
+
 local function composite()
   return net.abort.AbortSignal.any({ net.abort.AbortController().signal })
 end
@@ -97,6 +106,7 @@ local MAKE = {
   ["net.Timeout"] = { timeout }, ["net.Immediate"] = { immediate },
   ["net.LookupRequest"] = { lookup_of_name, lookup_of_address },
   ["net.ChildProcess"] = { child_process }, ["net.Channel"] = { channel },
+  ["net.Worker"] = { worker },
   ["net.AbortController"] = { net.abort.AbortController },
   ["net.AbortSignal"] = { signal, composite },
 }
@@ -107,6 +117,7 @@ local OF_A_CHILD = { send = "function", disconnect = "function", channel = "fiel
 local TABLES = {
   net = net, ["net.events"] = net.events, ["net.timers"] = net.timers, ["net.dns"] = net.dns,
   ["net.abort"] = net.abort, ["net.child"] = net.child,
+  ["net.cluster"] = net.cluster,
   ["net.ServerClass"] = net.Server, ["net.SocketClass"] = net.Socket,
   ["net.BlockListClass"] = net.BlockList, ["net.SocketAddressClass"] = net.SocketAddress,
   ["net.BoundSocketClass"] = net.BoundSocket, ["net.EventEmitterClass"] = net.events.EventEmitter,
@@ -166,6 +177,7 @@ function M.owners()
   for name, kind in pairs(OF_A_CHILD) do
     owners["net.process"].members[name] = kind
   end
+  owners["net.cluster"].members.worker = "field" -- in a worker
   for class, makers in pairs(MAKE) do
     owners[class] = { members = {}, objects = {} }
     for i, make in ipairs(makers) do

@@ -289,7 +289,8 @@ function net.activated(name) end
 --- As many connections are kept; one more is closed at once, and `"drop"` tells of it. nil: no
 --- limit. 0 drops all.
 ---@field maxConnections? integer
---- Is for Node's cluster, and means nothing here.
+--- In a worker of a [cluster](#netcluster): true has one connection more dropped, as elsewhere;
+--- else it goes to another worker.
 ---@field dropMaxConnection? boolean
 --- How many connections are open. Node has dropped it; `server:getConnections` is its way.
 ---@field connections integer (read-only)
@@ -381,7 +382,7 @@ function server:listen(port, host, backlog, onListening) end
 ---@field ipv6Only? boolean (default false)
 --- `SO_REUSEPORT` of socket(7): several processes may listen on the port
 ---@field reusePort? boolean (default false)
---- has no effect, as there is no cluster
+--- in a worker of a [cluster](#netcluster): it listens by itself, and shares with nobody
 ---@field exclusive? boolean (default false)
 --- everybody may read from the path's socket
 ---@field readableAll? boolean (default false)
@@ -1730,8 +1731,6 @@ function child.array(list) end
 ---@field on fun(self: net.ChildProcess, event: "message", listener: fun(message: any, handle?: any)): net.ChildProcess
 --- The channel is closed: the child has ended, or one of the two disconnected. Behind all messages.
 ---@field on fun(self: net.ChildProcess, event: "disconnect", listener: fun()): net.ChildProcess
---- The child, which is of this library, has called `process.notify{ready = true}`.
----@field on fun(self: net.ChildProcess, event: "ready", listener: fun()): net.ChildProcess
 --- It was started. Tick.
 ---@field on fun(self: net.ChildProcess, event: "spawn", listener: fun()): net.ChildProcess
 --- It has ended, by itself or by a signal.
@@ -1769,6 +1768,193 @@ function kid:ref() end
 --- Lets `net.run` return although the child has not ended. Its pipes, while they are read, and its
 --- channel hold the loop for themselves.
 function kid:unref() end
+
+--- ## net.cluster
+---
+--- `require("net.cluster")`, or `net.cluster`: an [emitter](#emitters) with functions. The cores of
+--- one machine for one server: a primary, which forks, and workers, which serve.
+---
+--- ```lua
+--- local cluster, net = require("net.cluster"), require("net")
+--- if cluster.isPrimary then
+---   for _ = 1, 4 do cluster.fork() end
+--- else
+---   net.createServer(function(socket) socket:pipe(socket) end):listen(8000)
+--- end
+--- ```
+---
+--- The same script runs in the primary and, under `luanet`, in each worker. What a worker listens
+--- on, a port, a path or `{fd = n}`, is opened by the primary, once for all workers; for port 0 the
+--- n-th such `listen` of each worker is one port. `{exclusive = true}`, `{reusePort = true}` and
+--- handles are the worker's own affair: the primary does not hear of them. A descriptor is the
+--- primary's. What the primary cannot open is told as `"error"`, with `bind` in the place of
+--- `listen`.
+---
+--- A worker whose channel to the primary ends, although nobody has told it to go, exits at once with
+--- 0. One that was told to go lives as long as something holds it; **its exclusive servers are not
+--- closed, and keep it alive**, also when the primary has ended. [The guide](guide/processes.md)
+--- has more.
+---
+--- Any Node may be the primary of Lua workers, or have its workers forked by a Lua primary: the
+--- messages are Node's.
+
+---@class net.cluster: net.EventEmitter
+---@field isPrimary boolean (read-only)
+---@field isWorker boolean (read-only)
+--- In a worker: itself.
+---@field worker? net.Worker (read-only)
+--- In the primary: the workers by their ids. One that was told to leave is no longer here.
+---@field workers? table<integer, net.Worker> (read-only)
+--- In the primary, from the first `setupPrimary` or `fork` on.
+---@field settings? net.ClusterSettings (read-only)
+--- In the primary: how connections are shared out, `SCHED_NONE`, `SCHED_RR` or `SCHED_LEAST`; by
+--- default what the environment's `NODE_CLUSTER_SCHED_POLICY` says (`none`, `rr`, `least`), else
+--- `SCHED_RR`. Counts no more after the first `setupPrimary` or `fork`.
+---@field schedulingPolicy? integer
+--- 1: the workers accept by themselves; which of them does is the kernel's choice.
+---@field SCHED_NONE? integer (read-only)
+--- 2: the primary accepts; the worker that has been free for the longest is next.
+---@field SCHED_RR? integer (read-only)
+--- 3: the primary accepts; the free worker with the fewest open connections is next. With a worker
+--- that is not this library's it is as `SCHED_RR`.
+---@field SCHED_LEAST? integer (read-only)
+--- In the primary, on a tick; also at every `fork`.
+---@field on fun(self: net.cluster, event: "setup", listener: fun(settings: net.ClusterSettings)): net.cluster
+--- A worker was forked; on a tick.
+---@field on fun(self: net.cluster, event: "fork", listener: fun(worker: net.Worker)): net.cluster
+--- A worker runs.
+---@field on fun(self: net.cluster, event: "online", listener: fun(worker: net.Worker)): net.cluster
+--- A worker listens. `address` is the one it asked for: nil for all addresses; `addressType` is 4, 6
+--- or -1.
+---@field on fun(self: net.cluster, event: "listening", listener: fun(worker: net.Worker, address: {address: string?, port: integer?, addressType: integer?, fd: integer?})): net.cluster
+--- A worker has sent a message; before the worker's own listeners.
+---@field on fun(self: net.cluster, event: "message", listener: fun(worker: net.Worker, message: any, handle: any)): net.cluster
+--- A worker's channel has ended.
+---@field on fun(self: net.cluster, event: "disconnect", listener: fun(worker: net.Worker)): net.cluster
+--- A worker has exited, with a code or by a signal.
+---@field on fun(self: net.cluster, event: "exit", listener: fun(worker: net.Worker, code: integer?, signal: string?)): net.cluster
+--- A worker was forked in the place of one that died: `respawn` of `setupPrimary`.
+---@field on fun(self: net.cluster, event: "respawn", listener: fun(new: net.Worker, old: net.Worker)): net.cluster
+--- More workers died than `respawn.max`: none is forked any more by itself, until `setupPrimary` is
+--- given `respawn` again.
+---@field on fun(self: net.cluster, event: "giveup", listener: fun(old: net.Worker)): net.cluster
+--- A `reload` without a callback has failed.
+---@field on fun(self: net.cluster, event: "error", listener: fun(err: net.Error)): net.cluster
+local cluster = {}
+net.cluster = cluster
+
+---@class net.ClusterSettings
+--- The workers' script.
+---@field exec? string (default the program's own)
+---@field args? string[] (default the program's own)
+--- As of [`child.fork`](#childfork), like the next ones.
+---@field execPath? string
+---@field execArgv? string[]
+---@field cwd? string
+---@field silent? boolean
+---@field stdio? string|table
+---@field uid? integer
+---@field gid? integer
+---@field serialization? string
+---@field maxMessage? integer
+--- Workers that exit without having been told to are forked again, with the same environment.
+--- Meanwhile what connects waits.
+---@field respawn? boolean|net.RespawnOptions (default false)
+
+---@class net.RespawnOptions
+--- So many deaths, of all workers together, within that time; one more, and it is given up.
+---@field max? integer (default 5)
+---@field within? number (ms, default 60000)
+--- Before the first worker is forked again; twice as long for each further death.
+---@field delay? number (ms, default 100)
+
+--- In the primary: sets how workers are forked from now on, over what was set before. Raises
+--- `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`.
+---@param settings? net.ClusterSettings
+function cluster.setupPrimary(settings) end
+
+--- In the primary: forks a worker; `env` is added to the own environment. Raises what `child.fork`
+--- does, and `ERR_INVALID_ARG_VALUE` where there is no script to run.
+---@param env? table<string, string|number|boolean>
+---@return net.Worker
+function cluster.fork(env) end
+
+--- In the primary: `worker:disconnect` for each worker, and an end of `respawn`. Calls back when all
+--- have left. Raises as `worker:disconnect`.
+---@param options? {drain: number}
+---@param callback? fun()
+---@overload fun(callback: fun())
+function cluster.disconnect(options, callback) end
+
+--- In the primary: replaces the workers there are, one after the other, by new ones with today's
+--- settings and the same environments. The next old one is told to leave when a new one listens on
+--- as much as it does (is online, where that is nothing). Nothing is refused meanwhile, but what
+--- workers listen on by themselves.
+---
+--- Calls back when all old workers have exited. A new one that dies, or is not ready within `ready`
+--- ms (default 10000), ends the reload: it is ended, the others stay, and the callback, or `"error"`,
+--- gets an `ERR_CLUSTER_RELOAD` with `cause` and `worker`. Raises that while a reload is under way,
+--- and `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
+---@param options? {ready: number, drain: number} `drain` is 30000 ms by default, as in `worker:disconnect`
+---@param callback? fun(err?: net.Error)
+---@overload fun(callback: fun(err?: net.Error))
+function cluster.reload(options, callback) end
+
+---@class net.Worker: net.EventEmitter
+--- 1, 2, …; never given twice.
+---@field id integer (read-only)
+--- In the primary the `ChildProcess`, in the worker `net.process`.
+---@field process net.ChildProcess|net.process (read-only)
+--- "none", "online", "listening", "disconnected", "dead"; in the worker itself "online",
+--- "disconnecting" or "destroying".
+---@field state string (read-only)
+--- Whether it has left because it was told to; nil until it has, in the primary.
+---@field exitedAfterDisconnect? boolean (read-only)
+--- In the primary: it runs.
+---@field on fun(self: net.Worker, event: "online", listener: fun()): net.Worker
+--- In the primary: it listens.
+---@field on fun(self: net.Worker, event: "listening", listener: fun(address: {address: string?, port: integer?, addressType: integer?, fd: integer?})): net.Worker
+--- The other side has sent a message.
+---@field on fun(self: net.Worker, event: "message", listener: fun(message: any, handle: any)): net.Worker
+--- The channel has ended.
+---@field on fun(self: net.Worker, event: "disconnect", listener: fun()): net.Worker
+--- In the primary: it has exited.
+---@field on fun(self: net.Worker, event: "exit", listener: fun(code: integer?, signal: string?)): net.Worker
+--- What the process tells as `"error"`.
+---@field on fun(self: net.Worker, event: "error", listener: fun(err: net.Error)): net.Worker
+local worker = {}
+
+--- `kid:send` in the primary, `process.send` in the worker.
+---@param message any
+---@param handle? any
+---@param options? table
+---@param callback? fun(err?: net.Error)
+---@return boolean
+function worker:send(message, handle, options, callback) end
+
+--- Whether its channel is open.
+---@return boolean
+function worker:isConnected() end
+
+--- Whether its process has ended. In the worker itself: false.
+---@return boolean
+function worker:isDead() end
+
+--- Has the worker close its servers, wait for their connections, and leave. With `drain` (ms) its
+--- servers drain instead of waiting for ever: [`server:drain`](#serverdrain); one that is still there
+--- 5 s after that is sent `SIGTERM`, and 5 s later `SIGKILL`. Raises `ERR_INVALID_ARG_TYPE`,
+--- `ERR_OUT_OF_RANGE`.
+---@param options? {drain: number}
+---@return self
+function worker:disconnect(options) end
+
+--- In the primary: sends a signal, `"SIGTERM"` by default. In the worker: leaves the primary, and
+--- exits with 0 without waiting for connections.
+---@param signal? string|integer
+function worker:kill(signal) end
+
+--- The same as `worker:kill`.
+worker.destroy = worker.kill
 
 --- ## net.dns
 ---

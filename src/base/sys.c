@@ -767,6 +767,8 @@ void net_sys_unlink_same(const char *path, struct net_file_id *id) {
 
 int net_sys_chmod(const char *path, mode_t mode) { return result(chmod(path, mode)); }
 
+int net_sys_cwd(char *path, size_t size) { return getcwd(path, size) ? 0 : -errno; }
+
 uint64_t net_sys_now_ms(void) {
   struct timespec t;
   (void)clock_gettime(CLOCK_MONOTONIC, &t); /* fails only for unknown clocks */

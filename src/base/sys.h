@@ -158,6 +158,9 @@ void net_sys_identify(const char *path, struct net_file_id *id);
 void net_sys_unlink_same(const char *path, struct net_file_id *id);
 int net_sys_chmod(const char *path, mode_t mode);
 
+/* The working directory, as a string. -ERANGE: its name does not fit. */
+int net_sys_cwd(char *path, size_t size);
+
 /* Milliseconds on the monotonic clock, from an arbitrary start. */
 uint64_t net_sys_now_ms(void);
 

@@ -13,12 +13,14 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "loop/dispatch.h"
 #include "events/emitter.h"
 #include "base/container.h"
 #include "base/error.h"
+#include "base/sys.h"
 #include "loop/loop.h"
 #include "loop/object.h"
 #include "loop/sigchld.h"
@@ -28,6 +30,8 @@
 #else
 #define SIGNALS 65
 #endif
+
+#define CWD_MAX 4096 /* bytes */
 
 enum { VAL_HANDLER = VAL_OWN }; /* the function called with a signal's number */
 
@@ -153,6 +157,17 @@ static int core_pid(lua_State *L) {
   return 1;
 }
 
+/* cwd() -> the working directory, or nil and a negative errno */
+static int core_cwd(lua_State *L) {
+  luaL_Buffer b;
+  char *path = luaL_buffinitsize(L, &b, CWD_MAX);
+  int err = net_sys_cwd(path, CWD_MAX);
+  if (err < 0)
+    return net_push_result(L, err);
+  luaL_pushresultsize(&b, strlen(path));
+  return 1;
+}
+
 static void process_end(lua_State *L, int idx) {
   struct process *p = lua_touserdata(L, idx);
   for (int i = 1; i < SIGNALS; i++)
@@ -243,6 +258,7 @@ void net_signal_open(lua_State *L) {
     { "signal_default", core_signal_default },
     { "kill", core_kill },
     { "pid", core_pid },
+    { "cwd", core_cwd },
     { NULL, NULL },
   };
   static const luaL_Reg makers[] = { { "new", core_process }, { NULL, NULL } };

@@ -329,6 +329,7 @@ local SIMPLE = {
   ERR_CHILD_CLOSED_BEFORE_REPLY = { "Error", "Child closed before reply received" },
   ERR_CHILD_PROCESS_IPC_REQUIRED = { "Error", "Forked processes must have an IPC channel, "
     .. "missing value 'ipc' in %s" },
+  ERR_CLUSTER_RELOAD = { "Error", "The workers could not be replaced: %s" },
   ERR_FILE_TOO_SHORT = { "Error", "The file ends before all that was to be sent of it" },
   ERR_ILLEGAL_CONSTRUCTOR = { "TypeError", "Illegal constructor" },
   ERR_INVALID_ADDRESS = { "Error", "Invalid socket address" },

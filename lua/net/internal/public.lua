@@ -58,6 +58,7 @@ net.isIPv6 = core.isIPv6
 local REST = {
   abort = true,
   child = true,
+  cluster = true,
   dns = true,
   events = true,
   process = true,

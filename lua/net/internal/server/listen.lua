@@ -59,10 +59,40 @@ local function check_mode(given, o)
   end
 end
 
---- `o` are the options, read; `given` is the user's table.
-function listen.unix(server, given, o)
+local function check_unix(given, o)
   validate.unix_path(o.path, "options.path")
   check_mode(given, o)
+end
+
+--- A path from the root on, without "." and ".."; an abstract name is no path.
+local function absolute(path)
+  local whole = path:find("^[/\0]") and path or (core.cwd() or "") .. "/" .. path
+  if whole:byte() == 0 then
+    return whole
+  end
+  local parts = {}
+  for part in whole:gmatch("[^/]+") do
+    if part == ".." then
+      parts[#parts] = nil
+    elseif part ~= "." then
+      parts[#parts + 1] = part
+    end
+  end
+  return "/" .. table.concat(parts, "/")
+end
+
+--- What a worker of a cluster asks its primary for.
+function listen.path_query(given, o)
+  check_unix(given, o)
+  return {
+    address = absolute(o.path), port = -1, addressType = -1, given = o.path,
+    readableAll = o.readableAll == true or nil, writableAll = o.writableAll == true or nil,
+  }
+end
+
+--- `o` are the options, read; `given` is the user's table.
+function listen.unix(server, given, o)
+  check_unix(given, o)
   local ok, errno, step = native.listen_unix(server, o.path, o.backlog, file_mode(o))
   if step == "chmod" then
     errors.throw(errors.system(errno, "uv_pipe_chmod"))

@@ -98,6 +98,25 @@ local function find_address(host, callback)
   core.tick(callback, nil, host)
 end
 
+--- In a worker of a cluster the primary opens what is listened on, unless that is to be the
+--- worker's own. The question is dropped as a look-up is.
+local function ask_primary(self, query, o)
+  lookups[self] = { request = core.cluster.listen(self, query, o.backlog, o.chosen) }
+  return self
+end
+
+local function is_shared(o)
+  return core.cluster and not o.exclusive and not o.reusePort
+end
+
+--- What a worker asks its primary for, of TCP.
+local function tcp_query(ip, port, o)
+  return {
+    address = ip, port = port, addressType = ip and core.isIP(ip) or 4,
+    flags = o.ipv6Only and 1 or 0,
+  }
+end
+
 local function listen_on_host(self, host, port, o)
   local lookup = {}
   lookups[self] = lookup
@@ -108,6 +127,8 @@ local function listen_on_host(self, host, port, o)
     lookups[self] = nil
     if err then
       self:emit("error", err)
+    elseif is_shared(o) then
+      ask_primary(self, tcp_query(ip, port, o), o)
     else
       local ok, errno = listen_on(self, ip, port, o)
       finish(self, ok, errno, ip, port)
@@ -123,6 +144,8 @@ local function listen_tcp(self, given, o)
   end
   if o.host then
     return listen_on_host(self, o.host, port, o)
+  elseif is_shared(o) then
+    return ask_primary(self, tcp_query(nil, port, o), o)
   end
   return listen_on_any(self, port, o)
 end
@@ -149,7 +172,8 @@ end
 --- The options of a listen, read, with the backlog that counts.
 local function read_options(given, backlog)
   local o = options.read(options.listen, given)
-  o.backlog = o.backlog or options.backlog(backlog) or BACKLOG
+  o.chosen = o.backlog or options.backlog(backlog)
+  o.backlog = o.chosen or BACKLOG
   return o
 end
 
@@ -171,10 +195,16 @@ local function listen_with(self, given, backlog)
   if o.activated ~= nil then
     return listen_bound(self, listen.activated(o.activated), o.backlog)
   elseif type(o.fd) == "number" and o.fd >= 0 then
+    if is_shared(o) then
+      return ask_primary(self, { fd = o.fd }, o)
+    end
     return finish(self, listen.fd(self, o.fd, o))
   elseif type(o.port) == "number" or type(o.port) == "string" then
     return listen_tcp(self, given, o)
   elseif args.is_path(o.path) then
+    if is_shared(o) then
+      return ask_primary(self, listen.path_query(given, o), o)
+    end
     return finish(self, listen.unix(self, given, o))
   end
   listen.refuse(given)
@@ -245,6 +275,9 @@ function methods:close(callback)
     M.across.close(self)
   end
   native.close(self)
+  if core.cluster then
+    core.cluster.closed(self)
+  end
   return self
 end
 

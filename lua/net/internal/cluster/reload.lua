@@ -1,0 +1,165 @@
+-- SPDX-License-Identifier: MIT
+
+--- net.internal.cluster.reload - all workers replaced, one after the other.
+--
+-- The next old worker goes when a new one serves what it serves: as many 'listening' as the
+-- old one has keys, or 'online' where it has none. The primary's sockets stay, so nothing is
+-- refused meanwhile. What a worker listens on by itself (`exclusive`, `reusePort`) is not
+-- known here, and closes with it.
+--
+-- A new worker that dies or is late ends the reload: it is ended, the others stay as they
+-- are, and those that were told to go, go.
+
+local core = require("net.core")
+local errors = require("net.internal.errors")
+local primary = require("net.internal.cluster.primary")
+local timers = require("net.timers")
+local validate = require("net.internal.validate")
+
+local READY, DRAIN = 10000, 30000 -- ms
+
+local reload = {}
+
+local current -- the plan under way: { old, at, all, going, ready, drain, callback }
+
+--- The records of the workers there are, by their ids.
+local function all_workers()
+  local list = {}
+  for _, worker in pairs(primary.cluster.workers) do
+    list[#list + 1] = primary.records[worker]
+  end
+  table.sort(list, function(a, b) return a.worker.id < b.worker.id end)
+  return list
+end
+
+local function finish(plan, err)
+  current = nil
+  if plan.callback then
+    plan.callback(err)
+  elseif err then
+    primary.cluster:emit("error", err)
+  end
+end
+
+--- Calls back when the last old worker has exited.
+local function review(plan)
+  if current == plan and plan.all and plan.going == 0 then
+    finish(plan)
+  end
+end
+
+local function fail(plan, record, cause)
+  local err = errors.codes.ERR_CLUSTER_RELOAD("a new worker did not become ready")
+  err.cause, err.worker = cause, record and record.worker
+  if record then
+    primary.terminate(record)
+  end
+  finish(plan, err)
+end
+
+--- Sends the old worker away, which the new one replaces.
+local function retire(plan, record)
+  local worker = record.worker
+  if worker:isDead() then
+    return
+  end
+  plan.going = plan.going + 1
+  core.listen_hidden(worker, "exit", function()
+    plan.going = plan.going - 1
+    review(plan)
+  end, "once")
+  primary.disconnect_one(record, plan.drain)
+end
+
+--- Whether the new worker serves as much as the old one did.
+local function is_ready(new, wanted)
+  if wanted > 0 then
+    return new.listened >= wanted
+  end
+  return new.worker.state ~= "none"
+end
+
+--- Waits for the new worker to serve as much as the old one; calls back once, with what
+--- went wrong, if anything.
+local function await(new, wanted, ms, callback)
+  local worker, timer = new.worker, nil
+  local function done(cause)
+    if timer then
+      timer:close()
+      timer = nil
+      callback(cause)
+    end
+  end
+  local function look()
+    if is_ready(new, wanted) then
+      done()
+    end
+  end
+  local function died()
+    done(errors.new("Error", "the worker has gone"))
+  end
+  timer = timers.setTimeout(function() done(errors.system("ETIMEDOUT", "reload")) end, ms)
+  core.listen_hidden(worker, "online", look, "keep")
+  core.listen_hidden(worker, "listening", look, "keep")
+  core.listen_hidden(worker, "error", done, "once")
+  core.listen_hidden(worker, "exit", died, "once")
+  core.listen_hidden(worker, "disconnect", died, "once")
+end
+
+--- The next old worker that is still there.
+local function next_old(plan)
+  local old
+  repeat
+    old = plan.old[plan.at]
+    plan.at = plan.at + 1
+  until not old or not (old.gone or old.worker.exitedAfterDisconnect)
+  return old
+end
+
+--- Replaces the next old worker.
+local function step(plan)
+  local old = next_old(plan)
+  if not old then
+    plan.all = true
+    return review(plan)
+  end
+  local ok, new = pcall(primary.fork, old.env)
+  if not ok then
+    return fail(plan, nil, new)
+  end
+  new.expected = true
+  await(new, old.held, plan.ready, function(cause)
+    if cause ~= nil then
+      return fail(plan, new, cause)
+    end
+    new.expected = nil
+    retire(plan, old)
+    step(plan)
+  end)
+end
+
+local function option(options, name, default)
+  local value = options[name]
+  return value == nil and default or validate.duration(value, "options." .. name)
+end
+
+--- Replaces the workers that are there now.
+---@param options? {ready: number, drain: number} ms
+---@param callback? fun(err?: net.Error)
+function reload.start(options, callback)
+  if options == nil then
+    options = {}
+  end
+  validate.object(options, "options")
+  local ready, drain = option(options, "ready", READY), option(options, "drain", DRAIN)
+  if current then
+    errors.raise("ERR_CLUSTER_RELOAD", 3, "it is under way already")
+  end
+  current = {
+    old = all_workers(), at = 1, going = 0, ready = ready, drain = drain,
+    callback = type(callback) == "function" and callback or nil,
+  }
+  core.tick(step, current)
+end
+
+return reload
