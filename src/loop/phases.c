@@ -27,7 +27,8 @@ static int phase_batch(lua_State *L) {
     struct net_step step = p->pop(p->steps);
     p->left--;
     p->raised = 1;
-    net_step_run(L, &step);
+    if (step.run)
+      net_step_run(L, &step);
     p->raised = 0;
     if (p->loop->depth == 1)
       net_settle(L, p->loop);
@@ -75,7 +76,8 @@ static int part_pending(struct net_loop *loop) {
 }
 
 /* Ticks that are late come behind the first immediate, at the latest: Node makes one for
- * them. Those that an immediate makes late wait for the next turn. */
+ * each error, and so does uncaught.c, for which there may have been no memory. Those that
+ * an immediate makes late wait for the next turn. */
 static int part_late(struct net_loop *loop) {
   loop->left = loop->immediates.count;
   if (loop->late && loop->left == 0)

@@ -57,6 +57,11 @@ void net_steps_mark(struct net_steps *q) {
   *slot(q, q->count++) = (struct net_step){ NULL, NULL, 0 };
 }
 
+void net_steps_try_mark(struct net_steps *q) {
+  if (q->count < q->cap || grow(q, q->cap ? q->cap * 2 : CAP_MIN))
+    net_steps_mark(q);
+}
+
 static void give_back(struct net_steps *q) {
   free(q->ring);
   memset(q, 0, sizeof *q);

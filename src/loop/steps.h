@@ -42,6 +42,8 @@ void net_steps_push(lua_State *L, struct net_steps *q, int idx, struct net_objec
                     net_step_fn *run, lua_Integer n);
 /* Queues one without a function, for which there must be room. */
 void net_steps_mark(struct net_steps *q);
+/* As net_steps_mark, if there is memory for it. */
+void net_steps_try_mark(struct net_steps *q);
 /* The oldest of a queue that is not empty. */
 static inline const struct net_step *net_steps_oldest(const struct net_steps *q) {
   return &q->ring[q->head];
