@@ -157,6 +157,15 @@ function methods:pipe(dest, options)
     end
   end
 
+  --- Goes itself, as what unpipe cleans up is the oldest of several pipes to `dest`.
+  local function on_error(err)
+    unpipe()
+    unlisten(dest, "error", on_error)
+    if not is_listened(dest, "error") then
+      dest:emit("error", err)
+    end
+  end
+
   local function add_all()
     if src.readableEnded then
       core.tick(on_end)  -- before that of "resume"
@@ -169,12 +178,7 @@ function methods:pipe(dest, options)
         clean_up()
       end
     end)
-    add(dest, "error", "first", function(err)
-      unpipe()
-      if not is_listened(dest, "error") then
-        dest:emit("error", err)
-      end
-    end)
+    add(dest, "error", "first", on_error)
     add(dest, "close", "once", unpipe)
     add(dest, "finish", "once", unpipe)
     pipes[#pipes + 1] = dest
