@@ -12,6 +12,20 @@ local explain = {}
 --- The most rows that one program may need.
 local MOST = 12
 
+--- The differences in a text.
+local function text_of(differences)
+  local parts = {}
+  for i, d in ipairs(differences) do parts[i] = d.object .. "\n" .. d.node .. "\n" .. d.lua end
+  return table.concat(parts, "\n")
+end
+
+--- A row whose edit has changed nothing was no reason.
+local function drop_vain(item, differences)
+  local said = text_of(differences)
+  if item.asked and item.said == said then table.remove(item.rows) end
+  item.asked, item.said = false, said
+end
+
 --- Looks at an item's logs once: answers the program to run next, or nil, when
 --- `item.left` has what is unlisted. What is left may differ only by the build that
 --- sends at once, as that tells later of what was written before "connect": so it is
@@ -19,18 +33,21 @@ local MOST = 12
 local function look(item)
   local program = item.program
   local differences = differ.between(item.logs.node, item.logs.lua)
-  item.left = {}
+  item.left, item.looks = {}, (item.looks or 0) + 1
+  drop_vain(item, differences)
   if #differences == 0 then return nil end
   local text = tree.text(program)
   if program.kind == "odd" then
-    item.left = differ.unlisted(program, text, differences, function(row) item.rows[#item.rows + 1] = row end)
+    item.left = differ.unlisted(program, text, differences, function(row)
+      item.rows[#item.rows + 1] = row
+    end)
     return nil
   end
   for row in differ.rows(text, differences, item.logs) do
-    local without = #item.rows < MOST and not (item.is_back and row.edit == edits.eager)
+    local without = item.looks < MOST and not (item.is_back and row.edit == edits.eager)
       and row.edit(program)
     if without then
-      item.rows[#item.rows + 1] = row
+      item.rows[#item.rows + 1], item.asked = row, true
       return without
     end
   end

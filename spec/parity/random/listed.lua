@@ -9,7 +9,7 @@
 -- ("node", "lua") whose text the other's begins with; `program`, one for the
 -- program's text (of an odd call: for the lines about its object), `unless`, one
 -- that must not be in it; `object`, one for the object's name; `said`, one for all
--- of Node's log; `told`, that callbacks and closes are as many on both sides.
+-- of Node's log; `told`, that callbacks and closes are as many on both sides, or a peer was gone.
 --
 -- A row with an `edit` (edits.lua) is for programs: what is left of one without
 -- the row's reason must be as in Node, or be listed itself. One without is for
@@ -122,6 +122,11 @@ add({
     edit = edits.instead("signal: abort.signal", "none: true"),
   },
   {
+    line = "an error of a socket with a `signal` is lost",
+    program = "signal: abort", object = "^all$", node = ".", lua = "^uncaught%.",
+    edit = edits.instead("signal: abort.signal", "none: true"),
+  },
+  {
     line = "`connect()` on a socket that was closed keeps what the old connection has left",
     program = RECONNECTS, node = ".", lua = ".", edit = edits.without(RECONNECT),
   },
@@ -180,6 +185,17 @@ add({
     edit = edits.without('%.removeAllListeners%("end"'),
   },
 })
+
+-- What one poll tells of the second client and of others comes in several then.
+local CALM = edits.all(edits.settled("^C1 <<"), edits.settled("^if [CP]%d$"),
+  edits.settled("^tick$"), edits.settled("^immediate$"))
+
+for _, node in ipairs({ "finish$", "pause$", "unpipe%(" }) do
+  rows[#rows + 1] = {
+    line = "an own end in answer to that is told within Node's same event",
+    program = "let C2 = ", node = "%f[%l]" .. node, lua = "%f[%l]connect", edit = CALM,
+  }
+end
 
 -- Odd calls -----------------------------------------------------------------------
 

@@ -156,6 +156,8 @@ local function candidates_of(chosen, items, count)
     for _, row in ipairs(item.rows) do row.seen = (row.seen or 0) + 1 end
     if #item.left > 0 then
       candidates[#candidates + 1] = item
+    elseif item.differs and #item.rows == 0 then
+      count.unstable = count.unstable + 1 -- it differed the first time only
     elseif item.differs then
       count.listed = count.listed + 1
     end
