@@ -16,6 +16,8 @@
 
 #include "base/sys.h"
 
+enum { ROOM = 64 }; /* objects */
+
 static const char loop_key; /* registry: the loop's userdata */
 
 struct net_loop *net_loop_get(lua_State *L) {
@@ -97,6 +99,16 @@ void net_loop_halt(struct net_loop *loop) {
 void net_loop_starve(struct net_loop *loop) {
   loop->starved = 1;
   net_loop_halt(loop);
+}
+
+void net_loop_make_room(lua_State *L) {
+  int refs[ROOM];
+  for (int i = 0; i < ROOM; i++) {
+    lua_pushboolean(L, 1);
+    refs[i] = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  for (int i = ROOM - 1; i >= 0; i--) /* the first is given away first */
+    luaL_unref(L, LUA_REGISTRYINDEX, refs[i]);
 }
 
 void net_loop_set(lua_State *L) { lua_rawsetp(L, LUA_REGISTRYINDEX, &loop_key); }

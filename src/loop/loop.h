@@ -191,6 +191,9 @@ void net_loop_flush(lua_State *L, struct net_loop *loop);
 /* What is pending or closing holds the loop, or no longer: to be called when that has
  * changed. */
 void net_loop_hold(struct net_loop *loop);
+/* What the loop may call is in the registry, by a number: gives some of these places in its
+ * array part, as in the hash part a look-up meets whatever else is there. [-0, +0, m] */
+void net_loop_make_room(lua_State *L);
 /* Makes the userdata on the top the loop of this Lua state. [-1, +0, m] */
 void net_loop_set(lua_State *L);
 

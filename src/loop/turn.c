@@ -373,22 +373,8 @@ static lua_State *main_thread(lua_State *L) {
   return main;
 }
 
-enum { ROOM = 64 }; /* objects */
-
-/* What the loop may call is in the registry, by a number. So many of these get places in
- * its array part: in the hash part a look-up meets whatever else is there. [-0, +0, m] */
-static void make_room(lua_State *L) {
-  int refs[ROOM];
-  for (int i = 0; i < ROOM; i++) {
-    lua_pushboolean(L, 1);
-    refs[i] = luaL_ref(L, LUA_REGISTRYINDEX);
-  }
-  for (int i = ROOM - 1; i >= 0; i--) /* the first is given away first */
-    luaL_unref(L, LUA_REGISTRYINDEX, refs[i]);
-}
-
 static void loop_new(lua_State *L) {
-  make_room(L);
+  net_loop_make_room(L);
   struct net_loop *loop = lua_newuserdatauv(L, sizeof *loop, 0);
   memset(loop, 0, offsetof(struct net_loop, batch.sizes)); /* the rest is buffers */
   lua_createtable(L, 0, 1);

@@ -16,6 +16,7 @@
 #include "base/encoding.h"
 #include "base/error.h"
 #include "socket/fields.h"
+#include "stream/arrive.h"
 #include "stream/finish.h"
 #include "stream/readbuffer.h"
 #include "stream/request.h"
@@ -231,7 +232,7 @@ static int socket_unshift(lua_State *L) {
     return 1;
   }
   if (lua_type(L, 2) == LUA_TNIL) {
-    net_readable_unshift_end(L, 1);
+    net_arrive_unshift_end(L, 1);
     lua_pushboolean(L, 0);
     return 1;
   }
@@ -242,7 +243,7 @@ static int socket_unshift(lua_State *L) {
     return 1;
   }
   unshift_recode(L, s, unshift_encoding(L, 3, s));
-  net_readable_unshift(L, 1);
+  net_arrive_unshift(L, 1);
   return 1;
 }
 

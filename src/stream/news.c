@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "loop/dispatch.h"
+#include "stream/arrive.h"
 #include "stream/pump.h"
 #include "stream/request.h"
 #include "loop/watch.h"
@@ -71,11 +72,11 @@ static void stream_readable(lua_State *L, void *arg) {
   if (n < 0)
     net_stream_fail(L, 1, (int)n, "read");
   else if (n == 0)
-    net_readable_eof(L, 1);
+    net_arrive_eof(L, 1);
   else if (s->opt.onread)
     read_to_callback(L, 1, (size_t)n);
   else
-    net_readable_push(L, 1, s, s->o.loop->rbuf, (size_t)n);
+    net_arrive_push(L, 1, s, s->o.loop->rbuf, (size_t)n);
 }
 
 static void stream_writable(lua_State *L, void *arg) {

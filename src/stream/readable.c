@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * readable.c - the readable half of a stream: what has arrived and when Lua
- * hears of it.
+ * readable.c - the readable half of a stream: when Lua hears of what has arrived.
  *
- * A chunk goes straight to 'data' when the stream flows, somebody listens and
- * nothing is buffered; else it joins the buffer (readbuffer.h), and
+ * What arrive.c does not tell at once joins the buffer (readbuffer.h), and
  * 'readable' or the next flow() picks it up. The descriptor is read while fewer
  * than in.hwm bytes are buffered. Node keeps a flag 'reading' for a source
  * that answers each request once; here the source is the descriptor, so being
@@ -14,8 +12,6 @@
  * the object, and re-reads the flags after each call into Lua. */
 #include <errno.h>
 
-#include "base/encoding.h"
-#include "base/error.h"
 #include "stream/attempt.h"
 #include "stream/finish.h"
 #include "stream/pump.h"
@@ -23,7 +19,6 @@
 #include "stream/stream.h"
 
 static void readable_flow(lua_State *L, int idx, struct net_stream *s);
-static void read_more_tick(lua_State *L, const struct net_step *step);
 
 int net_readable_done(const struct net_stream *s) {
   return ((s->life.end_emitted || s->opt.read_off)) != 0;
@@ -33,7 +28,7 @@ int net_readable_paused(const struct net_stream *s) {
   return s->opt.paused || (s->opt.flowing_set && !s->opt.flowing);
 }
 
-static int is_reading(const struct net_stream *s) {
+int net_readable_is_read(const struct net_stream *s) {
   return (s->watch.wanted & EV_READ) || (s->life.read_wanted);
 }
 
@@ -72,8 +67,7 @@ static void readable_end(lua_State *L, int idx, struct net_stream *s) {
   s->life.end_due = 1;
 }
 
-/* Says 'readable' if there is something to say, then flows on. [-0, +0, e] */
-static void emit_readable_now(lua_State *L, int idx, struct net_stream *s) {
+void net_readable_tell(lua_State *L, int idx, struct net_stream *s) {
   if (!(s->life.destroyed || s->life.errored || s->life.given) && (s->in.len > 0 || s->life.eof)) {
     net_emit_guarded(L, idx, &s->o, ON_READABLE, 0);
     s->life.emitted_readable = 0;
@@ -88,13 +82,12 @@ static void emit_readable_now(lua_State *L, int idx, struct net_stream *s) {
  * new connection is read, although nobody has called read(). */
 static void readable_tick_emit(lua_State *L, const struct net_step *step) {
   struct net_stream *s = net_step_stream(step);
-  emit_readable_now(L, 1, s);
-  if (s->life.connecting && !is_reading(s))
-    readable_tick(L, 1, s, read_more_tick);
+  net_readable_tell(L, 1, s);
+  if (s->life.connecting && !net_readable_is_read(s))
+    net_readable_read_more(L, 1);
 }
 
-/* Has 'readable' said on the tick, once for all that comes before it. */
-static void emit_readable(lua_State *L, int idx, struct net_stream *s) {
+void net_readable_announce(lua_State *L, int idx, struct net_stream *s) {
   s->life.need_readable = 0;
   if (s->life.emitted_readable)
     return;
@@ -164,7 +157,7 @@ static void raise_mark(struct net_stream *s, lua_Integer n) {
 static void want_more(lua_State *L, int idx, struct net_stream *s, size_t n) {
   int want = s->life.need_readable || s->in.len == 0 || s->in.len - n < s->in.hwm;
   if (!want || s->life.eof || s->life.destroyed || s->life.errored || s->opt.read_off ||
-      is_reading(s))
+      net_readable_is_read(s))
     return;
   if (s->in.len == 0)
     s->life.need_readable = 1;
@@ -203,7 +196,7 @@ static int read_chunk(lua_State *L, int idx, struct net_stream *s, lua_Integer n
     if (s->in.len == 0)
       readable_end(L, idx, s);
     else if (is_nudge(s, n))
-      emit_readable(L, idx, s);
+      net_readable_announce(L, idx, s);
     lua_pushnil(L);
     return 0;
   }
@@ -234,6 +227,23 @@ void net_readable_read(lua_State *L, int idx, lua_Integer n) {
   read_chunk(L, idx, net_stream_at(L, idx), n, 0);
 }
 
+/* If there is still room for more then. */
+static void read_more_tick(lua_State *L, const struct net_step *step) {
+  const struct net_stream *s = net_step_stream(step);
+  if (!s->life.eof && s->in.len < s->in.hwm) {
+    net_readable_read(L, 1, 0);
+    lua_pop(L, 1);
+  }
+}
+
+void net_readable_read_more(lua_State *L, int idx) {
+  readable_tick(L, idx, net_stream_at(L, idx), read_more_tick);
+}
+
+int net_readable_wants(const struct net_stream *s) {
+  return !s->life.eof && (s->in.len < s->in.hwm || s->in.len == 0);
+}
+
 static void flow_tick(lua_State *L, const struct net_step *step) {
   readable_flow(L, 1, net_step_stream(step));
 }
@@ -253,178 +263,6 @@ static void readable_flow(lua_State *L, int idx, struct net_stream *s) {
     if (raised)
       readable_tick(L, idx, s, flow_tick);
   }
-}
-
-/* --- arriving --------------------------------------------------------------- */
-
-/* Do chunks go to 'data' listeners past the buffer? As in Node not to those who came by
- * prependListener, but to nobody after removeAllListeners. */
-static int hears_at_once(const struct net_stream *s) {
-  return s->opt.flowing && s->opt.data_listens && s->in.len == 0;
-}
-
-/* Puts the chunk on the top where it belongs. [-1, +0, e] */
-static void add_chunk(lua_State *L, int idx, struct net_stream *s) {
-  if (hears_at_once(s)) {
-    s->life.data_emitted = 1;
-    net_stream_tell(s);
-    net_emit(L, idx, ON_DATA, 1);
-    net_stream_told(s);
-    return;
-  }
-  net_rb_append(L, idx, &s->in);
-  s->life.gap = 0;
-  if (s->life.need_readable)
-    emit_readable(L, idx, s);
-  if (s->in.len >= s->in.hwm && s->in.len > 0)
-    net_stream_poll(s, s->watch.wanted & ~EV_READ);
-}
-
-/* Replaces the bytes on the top by the text they complete. */
-static void decode(lua_State *L, int idx) {
-  size_t len;
-  if (net_rare_get(L, idx, SLOT_DECODER) == LUA_TNIL) {
-    lua_pop(L, 1);
-    return;
-  }
-  struct net_decoder *d = lua_touserdata(L, -1);
-  const char *bytes = lua_tolstring(L, -2, &len);
-  net_decoder_write(L, d, bytes, len);
-  lua_replace(L, -3);
-  lua_pop(L, 1);
-}
-
-/* The program has ended it by unshift(nil), and the peer sends all the same. */
-static void push_after_end(lua_State *L, int idx) {
-  net_error_push_code(L, "ERR_STREAM_PUSH_AFTER_EOF", 0);
-  net_stream_destroy(L, idx);
-}
-
-void net_readable_push(lua_State *L, int idx, struct net_stream *s, const char *bytes, size_t n) {
-  if (s->life.eof) {
-    push_after_end(L, idx);
-    return;
-  }
-  if (!s->opt.decoding && hears_at_once(s) && net_emitter_push_data(L, idx, &s->o)) {
-    s->life.data_emitted = 1;
-    lua_pushlstring(L, bytes, n);
-    net_stream_tell(s);
-    lua_call(L, 1, 0);
-    net_stream_told(s);
-    return;
-  }
-  lua_pushlstring(L, bytes, n);
-  if (s->opt.decoding)
-    decode(L, idx);
-  if (lua_rawlen(L, -1) > 0) {
-    add_chunk(L, idx, s);
-  } else {
-    s->life.gap = 0;
-    lua_pop(L, 1);
-  }
-}
-
-/* Appends what the decoder has kept back. [-0, +0, m] */
-static void append_rest(lua_State *L, int idx) {
-  net_rare_get(L, idx, SLOT_DECODER);
-  net_decoder_end(L, lua_touserdata(L, -1));
-  lua_remove(L, -2);
-  if (lua_rawlen(L, -1) > 0)
-    net_rb_append(L, idx, &net_stream_at(L, idx)->in);
-  else
-    lua_pop(L, 1);
-}
-
-/* From now on nothing is to come. [-0, +0, m] */
-static void keep_end(lua_State *L, int idx, struct net_stream *s) {
-  if (s->opt.decoding)
-    append_rest(L, idx);
-  s->life.eof = 1;
-}
-
-/* As keep_end, and 'readable' is said at once. [-0, +0, e] */
-static void begin_end(lua_State *L, int idx, struct net_stream *s) {
-  keep_end(L, idx, s);
-  s->life.emitted_readable = 1;
-  s->life.need_readable = 0;
-  emit_readable_now(L, idx, s);
-}
-
-void net_readable_eof(lua_State *L, int idx) {
-  struct net_stream *s = net_stream_at(L, idx);
-  net_stream_poll(s, s->watch.wanted & ~EV_READ);
-  if (!s->life.eof)
-    begin_end(L, idx, s);
-  net_readable_read(L, idx, 0);
-  lua_pop(L, 1);
-}
-
-/* --- unshift ---------------------------------------------------------------- */
-
-/* destroy(error with that code); leaves false. */
-static void unshift_fail(lua_State *L, int idx, const char *code, int nargs) {
-  net_error_push_code(L, code, nargs);
-  net_stream_destroy(L, idx);
-  lua_pushboolean(L, 0);
-}
-
-int net_readable_wants(const struct net_stream *s) {
-  return !s->life.eof && (s->in.len < s->in.hwm || s->in.len == 0);
-}
-
-/* Before reading has begun 'readable' comes on a tick, if it is waited for. */
-void net_readable_unshift_end(lua_State *L, int idx) {
-  struct net_stream *s = net_stream_at(L, idx);
-  if (s->life.eof)
-    return;
-  if (s->opt.was_read)
-    begin_end(L, idx, s);
-  else {
-    keep_end(L, idx, s);
-    if ((s->opt.flowing || s->life.need_readable) || net_has(&s->o, ON_READABLE))
-      emit_readable(L, idx, s);
-  }
-}
-
-/* What was unshifted leaves room: as in Node the descriptor is read from now on, if
- * it was not yet, as with pauseOnConnect. */
-static void read_more_tick(lua_State *L, const struct net_step *step) {
-  const struct net_stream *s = net_step_stream(step);
-  if (!s->life.eof && s->in.len < s->in.hwm) {
-    net_readable_read(L, 1, 0);
-    lua_pop(L, 1);
-  }
-}
-
-/* Does a chunk that is put back go straight to the listeners? As in Node not before
- * reading has begun: a tick will have the socket flow. */
-static int is_told_at_once(const struct net_stream *s) {
-  return s->opt.was_read && hears_at_once(s);
-}
-
-void net_readable_unshift(lua_State *L, int idx) {
-  struct net_stream *s = net_stream_at(L, idx);
-  if (lua_rawlen(L, -1) == 0) {
-    lua_pop(L, 1);
-  } else if (s->life.end_emitted) {
-    lua_pop(L, 1);
-    unshift_fail(L, idx, "ERR_STREAM_UNSHIFT_AFTER_END_EVENT", 0);
-    return;
-  } else if ((s->life.destroyed || s->life.errored)) {
-    lua_pop(L, 1);
-    lua_pushboolean(L, 0);
-    return;
-  } else if (is_told_at_once(s)) {
-    s->life.data_emitted = 1;
-    net_emit(L, idx, ON_DATA, 1);
-  } else {
-    net_rb_prepend(L, idx, &s->in);
-    if (s->life.need_readable)
-      emit_readable(L, idx, s);
-    if (!is_reading(s) && !s->opt.onread)
-      readable_tick(L, idx, s, read_more_tick);
-  }
-  lua_pushboolean(L, net_readable_wants(s));
 }
 
 /* --- flowing ---------------------------------------------------------------- */
@@ -448,12 +286,12 @@ static void resume_tick(lua_State *L, const struct net_step *step) {
     s->life.resume_scheduled = 0;
     return;
   }
-  if (!is_reading(s))
+  if (!net_readable_is_read(s))
     nudge(L, 1);
   s->life.resume_scheduled = 0;
   net_emit_guarded(L, 1, &s->o, ON_RESUME, 0);
   readable_flow(L, 1, s);
-  if (s->opt.flowing && !is_reading(s))
+  if (s->opt.flowing && !net_readable_is_read(s))
     nudge(L, 1);
 }
 
@@ -496,8 +334,8 @@ static void readable_listened(lua_State *L, int idx) {
   s->life.emitted_readable = 0;
   set_flowing(s, 0);
   if (s->in.len > 0)
-    emit_readable(L, idx, s);
-  else if (!is_reading(s))
+    net_readable_announce(L, idx, s);
+  else if (!net_readable_is_read(s))
     readable_tick(L, idx, s, nudge_tick);
 }
 

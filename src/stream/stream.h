@@ -3,7 +3,8 @@
  * stream.h - the state machine of a duplex stream over one descriptor.
  *
  * What Node spreads over Readable, Writable, Duplex and Socket is one struct here.
- * Reading is readable.c (flowing, 'data', 'end') and readbuffer.c (the bytes read).
+ * Reading is arrive.c (what comes), readable.c (flowing, 'data', 'end') and readbuffer.c
+ * (the bytes read).
  * Writing is writable.c (write, cork), request.c (sending, callbacks, 'drain'),
  * writequeue.c (the bytes to send) and finish.c ('finish'). For both are handle.c (what
  * is under it, and watched), news.c (what has come), open.c (how it begins), idle.c (its
@@ -347,9 +348,6 @@ static inline int net_stream_is_bound(const struct net_stream *s) {
 
 /* --- readable.c ------------------------------------------------------------- */
 
-/* The 'n' bytes have arrived: a listener may hear of them at once. [-0, +?, e] */
-void net_readable_push(lua_State *L, int idx, struct net_stream *s, const char *bytes, size_t n);
-void net_readable_eof(lua_State *L, int idx); /* [-0, +0, e] */
 #define NET_READ_MAX (1 << 30) /* bytes; the most that read(n) may ask for above the mark */
 #define NET_READ_ANY LUA_MININTEGER
 
@@ -358,10 +356,15 @@ void net_readable_eof(lua_State *L, int idx); /* [-0, +0, e] */
 void net_readable_read(lua_State *L, int idx, lua_Integer n);
 void net_readable_resume(lua_State *L, int idx); /* [-0, +0, e] */
 void net_readable_pause(lua_State *L, int idx);  /* [-0, +0, e] */
-/* unshift of the chunk on the top; pushes whether more is wanted. [-1, +1, e] */
-void net_readable_unshift(lua_State *L, int idx);
-/* unshift(nil): the end, of the program's making. [-0, +0, e] */
-void net_readable_unshift_end(lua_State *L, int idx);
+/* As in Node the descriptor is read from the tick on, if it was not yet, as with
+ * pauseOnConnect. [-0, +0, m] */
+void net_readable_read_more(lua_State *L, int idx);
+/* Is it read, or will it be once it is open? */
+int net_readable_is_read(const struct net_stream *s);
+/* 'readable' is said on the tick, once for all that comes before it. [-0, +0, m] */
+void net_readable_announce(lua_State *L, int idx, struct net_stream *s);
+/* 'readable' is said, if there is something to say, and it flows on. [-0, +0, e] */
+void net_readable_tell(lua_State *L, int idx, struct net_stream *s);
 /* Is there room for more, and is more to come? */
 int net_readable_wants(const struct net_stream *s);
 void net_readable_listened(lua_State *L, int idx, int event, int prepended);
