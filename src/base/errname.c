@@ -2,7 +2,7 @@
  *
  * errname.c - the names and texts of error numbers, as libuv has them.
  *
- * Beside sys.c the only file with #ifdefs: not every system has every error. Linear
+ * Beside sys.c and transfer.c the only file with #ifdefs: not every system has every error. Linear
  * search: an error is looked up once, when it is told. */
 #include "base/errname.h"
 

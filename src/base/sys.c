@@ -1,32 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * sys.c - system calls as the rest of the core wants them.
+ * sys.c - system calls as the rest of the core wants them; those that move bytes are
+ * transfer.c.
  *
- * The one file that knows which Unix it is built on: whatever differs between
- * them is settled here by #ifdef, so that only errname.c has some, too. Every function
+ * These two know which Unix it is: whatever differs between them is settled there by
+ * #ifdef, or in platform.h, so that only errname.c has some, too. Every function
  * may be called from any thread. The only state is a bit for each descriptor of
  * ours, since every one is born, adopted and closed here: a number that a user
  * hands in may be one that an object has already, and both would close it. Bits
  * are of the process, as descriptors are; a set in each loop, as libuv's, would
  * not see those of another Lua state.
  *
- * EINTR never leaves this file. Calls that may block are retried; connect and
- * close are not, as both have done their work when they say so. Refused: an
- * ignored SIGPIPE for the whole process, which would reach into the host
- * program and into the children it starts. MSG_NOSIGNAL covers the sockets,
- * and for pipes and splice, which have no such flag, the signal is blocked in
- * this thread for the length of the call. */
-
-/* accept4, SO_REUSEPORT, IOV_MAX and friends, which -std=c11 hides. */
-#if defined(__APPLE__)
-#define _DARWIN_C_SOURCE 1
-#elif defined(__NetBSD__)
-#define _NETBSD_SOURCE 1
-#elif defined(__sun)
-#define __EXTENSIONS__ 1
-#elif !defined(_GNU_SOURCE)
-#define _GNU_SOURCE 1
-#endif
+ * EINTR never leaves these files. Calls that may block are retried; connect and
+ * close are not, as both have done their work when they say so. */
+#include "base/platform.h"
 
 #include "base/sys.h"
 
@@ -36,47 +23,14 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-/* Else sendFile could not open a file of 2 GiB on a 32-bit system. */
-_Static_assert(sizeof(off_t) == 8, "compile with -D_FILE_OFFSET_BITS=64");
-
-#ifndef MSG_NOSIGNAL
-#define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE is set at birth instead */
-#endif
-
-#ifndef MSG_MORE
-#define MSG_MORE 0
-#endif
-
-#ifndef IOV_MAX
-#define IOV_MAX 16 /* what POSIX grants */
-#endif
-
 #if !defined(TCP_KEEPIDLE) && defined(TCP_KEEPALIVE)
 #define TCP_KEEPIDLE TCP_KEEPALIVE /* macOS */
-#endif
-
-#if !defined(__APPLE__) && defined(SOCK_NONBLOCK) && defined(SOCK_CLOEXEC)
-#define HAVE_SOCK_FLAGS 1
-#endif
-
-/* -DNET_PORTABLE leaves out what only Linux has, to try the ways around it. */
-#if defined(__linux__) && !defined(NET_PORTABLE)
-#include <sys/sendfile.h>
-#include <sys/syscall.h>
-#define HAVE_SENDFILE 1 /* others have one too, each with arguments of its own */
-#if defined(SYS_pidfd_open)
-#define HAVE_PIDFD 1
-#endif
-#if defined(SPLICE_F_MOVE) && defined(F_SETPIPE_SZ)
-#define HAVE_SPLICE 1
-#endif
 #endif
 
 /* FreeBSD's plain SO_REUSEPORT does not spread connections, and on macOS,
@@ -113,8 +67,7 @@ static int family_of(int fd) {
   return getsockname(fd, (struct sockaddr *)&sa, &len) == 0 ? sa.ss_family : AF_UNSPEC;
 }
 
-/* 'fd', if it is one, is ours from now on. */
-static void own(int fd) {
+void net_sys_own(int fd) {
   if (fd >= 0 && fd < OWNED_MAX)
     atomic_fetch_or_explicit(&owned[fd / OWNED_BITS], 1u << fd % OWNED_BITS, memory_order_relaxed);
 }
@@ -149,7 +102,7 @@ int net_sys_adopt(int fd) {
 #ifdef SO_NOSIGPIPE
   (void)set_int(fd, SOL_SOCKET, SO_NOSIGPIPE, 1); /* fails on pipes: fine */
 #endif
-  own(fd);
+  net_sys_own(fd);
   return 0;
 }
 
@@ -173,7 +126,7 @@ static int adopt_new(int fd) {
 int net_sys_socket(int family, int *fd) {
 #ifdef HAVE_SOCK_FLAGS
   *fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  own(*fd);
+  net_sys_own(*fd);
   return result(*fd);
 #else
   *fd = socket(family, SOCK_STREAM, 0);
@@ -191,7 +144,7 @@ void net_sys_close(int fd) {
 
 int net_sys_dup(int fd, int *copy) {
   *copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-  own(*copy);
+  net_sys_own(*copy);
   return result(*copy);
 }
 
@@ -199,8 +152,8 @@ int net_sys_pair(int ends[2]) {
 #ifdef HAVE_SOCK_FLAGS
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) < 0)
     return -errno;
-  own(ends[0]);
-  own(ends[1]);
+  net_sys_own(ends[0]);
+  net_sys_own(ends[1]);
   return 0;
 #else
   if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) < 0)
@@ -238,7 +191,7 @@ int net_sys_access(int fd, int *flags) {
 int net_sys_pidfd(pid_t pid, int *fd) {
 #ifdef HAVE_PIDFD
   *fd = (int)syscall(SYS_pidfd_open, pid, 0);
-  own(*fd);
+  net_sys_own(*fd);
   return result(*fd);
 #else
   (void)pid;
@@ -313,7 +266,7 @@ int net_sys_accept(int fd, struct sockaddr_storage *peer, socklen_t *len, int *c
 #endif
   } while (*conn < 0 && errno == EINTR);
 #ifdef HAVE_SOCK_FLAGS
-  own(*conn);
+  net_sys_own(*conn);
   return result(*conn);
 #else
   return *conn < 0 ? -errno : adopt_new(*conn);
@@ -350,308 +303,6 @@ int net_sys_error(int fd) {
   int err = get_int(fd, SOL_SOCKET, SO_ERROR, &value);
   return err < 0 ? err : -value;
 }
-
-/* Has the calls that are for sockets alone. */
-/* The bytes that a call has moved, or its failure. */
-static ssize_t moved(ssize_t n) { return n < 0 ? -errno : n; }
-
-ssize_t net_sys_recv(int fd, void *buf, size_t size) {
-  ssize_t got;
-  do
-    got = recv(fd, buf, size, 0);
-  while (got < 0 && errno == EINTR);
-  return moved(got);
-}
-
-ssize_t net_sys_read(int fd, void *buf, size_t size) {
-  ssize_t got;
-  do
-    got = read(fd, buf, size);
-  while (got < 0 && errno == EINTR);
-  return moved(got);
-}
-
-/* One sendmsg(2), or send(2), which spares the kernel a copy of the vector. */
-static ssize_t socket_write(int fd, struct iovec *iov, int count, int more) {
-  struct msghdr msg;
-  int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
-  if (count == 1)
-    return send(fd, iov->iov_base, iov->iov_len, flags);
-  memset(&msg, 0, sizeof msg);
-  msg.msg_iov = iov;
-  msg.msg_iovlen = count;
-  return sendmsg(fd, &msg, flags);
-}
-
-/* Takes one pending SIGPIPE, if there is one, away from this thread. */
-static void swallow_sigpipe(const sigset_t *sigpipe) {
-#if defined(__APPLE__) || defined(__OpenBSD__) /* no sigtimedwait */
-  sigset_t pending;
-  int signo;
-  if (sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE))
-    (void)sigwait(sigpipe, &signo);
-#else
-  const struct timespec now = { 0, 0 };
-  while (sigtimedwait(sigpipe, NULL, &now) < 0 && errno == EINTR)
-    continue;
-#endif
-}
-
-/* What has to be undone after a call that may raise SIGPIPE. */
-struct sigpipe_guard {
-  sigset_t sigpipe, before;
-  int theirs; /* one was waiting before us: it is the host's and stays */
-};
-
-/* Blocks the signal in this thread, as pipes and splice know no MSG_NOSIGNAL. */
-static int sigpipe_block(struct sigpipe_guard *g) {
-  sigset_t pending;
-  sigemptyset(&g->sigpipe);
-  sigaddset(&g->sigpipe, SIGPIPE);
-  int err = pthread_sigmask(SIG_BLOCK, &g->sigpipe, &g->before);
-  g->theirs = err == 0 && sigismember(&g->before, SIGPIPE) && sigpending(&pending) == 0 &&
-              sigismember(&pending, SIGPIPE);
-  return -err;
-}
-
-/* After the guarded call, which put 'put' of 'size' bytes, or failed. One that sends
- * piece by piece may have met the signal at a later piece, and yet answers how much
- * went before. Keeps errno. */
-static void sigpipe_restore(const struct sigpipe_guard *g, ssize_t put, size_t size) {
-  int saved = errno, met = put < 0 ? saved == EPIPE : (size_t)put < size;
-  if (met && !g->theirs)
-    swallow_sigpipe(&g->sigpipe);
-  (void)pthread_sigmask(SIG_SETMASK, &g->before, NULL);
-  errno = saved;
-}
-
-/* writev(2) on a pipe, without a SIGPIPE for anybody. */
-static ssize_t pipe_write(int fd, struct iovec *iov, int count) {
-  struct sigpipe_guard guard;
-  if ((errno = -sigpipe_block(&guard)) != 0)
-    return -1;
-  ssize_t put = writev(fd, iov, count);
-  sigpipe_restore(&guard, put, 0); /* a pipe looks for its readers once */
-  return put;
-}
-
-/* Past it both calls fail; a short write is allowed. */
-static int at_most_iov_max(int count) { return count > IOV_MAX ? IOV_MAX : count; }
-
-ssize_t net_sys_sendv(int fd, struct iovec *iov, int count, int more) {
-  ssize_t put;
-  do
-    put = socket_write(fd, iov, at_most_iov_max(count), more);
-  while (put < 0 && errno == EINTR);
-  return moved(put);
-}
-
-ssize_t net_sys_writev(int fd, struct iovec *iov, int count) {
-  ssize_t put;
-  do
-    put = pipe_write(fd, iov, at_most_iov_max(count));
-  while (put < 0 && errno == EINTR);
-  return moved(put);
-}
-
-ssize_t net_sys_send(int fd, const void *bytes, size_t size) {
-  ssize_t put;
-  do
-    put = send(fd, bytes, size, MSG_NOSIGNAL);
-  while (put < 0 && errno == EINTR);
-  return moved(put);
-}
-
-/* Room for what the kernel tells of beside the bytes, laid out as it wants that. */
-union rights {
-  char bytes[CMSG_SPACE(NET_RIGHTS_MAX * sizeof(int))];
-  struct cmsghdr align;
-};
-
-#ifdef MSG_CMSG_CLOEXEC
-#define RECV_RIGHTS MSG_CMSG_CLOEXEC
-#else
-#define RECV_RIGHTS 0
-#endif
-
-/* Takes what a message has brought; returns how many. */
-static int take_rights(struct msghdr *msg, int fds[NET_RIGHTS_MAX]) {
-  int count = 0;
-  for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-      continue;
-    size_t size = c->cmsg_len - CMSG_LEN(0), room = (NET_RIGHTS_MAX - (size_t)count) * sizeof *fds;
-    size = size > room ? room : size; /* the buffer has no room for more */
-    memcpy(fds + count, CMSG_DATA(c), size);
-    count += (int)(size / sizeof *fds);
-  }
-  for (int i = 0; i < count; i++) {
-#ifndef MSG_CMSG_CLOEXEC
-    (void)fcntl(fds[i], F_SETFD, FD_CLOEXEC);
-#endif
-    own(fds[i]);
-  }
-  return count;
-}
-
-ssize_t net_sys_recv_rights(int fd, void *buf, size_t size, int fds[NET_RIGHTS_MAX], int *count) {
-  union rights rights;
-  struct iovec iov = { buf, size };
-  struct msghdr msg = { .msg_iov = &iov,
-                        .msg_iovlen = 1,
-                        .msg_control = rights.bytes,
-                        .msg_controllen = sizeof rights.bytes };
-  ssize_t got;
-  *count = 0;
-  do
-    got = recvmsg(fd, &msg, RECV_RIGHTS);
-  while (got < 0 && errno == EINTR);
-  if (got >= 0)
-    *count = take_rights(&msg, fds);
-  return moved(got);
-}
-
-ssize_t net_sys_send_rights(int fd, const void *bytes, size_t size, const int *fds, int count) {
-  union rights rights;
-  size_t len = (size_t)count * sizeof *fds;
-  struct iovec iov = { (void *)(uintptr_t)bytes, size };
-  struct msghdr msg = {
-    .msg_iov = &iov, .msg_iovlen = 1, .msg_control = rights.bytes, .msg_controllen = CMSG_SPACE(len)
-  };
-  ssize_t put;
-  memset(&rights, 0, sizeof rights);
-  struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-  c->cmsg_level = SOL_SOCKET;
-  c->cmsg_type = SCM_RIGHTS;
-  c->cmsg_len = CMSG_LEN(len);
-  memcpy(CMSG_DATA(c), fds, len);
-  do
-    put = sendmsg(fd, &msg, MSG_NOSIGNAL);
-  while (put < 0 && errno == EINTR);
-  return moved(put);
-}
-
-#ifdef HAVE_SENDFILE
-
-/* -ENOTSUP for all ways to say: not here, not with such a descriptor, or (EPERM)
- * not in this sandbox. */
-static int refusal(int err) {
-  return err == EINVAL || err == ENOSYS || err == EPERM ? -ENOTSUP : -err;
-}
-
-#endif
-
-#ifdef HAVE_SPLICE
-
-int net_sys_pipe(size_t size, struct net_pipe *pipe) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
-    return -errno;
-  *pipe = (struct net_pipe){ ends[0], ends[1], 0 };
-  own(pipe->reading);
-  own(pipe->writing);
-  (void)fcntl(pipe->writing, F_SETPIPE_SZ, (int)size); /* refused past the user's share: fine */
-  return 0;
-}
-
-static ssize_t splice_some(int from, int to, size_t size) {
-  ssize_t n;
-  do
-    n = splice(from, NULL, to, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-  while (n < 0 && errno == EINTR);
-  return n;
-}
-
-ssize_t net_sys_splice_in(int fd, int pipe, size_t size) {
-  ssize_t got = splice_some(fd, pipe, size);
-  return got < 0 ? refusal(errno) : got;
-}
-
-ssize_t net_sys_splice_out(int pipe, int fd, size_t size) {
-  struct sigpipe_guard guard;
-  int err = sigpipe_block(&guard);
-  if (err < 0)
-    return err;
-  ssize_t put = splice_some(pipe, fd, size);
-  sigpipe_restore(&guard, put, size);
-  return moved(put);
-}
-
-#else
-
-int net_sys_pipe(size_t size, struct net_pipe *pipe) {
-  (void)size, (void)pipe;
-  return -ENOTSUP;
-}
-
-ssize_t net_sys_splice_in(int fd, int pipe, size_t size) {
-  (void)fd, (void)pipe, (void)size;
-  return -ENOTSUP;
-}
-
-ssize_t net_sys_splice_out(int pipe, int fd, size_t size) {
-  (void)pipe, (void)fd, (void)size;
-  return -ENOTSUP;
-}
-
-#endif
-
-void net_sys_pipe_close(struct net_pipe *pipe) {
-  net_sys_close(pipe->reading);
-  net_sys_close(pipe->writing);
-  *pipe = NET_NO_PIPE;
-}
-
-int net_sys_open(const char *path, int *fd) {
-  do
-    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  while (*fd < 0 && errno == EINTR);
-  own(*fd);
-  return result(*fd);
-}
-
-int net_sys_file_size(int fd, uint64_t *size) {
-  struct stat st;
-  if (fstat(fd, &st) < 0)
-    return -errno;
-  *size = (uint64_t)st.st_size;
-  if (S_ISREG(st.st_mode))
-    return 0;
-  return S_ISDIR(st.st_mode) ? -EISDIR : -ESPIPE;
-}
-
-ssize_t net_sys_pread(int fd, void *buf, size_t size, uint64_t offset) {
-  ssize_t got;
-  do
-    got = pread(fd, buf, size, (off_t)offset);
-  while (got < 0 && errno == EINTR);
-  return moved(got);
-}
-
-#ifdef HAVE_SENDFILE
-
-ssize_t net_sys_sendfile(int fd, int file, uint64_t offset, size_t size) {
-  struct sigpipe_guard guard;
-  off_t from = (off_t)offset;
-  ssize_t put;
-  int err = sigpipe_block(&guard);
-  if (err < 0)
-    return err;
-  do
-    put = sendfile(fd, file, &from, size);
-  while (put < 0 && errno == EINTR);
-  sigpipe_restore(&guard, put, size);
-  return put < 0 ? refusal(errno) : put;
-}
-
-#else
-
-ssize_t net_sys_sendfile(int fd, int file, uint64_t offset, size_t size) {
-  (void)fd, (void)file, (void)offset, (void)size;
-  return -ENOTSUP;
-}
-
-#endif
 
 int net_sys_shutdown(int fd) {
   return shutdown(fd, SHUT_WR) == 0 || errno == ENOTCONN ? 0 : -errno;

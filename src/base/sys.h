@@ -4,8 +4,8 @@
  *
  * Every call is EINTR-safe and returns 0 or -errno; results come back through
  * out-parameters, which are last. Descriptors are close-on-exec and
- * non-blocking from birth, and nothing here ever raises SIGPIPE. The #ifdefs
- * about the platform live in sys.c. No Lua in here. */
+ * non-blocking from birth, and nothing here ever raises SIGPIPE. What moves bytes is
+ * transfer.c, all else sys.c; the #ifdefs about the platform live there. No Lua in here. */
 #ifndef NET_SYS_H
 #define NET_SYS_H
 
@@ -43,6 +43,8 @@ int net_sys_adopt(int fd);
 int net_sys_cloexec(int fd);
 /* Sets O_NONBLOCK, for what came from another process. */
 int net_sys_unblock(int fd);
+/* It is ours from here on, if it is one; for transfer.c. */
+void net_sys_own(int fd);
 /* It is another's from here on, which does not close it by net_sys_close: the C library's. */
 void net_sys_disown(int fd);
 /* A duplicate, close-on-exec. */

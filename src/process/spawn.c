@@ -12,7 +12,7 @@
  * posix_spawn(3) was refused: it has no way to a directory or ids that all systems share,
  * and does not tell which descriptors are left open in a program with threads.
  *
- * What differs between systems about processes is here, as all else is in sys.c. */
+ * What differs between systems about processes is here, as all else is in base/. */
 #include "process/spawn.h"
 
 #include <dirent.h>
