@@ -86,6 +86,7 @@ build = {
       ["net.internal.process.activated"] = "lua/net/internal/process/activated.lua",
       ["net.internal.process.handover"] = "lua/net/internal/process/handover.lua",
       ["net.internal.process.takeover"] = "lua/net/internal/process/takeover.lua",
+      ["net.internal.process.replace"] = "lua/net/internal/process/replace.lua",
       ["net.internal.process.talk"] = "lua/net/internal/process/talk.lua",
       ["net.internal.process.notify"] = "lua/net/internal/process/notify.lua",
       ["net.internal.process.counting"] = "lua/net/internal/process/counting.lua",

@@ -634,6 +634,11 @@ describe("ten hand-overs under load", function()
         LUA_PATH = package.path, LUA_CPATH = package.cpath, PATH = os.getenv("PATH"),
       } })
       local state = { out = "" }
+      t.finally(function()
+        if not kid.exitCode and not kid.signalCode then
+          kid:kill("SIGKILL") -- a failed spec has left it
+        end
+      end)
       kid.stdout:on("data", function(chunk) state.out = state.out .. chunk end)
       kid.stderr:on("data", function(chunk) io.stderr:write(chunk) end)
       kid:on("close", function(code) ended[#ended + 1] = { code, state.out:match("over.*") } end)

@@ -39,6 +39,18 @@ function child.fork(script, args, opts)
   return start(options.fork(script, args, opts, process.execPath))
 end
 
+--- Starts a script that is to serve in the place of this program, with its servers' sockets.
+---
+---     replace(script [, args], options [, callback])
+---@param script string
+---@param args? string[]|net.ReplaceOptions
+---@param opts? net.ReplaceOptions
+---@param callback? fun(err?: net.Error, kid?: net.ChildProcess, cut?: integer)
+---@return net.ChildProcess
+function child.replace(script, args, opts, callback)
+  return require("net.internal.process.replace")(script, args, opts, callback)
+end
+
 --- Whether a value is a child process of this module.
 ---@type fun(v: any): boolean
 child.isChildProcess = core.child.is

@@ -1643,6 +1643,47 @@ function child.spawn(file, args, options) end
 ---@overload fun(script: string, options?: net.ForkOptions): net.ChildProcess
 function child.fork(script, args, options) end
 
+--- Starts a script that is to serve in the place of this program, with its servers: a restart, or an
+--- update, in which nobody is refused. Options: those of `fork`, where `stdio` is about the first
+--- three places, and `net.ReplaceOptions`.
+---
+--- The new program has the servers' sockets as by socket activation, see `net.activated`, under
+--- their names, and says `process.notify({ ready = true })` when it serves. Until then both accept.
+--- Then the channel is closed and `kid` unref'd, the servers drain, as `server:drain` does, and
+--- leave their files, and at the last `"close"` the callback is called with `kid` and how many
+--- connections were cut off. The program ends when nothing else holds it. Under systemd the unit
+--- needs `NotifyAccess=all`, and the new program tells `mainpid = process.pid`.
+---
+--- A new program that is not ready after `ready` milliseconds, fails to start, ends, or closes its
+--- channel before is ended, by SIGTERM, and by SIGKILL five seconds later; this one goes on as it
+--- was, and the callback gets `ERR_REPLACE_FAILED`, with the error behind it as `cause`.
+---
+--- ```lua
+--- process:on("SIGHUP", function()
+---   child.replace("app.lua", { servers = { web = server } }, function(err)
+---     if err then print(err, err.cause) end
+---   end)
+--- end)
+--- ```
+---
+--- Raises as `fork`, and `ERR_INVALID_ARG_VALUE` for `servers` of which one does not listen with a
+--- descriptor of its own, for a name with `:`, and for a `shell`.
+---@param script string
+---@param args? string[]
+---@param options net.ReplaceOptions
+---@param callback? fun(err?: net.Error, kid?: net.ChildProcess, cut?: integer)
+---@return net.ChildProcess
+---@overload fun(script: string, options: net.ReplaceOptions, callback?: fun(err?: net.Error, kid?: net.ChildProcess, cut?: integer)): net.ChildProcess
+function child.replace(script, args, options, callback) end
+
+---@class net.ReplaceOptions: net.ForkOptions
+--- what the new program is to have, by the names under which it asks for them
+---@field servers table<string, net.Server>
+--- how long it may take until it is ready
+---@field ready? number (milliseconds; default 10000)
+--- how long connections here may go on then
+---@field drain? number (milliseconds; default 30000)
+
 --- Whether a value is a child process.
 ---@param v any
 ---@return boolean
@@ -1731,6 +1772,8 @@ function child.array(list) end
 ---@field on fun(self: net.ChildProcess, event: "message", listener: fun(message: any, handle?: any)): net.ChildProcess
 --- The channel is closed: the child has ended, or one of the two disconnected. Behind all messages.
 ---@field on fun(self: net.ChildProcess, event: "disconnect", listener: fun()): net.ChildProcess
+--- A child of this library has called `process.notify({ ready = true })`.
+---@field on fun(self: net.ChildProcess, event: "ready", listener: fun()): net.ChildProcess
 --- It was started. Tick.
 ---@field on fun(self: net.ChildProcess, event: "spawn", listener: fun()): net.ChildProcess
 --- It has ended, by itself or by a signal.

@@ -345,6 +345,7 @@ local SIMPLE = {
   ERR_IPC_CHANNEL_CLOSED = { "Error", "Channel closed" },
   ERR_IPC_DISCONNECTED = { "Error", "IPC channel is already disconnected" },
   ERR_IP_BLOCKED = { "Error", "IP(%s) is blocked by net.BlockList" },
+  ERR_REPLACE_FAILED = { "Error", "The new process did not become ready, and this one goes on" },
   ERR_METHOD_NOT_IMPLEMENTED = { "Error", "The %s method is not implemented" },
   ERR_MULTIPLE_CALLBACK = { "Error", "Callback called multiple times" },
   ERR_SERVER_ALREADY_LISTEN = { "Error",

@@ -235,6 +235,11 @@ local function open_channel(kid, life, plan)
     is_lua = plan.is_lua,
     ended = counts and function() count_close(kid, life) end or nil,
   })
+  life.channel:on_internal("NODE_LUANET", function(message)
+    if message.act == "ready" then -- see net.internal.process.notify
+      kid:emit("ready")
+    end
+  end)
 end
 
 -- The start
