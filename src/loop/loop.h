@@ -53,7 +53,7 @@ struct net_pumps {
   int spare;            /* there is a piece ready for what is refused */
 };
 
-/* Its fields are grouped by the file that writes them. */
+/* Its fields are grouped by the file that writes them, and name another that does too. */
 struct net_loop {
   struct ev_loop *ev; /* borrowed: libev's default loop; NULL after close */
   lua_State *main;    /* the main thread */
@@ -71,6 +71,7 @@ struct net_loop {
   ev_check check;  /* last after the poll */
   ev_idle idle;    /* active while immediates or close events wait */
   ev_timer wake;   /* wakes the poll for the first timer */
+  unsigned forks;  /* net_atexit_forks() as of the last turn */
 
   /* phases.c: what is behind the poll */
   int part;    /* which part of it runs */
@@ -78,12 +79,14 @@ struct net_loop {
 
   /* dispatch.c: the way into Lua */
   int depth;                  /* nesting of net_dispatch */
-  int worked;                 /* something was dispatched in this turn */
-  int raised;                 /* an error came out of Lua since the last callback was over */
+  int worked;                 /* something was dispatched in this turn; also turn.c's */
+  int raised;                 /* an error came out of Lua since the last callback was over; also
+                         uncaught.c's */
   int late;                   /* ticks wait for the next callback to be over */
   int rounds;                 /* how often the half that runs may run in this turn, as there
-                         may be more for it; 0: it is done. Also the stream's */
-  struct net_object *telling; /* borrowed; whose listener of data is being called; NULL: none */
+                         may be more for it; 0: it is done. Also of who reads, above */
+  struct net_object *telling; /* borrowed; whose listener of data is being called; NULL: none.
+                         Also stream.h's */
   struct net_ready *ready;    /* owned; those still to run, the last comes first */
   size_t ready_len, ready_cap;
 
@@ -91,11 +94,11 @@ struct net_loop {
   int traced; /* the error being raised has its traceback already */
 
   /* loop.c: what holds the loop, and what waits for its turn */
-  int halted;    /* an uncaught error waits to be raised */
-  int starved;   /* so does want of memory, of which nothing is kept */
+  int halted;    /* an uncaught error waits to be raised; also turn.c's */
+  int starved;   /* so does want of memory, of which nothing is kept; also turn.c's */
   int holding;   /* has a reference for what is pending, closing or late */
   unsigned refs; /* what keeps the loop alive: a count */
-  uint64_t now;  /* ms, monotonic; 0: not read yet in this turn */
+  uint64_t now;  /* ms, monotonic; 0: not read yet in this turn; also turn.c's */
   struct net_steps ticks, pending, immediates; /* a tick without a function: the next of 'calls' */
   struct net_steps closing, closing_now;       /* queued since the phase began; being run */
   struct net_calls calls;                      /* ticks that are calls into Lua */
@@ -104,10 +107,10 @@ struct net_loop {
   uint32_t dirty_len, dirty_cap;
 
   /* watch.c: what the system refuses to watch */
-  int started;    /* watchers were, since the last poll: the next does not wait */
+  int started;    /* watchers were, since the last poll: the next does not wait; also turn.c's */
   int refusal;    /* -errno of the last poll that refused one; else -ENOMEM */
   int miscounted; /* libev's count of what holds it is wrong */
-  int forked;     /* the next poll makes libev's poller anew */
+  int forked;     /* the next poll makes libev's poller anew; also turn.c's */
 
   /* timers.c */
   struct net_timer **heap; /* owned; timers, soonest first */
@@ -116,7 +119,6 @@ struct net_loop {
 
   /* atexit.c */
   struct net_loop *outer; /* borrowed; of another state, within whose dispatch this one is */
-  unsigned forks;         /* net_atexit_forks() as of the last turn */
 
   /* The rooms above; the functions are set once, when they are opened. */
   void (*woken)(void *stream); /* tells a member of 'wakes'; dispatches, and never raises */
