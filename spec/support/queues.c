@@ -147,7 +147,7 @@ static int in_take(lua_State *L) {
 }
 
 static int in_peek(lua_State *L) {
-  net_rb_peek(L, 1, &queue_at(L)->in);
+  net_rb_peek(L, 1, &queue_at(L)->in, queue_at(L)->in.len);
   return 1;
 }
 

@@ -98,6 +98,8 @@ static void check_max(lua_State *L, const struct net_emission *e) {
 
 static int method_add(lua_State *L, int once, int prepend) {
   struct net_emission e = method_event(L);
+  if (e.o && e.o->cls->listening && e.event != NET_EVENTS)
+    e.o->cls->listening(L, e.self, e.event);
   net_emission_announce(L, &e, ON_NEW_LISTENER, 3);
   lua_pushvalue(L, 3);
   if (once) {

@@ -8,7 +8,8 @@
 #include "loop/atexit.h"
 #include "loop/uncaught.h"
 
-#define ATTEMPTS 3 /* of a dispatch that memory fails, where somebody takes the error */
+#define RESUMES 256 /* of tasks in one settle; the rest is for the next turn */
+#define ATTEMPTS 3  /* of a dispatch that memory fails, where somebody takes the error */
 
 struct dispatch {
   struct net_loop *loop;
@@ -52,28 +53,46 @@ static OUT_OF_LINE int settle_late(lua_State *L, struct net_loop *loop) {
   return 0;
 }
 
+static int may_resume(const struct net_loop *loop) {
+  return loop->tasks.ready > 0 && !loop->tasks.tired;
+}
+
+/* All ticks, and then one task that is ready, as long as there are any. */
+static void run_ticks_and_tasks(lua_State *L, struct net_loop *loop, int *resumes) {
+  while (!loop->halted && !loop->raised) {
+    if (loop->ticks.count > 0) {
+      run_tick(L, loop);
+    } else if (may_resume(loop)) {
+      loop->tasks.tired = --*resumes == 0;
+      loop->tasks.resume(L, loop);
+    } else {
+      return;
+    }
+  }
+}
+
 /* Ticks first, as Node has no flush to wait for; a failed flush queues ticks. A tick may
  * have dealt with an error itself, in a guarded call: that is an error in a tick all the
  * same. In an empty frame. */
 static OUT_OF_LINE void settle_all(lua_State *L, struct net_loop *loop) {
+  int resumes = RESUMES;
   do {
-    while (!loop->halted && !loop->raised && loop->ticks.count > 0)
-      run_tick(L, loop);
+    run_ticks_and_tasks(L, loop, &resumes);
     if (loop->raised) {
       settle_late(L, loop);
       return;
     }
     net_loop_flush(L, loop);
-  } while (!loop->halted && loop->ticks.count > 0);
+  } while (!loop->halted && (loop->ticks.count > 0 || may_resume(loop)));
 }
 
 /* Most messages leave a flush, and nothing else. */
 void net_settle(lua_State *L, struct net_loop *loop) {
   if ((loop->raised | loop->late) && settle_late(L, loop))
     return;
-  if (loop->ticks.count == 0 && loop->dirty_len > 0)
+  if ((loop->ticks.count | loop->tasks.ready) == 0 && loop->dirty_len > 0)
     net_loop_flush(L, loop);
-  if (loop->ticks.count > 0)
+  if ((loop->ticks.count | loop->tasks.ready) > 0)
     settle_all(L, loop);
 }
 

@@ -53,6 +53,18 @@ struct net_pumps {
   int spare;            /* there is a piece ready for what is refused */
 };
 
+/* What tasks keep with the loop (src/task); nothing is set before the first is made. */
+struct net_tasks {
+  struct net_scheduler *scheduler; /* borrowed; NULL: nobody has asked for tasks */
+  void (*resume)(lua_State *L, struct net_loop *loop); /* the oldest that is ready, in an
+                                       empty frame; [-0, +0, e] */
+  void (*expire)(lua_State *L, struct net_loop *loop); /* acts on timeouts that are over;
+                                       [-0, +0, e] */
+  unsigned ready;                                      /* tasks that are: a count */
+  unsigned due; /* timeouts that are over, and not acted on: a count */
+  int tired;    /* so many were resumed in one settle that the rest waits for the next turn */
+};
+
 /* Its fields are grouped by the file that writes them, and name another that does too. */
 struct net_loop {
   struct ev_loop *ev; /* borrowed: libev's default loop; NULL after close */
@@ -128,6 +140,7 @@ struct net_loop {
                                                             NULL: nobody minds. [-0, +0, -] */
   struct net_channel *channels;                                 /* borrowed; those that are open */
   struct net_names names;
+  struct net_tasks tasks;
   struct net_pumps pumps;
   struct net_batch batch;   /* small writes of the turn */
   char rbuf[NET_READ_SIZE]; /* shared by all reads: a chunk is copied out at once */

@@ -32,6 +32,9 @@ struct net_class {
    * after off() or one of many was removed by removeAllListeners. */
   void (*listened)(lua_State *L, int idx, int event, int prepended);
   void (*unlistened)(lua_State *L, int idx, int event, int one_of_all);
+  /* Before a listener for 'event' is added: raises if there may be none. May be NULL.
+   * [-0, +0, e] */
+  void (*listening)(lua_State *L, int idx, int event);
   /* The Lua state closes: nothing of libev's or the system's is the object's from here
    * on. Called for those that are anchored; may be NULL. [-0, +0, -] */
   void (*end)(lua_State *L, int idx);

@@ -51,7 +51,7 @@ static void wake_set(struct net_loop *loop) {
 }
 
 static int has_work(const struct net_loop *loop) {
-  return loop->holding || loop->immediates.count > 0;
+  return loop->holding || loop->immediates.count > 0 || loop->tasks.due > 0;
 }
 
 /* An idle watcher keeps the poll from waiting while there is work to do, or a watcher
@@ -129,7 +129,8 @@ static void on_prepare(struct ev_loop *ev, ev_prepare *w, int revents) {
     net_phases_go_on(loop);
   if (is_to_end(loop) && end_again(loop))
     return;
-  if (!loop->late && (loop->ticks.count > 0 || loop->dirty_len > 0))
+  loop->tasks.tired = 0;
+  if (!loop->late && (loop->ticks.count > 0 || loop->dirty_len > 0 || loop->tasks.ready > 0))
     net_dispatch(loop, NULL, NULL); /* left by Lua code that runs the loop itself */
   if (!loop->timed)
     run_timers(loop);
@@ -163,6 +164,13 @@ static int is_suspicious(const struct net_loop *loop) {
   return loop->L && !loop->tried && !loop->vain;
 }
 
+/* Lua half of timeouts of tasks that are over. */
+static int expire_body(lua_State *L) {
+  struct net_loop *loop = lua_touserdata(L, 1);
+  loop->tasks.expire(L, loop);
+  return 0;
+}
+
 /* Timers come last, as in libuv, so that one that does not hold the loop runs if it is
  * due when the loop runs empty. */
 static void on_check(struct ev_loop *ev, ev_check *w, int revents) {
@@ -177,6 +185,8 @@ static void on_check(struct ev_loop *ev, ev_check *w, int revents) {
     run_timers(loop);
     loop->timed = !loop->halted || !net_timers_due(loop);
   }
+  if (loop->tasks.due > 0 && !loop->halted)
+    net_dispatch(loop, expire_body, loop);
   loop->cut = loop->halted;
   if (loop->miscounted)
     end_again(loop);

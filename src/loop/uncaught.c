@@ -61,13 +61,13 @@ static void trace_take(lua_State *L, lua_State *from, int level) {
   trace_store(L);
 }
 
-/* Message handler: notes the traceback of the error value at 1, and gives an
- * Error of ours the field 'stack', unless an earlier handler did. */
-static int on_error(lua_State *L) {
+int net_uncaught_note(lua_State *L) {
   struct net_loop *loop = net_loop_get(L);
-  if (!loop->traced)
-    trace_take(L, L, 1);
+  int known = loop->traced; /* by whoever raised it; a pcall may have taken that one since */
   loop->traced = 0;
+  lua_settop(L, 1);
+  if (!known || !trace_find(L))
+    trace_take(L, L, 1);
   lua_settop(L, 1);
   return 1;
 }
@@ -81,6 +81,13 @@ static int uncaught_rethrow(lua_State *L) {
   lua_replace(L, 1);
   trace_take(L, from, 0);
   net_loop_get(L)->traced = 1;
+  lua_settop(L, 1);
+  return lua_error(L);
+}
+
+int net_uncaught_again(lua_State *L) {
+  lua_insert(L, 1);
+  net_loop_get(L)->traced = trace_find(L);
   lua_settop(L, 1);
   return lua_error(L);
 }
@@ -122,9 +129,7 @@ static void report(lua_State *L) {
 /* A tick: raises the error at 1, with the traceback that it came with. */
 static int raise_again(lua_State *L) {
   lua_settop(L, 1);
-  net_loop_get(L)->traced = trace_find(L);
-  lua_settop(L, 1);
-  return lua_error(L);
+  return net_uncaught_again(L);
 }
 
 /* Has the error at 1 raised by the next run(). */
@@ -144,7 +149,7 @@ static void uncaught(lua_State *L, struct net_loop *loop) {
   loop->raised = loop->depth > 0;
   if (loop->depth > 0) /* as Node makes an empty immediate, behind which late ticks come */
     net_steps_try_mark(&loop->immediates);
-  lua_pushcfunction(L, on_error);
+  lua_pushcfunction(L, net_uncaught_note);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &taker_key) == LUA_TFUNCTION) {
     lua_pushvalue(L, err);
     int status = lua_pcall(L, 1, 1, err + 1);
@@ -172,7 +177,7 @@ static void uncaught(lua_State *L, struct net_loop *loop) {
 
 int net_call_guarded(lua_State *L, struct net_loop *loop, int nargs) {
   int fn = lua_gettop(L) - nargs;
-  lua_pushcfunction(L, on_error);
+  lua_pushcfunction(L, net_uncaught_note);
   lua_insert(L, fn);
   int status = lua_pcall(L, nargs, 0, fn);
   if (status != LUA_OK)

@@ -16,6 +16,13 @@
  * which each must run. Returns LUA_OK, or the status of the error. [-(nargs+1), +0, m] */
 int net_call_guarded(lua_State *L, struct net_loop *loop, int nargs);
 
+/* Message handler: notes the traceback of the error value at 1, and gives an Error of ours
+ * the field 'stack', unless an earlier handler did. [-0, +0, m] */
+int net_uncaught_note(lua_State *L);
+/* Raises the value on the top, with the traceback that is noted for it. The caller's frame
+ * is lost. [-1, +0, e] */
+int net_uncaught_again(lua_State *L);
+
 /* Raises the error that has halted the loop. [-0, +0, e] */
 int net_uncaught_raise(lua_State *L);
 

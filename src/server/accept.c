@@ -378,8 +378,16 @@ static int core_on_starved(lua_State *L) {
   return 0;
 }
 
+/* hold(server, boolean): accepts nobody, or goes on */
+static int core_hold(lua_State *L) {
+  net_accept_hold(net_server_check(L, 1), lua_toboolean(L, 2));
+  return 0;
+}
+
 void net_accept_open(lua_State *L) {
   lua_getfield(L, -1, "server");
+  lua_pushcfunction(L, core_hold);
+  lua_setfield(L, -2, "hold");
   lua_pushcfunction(L, core_new);
   lua_setfield(L, -2, "new");
   lua_pushcfunction(L, core_on_starved);

@@ -286,6 +286,12 @@ static int core_is(lua_State *L) {
   return 1;
 }
 
+/* check_free(s): raises while a task waits for what arrives */
+static int core_check_free(lua_State *L) {
+  net_readable_check_free(L, net_socket_check(L));
+  return 0;
+}
+
 static const luaL_Reg stream_functions[] = {
   { "new", core_new },
   { "is", core_is },
@@ -313,6 +319,7 @@ static const luaL_Reg stream_functions[] = {
   { "get_tos", core_get_tos },
   { "sendfile", core_sendfile },
   { "lost", core_lost },
+  { "check_free", core_check_free },
   { "fd_type", core_fd_type },
   { NULL, NULL },
 };

@@ -184,6 +184,7 @@ static void check_amount(lua_State *L, const struct net_stream *s, lua_Integer n
 /* socket:read([n]) -> chunk or nil */
 static int socket_read(lua_State *L) {
   const struct net_stream *s = net_socket_check(L);
+  net_readable_check_free(L, s);
   lua_Integer n = read_amount(L, 2);
   check_amount(L, s, n);
   net_readable_read(L, 1, n);
@@ -260,6 +261,7 @@ static int socket_pause(lua_State *L) {
 /* socket:resume() -> socket */
 static int socket_resume(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
+  net_readable_check_free(L, s);
   if (s->opt.onread && !(s->life.connecting || s->life.eof))
     net_stream_poll(s, s->watch.wanted | EV_READ);
   net_readable_resume(L, 1);
@@ -277,7 +279,7 @@ static int socket_is_paused(lua_State *L) {
  * set before it is text, and stays as it is. [-0, +1, m] */
 static void decode_buffered(lua_State *L, const struct net_stream *s, struct net_decoder *d) {
   size_t len;
-  net_rb_peek(L, 1, &s->in);
+  net_rb_peek(L, 1, &s->in, s->in.len);
   if (s->opt.decoding)
     return;
   const char *bytes = lua_tolstring(L, -1, &len);

@@ -29,7 +29,9 @@ static void add_chunk(lua_State *L, int idx, struct net_stream *s) {
   }
   net_rb_append(L, idx, &s->in);
   s->life.gap = 0;
-  if (s->life.need_readable)
+  if (s->io.data && net_stream_waiters(s)->reads)
+    net_stream_waiters(s)->news(L, idx, s, NET_NEWS_ARRIVED);
+  else if (s->life.need_readable)
     net_readable_announce(L, idx, s);
   if (s->in.len >= s->in.hwm && s->in.len > 0)
     net_stream_poll(s, s->watch.wanted & ~EV_READ);
@@ -95,6 +97,7 @@ static void keep_end(lua_State *L, int idx, struct net_stream *s) {
   if (s->opt.decoding)
     append_rest(L, idx);
   s->life.eof = 1;
+  net_stream_news(L, idx, s, NET_NEWS_ENDED);
 }
 
 /* As keep_end, and 'readable' is said at once. [-0, +0, e] */

@@ -85,6 +85,7 @@ static void finish_tick(lua_State *L, const struct net_step *step) {
     return;
   if (!late)
     s->life.finished = 1;
+  net_stream_news(L, 1, s, NET_NEWS_FINISHED);
   net_finish_tell(L, 1, 0);
   net_emit_guarded(L, 1, &s->o, ON_FINISH, 0);
   if (!late && net_readable_done(s)) {

@@ -63,6 +63,7 @@ static int idle_fire(lua_State *L) {
     idle_start(s);
   } else {
     net_stream_release(L, s);
+    net_stream_news(L, 2, s, NET_NEWS_IDLE);
     net_emit(L, 2, ON_TIMEOUT, 0);
   }
   return 0;

@@ -104,7 +104,7 @@ static void encode_back(lua_State *L, int from) {
 static void push_read(lua_State *L, int from) {
   const struct net_stream *f = net_stream_at(L, from);
   if (f->in.len > 0)
-    net_rb_peek(L, from, &f->in);
+    net_rb_peek(L, from, &f->in, f->in.len);
   else
     lua_pushliteral(L, "");
   if (f->opt.decoding)

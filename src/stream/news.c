@@ -133,7 +133,7 @@ static void stream_refused(lua_State *L, void *arg) {
 }
 
 static void on_io(struct ev_loop *ev, ev_io *w, int revents) {
-  struct net_stream *s = w->data;
+  struct net_stream *s = net_container_of(w, struct net_stream, io);
   int err = net_io_refused(s->o.loop, w, revents);
   (void)ev;
   if (err == 0 || err == -EBADF) {
@@ -174,5 +174,5 @@ void net_stream_serve(struct net_loop *loop) {
 
 void net_news_init(struct net_stream *s) {
   ev_io_init(&s->io, on_io, -1, 0);
-  s->io.data = s;
+  s->io.data = NULL;
 }

@@ -47,11 +47,14 @@ static void end_tick(lua_State *L, const struct net_step *step) {
   s->life.end_due = 0;
   if ((s->life.errored || s->life.close_emitted || s->life.end_emitted) || s->in.len > 0)
     return;
+  int is_kept = s->io.data && net_stream_waiters(s)->keeps_open(s);
   s->life.end_emitted = 1;
-  if (!s->opt.half_open)
+  if (!s->opt.half_open && !is_kept)
     s->life.write_after_fin = 1;
   net_emit_guarded(L, 1, &s->o, ON_END, 0);
-  if (net_writable_open(s) && !s->opt.half_open) {
+  if (is_kept && net_writable_open(s)) {
+    return;
+  } else if (net_writable_open(s) && !s->opt.half_open) {
     readable_tick(L, 1, s, net_finish_end_tick);
   } else if (net_writable_done(s)) {
     lua_pushnil(L);
@@ -265,6 +268,19 @@ static void readable_flow(lua_State *L, int idx, struct net_stream *s) {
   }
 }
 
+/* --- without listeners --------------------------------------------------------- */
+
+void net_readable_taken(lua_State *L, int idx, size_t n) {
+  struct net_stream *s = net_stream_at(L, idx);
+  want_more(L, idx, s, n);
+  if (s->in.len == n && s->life.eof)
+    readable_end(L, idx, s);
+}
+
+void net_readable_hand_over(struct net_stream *s) {
+  s->opt.flowing = s->opt.flowing_set = s->opt.paused = 0;
+}
+
 /* --- flowing ---------------------------------------------------------------- */
 
 static void set_flowing(struct net_stream *s, int flowing) {
@@ -318,6 +334,18 @@ void net_readable_pause(lua_State *L, int idx) {
     net_emit(L, idx, ON_PAUSE, 0);
   }
   s->opt.paused = 1;
+}
+
+void net_readable_check_free(lua_State *L, const struct net_stream *s) {
+  if (s->io.data == NULL || !net_stream_waiters(s)->reads)
+    return;
+  lua_pushliteral(L, "a task that waits");
+  net_error_raise(L, "ERR_SOCKET_BUSY", 1);
+}
+
+void net_readable_listening(lua_State *L, int idx, int event) {
+  if (event == ON_DATA || event == ON_READABLE)
+    net_readable_check_free(L, net_stream_at(L, idx));
 }
 
 static void nudge_tick(lua_State *L, const struct net_step *step) {

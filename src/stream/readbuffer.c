@@ -68,8 +68,15 @@ static size_t rbuf_first_len(lua_State *L, const struct net_readbuffer *b) {
  * finalizer has read meanwhile. [-0, +1, m] */
 static void rbuf_peek(lua_State *L, const struct net_readbuffer *b, size_t n) {
   int table = lua_gettop(L);
-  if (rbuf_first_len(L, b) == n) {
+  size_t first = rbuf_first_len(L, b);
+  if (first == n) {
     rbuf_first(L, b);
+    return;
+  }
+  if (first > n) {
+    lua_rawgeti(L, table, rbuf_key(b->head));
+    lua_pushlstring(L, lua_tostring(L, -1) + b->off, n);
+    lua_remove(L, -2);
     return;
   }
   luaL_Buffer all;
@@ -112,10 +119,92 @@ void net_rb_take(lua_State *L, int idx, struct net_readbuffer *b, size_t n) {
   lua_pop(L, 1);
 }
 
-void net_rb_peek(lua_State *L, int idx, const struct net_readbuffer *b) {
+void net_rb_peek(lua_State *L, int idx, const struct net_readbuffer *b, size_t n) {
   rbuf_push(L, idx);
-  rbuf_peek(L, b, b->len);
+  rbuf_peek(L, b, n);
   lua_remove(L, -2);
+}
+
+void net_rb_skip(lua_State *L, int idx, struct net_readbuffer *b, size_t n) {
+  if (net_rare_get(L, idx, SLOT_RBUF) == LUA_TTABLE)
+    rbuf_skip(L, b, n);
+  lua_pop(L, 1);
+}
+
+/* --- searching ----------------------------------------------------------------------- */
+
+void net_rb_search(struct net_rb_search *at, const struct net_readbuffer *b, const char *what,
+                   size_t len) {
+  at->chunk = b->head;
+  at->before = at->matched = 0;
+  at->what = what;
+  at->len = len;
+}
+
+/* After a mismatch behind 'k' bytes that fit: how many of the last ones fit from the start
+ * (Knuth, Morris, Pratt). Worked out from the text itself, as most are two bytes long. */
+static size_t fall_back(const char *what, size_t k) {
+  for (size_t n = k - 1; n > 0; n--)
+    if (memcmp(what, what + k - n, n) == 0)
+      return n;
+  return 0;
+}
+
+/* Looks through bytes that are the next; returns behind which of them the text ends, or 0. */
+static size_t look(struct net_rb_search *at, const char *bytes, size_t n) {
+  if (at->len == 1) {
+    const char *found = memchr(bytes, at->what[0], n);
+    return found ? (size_t)(found - bytes) + 1 : 0;
+  }
+  for (size_t i = 0; i < n; i++) {
+    if (at->matched == 0) {
+      const char *first = memchr(bytes + i, at->what[0], n - i);
+      if (first == NULL)
+        return 0;
+      i = (size_t)(first - bytes);
+    }
+    while (at->matched > 0 && bytes[i] != at->what[at->matched])
+      at->matched = fall_back(at->what, at->matched);
+    if (bytes[i] == at->what[at->matched] && ++at->matched == at->len)
+      return i + 1;
+  }
+  return 0;
+}
+
+size_t net_rb_find(lua_State *L, int idx, const struct net_readbuffer *b,
+                   struct net_rb_search *at) {
+  size_t found = 0;
+  int top = lua_gettop(L);
+  if (net_rare_get(L, idx, SLOT_RBUF) != LUA_TTABLE)
+    at->chunk = b->tail;
+  for (; at->chunk != b->tail && found == 0; at->chunk++) {
+    size_t len, off = at->chunk == b->head ? b->off : 0;
+    lua_rawgeti(L, top + 1, rbuf_key(at->chunk));
+    const char *chunk = lua_tolstring(L, -1, &len);
+    lua_pop(L, 1); /* the table still holds it */
+    size_t end = look(at, chunk + off, len - off);
+    if (end > 0)
+      found = at->before + end;
+    at->before += len - off;
+  }
+  lua_settop(L, top);
+  return found;
+}
+
+int net_rb_byte(lua_State *L, int idx, const struct net_readbuffer *b, size_t n) {
+  int top = lua_gettop(L), byte = -1;
+  size_t len, off = b->off;
+  if (net_rare_get(L, idx, SLOT_RBUF) == LUA_TTABLE)
+    for (uint32_t i = b->head; i != b->tail && byte < 0; i++, off = 0) {
+      lua_rawgeti(L, top + 1, rbuf_key(i));
+      const char *chunk = lua_tolstring(L, -1, &len);
+      lua_pop(L, 1);
+      if (n < len - off)
+        byte = (unsigned char)chunk[off + n];
+      n -= len - off;
+    }
+  lua_settop(L, top);
+  return byte;
 }
 
 /* In the first chunk's slot, which is there, so that no memory is needed, unless a

@@ -21,6 +21,23 @@ struct net_readbuffer {
   uint32_t head, tail; /* chunks [head, tail) */
 };
 
+/* A search for a text, which goes on where it stopped when more has come: each byte is
+ * looked at once, however the chunks are cut. */
+struct net_rb_search {
+  const char *what; /* borrowed */
+  size_t len;       /* its bytes */
+  size_t matched;   /* of them, by the last that were looked at */
+  size_t before;    /* bytes before 'chunk' */
+  uint32_t chunk;   /* the first that was not looked at */
+};
+
+/* Begins one at the first byte. */
+void net_rb_search(struct net_rb_search *at, const struct net_readbuffer *b, const char *what,
+                   size_t len);
+/* Goes on; returns behind how many bytes the text ends, or 0: it is not there yet. After
+ * that it has ended. [-0, +0, -] */
+size_t net_rb_find(lua_State *L, int idx, const struct net_readbuffer *b, struct net_rb_search *at);
+
 /* Puts the chunk on the top behind, or before, all others. [-1, +0, m] */
 void net_rb_append(lua_State *L, int idx, struct net_readbuffer *b);
 void net_rb_prepend(lua_State *L, int idx, struct net_readbuffer *b);
@@ -28,8 +45,12 @@ void net_rb_prepend(lua_State *L, int idx, struct net_readbuffer *b);
 size_t net_rb_first(lua_State *L, int idx, const struct net_readbuffer *b);
 /* Pushes the first 'n' bytes, and takes them out. [-0, +1, m] */
 void net_rb_take(lua_State *L, int idx, struct net_readbuffer *b, size_t n);
-/* Pushes all there is as one chunk; it stays. [-0, +1, m] */
-void net_rb_peek(lua_State *L, int idx, const struct net_readbuffer *b);
+/* Pushes the first 'n' bytes as one chunk; they stay. [-0, +1, m] */
+void net_rb_peek(lua_State *L, int idx, const struct net_readbuffer *b, size_t n);
+/* Drops the first 'n' bytes, which there have to be. [-0, +0, -] */
+void net_rb_skip(lua_State *L, int idx, struct net_readbuffer *b, size_t n);
+/* The byte at place 'n', from 0; -1 if there are less. [-0, +0, -] */
+int net_rb_byte(lua_State *L, int idx, const struct net_readbuffer *b, size_t n);
 /* Replaces it by the chunk on the top. [-1, +0, -] */
 void net_rb_replace(lua_State *L, int idx, struct net_readbuffer *b);
 /* Forgets all; the table is for the caller to drop. */

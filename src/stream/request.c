@@ -138,8 +138,10 @@ static void after_write(lua_State *L, int idx, uint32_t end) {
   struct net_stream *s = net_stream_at(L, idx);
   if (s->life.need_drain && !(s->life.ending || s->life.destroyed) && s->req.len == 0) {
     s->life.need_drain = 0;
+    net_stream_news(L, idx, s, NET_NEWS_DRAINED);
     net_emit_guarded(L, idx, &s->o, ON_DRAIN, 0);
   }
+  net_stream_news(L, idx, s, NET_NEWS_SENT);
   call_back(L, idx, end, 0);
   if (s->life.destroyed)
     abandon(L, idx);

@@ -36,7 +36,8 @@ enum {
   SLOT_PUMP,        /* the stream in 'pump' */
   SLOT_PRIVATE,     /* table: what lua/net keeps with the socket; see socket.lua */
   SLOT_TO,          /* the stream that has taken its handle */
-  SLOT_FROM         /* the stream whose handle it has taken */
+  SLOT_FROM,        /* the stream whose handle it has taken */
+  SLOT_TASKS        /* userdata: struct net_waiters */
 };
 
 /* The RARE table: pushes value [key] or nil; sets the value on the top. */

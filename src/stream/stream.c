@@ -63,9 +63,16 @@ static void close_handle(lua_State *L, int idx, struct net_stream *s) {
   net_stream_close_handle(s);
 }
 
+/* Tasks get an error by their next call. */
+static int is_for_tasks(const struct net_stream *s) {
+  return s->io.data && net_stream_waiters(s)->in_use && !net_has(&s->o, ON_ERROR);
+}
+
 static int error_tick(lua_State *L) {
-  ((struct net_stream *)lua_touserdata(L, 1))->life.error_told = 1;
-  net_emit(L, 1, ON_ERROR, 1);
+  struct net_stream *s = lua_touserdata(L, 1);
+  s->life.error_told = 1;
+  if (!is_for_tasks(s))
+    net_emit(L, 1, ON_ERROR, 1);
   return 0;
 }
 
@@ -225,6 +232,7 @@ static void destroy_now(lua_State *L, int idx, int err, int was_connecting) {
     net_tick_step(L, idx, &s->o, close_tick, 0);
     net_stream_release(L, s);
   }
+  net_stream_news(L, idx, s, NET_NEWS_DESTROYED);
   leave_owner(L, s);
   net_object_let_go(L, &s->o);
 }
@@ -327,6 +335,7 @@ static void stream_end(lua_State *L, int idx) {
 
 const struct net_class net_stream_class = {
   .name = "Socket",
+  .listening = net_readable_listening,
   .listened = net_readable_listened,
   .unlistened = net_readable_unlistened,
   .end = stream_end,

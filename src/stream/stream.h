@@ -151,6 +151,27 @@ struct net_request {
   uint32_t corked;   /* nesting depth */
 };
 
+/* What happens to a stream, for those who wait for it without listeners: bits. */
+enum {
+  NET_NEWS_ARRIVED = 1 << 0,  /* more is buffered */
+  NET_NEWS_ENDED = 1 << 1,    /* nothing more will be */
+  NET_NEWS_DRAINED = 1 << 2,  /* nothing is buffered for sending */
+  NET_NEWS_SENT = 1 << 3,     /* a request has reached the transport */
+  NET_NEWS_FINISHED = 1 << 4, /* so has the end */
+  NET_NEWS_IDLE = 1 << 5,     /* the idle timeout is over */
+  NET_NEWS_DESTROYED = 1 << 6
+};
+
+/* Tasks (src/task), of which the first makes one: kept by SLOT_TASKS, reached by the 'data'
+ * of the watcher. None of its functions raises, or calls Lua: whom it is about runs later. */
+struct net_waiters {
+  void (*news)(lua_State *L, int idx, struct net_stream *s, int news); /* [-0, +0, -] */
+  /* The peer has ended, and Node would call finish() now: is it for somebody else to? */
+  int (*keeps_open)(struct net_stream *s);
+  int reads;  /* somebody waits for bytes, who hears of them by 'news' alone */
+  int in_use; /* an 'error' that nobody listens to is told by the next call */
+};
+
 /* Who counts a stream among its own; embedded in a server. */
 struct net_owner {
   void (*gone)(lua_State *L, struct net_owner *owner); /* once, in destroy(); [-0, +0, m] */
@@ -185,6 +206,16 @@ static inline void net_stream_never_reads(struct net_stream *s) {
 }
 static inline void net_stream_never_writes(struct net_stream *s) {
   s->opt.write_off = s->life.ending = s->life.finished = 1;
+}
+
+/* Who waits for it without listeners; NULL: nobody ever has. A pointer more would cost each
+ * stream 16 bytes, and the watcher is found by where it is. */
+static inline struct net_waiters *net_stream_waiters(const struct net_stream *s) {
+  return s->io.data;
+}
+static inline void net_stream_news(lua_State *L, int idx, struct net_stream *s, int news) {
+  if (s->io.data)
+    net_stream_waiters(s)->news(L, idx, s, news);
 }
 
 /* net.Socket; its methods and fields are socket.c's to add. */
@@ -348,6 +379,11 @@ static inline int net_stream_is_bound(const struct net_stream *s) {
 
 /* --- readable.c ------------------------------------------------------------- */
 
+/* For who is about to take 'n' bytes out of the buffer by himself, or to wait for more: what
+ * is to come is read on, and 'end' is due when that was all. [-0, +0, e] */
+void net_readable_taken(lua_State *L, int idx, size_t n);
+/* Nothing flows, nor is it paused: as before the first listener. */
+void net_readable_hand_over(struct net_stream *s);
 #define NET_READ_MAX (1 << 30) /* bytes; the most that read(n) may ask for above the mark */
 #define NET_READ_ANY LUA_MININTEGER
 
@@ -368,6 +404,9 @@ void net_readable_tell(lua_State *L, int idx, struct net_stream *s);
 /* Is there room for more, and is more to come? */
 int net_readable_wants(const struct net_stream *s);
 void net_readable_listened(lua_State *L, int idx, int event, int prepended);
+/* Raises ERR_SOCKET_BUSY while a task waits for what arrives. [-0, +0, e] */
+void net_readable_check_free(lua_State *L, const struct net_stream *s);
+void net_readable_listening(lua_State *L, int idx, int event); /* [-0, +0, e] */
 void net_readable_unlistened(lua_State *L, int idx, int event, int one_of_all);
 /* pause() was called last, or it does not flow. */
 int net_readable_paused(const struct net_stream *s);
@@ -386,6 +425,8 @@ int net_writable_write_small(lua_State *L, int idx, struct net_stream *s);
  * [-0, +0, e] */
 int net_writable_last(lua_State *L, int idx, int chunk, int cb);
 void net_writable_uncork(lua_State *L, int idx); /* [-0, +0, e] */
+/* Pushes the error with which write() would be refused now, if it would. [-0, +(1|0), e] */
+int net_writable_forbidden(lua_State *L, int idx);
 /* Is there nothing between what is written now and the kernel, and may it be
  * queued without allocating? */
 int net_writable_idle(const struct net_stream *s);

@@ -122,6 +122,15 @@ static int write_forbidden(lua_State *L, const struct net_stream *s, int by_end)
   return 1;
 }
 
+int net_writable_forbidden(lua_State *L, int idx) {
+  const struct net_stream *s = net_stream_at(L, idx);
+  if (s->life.errored) {
+    net_rare_get(L, idx, SLOT_ERRORED);
+    return 1;
+  }
+  return write_forbidden(L, s, 0);
+}
+
 /* Has the callback at 'cb', if it is one, called with the error at 'err'. */
 static void tell_later(lua_State *L, int idx, int cb, int err) {
   if (lua_type(L, cb) != LUA_TFUNCTION)
