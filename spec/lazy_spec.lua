@@ -157,7 +157,7 @@ describe("a method that stands in for itself", function()
       local core, net = require("net.core"), require("net")
       local before = {}
       for name, method in pairs(core.Socket.methods) do before[name] = method end
-      for _, name in ipairs { "abort", "events", "internal.socket.connect",
+      for _, name in ipairs { "abort", "co", "events", "internal.socket.connect",
         "internal.socket.pipe", "internal.socket.sendfile", "internal.socket.socket" } do
         require("net." .. name)
       end

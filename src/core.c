@@ -33,6 +33,7 @@
 #include "events/signal.h"
 #include "address/socketaddress.h"
 #include "socket/socket.h"
+#include "task/task.h"
 #include "loop/timeout.h"
 #include "loop/turn.h"
 #include "loop/uncaught.h"
@@ -80,6 +81,7 @@ int luaopen_net_core(lua_State *L) {
   net_handover_open(L);
   net_childprocess_open(L);
   net_capi_open(L);
+  net_task_open(L);
   lua_pushliteral(L, NET_VERSION);
   lua_setfield(L, -2, "version");
   lua_pushvalue(L, -1);

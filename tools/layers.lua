@@ -20,6 +20,7 @@ local TABLE = {
   stream = { "events", "connect" },
   socket = { "stream" },
   server = { "stream", "address" },
+  task = { "stream" },
   process = { "socket", "server" },
 }
 

@@ -99,6 +99,18 @@ local function composite()
   return net.abort.AbortSignal.any({ net.abort.AbortController().signal })
 end
 
+local function task()
+  return net.co.spawn(nothing)
+end
+
+local function group()
+  return net.co.run(net.co.group, function(it) return it end)
+end
+
+local function held()
+  return net.co.run(function() return net.co.semaphore():acquire() end)
+end
+
 local MAKE = {
   ["net.Server"] = { server }, ["net.Socket"] = { socket },
   ["net.BlockList"] = { net.BlockList }, ["net.SocketAddress"] = { net.SocketAddress },
@@ -107,6 +119,8 @@ local MAKE = {
   ["net.LookupRequest"] = { lookup_of_name, lookup_of_address },
   ["net.ChildProcess"] = { child_process }, ["net.Channel"] = { channel },
   ["net.Worker"] = { worker },
+  ["net.Task"] = { task }, ["net.Group"] = { group }, ["net.Queue"] = { net.co.queue },
+  ["net.Semaphore"] = { net.co.semaphore }, ["net.Held"] = { held },
   ["net.AbortController"] = { net.abort.AbortController },
   ["net.AbortSignal"] = { signal, composite },
 }
@@ -117,7 +131,7 @@ local OF_A_CHILD = { send = "function", disconnect = "function", channel = "fiel
 local TABLES = {
   net = net, ["net.events"] = net.events, ["net.timers"] = net.timers, ["net.dns"] = net.dns,
   ["net.abort"] = net.abort, ["net.child"] = net.child,
-  ["net.cluster"] = net.cluster,
+  ["net.cluster"] = net.cluster, ["net.co"] = net.co,
   ["net.ServerClass"] = net.Server, ["net.SocketClass"] = net.Socket,
   ["net.BlockListClass"] = net.BlockList, ["net.SocketAddressClass"] = net.SocketAddress,
   ["net.BoundSocketClass"] = net.BoundSocket, ["net.EventEmitterClass"] = net.events.EventEmitter,

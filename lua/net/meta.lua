@@ -34,7 +34,7 @@
 ---   [bound sockets](#bound-sockets)
 --- - [Emitters](#emitters): `on`, `once`, `off`, …, and `net.events`
 --- - [net.timers](#nettimers), [net.process](#netprocess), [net.child](#netchild),
----   [net.dns](#netdns), [net.abort](#netabort)
+---   [net.co](#netco), [net.dns](#netdns), [net.abort](#netabort)
 --- - [Errors](#errors), [Encodings](#encodings), [The launcher](#the-launcher)
 --- - [Node's names](#nodes-names), each with its name here
 
@@ -500,6 +500,23 @@ function server:ref() end
 ---@return self
 function server:unref() end
 
+--- For a `for` loop in a [task](#netco): the next connection. The server accepts while somebody asks;
+--- the rest waits in the kernel's backlog. Ends when the server is closed. Raises if it could not
+--- listen, and `ERR_SOCKET_BUSY` while another such loop runs.
+---@return fun(): net.Socket?
+function server:incoming() end
+
+--- Calls `handler(socket)` in a [task](#netco) of its own for each connection; may be called anywhere,
+--- also before `listen`. When the handler returns, the socket is finished, and closed at the peer's
+--- end, at the idle timeout, or two seconds later. When it raises, the socket is destroyed: the error
+--- that the socket's own methods gave last is its end and no more, any other goes to `onError`, or
+--- is uncaught. The task returns true when the server is closed and all handlers have ended;
+--- cancelled, it closes the server and cancels them. Raises `ERR_INVALID_ARG_TYPE`.
+---@param handler fun(socket: net.Socket)
+---@param onError? fun(err: any, socket: net.Socket)
+---@return net.Task
+function server:serve(handler, onError) end
+
 --- ## Sockets
 ---
 --- One connection, TCP or Unix, as a duplex stream; an [emitter](#emitters). `tostring(socket)`
@@ -803,6 +820,69 @@ socket["end"] = socket.finish
 ---@param err? any
 ---@return self
 function socket:destroy(err) end
+
+--- Waits for what is to be read, and takes it; in a [task](#netco). All or nothing: bytes leave the
+--- buffer when the answer is whole, so after a timeout or a cancel nothing is lost.
+---
+--- | what | gives |
+--- | --- | --- |
+--- | `"line"`, the default (`"l"`, `"*l"`) | to LF, without that and a CR before it |
+--- | `"L"` (`"*L"`) | with the line's end |
+--- | an integer | exactly so many bytes |
+--- | `"some"` | what there is, at least a byte |
+--- | `"all"` (`"a"`, `"*a"`) | everything to the end |
+---
+--- The end of the stream is `nil, co.EOF, rest`; a failure `nil, err, rest`, at each call again.
+--- Complete answers that have arrived before are given first. What is longer than `max` is `nil, err`
+--- (`ERR_RECEIVE_TOO_LONG`), and stays. After `setTimeout`, a wait without traffic is `nil, err`
+--- (`ERR_TIMEOUT`). Raises `ERR_SOCKET_BUSY` while another task reads, or a listener or a pipe does;
+--- `ERR_OUT_OF_RANGE`, `ERR_INVALID_ARG_VALUE`, `ERR_INVALID_ARG_TYPE`, `ERR_CANNOT_WAIT`.
+---@param what? string|integer
+---@param max? integer (bytes, without a line's end; default 65536, of `"all"` none)
+---@return string? answer
+---@return net.Error? err
+---@return string? rest
+function socket:receive(what, max) end
+
+--- As `socket:receive`, to a delimiter, which is taken and not given.
+---@param delimiter string
+---@param max? integer (bytes; default 65536)
+---@return string? answer
+---@return net.Error? err
+---@return string? rest
+function socket:receiveUntil(delimiter, max) end
+
+--- As `socket:receive`, and takes nothing.
+---@param what? string|integer
+---@param max? integer (bytes; default 65536, of `"all"` none)
+---@return string? answer
+---@return net.Error? err
+---@return string? rest
+function socket:peek(what, max) end
+
+--- For a `for` loop in a [task](#netco): each line without its end; the last may lack one. Raises a
+--- failure. To leave the loop does nothing to the socket.
+---@param max? integer (bytes; default 65536)
+---@return fun(): string?
+function socket:lines(max) end
+
+--- For a `for` loop in a [task](#netco): what arrives, as it arrives. Raises a failure.
+---@param max? integer (bytes; default 65536)
+---@return fun(): string?
+function socket:chunks(max) end
+
+--- Writes strings that stay together; in a [task](#netco). True at once while less is buffered than
+--- `writableHighWaterMark`; else it waits until the kernel has all. Interrupted, what it has queued
+--- is sent all the same. Raises `ERR_INVALID_ARG_TYPE`, and then nothing is sent.
+---@param ... string
+---@return true? ok
+---@return net.Error? err why nothing can be sent, or was
+function socket:send(...) end
+
+--- Waits until the kernel has what was written so far, and the end, if `finish` was called.
+---@return true? ok
+---@return net.Error? err
+function socket:flush() end
 
 --- Ends our side, and destroys the socket when all is sent, without waiting for the peer's end.
 function socket:destroySoon() end
@@ -1998,6 +2078,324 @@ function worker:kill(signal) end
 
 --- The same as `worker:kill`.
 worker.destroy = worker.kill
+--- ## net.co
+---
+--- `require("net.co")`, or `net.co`: tasks, in which the same sockets are used without callbacks. A
+--- call that has to wait lets the loop run, and comes back with what it waited for. `local co =
+--- require("net.co")` is taken as read below.
+---
+---     net.createServer():listen(8124):serve(function(socket)
+---       for chunk in socket:chunks() do socket:send(chunk) end
+---     end)
+---     net.run()
+---
+--- - **What goes wrong in the world comes back as `nil, err`**; misuse is raised; iterators raise,
+---   as `io.lines` does.
+--- - **Where a call may wait**: in a task, also below `pcall`, metamethods, iterators and
+---   to-be-closed variables; anywhere else it raises `ERR_CANNOT_WAIT`, whether it would have had to
+---   wait or not: outside of tasks, below C that cannot yield (a listener, `table.sort`,
+---   `string.gsub`), and in a coroutine of your own (make it with `co.generator`).
+--- - **When a task runs**: never amid your call. `spawn`, `cancel` and whatever wakes a task queue
+---   it; it runs when the callback that is under way, and its ticks, are over.
+--- - **What interrupts a wait**, a cancel, a timeout or a signal, raises its error there, and in each
+---   further wait of the scope that it is about, so that to-be-closed variables and `pcall` clean up
+---   as for any error. A task that goes on catching it is closed in the end.
+--- - **An error that nobody gets is uncaught at once**, with the task's own traceback.
+
+---@class net.co
+--- The end of a stream, as an error with `code` `"EOF"`: one value, to be compared with.
+---@field EOF net.Error (read-only)
+local co = {}
+net.co = co
+
+--- Spawns a task, runs the loop until nothing holds it, and returns the values of `fn`, or raises
+--- its error at once. Where the loop was stopped before, `nil, err` (`ERR_LOOP_STOPPED`), and the
+--- task lives on. Raises `ERR_DEADLOCK` when nothing can wake the task any more, and, as `net.run`
+--- does, inside of the loop.
+---@param fn fun(...: any): ...: any
+---@param ... any arguments of `fn`
+---@return any ...
+function co.run(fn, ...) end
+
+--- Starts a task that runs `fn(...)`. It is queued, and the caller goes on. May be called anywhere.
+--- Raises `ERR_INVALID_ARG_TYPE`.
+---@param fn fun(...: any): ...: any
+---@param ... any arguments of `fn`
+---@return net.Task
+function co.spawn(fn, ...) end
+
+--- The task that runs; nil outside of tasks.
+---@return net.Task?
+function co.current() end
+
+--- The tasks that have not ended, by age.
+---@return net.Task[]
+function co.tasks() end
+
+--- All of them with what they wait for, and their tracebacks.
+---@return string
+function co.traceback() end
+
+--- Waits.
+---@param ms number (ms; as in setTimeout)
+---@return true
+function co.sleep(ms) end
+
+--- Lets others run, and what there is to read in this turn of the loop. Raises for a value: a
+--- generator gives one by `coroutine.yield`.
+---@return true
+function co.yield() end
+
+--- For a `for` loop that runs at a fixed rate: gives the number of the period, the first after
+--- `ms`. Periods that a slow body has missed are skipped.
+---@param ms number (ms)
+---@return fun(): integer
+function co.every(ms) end
+
+--- Calls `fn(...)`, whose waits have so much time together. In time it returns what `fn` does. Once
+--- it has interrupted, always `nil, err` (a `TimeoutError`, `ERR_TIMEOUT`), with what `fn` returned
+--- after that behind; another error of `fn` is raised. What has arrived while the process was busy
+--- is in time. Raises `ERR_OUT_OF_RANGE` for a negative number or NaN.
+---@param ms number (ms; `math.huge`: no limit)
+---@param fn fun(...: any): ...: any
+---@param ... any arguments of `fn`
+---@return any ...
+function co.timeout(ms, fn, ...) end
+
+--- Calls `fn(...)`, which no cancel and no timeout from outside reaches; those inside of it count.
+--- For clean-up that has to wait.
+---@param fn fun(...: any): ...: any
+---@param ... any arguments of `fn`
+---@return any ...
+function co.shield(fn, ...) end
+
+--- As `co.timeout`, for a signal: `nil, err` is an `AbortError` with the signal's reason as `cause`.
+---@param signal net.AbortSignal
+---@param fn fun(...: any): ...: any
+---@param ... any arguments of `fn`
+---@return any ...
+function co.withSignal(signal, fn, ...) end
+
+--- A signal for functions with callbacks: aborted when a wait here would be interrupted.
+---@return net.AbortSignal
+function co.signal() end
+
+--- Lua's `pcall`, but what interrupts a wait passes through it.
+---@param fn function
+---@param ... any arguments of `fn`
+---@return boolean ok
+---@return any ...
+function co.pcall(fn, ...) end
+
+--- Would a wait here be interrupted?
+---@return boolean
+function co.cancelled() end
+
+--- Calls `fn(group)`, and returns its values when it and all tasks of the group have ended. The
+--- first error of `fn`, or of a task that nobody awaits, cancels the others, and is raised as it is
+--- when they have ended; further ones are process warnings. So is a cancel of who waits here.
+---
+---     group(fn)
+---     group({ limit = n }, fn)
+---
+--- With a limit, `group:spawn` waits until less than so many run.
+---@param options? net.GroupOptions
+---@param fn fun(group: net.Group): ...: any
+---@return any ...
+---@overload fun(fn: fun(group: net.Group): ...: any): ...: any
+function co.group(options, fn) end
+
+---@class net.GroupOptions
+--- tasks that run at once
+---@field limit? integer (count, >= 1; default no limit)
+
+--- Runs functions, or awaits tasks, side by side: those at 1 to #t first, in that order, then the
+--- rest. Returns a table of each first value by the same keys. To fail is to raise, or to return nil
+--- and an error: the first failure cancels the rest, and is raised, or returned. Tasks in `t` are
+--- never cancelled. What a child has returned and nobody gets is closed, if it has `__close`.
+---@param t table<any, function|net.Task>
+---@return table? values
+---@return any err
+function co.all(t) end
+
+--- As `co.all`, until one does not fail: returns its key and its values. When all fail, `nil, err`,
+--- an `AggregateError` whose `errors` has them by key. Raises `ERR_INVALID_ARG_VALUE` for an empty
+--- table.
+---@param t table<any, function|net.Task>
+---@return any key
+---@return any ...
+function co.any(t) end
+
+--- As `co.any`, until one ends in whatever way: an error is raised. A `receive` or `get` that loses
+--- has taken nothing.
+---@param t table<any, function|net.Task>
+---@return any key
+---@return any ...
+function co.race(t) end
+
+--- A queue of values between tasks, first in first out, also among those who wait. Raises
+--- `ERR_OUT_OF_RANGE`, `ERR_INVALID_ARG_TYPE`.
+---@param capacity? integer (count, >= 1; default no limit)
+---@return net.Queue
+function co.queue(capacity) end
+
+--- So many may hold it at once; with 1, the default, it is a mutex.
+---@param n? integer (count, >= 1; default 1)
+---@return net.Semaphore
+function co.semaphore(n) end
+
+--- Waits for the first of some events, and returns its name and arguments; `nil, err` if `"error"`
+--- comes first and was not named. It listens only while it waits. Of a task: `task:await()`.
+---@param source net.EventEmitter|net.Task
+---@param ... any events
+---@return any ...
+function co.await(source, ...) end
+
+--- Calls `start(resume)`, and waits until somebody calls `resume(...)`, whose arguments it returns;
+--- `resume` tells whether it was the first. A function that `start` returns is called if the wait is
+--- interrupted, with the values that had come, if any. Neither can wait itself.
+---@param start fun(resume: fun(...: any): boolean): function?
+---@return any ...
+function co.suspend(start) end
+
+--- Makes a function that waits of one whose last argument is a callback, called with an error or nil
+--- first: `nil, err`, or the other values, true if there are none.
+---@param fn function
+---@return function
+function co.wrap(fn) end
+
+--- For a `for` loop: as `coroutine.wrap(fn)`, with a body that may wait; left early, it is closed.
+---@param fn function which yields by `coroutine.yield`
+---@param ... any arguments of `fn`
+---@return function iterator
+---@return nil
+---@return nil
+---@return any closing
+function co.generator(fn, ...) end
+
+--- As `net.dns.lookup`.
+---@param hostname string
+---@param options? net.LookupOptions
+---@return string|table|nil address with the option `all` a list
+---@return integer|net.Error family
+function co.lookup(hostname, options) end
+
+--- Connects, with the arguments of `net.connect`, and waits until the connection stands. A socket
+--- that fails, or whose wait is interrupted, is destroyed.
+---@param ... any
+---@return net.Socket? socket
+---@return net.Error? err
+function co.connect(...) end
+
+--- A server that listens: the arguments of `server:listen`, in a table those of `createServer` too.
+--- It accepts nobody before `incoming`, `serve` or a listener for `"connection"` asks for it.
+---@param ... any
+---@return net.Server? server
+---@return net.Error? err
+function co.listen(...) end
+
+--- Waits for `"close"`, at once if it was. True, or nil and the error of a socket that has failed.
+---@param it net.Socket|net.Server
+---@return true? ok
+---@return net.Error? err
+function co.finished(it) end
+
+--- Has all of `a`, and its end, sent to `b`, as `a:pipe(b)` does; true when `b` has it. On a
+--- failure, or interrupted, both are destroyed.
+---@param a net.Socket
+---@param b net.Socket
+---@return true? ok
+---@return net.Error? err
+function co.pipeline(a, b) end
+
+--- A task, as `co.spawn` makes it. To call it is to await it, so that it may stand where a function
+--- does: `co.timeout(1000, task)`. In a `<close>` variable it is cancelled and waited for.
+---@class net.Task
+--- May be changed.
+---@field name string (default `"task N (FILE:LINE)"`)
+---@field status "ready"|"running"|"waiting"|"done"|"failed"|"cancelled" (read-only)
+--- What for, of one that does.
+---@field waiting? string (read-only)
+local task = {}
+
+--- Waits for its end: what its function returned, or its error, raised; of a cancelled task `nil,
+--- err`. Any number may. Raises `ERR_DEADLOCK` in itself.
+---@return any ...
+function task:await() end
+
+--- Has its wait, and each further one, raise an `AbortError` with `reason` as `cause`; one that has
+--- not begun never runs. Returns at once, and whether it had not ended yet.
+---@param reason? any
+---@return boolean
+function task:cancel(reason) end
+
+--- Where it is, through its generators; `""` when it has ended.
+---@return string
+function task:traceback() end
+
+--- Is told of when `net.run` ends while it waits, as by default.
+---@return self
+function task:ref() end
+
+--- Is not told of then.
+---@return self
+function task:unref() end
+
+---@class net.Group
+local group = {}
+
+--- Starts a task of the group. With a limit it is a wait, for room. Raises `ERR_GROUP_CLOSED` when
+--- the group has ended.
+---@param fn function
+---@param ... any arguments of `fn`
+---@return net.Task
+function group:spawn(fn, ...) end
+
+--- Cancels its tasks and its function. `co.group` returns the function's values, or `nil, err` if it
+--- was interrupted.
+---@param reason? any
+function group:cancel(reason) end
+
+--- `#queue` is how much is in it.
+---@class net.Queue
+local queue = {}
+
+--- Puts a value in, and waits while it is full. Raises for nil.
+---@param v any
+---@return true? ok
+---@return net.Error? err `ERR_QUEUE_CLOSED`, or what it was closed with
+function queue:put(v) end
+
+--- Puts a value in if that needs no wait, and returns whether it did. May be called anywhere.
+---@param v any
+---@return boolean
+function queue:push(v) end
+
+--- Takes the oldest value, and waits while there is none.
+---@return any value nil when it is closed and empty
+---@return any err what it was closed with
+function queue:get() end
+
+--- Ends it. What is in it is still handed out.
+---@param err? any
+function queue:close(err) end
+
+--- For a `for` loop: each value, to its end. Raises what it was closed with.
+---@return fun(): any
+function queue:items() end
+
+---@class net.Semaphore
+local semaphore = {}
+
+--- Waits until it is free, and takes it.
+---@return net.Held held best kept in a `<close>` variable
+function semaphore:acquire() end
+
+---@class net.Held
+local held = {}
+
+--- Gives it back, once.
+function held:release() end
 
 --- ## net.dns
 ---

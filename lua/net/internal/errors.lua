@@ -28,7 +28,11 @@ local INSPECTED_MAX = 128 -- units of an inspected value
 local BIG_NUMBER = 4294967296 -- integers beyond it are grouped with "_"
 
 local errors = {}
-local codes = {}
+local codes = setmetatable({}, {
+  __index = function(_, code)
+    return require("net.internal.task.errors")[code]
+  end,
+})
 
 errors.codes = codes
 

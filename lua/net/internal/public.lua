@@ -59,6 +59,7 @@ local REST = {
   abort = true,
   child = true,
   cluster = true,
+  co = true,
   dns = true,
   events = true,
   process = true,

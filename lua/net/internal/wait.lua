@@ -21,7 +21,10 @@ local OURS = debug.getinfo(1, "S").source:match("^(.*)internal/wait%.lua$") -- o
 local MAX_LOST = 100 -- texts; a program may make up names of events for ever
 local OTHERS = "others" -- in `lost`, all beyond that
 
-local wait = {}
+local wait = {
+  tasks = nil, ---@type table? what net.co is built on, once it is loaded
+  warn_of_tasks = nil, ---@type fun()? tells of tasks that wait as net.run() ends
+}
 
 local waiting = setmetatable({}, { __mode = "k" }) -- waiters that were made, and are not told of
 local lost, lost_texts = {}, 0 -- text -> how many of these were collected; how many texts
@@ -106,6 +109,9 @@ local function warn_of_waiters()
   for _, line in ipairs(take_lines()) do
     require("net.process").emitWarning(line)
   end
+  if wait.warn_of_tasks then
+    wait.warn_of_tasks()
+  end
 end
 
 --- For `wait.suspend`.
@@ -137,10 +143,22 @@ local function resume(co)
   end
 end
 
+--- Waits as tasks do, in one: what interrupts it raises.
+local function suspend_task(waiter)
+  if not waiter.done then
+    wait.tasks.suspend(function(go_on)
+      waiter.resume = go_on
+    end, true)
+  end
+end
+
 --- Yields until `waiter.done` is true. Somebody else may resume the coroutine
 --- meanwhile; that is not what it waits for.
 ---@param waiter net.Waiter
 function wait.suspend(waiter)
+  if wait.tasks and wait.tasks.can_wait() then
+    return suspend_task(waiter)
+  end
   while not waiter.done do
     waiter.co = coroutine.running()
     coroutine.yield()
@@ -152,7 +170,9 @@ end
 ---@param waiter net.Waiter
 function wait.done(waiter)
   waiter.done = true
-  if waiter.co then
+  if waiter.resume then
+    waiter.resume()
+  elseif waiter.co then
     core.tick(resume, waiter.co)
     waiter.co = nil
   end

@@ -1,0 +1,284 @@
+-- SPDX-License-Identifier: MIT
+
+--- net.internal.task.queue - what tasks hand to each other: co.queue and co.semaphore.
+--
+-- Both are first come, first served, also among those that wait. What was handed to a
+-- task that is cancelled before it went on goes back to the head, for the next.
+
+local core = require("net.core")
+local lazy = require("net.internal.lazy")
+local validate = require("net.internal.validate")
+
+local errors = lazy.module("net.internal.errors")
+
+local tasks = core.open_tasks()
+
+-- A list with two ends
+
+local function list_new()
+  return { first = 1, last = 0 }
+end
+
+local function list_append(list, value)
+  list.last = list.last + 1
+  list[list.last] = value
+end
+
+local function list_prepend(list, value)
+  list.first = list.first - 1
+  list[list.first] = value
+end
+
+--- The first, which is taken out; nil of an empty one.
+local function list_take(list)
+  local first = list.first
+  local value = list[first]
+  if value ~= nil then
+    list[first] = nil
+    list.first = first + 1
+  end
+  return value
+end
+
+local function list_length(list)
+  return list.last - list.first + 1
+end
+
+--- Those that wait: functions to resume them, false for one that has left.
+local function waiter_take(list)
+  while list_length(list) > 0 do
+    local first = list.first
+    local waiter = list[first]
+    list[first] = nil
+    list.first = first + 1
+    if waiter then
+      return waiter
+    end
+  end
+end
+
+--- Takes out one that does not wait any more. A hole goes when it has come to an end of
+--- the list, so that waits which are given up leave nothing behind.
+local function waiter_leave(list, place)
+  list[place] = false
+  while list.last >= list.first and not list[list.last] do
+    list[list.last] = nil
+    list.last = list.last - 1
+  end
+  while list.last >= list.first and not list[list.first] do
+    list[list.first] = nil
+    list.first = list.first + 1
+  end
+end
+
+--- Waits in a list; `undo(value)` is called with what had come, if the wait is interrupted.
+local function wait_in(list, entry, undo)
+  return tasks.suspend(function(resume)
+    entry.resume = resume
+    list_append(list, entry)
+    local place = list.last
+    return function(...)
+      if list[place] == entry then
+        waiter_leave(list, place)
+      elseif undo then
+        undo(...)
+      end
+    end
+  end, not undo)
+end
+
+-- Queues
+
+---@class net.Queue
+local Queue = {}
+Queue.__index = Queue
+Queue.__name = "Queue"
+
+--- Gives the value to the first that waits for one; returns whether there was one.
+local function hand_over(queue, value)
+  local getter = waiter_take(queue._getters)
+  if getter then
+    getter.resume(value)
+  end
+  return getter ~= nil
+end
+
+--- There is room: the first that waits to put has its turn.
+local function let_in(queue)
+  while queue._count < queue._capacity do
+    local putter = waiter_take(queue._putters)
+    if not putter then
+      return
+    end
+    list_append(queue._list, putter.value)
+    queue._count = queue._count + 1
+    putter.resume(true)
+  end
+end
+
+local function give_back(queue, value)
+  if not hand_over(queue, value) then
+    list_prepend(queue._list, value)
+    queue._count = queue._count + 1
+  end
+end
+
+local function check_item(value)
+  if value == nil then
+    errors.raise("ERR_INVALID_ARG_VALUE", 3, "v", value, "cannot be in a queue")
+  end
+end
+
+--- Puts a value in, and waits while the queue is full.
+---@param v any but nil
+---@return true? ok
+---@return net.Error err when the queue is closed
+function Queue:put(v)
+  check_item(v)
+  if self._closed then
+    return nil, self._err or errors.codes.ERR_QUEUE_CLOSED()
+  elseif hand_over(self, v) then
+    return true
+  elseif self._count < self._capacity then
+    list_append(self._list, v)
+    self._count = self._count + 1
+    return true
+  end
+  return wait_in(self._putters, { value = v })
+end
+
+--- Puts a value in where that needs no wait; may be called anywhere.
+---@param v any but nil
+---@return boolean taken false when the queue is full or closed
+function Queue:push(v)
+  check_item(v)
+  if self._closed then
+    return false
+  elseif hand_over(self, v) then
+    return true
+  elseif self._count >= self._capacity then
+    return false
+  end
+  list_append(self._list, v)
+  self._count = self._count + 1
+  return true
+end
+
+--- Takes the oldest value, and waits while there is none.
+---@return any value nil when the queue is closed and empty
+---@return any err what it was closed with
+function Queue:get()
+  local value = list_take(self._list)
+  if value ~= nil then
+    self._count = self._count - 1
+    let_in(self)
+    return value
+  elseif self._closed then
+    return nil, self._err
+  end
+  return wait_in(self._getters, {}, function(given)
+    if given ~= nil then
+      give_back(self, given)
+    end
+  end)
+end
+
+--- Ends the queue: what is in it is still handed out.
+---@param err? any what `get` gives then, behind nil
+function Queue:close(err)
+  if self._closed then
+    return
+  end
+  self._closed, self._err = true, err
+  for getter in waiter_take, self._getters do
+    getter.resume(nil, err)
+  end
+  for putter in waiter_take, self._putters do
+    putter.resume(nil, err or errors.codes.ERR_QUEUE_CLOSED())
+  end
+end
+
+--- For a `for` loop: each value, until the queue is closed and empty. Raises what it was
+--- closed with.
+---@return fun(): any
+function Queue:items()
+  return function()
+    local value, err = self:get()
+    if value == nil and err ~= nil then
+      errors.throw(err, 2)
+    end
+    return value
+  end
+end
+
+function Queue:__len()
+  return self._count
+end
+
+--- A queue between tasks.
+---@param capacity? integer how many values it holds before `put` waits; no limit if left out
+---@return net.Queue
+local function new_queue(capacity)
+  if capacity ~= nil then
+    validate.integer(capacity, "capacity", 1)
+  end
+  return setmetatable({ _list = list_new(), _getters = list_new(),
+    _putters = list_new(), _count = 0, _capacity = capacity or math.huge }, Queue)
+end
+
+-- Semaphores
+
+---@class net.Semaphore
+local Semaphore = {}
+Semaphore.__index = Semaphore
+Semaphore.__name = "Semaphore"
+
+---@class net.Held
+local Held = {}
+Held.__index = Held
+Held.__name = "Held"
+
+local function release(semaphore)
+  local waiter = waiter_take(semaphore._waiters)
+  if waiter then
+    waiter.resume(true)
+  else
+    semaphore._free = semaphore._free + 1
+  end
+end
+
+--- Gives it back, once.
+function Held:release()
+  local semaphore = self._semaphore
+  if semaphore then
+    self._semaphore = nil
+    release(semaphore)
+  end
+end
+
+Held.__close = Held.release
+
+--- Waits until one is free, and takes it.
+---@return net.Held held to be released, or kept in a <close> variable
+function Semaphore:acquire()
+  if self._free > 0 then
+    self._free = self._free - 1
+  else
+    wait_in(self._waiters, {}, function()
+      release(self)
+    end)
+  end
+  return setmetatable({ _semaphore = self }, Held)
+end
+
+--- A counting semaphore; with 1, the default, a mutex.
+---@param n? integer how many may hold it at once
+---@return net.Semaphore
+local function new_semaphore(n)
+  if n ~= nil then
+    validate.integer(n, "n", 1)
+  end
+  return setmetatable({ _free = n or 1, _waiters = list_new() }, Semaphore)
+end
+
+return { queue = new_queue, semaphore = new_semaphore }

@@ -1,0 +1,339 @@
+-- SPDX-License-Identifier: MIT
+
+--- net.internal.task.servers - servers in tasks' hands: co.listen, incoming, serve.
+--
+-- A server that is asked for its connections accepts when somebody asks; what comes before
+-- that waits in the kernel's backlog. One that serves accepts always, and has a task for
+-- each connection.
+
+local core = require("net.core")
+local children = require("net.internal.task.children")
+local lazy = require("net.internal.lazy")
+local validate = require("net.internal.validate")
+
+local errors = lazy.module("net.internal.errors")
+local server = lazy.module("net.internal.server.server")
+local timers = lazy.module("net.timers")
+
+local tasks = core.open_tasks()
+local methods = core.Server.methods
+local native = core.server
+
+local LINGER = 2000 -- milliseconds from the FIN to the close, for a peer that does not end
+
+local servers = {}
+
+-- When it closes
+
+local on_close = setmetatable({}, { __mode = "k" }) -- server -> function that is told, amid close()
+
+--- 'close' comes when the last connection has gone; who waits for the next is told at once.
+local close = native.close
+function native.close(self)
+  close(self)
+  local told = on_close[self]
+  if told then
+    told()
+  end
+end
+
+-- When to accept
+
+local states = setmetatable({}, { __mode = "k" }) -- server -> what tasks want of it
+
+--- Accepts exactly while somebody wants to: a task that asks, one that serves, a listener.
+local function apply(self, state)
+  native.hold(self, not (state.asks or state.serves > 0 or self:listenerCount("connection")
+    > (state.listener and 1 or 0)))
+end
+
+--- What is known of a server that tasks use.
+local function state_of(self)
+  local state = states[self]
+  if state then
+    return state
+  end
+  state = { serves = 0 }
+  states[self] = state
+  local function look(event)
+    if event == "connection" or event == nil then
+      core.tick(apply, self, state)
+    end
+  end
+  core.listen_hidden(self, "newListener", look, "first")
+  core.listen_hidden(self, "removeListener", look, "first")
+  core.listen_hidden(self, "listening", function() apply(self, state) end, "first")
+  return state
+end
+
+--- Waits until the server listens, or has failed to.
+local function wait_for_listening(self)
+  return tasks.suspend(function(resume)
+    local listeners = {}
+    local function answer(...)
+      for event, fn in next, listeners do
+        self:off(event, fn)
+      end
+      resume(...)
+    end
+    function listeners.listening() answer(true) end
+    function listeners.error(err) answer(nil, err) end
+    function listeners.close() answer(nil, errors.codes.ERR_SERVER_NOT_RUNNING()) end
+    for event, fn in next, listeners do
+      self:on(event, fn)
+    end
+    return function()
+      for event, fn in next, listeners do
+        self:off(event, fn)
+      end
+      self:close()
+    end
+  end)
+end
+
+--- Makes a server that listens, and accepts nobody before it is asked to. Arguments are
+--- those of `server:listen`; as a table, with the options of `createServer`.
+---@param ... any
+---@return net.Server? server
+---@return net.Error? err
+function servers.listen(...)
+  local first, second = ...
+  if type(first) == "string" and type(second) == "number" and not first:find("[/\0]") then
+    errors.raise("ERR_INVALID_ARG_VALUE", 2, "port", first,
+      "must be the port: the order is (port, host)")
+  end
+  if not tasks.can_wait() then
+    tasks.yield() -- which says why
+  end
+  local self = server.createServer(type(first) == "table" and first or nil)
+  state_of(self)
+  self:listen(...)
+  local ok, err = wait_for_listening(self)
+  if ok then
+    return self
+  end
+  return nil, err
+end
+
+-- One after the other
+
+--- For a `for` loop: the next connection, until the server closes. Raises if it could not
+--- listen.
+---@return fun(): net.Socket?
+function methods:incoming()
+  local state = state_of(self)
+  if state.listener then
+    errors.raise("ERR_SOCKET_BUSY", 2, "another loop over its connections")
+  end
+  local ready, resume_with, closed, failure = {}, nil, false, nil
+
+  local function wake(...)
+    local resume = resume_with
+    resume_with, state.asks = nil, false
+    apply(self, state)
+    return resume(...)
+  end
+
+  function state.listener(socket)
+    if resume_with then
+      wake(socket)
+    else
+      ready[#ready + 1] = socket
+    end
+  end
+
+  local listeners = { connection = state.listener }
+  local function stop()
+    for event, fn in next, listeners do
+      self:off(event, fn)
+    end
+    on_close[self], state.listener = nil, nil
+    apply(self, state)
+  end
+  local function over()
+    closed = true
+    stop()
+    if resume_with then
+      wake()
+    end
+  end
+  on_close[self] = over
+  if not self.listening then
+    function listeners.error(err)
+      failure = err
+      over()
+    end
+    function listeners.listening()
+      self:off("error", listeners.error)
+    end
+  end
+  for event, fn in next, listeners do
+    self:on(event, fn)
+  end
+  apply(self, state)
+
+  local function ask(resume)
+    resume_with, state.asks = resume, true
+    apply(self, state)
+    return function(socket)
+      resume_with, state.asks = nil, false
+      apply(self, state)
+      if socket then
+        table.insert(ready, 1, socket)
+      end
+    end
+  end
+
+  local function next_one()
+    local socket = table.remove(ready, 1)
+    if not socket and not closed then
+      socket = tasks.suspend(ask)
+    end
+    if socket then
+      tasks.hold(socket)
+    elseif failure then
+      errors.throw(failure, 2)
+    end
+    return socket
+  end
+  return next_one, nil, nil, setmetatable({}, { __close = stop })
+end
+
+-- All at once
+
+--- What a handler has answered is sent, and the rest of the request thrown away; a close
+--- with bytes unread would send RST, and the answer be lost.
+local function linger(lingering, socket)
+  if socket.destroyed then
+    return
+  end
+  lingering[socket] = true
+  local function cut() socket:destroy() end
+  local timer
+  socket:once("finish", function()
+    timer = timers.setTimeout(cut, LINGER)
+  end)
+  socket:once("timeout", cut)
+  socket:once("close", function()
+    lingering[socket] = nil
+    timers.clearTimeout(timer)
+  end)
+  socket:finish()
+  socket:resume()
+end
+
+--- Is the error no more than the end of the socket, as its own methods have told it?
+local function is_its_end(socket, err)
+  return err ~= nil and (err == tasks.last_error(socket) or err == socket.errored)
+end
+
+--- The task of one connection.
+local function handle(serving, socket)
+  tasks.hold(socket)
+  local ok, err = pcall(serving.handler, socket)
+  if ok then
+    return linger(serving.lingering, socket)
+  end
+  local ends = is_its_end(socket, err)
+  socket:destroy()
+  if ends then
+    return
+  elseif serving.on_error and not tasks.is_interruption(err) then
+    serving.on_error(err, socket)
+  else
+    tasks.rethrow(err)
+  end
+end
+
+--- Hears of the server from now on, whenever the task begins: `serving.closed` when it has,
+--- and `serving.err` if it could not listen.
+local function attend(self, serving)
+  local listeners = {}
+  local function over(err)
+    serving.closed, serving.err = true, err
+    local resume = serving.resume
+    if resume then
+      resume()
+    end
+  end
+  function listeners.connection(socket)
+    children.spawn(serving.set, handle, serving, socket)
+  end
+  function listeners.close() over() end
+  if not self.listening then
+    listeners.error = over
+    function listeners.listening()
+      self:off("error", over)
+    end
+  end
+  for event, fn in next, listeners do
+    self:on(event, fn)
+  end
+  function serving.leave()
+    for event, fn in next, listeners do
+      self:off(event, fn)
+    end
+  end
+end
+
+--- Waits until it is closed.
+local function wait_for_close(serving)
+  if not serving.closed then
+    tasks.suspend(function(resume)
+      serving.resume = resume
+    end, true)
+  end
+end
+
+--- The end of those who are there: of handlers, and of sockets that linger.
+local function cut(self, serving)
+  self:close()
+  children.cancel(serving.set)
+  tasks.shield(children.wait, serving.set)
+  for socket in next, serving.lingering do
+    socket:destroy()
+  end
+end
+
+local function serve(self, serving)
+  local ok, err = pcall(wait_for_close, serving)
+  if ok then
+    ok, err = pcall(children.wait, serving.set)
+  end
+  if not ok then
+    cut(self, serving)
+    tasks.rethrow(err)
+  elseif serving.err then
+    errors.throw(serving.err, 1)
+  end
+  return true
+end
+
+--- Calls `handler(socket)` in a task of its own for each connection. When it returns the
+--- socket is finished; when it raises it is destroyed, and the error, unless it is the
+--- socket's own end, goes to `onError(err, socket)`, or is uncaught. May be called anywhere.
+---@param handler fun(socket: net.Socket)
+---@param onError? fun(err: any, socket: net.Socket)
+---@return net.Task task that returns true when the server is closed and all handlers have ended
+function methods:serve(handler, onError)
+  validate.func(handler, "handler")
+  if onError ~= nil then
+    validate.func(onError, "onError")
+  end
+  local serving = { handler = handler, on_error = onError, lingering = {} }
+  serving.set = children.new(function() return false end)
+  local state = state_of(self)
+  state.serves = state.serves + 1
+  attend(self, serving)
+  apply(self, state)
+  return tasks.spawn(function(task)
+    serving.leave()
+    state.serves = state.serves - 1
+    if task.status == "cancelled" then -- maybe before it has begun
+      self:close()
+    end
+    apply(self, state)
+  end, serve, self, serving)
+end
+
+return servers

@@ -1,0 +1,209 @@
+-- SPDX-License-Identifier: MIT
+
+--- net.internal.task.sockets - sockets in tasks' hands: co.connect, lines, pipeline.
+--
+-- What runs for each packet (receive, send, flush) is src/task; here is what is made of it,
+-- and what is seldom enough to be waited for by listeners.
+
+local core = require("net.core")
+local lazy = require("net.internal.lazy")
+
+local errors = lazy.module("net.internal.errors")
+local connect = lazy.module("net.internal.socket.connect")
+
+local tasks = core.open_tasks()
+local methods = core.Socket.methods
+local native = tasks.socket
+
+local sockets = {}
+
+for _, name in ipairs({ "receive", "receiveUntil", "peek", "send", "flush" }) do
+  methods[name] = native[name]
+end
+
+local receive = native.receive
+
+--- An iterator of what `receive(what, max)` gives. At the end it gives what is left over, if
+--- `has_rest`, and then nothing; it raises the failure of the socket.
+local function iterator(socket, what, max, has_rest)
+  return function()
+    local value, err, rest = receive(socket, what, max)
+    if value then
+      return value
+    elseif err ~= native.EOF then
+      errors.throw(err, 2)
+    end
+    return has_rest and rest ~= "" and rest or nil
+  end
+end
+
+--- For a `for` loop: each line, without its end; the last one may lack it.
+---@param max? integer bytes a line may have; 65536
+---@return fun(): string?
+function methods:lines(max)
+  return iterator(self, "line", max, true)
+end
+
+--- For a `for` loop: what arrives, as it arrives.
+---@param max? integer bytes of a piece; 65536
+---@return fun(): string?
+function methods:chunks(max)
+  return iterator(self, "some", max)
+end
+
+--- Adds listeners; returns a function that removes them.
+local function listen(emitter, listeners)
+  for event, fn in next, listeners do
+    emitter:on(event, fn)
+  end
+  return function()
+    for event, fn in next, listeners do
+      emitter:off(event, fn)
+    end
+  end
+end
+
+-- Connecting
+
+--- Whoever comes from LuaSocket has the host first.
+local function check_order(first, second)
+  if type(first) == "string" and type(second) == "number" and not first:find("[/\0]") then
+    errors.raise("ERR_INVALID_ARG_VALUE", 3, "port", first,
+      "must be the port: the order is (port, host)")
+  end
+end
+
+local function wait_for_connect(socket)
+  return tasks.suspend(function(resume)
+    local remove
+    local function answer(...)
+      remove()
+      resume(...)
+    end
+    remove = listen(socket, {
+      connect = function() answer(true) end,
+      error = function(err) answer(nil, err) end,
+      timeout = function() answer(nil, errors.codes.ERR_TIMEOUT()) end,
+      close = function() answer(nil, errors.codes.ERR_STREAM_PREMATURE_CLOSE()) end,
+    })
+    return function()
+      remove()
+      socket:destroy()
+    end
+  end)
+end
+
+--- Connects, and waits until the connection stands. Arguments are those of `net.connect`.
+---@param ... any
+---@return net.Socket? socket
+---@return net.Error? err
+function sockets.connect(...)
+  check_order(...)
+  if not tasks.can_wait() then
+    tasks.yield() -- which says why
+  end
+  local socket = connect.connect(...)
+  tasks.hold(socket)
+  local ok, err = wait_for_connect(socket)
+  if ok then
+    return socket
+  end
+  socket:destroy()
+  return nil, err
+end
+
+-- The end
+
+--- Waits for 'close', at once if it was.
+---@param it net.Socket|net.Server
+---@return true? ok
+---@return net.Error? err the socket's, if it has failed
+function sockets.finished(it)
+  local is_socket = core.stream.is(it)
+  local function outcome()
+    local err = is_socket and it.errored
+    if err then
+      return nil, err
+    end
+    return true
+  end
+  if is_socket and it.closed then
+    return outcome()
+  elseif is_socket then
+    tasks.hold(it)
+  end
+  tasks.suspend(function(resume)
+    local function on_close()
+      it:off("close", on_close)
+      resume()
+    end
+    it:on("close", on_close)
+    return function()
+      it:off("close", on_close)
+    end
+  end, true)
+  return outcome()
+end
+
+--- Has all of `a`, and its end, sent to `b`. On a failure, or interrupted, both are destroyed.
+---@param a net.Socket
+---@param b net.Socket
+---@return true? ok
+---@return net.Error? err
+function sockets.pipeline(a, b)
+  local function wait()
+    return tasks.suspend(function(resume)
+      local remove_a, remove_b
+      local function remove()
+        remove_a()
+        remove_b()
+      end
+      local function answer(...)
+        remove()
+        resume(...)
+      end
+      local function fail(err)
+        answer(nil, err)
+      end
+      local function cut()
+        fail(errors.codes.ERR_STREAM_PREMATURE_CLOSE())
+      end
+      remove_a = listen(a, {
+        error = fail,
+        close = function()
+          if not a.readableEnded then
+            cut()
+          end
+        end,
+      })
+      remove_b = listen(b, {
+        error = fail,
+        close = cut,
+        finish = function()
+          if a.readableEnded then
+            answer(true)
+          else
+            cut()
+          end
+        end,
+      })
+      tasks.hold(a)
+      tasks.hold(b)
+      a:pipe(b)
+      return remove
+    end)
+  end
+  local done, ok, err = pcall(wait)
+  if done and ok then
+    return true
+  end
+  a:unpipe(b)
+  a:destroy()
+  b:destroy()
+  if not done then
+    tasks.rethrow(ok)
+  end
+  return nil, err
+end
+
+return sockets

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * wait.c - how a task waits: where it may, how the wait ends, and the waits for nothing
+ * but time or a function that somebody calls.
+ *
+ * A wait is a C function that ends in net_wait(), which yields. The yield passes through
+ * the generators around, each of which yields too (generator.c), to the loop. When the
+ * task is resumed, the same way back leads to wait_over, which raises the error of a scope
+ * or has the kind of wait push what it gives. */
+#include <lauxlib.h>
+
+#include "base/container.h"
+#include "base/error.h"
+#include "loop/uncaught.h"
+#include "task/task.h"
+
+#define PATIENCE 100 /* waits in one hit scope, of which each has raised */
+
+/* --- where --------------------------------------------------------------------- */
+
+struct net_task *net_wait_task(const struct net_loop *loop, const lua_State *L) {
+  struct net_scheduler *all = net_scheduler_of(loop);
+  struct net_task *t = all ? all->running : NULL;
+  return t && t->inner->thread == L ? t : NULL;
+}
+
+int net_wait_possible(const struct net_task *t) {
+  for (const struct net_coroutine *co = t->inner; co; co = co->outer)
+    if (!lua_isyieldable(co->thread))
+      return 0;
+  return 1;
+}
+
+struct net_task *net_wait_check(lua_State *L) {
+  struct net_loop *loop = net_loop_get(L);
+  struct net_scheduler *all = net_scheduler_of(loop);
+  struct net_task *t = net_wait_task(loop, L);
+  if (t && net_wait_possible(t))
+    return t;
+  lua_pushstring(L, t ? "C" : all && all->running ? "coroutine" : "outside");
+  net_error_raise(L, "ERR_CANNOT_WAIT", 1);
+  return NULL;
+}
+
+/* --- how it ends ------------------------------------------------------------------ */
+
+const struct net_scope *net_wait_hit(const struct net_task *t) { return net_scope_outermost(t); }
+
+/* Raises the error of the outermost scope that is hit. */
+static int raise_scope(lua_State *L, struct net_task *t) {
+  struct net_scope *s = net_scope_outermost(t);
+  s->begun++;
+  s->raised = 1;
+  net_scope_push_error(L, s);
+  return lua_error(L);
+}
+
+/* Continuation of every wait. */
+static int wait_over(lua_State *L, int status, lua_KContext ctx) {
+  struct net_task *t = (struct net_task *)ctx;
+  const struct net_wait_kind *kind = t->wait.kind;
+  (void)status;
+  t->wait.kind = NULL;
+  t->wait.shielded = 0;
+  if (t->interrupted) {
+    t->interrupted = 0;
+    return raise_scope(L, t);
+  }
+  if (kind->result)
+    return kind->result(L, t);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+int net_wait(lua_State *L, struct net_task *t, const struct net_wait_kind *kind) {
+  t->wait.kind = kind;
+  t->wait.serial++;
+  t->credit = 0;
+  t->state = TASK_WAITING;
+  return lua_yieldk(L, 0, (lua_KContext)t, wait_over);
+}
+
+static void leave(lua_State *L, struct net_task *t, int given) {
+  const struct net_wait_kind *kind = t->wait.kind;
+  net_list_remove(&t->wait.link);
+  if (kind && kind->unwait)
+    kind->unwait(L, t, given);
+}
+
+void net_wait_leave(lua_State *L, struct net_task *t) {
+  leave(L, t, t->state == TASK_READY);
+  t->wait.kind = NULL;
+}
+
+void net_wait_interrupt(lua_State *L, struct net_task *t) {
+  int given = t->state == TASK_READY;
+  if (t->interrupted || t->wait.kind == NULL || (given && t->wait.kind->keeps))
+    return;
+  t->interrupted = 1;
+  leave(L, t, given);
+  if (!given)
+    net_task_wake(t);
+}
+
+/* --- a turn of the loop ----------------------------------------------------------- */
+
+static void hold(struct net_task *t, int holds) {
+  if (holds && !t->holds)
+    net_loop_ref(t->o.loop);
+  else if (!holds && t->holds)
+    net_loop_unref(t->o.loop);
+  t->holds = !!holds;
+}
+
+void net_wait_turn_over(struct net_task *t) { hold(t, 0); }
+
+static void yield_leave(lua_State *L, struct net_task *t, int given) {
+  (void)L, (void)given;
+  net_wait_turn_over(t);
+}
+
+static const struct net_wait_kind yield_kind = { "yield", yield_leave, NULL, 1 };
+
+/* An immediate: it may be that of a wait that was interrupted. */
+static void turn_over(lua_State *L, const struct net_step *step) {
+  struct net_task *t = net_container_of(step->o, struct net_task, o);
+  (void)L;
+  if (t->wait.serial != step->n || t->state != TASK_WAITING)
+    return;
+  net_wait_turn_over(t);
+  net_task_wake(t);
+}
+
+int net_wait_turn(lua_State *L, struct net_task *t, const struct net_wait_kind *kind) {
+  struct net_loop *loop = t->o.loop;
+  net_push(L, &t->o);
+  net_steps_push(L, &loop->immediates, lua_gettop(L), &t->o, turn_over, t->wait.serial + 1);
+  lua_pop(L, 1);
+  hold(t, 1);
+  return net_wait(L, t, kind);
+}
+
+/* yield(): waits for a turn */
+static int core_yield(lua_State *L) {
+  struct net_task *t = net_wait_check(L);
+  if (!lua_isnone(L, 1)) {
+    lua_pushliteral(L, "value");
+    lua_pushvalue(L, 1);
+    lua_pushliteral(L, "goes nowhere; a generator gives one by coroutine.yield(value)");
+    return net_error_raise(L, "ERR_INVALID_ARG_VALUE", 3);
+  }
+  return net_wait_hit(t) ? net_wait_refuse(L, t) : net_wait_turn(L, t, &yield_kind);
+}
+
+/* The first wait in a hit scope raises at once. A loop that catches it would keep all
+ * others waiting, so each further one raises a turn later, until its patience is over. */
+int net_wait_refuse(lua_State *L, struct net_task *t) {
+  struct net_scope *s = net_scope_outermost(t);
+  if (s->begun == 0)
+    return raise_scope(L, t);
+  if (s->begun + 1 >= PATIENCE) {
+    t->doomed = s;
+    t->state = TASK_WAITING;
+    return lua_yield(L, 0);
+  }
+  t->interrupted = 1;
+  return net_wait_turn(L, t, &yield_kind);
+}
+
+/* --- sleep ------------------------------------------------------------------------- */
+
+static void sleep_leave(lua_State *L, struct net_task *t, int given) {
+  (void)L, (void)given;
+  net_timer_stop(t->o.loop, &t->timer);
+  hold(t, 0);
+}
+
+static const struct net_wait_kind sleep_kind = { "sleep", sleep_leave, NULL, 1 };
+
+/* Lua half of the timer. */
+static int sleep_over(lua_State *L) {
+  struct net_task *t = net_container_of(lua_touserdata(L, 1), struct net_task, timer);
+  hold(t, 0);
+  net_task_wake(t);
+  return 0;
+}
+
+/* sleep(ms): waits so many ms, an integer >= 1 */
+static int core_sleep(lua_State *L) {
+  struct net_task *t = net_wait_check(L);
+  lua_Integer ms = luaL_checkinteger(L, 1);
+  if (net_wait_hit(t))
+    return net_wait_refuse(L, t);
+  t->timer.fire = sleep_over;
+  if (net_timer_start(t->o.loop, &t->timer, net_sys_now_ms() + (uint64_t)ms) < 0)
+    return net_error_memory(L);
+  hold(t, 1);
+  return net_wait(L, t, &sleep_kind);
+}
+
+/* --- suspend ------------------------------------------------------------------------ */
+
+enum { UV_VALUES = 1, UV_UNDO };
+enum { START = 1, SUSPENSION }; /* the frame of suspend() */
+
+/* Between suspend() and the function that ends it. */
+struct suspension {
+  struct net_task *task; /* borrowed; while it waits: else NULL */
+  enum { OPEN, GIVEN, OVER } state;
+  int nvalues;
+};
+
+/* Keeps the 'n' values on the top: one as it is, more in a table. [-n, +0, m] */
+static void keep_values(lua_State *L, int suspension, int n) {
+  if (n > 1) {
+    lua_createtable(L, n, 0);
+    lua_insert(L, -n - 1);
+    for (int i = n; i >= 1; i--)
+      lua_rawseti(L, -i - 1, i);
+  }
+  if (n > 0)
+    lua_setiuservalue(L, suspension, UV_VALUES);
+}
+
+/* Pushes them. [-0, +n, m] */
+static int push_values(lua_State *L, int suspension, const struct suspension *s) {
+  luaL_checkstack(L, s->nvalues + 1, "too many results");
+  if (s->nvalues == 0)
+    return 0;
+  lua_getiuservalue(L, suspension, UV_VALUES);
+  if (s->nvalues == 1)
+    return 1;
+  int table = lua_gettop(L);
+  for (int i = 1; i <= s->nvalues; i++)
+    lua_rawgeti(L, table, i);
+  lua_remove(L, table);
+  return s->nvalues;
+}
+
+/* resume(...) -> whether it counted */
+static int suspension_resume(lua_State *L) {
+  int own = lua_upvalueindex(1), n = lua_gettop(L);
+  struct suspension *s = lua_touserdata(L, own);
+  int counts = s->state == OPEN;
+  if (counts) {
+    lua_pushvalue(L, own);
+    lua_insert(L, 1);
+    keep_values(L, 1, n);
+    s->nvalues = n;
+    s->state = GIVEN;
+    if (s->task)
+      net_task_wake(s->task);
+  }
+  lua_pushboolean(L, counts);
+  return 1;
+}
+
+/* Calls the function that start() has returned, if it has, with the values that had come. */
+static void suspension_undo(lua_State *L, struct net_loop *loop, int suspension) {
+  struct suspension *s = lua_touserdata(L, suspension);
+  int n = 0, given = s->state == GIVEN;
+  s->state = OVER;
+  s->task = NULL;
+  lua_getiuservalue(L, suspension, UV_UNDO);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return;
+  }
+  if (given)
+    n = push_values(L, suspension, s);
+  net_call_guarded(L, loop, n);
+}
+
+/* The thread that waits is suspended: its frame may be read, and has room for a value. */
+static void suspend_leave(lua_State *L, struct net_task *t, int given) {
+  lua_State *from = t->inner->thread;
+  (void)given;
+  lua_pushvalue(from, SUSPENSION);
+  lua_xmove(from, L, 1);
+  suspension_undo(L, t->o.loop, lua_gettop(L));
+  lua_pop(L, 1);
+}
+
+static int suspend_result(lua_State *L, struct net_task *t) {
+  struct suspension *s = lua_touserdata(L, SUSPENSION);
+  (void)t;
+  s->state = OVER;
+  s->task = NULL;
+  return push_values(L, SUSPENSION, s);
+}
+
+static const struct net_wait_kind suspend_kind = { "suspend", suspend_leave, suspend_result, 0 };
+static const struct net_wait_kind keep_kind = { "suspend", suspend_leave, suspend_result, 1 };
+
+/* Calls start(resume), which may answer at once. */
+static struct suspension *suspension_start(lua_State *L) {
+  struct suspension *s = lua_newuserdatauv(L, sizeof *s, UV_UNDO);
+  *s = (struct suspension){ NULL, OPEN, 0 };
+  lua_pushvalue(L, START);
+  lua_pushvalue(L, SUSPENSION);
+  lua_pushcclosure(L, suspension_resume, 1);
+  lua_call(L, 1, 1);
+  if (lua_isfunction(L, -1))
+    lua_setiuservalue(L, SUSPENSION, UV_UNDO);
+  else
+    lua_pop(L, 1);
+  return s;
+}
+
+/* suspend(start [, keeps]) -> what the first resume(...) of start(resume) is called with;
+ * with 'keeps' a cancel does not undo what has come */
+static int core_suspend(lua_State *L) {
+  struct net_task *t = net_wait_check(L);
+  if (lua_type(L, START) != LUA_TFUNCTION)
+    return net_error_arg_type(L, "start", "of type function", START);
+  if (net_wait_hit(t))
+    return net_wait_refuse(L, t);
+  int keeps = lua_toboolean(L, 2);
+  lua_settop(L, 1);
+  struct suspension *s = suspension_start(L);
+  if (s->state == GIVEN)
+    return suspend_result(L, t);
+  if (net_wait_hit(t)) { /* start() has done that */
+    suspension_undo(L, t->o.loop, SUSPENSION);
+    return net_wait_refuse(L, t);
+  }
+  s->task = t;
+  return net_wait(L, t, keeps ? &keep_kind : &suspend_kind);
+}
+
+void net_wait_open(lua_State *L) {
+  static const luaL_Reg functions[] = {
+    { "sleep", core_sleep },
+    { "yield", core_yield },
+    { "suspend", core_suspend },
+    { NULL, NULL },
+  };
+  luaL_setfuncs(L, functions, 0);
+}
