@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #include "stream/attempt.h"
+#include "base/error.h"
 #include "stream/finish.h"
 #include "stream/pump.h"
 #include "stream/readbuffer.h"
