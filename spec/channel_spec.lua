@@ -303,11 +303,21 @@ describe("The end of a channel", function()
     local ended = 0
     p.channel.ended = function() ended = ended + 1 end
     p.owner:on("disconnect", function() assert.equal(0, ended) error("out", 0) end)
-    p:close()
+    p.channel:disconnect()
     assert.equal("out", raised(p.turn, p))
     p:turn()
     assert.equal(1, ended)
   end, { quiet = true }))
+
+  promise("calls `ended` before the listeners where the peer has ended", connected(function(p)
+    local ended = 0
+    p.channel.ended = function() ended = ended + 1 end
+    p.owner:on("disconnect", function() assert.equal(1, ended) end)
+    p:close()
+    p:turn()
+    assert.equal(1, ended)
+    assert.same(list("disconnect"), p.seen)
+  end))
 end)
 
 describe("send()", function()

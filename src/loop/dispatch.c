@@ -4,6 +4,7 @@
 #include "loop/dispatch.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "loop/atexit.h"
 #include "loop/uncaught.h"
@@ -205,6 +206,8 @@ void net_ready_run(struct net_loop *loop) {
       r->call(r->arg);
     }
   }
+  if (loop->ready_behind > loop->ready_len)
+    loop->ready_behind = loop->ready_len;
 }
 
 /* No callback in Node, so late ticks go on waiting. */
@@ -246,6 +249,19 @@ void net_ready(struct net_loop *loop, void (*half)(lua_State *L, void *arg), voi
   struct net_ready r = { half, NULL, arg };
   if (loop->ready_len < loop->ready_cap || ready_grow(loop, &r))
     loop->ready[loop->ready_len++] = r;
+}
+
+/* The lowest are run last. Among those that are behind all others, as libev tells of the last
+ * one first, each is put on top. */
+void net_ready_behind(struct net_loop *loop, void (*half)(lua_State *L, void *arg), void *arg) {
+  struct net_ready r = { half, NULL, arg };
+  if (loop->ready_len == loop->ready_cap && !ready_grow(loop, &r))
+    return;
+  if (loop->ready_behind > loop->ready_len)
+    loop->ready_behind = loop->ready_len;
+  struct net_ready *at = &loop->ready[loop->ready_behind++];
+  memmove(at + 1, at, (size_t)(&loop->ready[loop->ready_len++] - at) * sizeof *at);
+  *at = r;
 }
 
 void net_ready_call(struct net_loop *loop, void (*call)(void *arg), void *arg) {

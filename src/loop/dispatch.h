@@ -26,6 +26,9 @@ int net_dispatch_batch(struct net_loop *loop, lua_CFunction half, void *arg);
  * which the kernel had it. One protected call serves for all of them. A half that leaves
  * loop->rounds set is run again at once, until it has run so often. */
 void net_ready(struct net_loop *loop, void (*half)(lua_State *L, void *arg), void *arg);
+/* As net_ready, and behind all that the same poll found: the end of a child behind what it
+ * has sent. */
+void net_ready_behind(struct net_loop *loop, void (*half)(lua_State *L, void *arg), void *arg);
 /* As net_ready, of a function that dispatches by itself, for each of several things. */
 void net_ready_call(struct net_loop *loop, void (*call)(void *arg), void *arg);
 /* What is noted for 'arg' is not run any more. */

@@ -101,6 +101,7 @@ struct net_loop {
                          Also stream.h's */
   struct net_ready *ready;    /* owned; those still to run, the last comes first */
   size_t ready_len, ready_cap;
+  size_t ready_behind; /* how many at its beginning are behind all others; may be too many */
 
   /* uncaught.c */
   int traced; /* the error being raised has its traceback already */

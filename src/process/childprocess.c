@@ -88,7 +88,7 @@ static void child_ended(lua_State *L, void *arg) {
 
 static void on_ended(struct net_reap *r) {
   struct childprocess *c = net_container_of(r, struct childprocess, reap);
-  net_ready(c->o.loop, child_ended, c);
+  net_ready_behind(c->o.loop, child_ended, c);
 }
 
 /* told(kid): the events come next, and are not asked for again */

@@ -14,7 +14,8 @@
 --     local c = channel.attach(owner, descriptor, options)
 --
 -- `owner`, an emitter, tells "message", "disconnect" and "error". Options: `max_message`,
--- bytes of a line; `ended`, a function to be called behind "disconnect"; `is_own`, for the
+-- bytes of a line; `ended`, a function to be called on a tick, behind "disconnect", or right
+-- before it if the peer has ended; `is_own`, for the
 -- channel of this process to its parent, which holds the loop only while somebody listens;
 -- `is_lua`: the peer is to be this library, as its first line will tell.
 -- What comes back has
@@ -459,11 +460,16 @@ local function emit_disconnect(owner)
   owner:emit("disconnect")
 end
 
---- Closes it; "disconnect" is behind what was read.
-function State:finish()
-  core.tick(emit_disconnect, self.owner)
-  if self.ended then
-    core.tick(self.ended)
+--- Closes it; "disconnect" is behind what was read. As in Node a child that is closed by its
+--- channel's end, the last that was open, tells so before.
+function State:finish(by_peer)
+  local first, second = self.ended, emit_disconnect
+  if not by_peer then
+    first, second = second, first
+  end
+  core.tick(first or second, self.owner)
+  if first and second then
+    core.tick(second, self.owner)
   end
   native.shut(self.native)
   drop_kept(self)
@@ -501,7 +507,7 @@ function State:over()
     core.tick(go, err)
   end
   self.going = nil
-  self:finish()
+  self:finish(true)
 end
 
 --- An error that is the owner's to tell; behind one that `is_over` nothing comes.

@@ -14,7 +14,7 @@
 --     channel        what messages go through
 --
 -- Events: "spawn" (), "exit" (code, signal), "close" (code, signal), "error" (err), and
--- the channel's "message" and "disconnect".
+-- the channel's "message", "disconnect" and "ready".
 
 local core = require("net.core")
 local errors = require("net.internal.errors")
@@ -96,8 +96,8 @@ local function on_ended(kid)
     kid:emit("error", failure)
   else
     kid:emit("exit", kid.exitCode, kid.signalCode)
-    count_end(kid, life)
   end
+  count_end(kid, life)
 end
 
 --- The tick after the call.
@@ -225,15 +225,13 @@ local function announce_channel(plan, theirs)
   plan.env = env
 end
 
---- Opens it. As in Node "close" waits for its end only where there is a process.
 local function open_channel(kid, life, plan)
-  local counts = not life.refused
-  life.needed = life.needed + (counts and 1 or 0)
+  life.needed = life.needed + 1
   local channel = require("net.internal.process.channel")
   life.channel = channel.attach(kid, plan.stdio[plan.ipc + 1].mine, {
     max_message = plan.max_message,
     is_lua = plan.is_lua,
-    ended = counts and function() count_close(kid, life) end or nil,
+    ended = function() count_close(kid, life) end,
   })
   life.channel:on_internal("NODE_LUANET", function(message)
     if message.act == "ready" then -- see net.internal.process.notify
