@@ -20,6 +20,7 @@ static void *spec_realloc(void *old, size_t size) {
 }
 
 #include "base/sys.c"
+#include "base/transfer.c"
 #define realloc spec_realloc
 #include "process/frames.c"
 #undef realloc
