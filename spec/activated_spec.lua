@@ -126,9 +126,9 @@ describe("socket activation", function()
       require("net.core")
       print(os.getenv("LISTEN_PID"), os.getenv("LISTEN_FDS"), os.getenv("LISTEN_FDNAMES"))
       io.stdout:flush()
-      os.execute("ls -l /proc/$$/fd | grep -c ' [345] -> socket'; env | grep -c LISTEN_")
+      os.execute("for fd in 3 4 5; do test -S /proc/$$/fd/$fd && echo $fd; done; env | grep -c LISTEN_")
     ]])
-    assert.equal("nil\tnil\tnil\n0\n0\n", out)
+    assert.equal("nil\tnil\tnil\n0\n", out)
   end)
 
   it("leaves alone what is for another process", function()
@@ -136,7 +136,7 @@ describe("socket activation", function()
       local out = run({ "-p", pid, "a=tcp" }, HEAD .. [[
         print(#sockets, #names, os.getenv("LISTEN_PID"), os.getenv("LISTEN_FDS"), os.getenv("LISTEN_FDNAMES"))
         io.stdout:flush()
-        os.execute("ls -l /proc/$$/fd | grep -c ' 3 -> socket'")
+        os.execute("test -S /proc/$$/fd/3 && echo 1")
       ]])
       assert.equal(("0\t0\t%s\t1\ta\n1\n"):format(pid), out)
     end
@@ -279,6 +279,101 @@ describe("socket activation", function()
       ]])
       assert.equal(("ERR_INVALID_ARG_TYPE The \"options.activated\" property must be one of type string or "
         .. "number\n"):rep(4) .. "ERR_SERVER_ALREADY_LISTEN\tERR_INVALID_ARG_VALUE\nERR_INVALID_ARG_VALUE\n", out)
+    end)
+  end)
+
+  describe("in a worker of a cluster", function()
+    local CLUSTER = [[
+      local cluster, net = require("net.cluster"), require("net")
+      local process = require("net.process")
+      if cluster.isWorker then
+        for _, which in ipairs({ WHICH }) do
+          local server = net.createServer(function(socket)
+            socket:on("error", function() end)
+            socket:resume()
+            socket:finish(cluster.worker.id .. " " .. tostring(which))
+          end)
+          server:on("error", function(err) process.send("error " .. err.message) end)
+          local ok, err = pcall(server.listen, server, { activated = which }, function()
+            process.send("listening " .. type(server:address()))
+          end)
+          if not ok then process.send("raised " .. err.code) end
+        end
+        return net.run()
+      end
+      io.stdout:setvbuf("line")
+      cluster.setupPrimary({ execPath = EXEC or arg[-1] })
+      local said = {}
+      cluster:on("message", function(_, message) said[#said + 1] = message end)
+    ]]
+
+    local function of(which, exec)
+      return "local EXEC = " .. (exec or "nil") .. "\n" .. CLUSTER:gsub("WHICH", which)
+    end
+
+    for policy, address in pairs({ rr = "table", none = "table", least = "table" }) do
+      it("listens on the primary's, which goes on when all workers have gone: " .. policy, function()
+        local out = run({ "web=tcp", "other=tcp" }, of('"web", 2') .. ([[
+          cluster.schedulingPolicy = cluster.SCHED_%s
+          local ports = { net.activated()[1]:address().port, net.activated()[2]:address().port }
+          local rounds = 0
+          local function round()
+            rounds = rounds + 1
+            said = {}
+            for _ = 1, 2 do cluster.fork() end
+            local got = {}
+            local function visit()
+              if #said < 4 then return net.timers.setTimeout(visit, 1) end
+              local left = 4
+              for i = 1, 4 do
+                net.connect(ports[i %% 2 + 1]):on("data", function(d) got[#got + 1] = d:match(" (.*)") end)
+                  :on("close", function()
+                    left = left - 1
+                    if left > 0 then return end
+                    table.sort(got)
+                    print(table.concat(said, ", "), table.concat(got, " "))
+                    cluster.disconnect(function() if rounds < 2 then round() end end)
+                  end)
+              end
+            end
+            visit()
+          end
+          round()
+          net.run()
+          print(net.activated()[1]:address().port == ports[1])
+        ]]):format(policy:upper()))
+        local line = ("listening %s, "):format(address):rep(4):sub(1, -3) .. "\t2 2 web web\n"
+        assert.equal(line:rep(2) .. "true\n", out)
+      end)
+    end
+
+    it("is told by 'error' that there is none, and raises for what cannot be one", function()
+      local out = run({ "web=tcp", "peer=client" }, of('"none", "peer", 0, 3, 1.5, ("x"):rep(5000), true')
+        .. [[
+        local worker = cluster.fork()
+        worker:on("message", function()
+          if #said == 7 then
+            table.sort(said)
+            print(table.concat(said, "\n"))
+            worker:kill()
+          end
+        end)
+        net.run()
+      ]])
+      assert.equal(("error bind EINVAL\n"):rep(6) .. "raised ERR_INVALID_ARG_TYPE\n", out)
+    end)
+
+    it("is told the same where the primary is not this library", function()
+      local out = run({ "web=tcp" }, of('"web"', '"sh"') .. [[
+        cluster.setupPrimary({ execArgv = { "-c", 'LUANET_CHANNEL=1:1 exec "$0" "$@"', arg[-1] } })
+        local worker = cluster.fork()
+        worker:on("message", function(message)
+          print(message)
+          worker:kill()
+        end)
+        net.run()
+      ]])
+      assert.equal("error bind EINVAL\n", out)
     end)
   end)
 

@@ -394,7 +394,9 @@ function server:listen(port, host, backlog, onListening) end
 ---@field fd? integer
 --- a socket that the process was started with, by its name, of which the first is taken that no
 --- server has, or by its number, 1 for descriptor 3: see `net.activated`. It goes before all others;
---- where there is none, `ERR_INVALID_ARG_VALUE` is raised
+--- where there is none, `ERR_INVALID_ARG_VALUE` is raised. In a worker of a cluster it is the
+--- primary's, which all workers share; where that has none, or is Node's, `bind EINVAL` is told
+--- by "error"
 ---@field activated? string|integer
 --- as in the last form
 ---@field handle? net.Handle

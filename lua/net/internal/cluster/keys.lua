@@ -73,6 +73,13 @@ local function read_tcp(query, message)
   return query
 end
 
+--- A socket that the primary was started with, by its name or number.
+local function read_activated(query, which)
+  local is_name = type(which) == "string" and #which <= PATH_MAX
+  query.activated = is_name and which or integer(which, 1, BACKLOG_MAX)
+  return query.activated and query
+end
+
 --- What a worker asks for, checked; nil where that makes no sense.
 local function read(message)
   local query = {
@@ -82,7 +89,9 @@ local function read(message)
     readableAll = message.readableAll == true,
     writableAll = message.writableAll == true,
   }
-  if message.fd ~= nil then
+  if message.activated ~= nil then
+    return read_activated(query, message.activated)
+  elseif message.fd ~= nil then
     query.fd = integer(message.fd, 0, BACKLOG_MAX)
     return query.fd and query
   end
@@ -95,6 +104,10 @@ end
 
 --- The key of a query, as Node writes it.
 local function key_of(query, message)
+  if query.activated then
+    local mark = type(query.activated) == "number" and "#" or ""
+    return "activated:" .. mark .. query.activated
+  end
   local family = integer(message.addressType, -1, BACKLOG_MAX)
   local key = ("%s:%s:%s:%s"):format(message.address or null, query.port or null, family or null,
     query.fd or "undefined")

@@ -22,7 +22,10 @@
 
 local core = require("net.core")
 local fifo = require("net.internal.cluster.fifo")
+local lazy = require("net.internal.lazy")
 local timers = require("net.timers")
+
+local activated = lazy.module("net.internal.process.activated")
 
 local dup = core.descriptor.dup
 local native = core.server
@@ -182,11 +185,22 @@ local function listen_tcp(acceptor, query)
   return ok, errno
 end
 
+--- Listens on a copy of what this process was started with.
+local function listen_activated(acceptor, query)
+  local descriptor, path = activated.share(query.activated)
+  if not descriptor then
+    return nil, path
+  end
+  return native.listen_descriptor(acceptor, descriptor, query.backlog, path)
+end
+
 --- Listens for what the first worker has asked.
 ---@return integer? errno negative, where that failed
 function RoundRobin:listen(query)
   local ok, errno
-  if query.fd then
+  if query.activated then
+    ok, errno = listen_activated(self.acceptor, query)
+  elseif query.fd then
     ok, errno = native.listen_fd(self.acceptor, query.fd, query.backlog)
   elseif query.port < 0 then
     ok, errno = native.listen_unix(self.acceptor, query.path, query.backlog, file_mode(query))

@@ -6,6 +6,9 @@
 -- The interface is that of roundrobin.lua.
 
 local core = require("net.core")
+local lazy = require("net.internal.lazy")
+
+local activated = lazy.module("net.internal.process.activated")
 
 local bound = core.boundsocket
 local descriptor = core.descriptor
@@ -41,7 +44,10 @@ end
 ---@return integer? errno negative, where that failed
 function SharedHandle:listen(query)
   local errno
-  if query.fd then
+  if query.activated then
+    self.own, errno = activated.share(query.activated)
+    errno = not self.own and errno or nil
+  elseif query.fd then
     self.own, errno = adopt(query.fd)
   elseif query.port < 0 then
     self.own, errno = bound.unix(query.path)

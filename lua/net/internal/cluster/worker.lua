@@ -41,11 +41,17 @@ local by_key = {}    -- key -> entry
 local by_server = {} -- server -> entry, of those that listen
 local counters = {}  -- address, port, type and descriptor -> { next, used }
 
+--- Whether the primary is this library.
+local function is_primary_ours()
+  return require("net.internal.process.own").is_lua
+end
+
 -- The numbers of listens
 
 --- Gives the entry a number among the listens for the same.
 local function number(entry, query)
-  local name = ("%s:%s:%s:%s"):format(query.address, query.port, query.addressType, query.fd)
+  local name = ("%s:%s:%s:%s"):format(query.address, query.port, query.addressType,
+    query.fd or query.activated)
   local counter = counters[name] or { next = 0, used = 0 }
   counters[name] = counter
   query.index, entry.name = counter.next, name
@@ -196,6 +202,16 @@ local function answered(entry, reply, descriptor)
   failed(entry, err or bind_error(failure, entry.query))
 end
 
+--- The primary has no such socket.
+local function not_there(entry)
+  entry.waits = false
+  if entry.cancelled then
+    give_back(entry)
+  else
+    failed(entry, bind_error(EINVAL, entry.query))
+  end
+end
+
 local Entry = {}
 Entry.__index = Entry
 
@@ -216,6 +232,10 @@ function worker.listen(server, query, backlog, chosen)
   setmetatable(entry, Entry)
   number(entry, query)
   query.backlog, query.data = chosen and backlog or false, null
+  if query.activated and not is_primary_ours() then -- Node does not know what is asked for
+    core.tick(not_there, entry)
+    return entry
+  end
   link:send(about(entry, "queryServer"), nil, function(reply, descriptor)
     answered(entry, reply, descriptor)
   end, function(err)

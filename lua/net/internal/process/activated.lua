@@ -95,18 +95,37 @@ local function find(which)
   end
 end
 
+local function check(which)
+  if type(which) ~= "string" and type(which) ~= "number" then
+    local kinds = { "string", "number" }
+    errors.raise("ERR_INVALID_ARG_TYPE", USER + 1, "options.activated", kinds, which)
+  end
+  return which
+end
+
+--- A duplicate, for the workers of a cluster, which leaves the socket itself to the next; or
+--- nil and a negative errno.
+---@return userdata? descriptor
+---@return string|integer? path of a Unix socket, or the errno
+local function share(which)
+  local found = find(which)
+  if not found then
+    return nil, core.errnum("EINVAL")
+  end
+  local descriptor, errno = core.descriptor.dup(found:fd())
+  local address = found:address()
+  return descriptor, descriptor and (type(address) == "string" and address or nil) or errno
+end
+
 --- For `listen`: raises if there is none.
 ---@param which string|integer a name, or 1 for descriptor 3
 ---@return net.BoundSocket
 local function take(which)
-  if type(which) ~= "string" and type(which) ~= "number" then
-    errors.raise("ERR_INVALID_ARG_TYPE", USER, "options.activated", { "string", "number" }, which)
-  end
-  local found = find(which)
+  local found = find(check(which))
   if not found then
     errors.raise("ERR_INVALID_ARG_VALUE", USER, "options.activated", which)
   end
   return found
 end
 
-return { activated = activated, find = find, take = take }
+return { activated = activated, check = check, share = share, take = take }

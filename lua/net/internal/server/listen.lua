@@ -113,6 +113,11 @@ function listen.fd(server, fd, o)
   return ok, errno
 end
 
+--- Raises for what names no socket that a process was started with.
+function listen.check_activated(which)
+  return require("net.internal.process.activated").check(which)
+end
+
 --- The socket that the process was started with; raises if there is none.
 function listen.activated(which)
   return require("net.internal.process.activated").take(which)

@@ -192,7 +192,9 @@ local function listen_with(self, given, backlog)
     listen.obey(self, validate.signal(given.signal, "options.signal"))
   end
   local o = read_options(given, backlog)
-  if o.activated ~= nil then
+  if o.activated ~= nil and is_shared(o) then
+    return ask_primary(self, { activated = listen.check_activated(o.activated) }, o)
+  elseif o.activated ~= nil then
     return listen_bound(self, listen.activated(o.activated), o.backlog)
   elseif type(o.fd) == "number" and o.fd >= 0 then
     if is_shared(o) then
