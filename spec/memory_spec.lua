@@ -555,6 +555,71 @@ for _ = 1, 5 do pcall(table.pack) end
 starve(false)
 ]]
 
+--- Two channels, and messages both ways, some with callbacks, some long: what `send` took
+--- arrives once, in order, and is called back once; of what it raised for nothing is there. A
+--- message is lost only with a listener that was not called, which is an error of its own.
+local CHANNEL = HEAD .. [[
+local channel, events = require("net.internal.process.channel"), require("net.events")
+local LAST = 12
+local one, other = core.descriptor.pair()
+local left, right = events.EventEmitter(), events.EventEmitter()
+local a, b = channel.attach(left, one), channel.attach(right, other)
+own({ close = function() core.channel.shut(a.native) core.channel.shut(b.native) end })
+local taken, got, called = table.pack(table.unpack({}, 1, 50)), table.pack(table.unpack({}, 1, 50)), {}
+local replies, is_last, callbacks, order, marked, late = 0, false, {}, 0, false, false
+for i = 1, LAST do
+  called[i], taken[i], got[i] = 0, false, 0
+  callbacks[i] = function() called[i] = called[i] + 1 end
+end
+left:on("error", function() end)
+left:on("message", function() replies = replies + 1 end)
+right:on("message", function(m)
+  local i = math.type(m) == "integer" and m or m.n
+  if i == 0 then
+    is_last = true
+    return
+  end
+  got[i] = got[i] + 1
+  if marked and SIZE < 100 then late = true end
+  problem = i < order and "out of order" or problem
+  order = i
+  if i % 2 == 0 then b:send(i) end
+end)
+local filler, turns, wrong = ("x"):rep(SIZE), 0, nil
+play(function()
+  for i = 1, LAST do
+    local message = i % 3 > 0 and i or { n = i, t = filler }
+    if i % 4 == 0 then
+      a:send(message, callbacks[i])
+    else
+      a:send(message)
+    end
+    taken[i] = true
+  end
+end, function() -- what is there is heard without more to hear
+  turns = turns + 1
+  marked = turns > 20
+  if marked then pcall(a.send, a, 0) end
+  return is_last
+end)
+local missing = 0
+for i = 1, LAST do
+  if got[i] > 1 or (got[i] == 1 and not taken[i]) then
+    wrong = ("message %d came %d times"):format(i, got[i])
+  elseif called[i] > 1 or (called[i] == 1 and not taken[i])
+    or (called[i] == 0 and taken[i] and i % 4 == 0 and got[i] == 1 and errors == 0) then
+    wrong = ("callback %d was called %d times"):format(i, called[i])
+  end
+  missing = missing + (taken[i] and got[i] == 0 and 1 or 0)
+end
+if late then
+  wrong = "a message came only with another"
+elseif missing > errors then
+  wrong = ("%d messages are missing, and %d errors were told"):format(missing, errors)
+end
+return problem or wrong
+]]
+
 describe("without memory", function()
   local program = os.tmpname()
   local host
@@ -614,5 +679,8 @@ describe("without memory", function()
   promise("a signal has no listener of a socket that was not made", SIGNAL)
   promise("what takes each uncaught error ends all the same", TAKEN)
   promise("a message is written and read whole or not at all", MESSAGES)
+  for name, size in pairs({ short = 10, long = 400000 }) do
+    promise("messages to another process arrive once or not at all, " .. name, (CHANNEL:gsub("SIZE", size)))
+  end
   promise("or with it, nothing is left of what a finalizer does at the end", AT_THE_END)
 end)

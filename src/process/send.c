@@ -193,13 +193,16 @@ void net_channel_flush(lua_State *L, struct net_flushable *f) {
   lua_pop(L, 1);
 }
 
-/* Takes a line in, with its callback at 'callback' or without (0). [-0, +0, e] */
+/* Takes a line in, with its callback at 'callback' or without (0). Where that raises for
+ * want of memory nothing of it is there. [-0, +0, e] */
 static void submit(lua_State *L, int idx, struct net_channel *c, const char *line, size_t len,
                    int callback, int now) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
   if (callback)
     mark(L, idx, c, callback, len);
+  reserve_ticks(L, c, callback != 0);
   if (c->fd < 0)
-    return;
+    return; /* a finalizer has closed it */
   if (net_outbox_reserve(&c->out, len) < 0)
     net_error_memory(L);
   net_outbox_add(&c->out, line, len);
