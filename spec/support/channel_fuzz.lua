@@ -167,11 +167,13 @@ end
 
 --- A line that has to be heard, if the channel is still there.
 function Run:look()
+  self:say("\n")
   if self.channel.isOpen then
     local mark = "mark " .. self.lines
-    self:say("\n")
     local text = core.json.encode(mark) .. "\n"
-    assert(frames.send(self.theirs:number(), text) == #text)
+    while frames.send(self.theirs:number(), text) ~= #text and self.channel.isOpen do
+      self:turn()
+    end
     for _ = 1, 50 do
       self:turn()
       if self.heard == mark then break end

@@ -105,6 +105,7 @@ static void channel_end(lua_State *L, int idx) {
 static int channel_gc(lua_State *L) {
   struct net_channel *c = net_channel_self(L);
   channel_end(L, 1);
+  net_outbox_end(&c->out);
   net_frames_end(&c->in);
   return 0;
 }

@@ -326,9 +326,9 @@ static int channel_urgent(lua_State *L) {
   struct net_channel *c = net_channel_self(L);
   size_t len;
   const char *line = luaL_checklstring(L, 2, &len);
-  if (net_outbox_reserve(&c->out, len) < 0 || net_outbox_reserve_ahead(&c->out, len) < 0)
-    return net_error_memory(L);
   if (c->fd >= 0) {
+    if (net_outbox_reserve(&c->out, len) < 0 || net_outbox_reserve_ahead(&c->out, len) < 0)
+      return net_error_memory(L);
     net_channel_add_urgent(c, line, len);
     net_channel_answer(L, c);
     c->ahead_awaited = c->fd >= 0 && !has_left(c);
@@ -362,10 +362,10 @@ static int channel_send_with(lua_State *L) {
   if (c->fd >= 0)
     mark(L, 1, c, 4, len);
   reserve_ticks(L, c, 1);
-  if (net_outbox_reserve(&c->out, len) < 0)
-    return net_error_memory(L);
   if (c->fd < 0)
     return net_push_result(L, -EPIPE);
+  if (net_outbox_reserve(&c->out, len) < 0)
+    return net_error_memory(L);
   long n = c->blocked ? -EAGAIN : net_outbox_send_with(&c->out, c->fd, line, len, fds, count);
   if (n < 0 && !is_full((int)n))
     return net_push_result(L, (int)n);
