@@ -85,6 +85,14 @@ describe("differences of logs", function()
     }, differ.between("C: a\nC: b\nC: c\nS: d\nT: e\n", "C: a\nC: x\nC: y\nT: e\n"))
   end)
 
+  it("are not seen in fields that are blind, whatever lines of state these make", function()
+    local node = "C:   a=1 b=2\nC:   c=3\nC: x\nC:   unchanged\n"
+    local lua = "C:   b=2 c=3\nC: x\nC:   a=5\n"
+    assert.same({}, differ.between(node, lua, { a = true }))
+    assert.same({ { object = "C", node = "  b=2 c=3", lua = "  b=3 c=3" } },
+      differ.between(node, (lua:gsub("b=2", "b=3")), { a = true }))
+  end)
+
   it("are none where a row lists them", function()
     local program, text = { kind = "odd" }, "C.setEncoding(1)"
     local known = { object = "C", node = "  readableLength=1 a=2", lua = "  readableLength=2 a=2" }
@@ -117,6 +125,12 @@ describe("edits", function()
     local left = edits.settled("^if C1")(program(tree.node("a"), tree.node("if C1", { tree.node("b") })))
     assert.equal("== x\na\nsettle\nif C1 {\n  b\n}\n", tree.text(left))
     assert.is_nil(edits.settled("^if C1")(left))
+  end)
+
+  it("shut the eyes to fields, once", function()
+    local left = edits.blind("a", "b")(edits.blind("c")(program(tree.node("x"))))
+    assert.same({ a = true, b = true, c = true }, left.blind)
+    assert.is_nil(edits.blind("a", "c")(left))
   end)
 
   it("choose the build, and are undone", function()
@@ -185,7 +199,7 @@ describe("the listed differences", function()
   it("are patterns, and each says what it is for", function()
     for _, row in ipairs(listed) do
       assert.is_true((row.fields or row.wash) ~= nil or (row.node ~= nil and row.lua ~= nil), row.line)
-      for _, key in ipairs({ "node", "lua", "program", "unless", "wash", "object", "said" }) do
+      for _, key in ipairs({ "node", "lua", "program", "wash", "object", "said", "anywhere" }) do
         if row[key] then assert.has_no_error(function() return (""):find(row[key]) end) end
       end
     end

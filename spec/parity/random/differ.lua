@@ -6,13 +6,37 @@ local listed = require("spec.parity.random.listed")
 
 local differ = {}
 
+--- A line of `show` or `state` without the fields that are not to be seen.
+local function without(line, blind)
+  for name in pairs(blind) do line = line:gsub("%f[%w]" .. name .. "=%S+", "") end
+  local who, fields = line:match("^([%w.]*)  (.*)$")
+  return who .. "  " .. fields:gsub("unchanged", ""):gsub("%s+", " "):gsub("^ ", ""):gsub(" $", "")
+end
+
+--- Adds a line. Where fields are not to be seen, those of several lines are one line, as
+--- each line of `state` has six.
+local function add(lines, text, blind)
+  local shown = blind and (text:match("^  .*") or text:match("^%w+%.  .*"))
+  if not shown then
+    lines[#lines + 1] = text
+    return
+  end
+  shown = without(shown, blind)
+  if lines.last == #lines then
+    lines[#lines] = without(lines[#lines] .. " " .. shown:match("  (.*)$"), blind)
+  else
+    lines[#lines + 1] = shown
+    lines.last = #lines
+  end
+end
+
 --- A log by object: name to its lines.
-local function by_object(log)
+local function by_object(log, blind)
   local objects = {}
   for line in log:gmatch("[^\n]+") do
     local name, text = line:match("^([^:]+): (.*)$")
     objects[name] = objects[name] or {}
-    table.insert(objects[name], text)
+    add(objects[name], text, blind)
   end
   return objects
 end
@@ -34,8 +58,9 @@ end
 
 --- The first line of each object in which the logs part.
 ---@return table[] differences `{object=, node=, lua=}`, in order of the object's name
-function differ.between(node_log, lua_log)
-  local node, lua, found, names = by_object(node_log), by_object(lua_log), {}, {}
+---@param blind? table<string, true> fields that are not to be seen
+function differ.between(node_log, lua_log, blind)
+  local node, lua, found, names = by_object(node_log, blind), by_object(lua_log, blind), {}, {}
   for name in pairs(node) do names[#names + 1] = name end
   for name in pairs(lua) do if not node[name] then names[#names + 1] = name end end
   table.sort(names)
@@ -85,7 +110,6 @@ end
 
 local function matches(row, difference, where)
   if not where:find(row.program or "") then return false end
-  if row.unless and where:find(row.unless) then return false end
   if not difference.object:find(row.object or "") then return false end
   if row.wash then
     return difference.node:gsub(row.wash, "") == difference.lua:gsub(row.wash, "")
@@ -116,10 +140,14 @@ local function are_told_alike(logs)
 end
 
 --- The first row that lists a difference of an odd call, or nil.
-function differ.row(program, text, difference)
+---@param logs? table `{node=, lua=}`
+function differ.row(program, text, difference, logs)
   local where = context(program, text, difference.object)
+  local own = "\n" .. difference.object .. ": "
   for _, row in ipairs(listed) do
-    if not row.edit and matches(row, difference, where) then return row end
+    local has_said = (not row.said or logs and ("\n" .. logs.node):find(own .. row.said))
+      and (not row.anywhere or logs and logs.node:find(row.anywhere))
+    if not row.edit and has_said and matches(row, difference, where) then return row end
   end
 end
 
@@ -141,10 +169,10 @@ function differ.rows(text, differences, logs)
 end
 
 --- Those of the differences of odd calls that no row lists, as each is on its own.
-function differ.unlisted(program, text, differences, found)
+function differ.unlisted(program, text, differences, logs, found)
   local left = {}
   for _, difference in ipairs(differences) do
-    local row = differ.row(program, text, difference)
+    local row = differ.row(program, text, difference, logs)
     if not row then
       left[#left + 1] = difference
     elseif found then

@@ -81,6 +81,21 @@ function edits.all(...)
   end
 end
 
+--- With eyes shut to some fields.
+function edits.blind(...)
+  local names = { ... }
+  return function(program)
+    local made, changed = tree.with(program, program.body), false
+    made.blind = {}
+    for name in pairs(program.blind or {}) do made.blind[name] = true end
+    for _, name in ipairs(names) do
+      changed = changed or not made.blind[name]
+      made.blind[name] = true
+    end
+    return changed and made or nil
+  end
+end
+
 --- Run here by the build that sends each write at once.
 function edits.eager(program)
   if program.side == "eager" then return nil end

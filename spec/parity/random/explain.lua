@@ -32,13 +32,13 @@ end
 --- run by the usual one once more.
 local function look(item)
   local program = item.program
-  local differences = differ.between(item.logs.node, item.logs.lua)
+  local differences = differ.between(item.logs.node, item.logs.lua, program.blind)
   item.left, item.looks = {}, (item.looks or 0) + 1
   drop_vain(item, differences)
   if #differences == 0 then return nil end
   local text = tree.text(program)
   if program.kind == "odd" then
-    item.left = differ.unlisted(program, text, differences, function(row)
+    item.left = differ.unlisted(program, text, differences, item.logs, function(row)
       item.rows[#item.rows + 1] = row
     end)
     return nil

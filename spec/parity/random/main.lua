@@ -6,9 +6,9 @@
 --
 -- A program whose log differs is explained by the rows of listed.lua (explain.lua).
 -- What they leave is run nine more times by Node; if Node is not at one with
--- itself, or this module agrees in one of five runs, it depends on timing and is
--- unstable. Else it is a difference: it is shrunk and printed. Leaves with 1 if
--- there is one.
+-- itself, or this module agrees in one of nine runs, of both builds, it depends on
+-- timing and is unstable. Else it is a difference: it is shrunk and printed. Leaves
+-- with 1 if there is one.
 
 local here = arg[0]:match("^(.*/)") or "./"
 package.path = here .. "../../../?.lua;" .. package.path
@@ -78,8 +78,9 @@ local function mark_unstable(sides, candidates)
   local wanted = {}
   for _, candidate in ipairs(candidates) do
     candidate.again = {}
-    for i = 1, NODE_AGAIN + LUA_AGAIN do
-      local want = { candidate.program, i <= NODE_AGAIN and "node" or candidate.program.side or "lua" }
+    for i = 1, NODE_AGAIN + 2 * LUA_AGAIN do
+      local side = i <= NODE_AGAIN and "node" or i > NODE_AGAIN + LUA_AGAIN and "eager"
+      local want = { candidate.program, side or candidate.program.side or "lua" }
       candidate.again[i], wanted[#wanted + 1] = want, want
     end
   end
@@ -87,6 +88,9 @@ local function mark_unstable(sides, candidates)
   for _, candidate in ipairs(candidates) do
     for _, want in ipairs(candidate.again) do
       local agrees = want.log == candidate.logs.node
+      if want[2] ~= "node" then
+        agrees = #differ.between(candidate.logs.node, want.log, candidate.program.blind) == 0
+      end
       if agrees ~= (want[2] == "node") then candidate.unstable = true end
     end
   end
@@ -114,8 +118,8 @@ local function still_fails(sides, wanted)
   end
 end
 
-local function print_logs(logs)
-  for _, difference in ipairs(differ.between(logs.node, logs.lua)) do
+local function print_logs(logs, blind)
+  for _, difference in ipairs(differ.between(logs.node, logs.lua, blind)) do
     print(("  %s\n    node  %s\n    here  %s"):format(difference.object, difference.node,
       difference.lua))
   end
@@ -131,7 +135,7 @@ local function report(chosen, candidate)
   if again.unstable then again = candidate end
   local by = program.side and ", sent at once" or ""
   print("\n" .. tree.text(again.program, program.title .. by))
-  print_logs(again.logs)
+  print_logs(again.logs, program.blind)
   io.stdout:flush()
 end
 

@@ -59,7 +59,7 @@ local NEVER = {
 }
 -- A flow label of more than 20 bits aborts Node.
 NEVER.flow = { "2147483648", "4294967296", "9007199254740992" }
-NEVER.handle, NEVER.path = NEVER.listened, NEVER.listened
+NEVER.handle, NEVER.path, NEVER.listen = NEVER.listened, NEVER.listened, NEVER.listened
 
 --- The odd values of each kind.
 local odd_of = setmetatable({}, { __index = function(made, kind)
@@ -215,13 +215,15 @@ local function function_line(d, me, call)
     arguments(d, call, me))
 end
 
---- A method of another class with this object, as nobody takes a colon for.
+--- A method of another class with this object, or none, as where a dot stands for
+--- the colon.
 local function misapplied_line(d, me, kind)
   local class, methods = table.unpack(d:one(FOREIGN[kind.kind]))
   local call = d:one(methods)
   local given = arguments(d, call, me)
-  return ('%s << "%s", misapplied("%s", "%s", %s)'):format(me, call[1], class, call[1],
-    d:chance(80) and me .. (given == "" and "" or ", " .. given) or given == "" and "nil" or given)
+  return ('%s << "%s", misapplied("%s", "%s", %s%s)'):format(me, call[1], class, call[1],
+    d:chance(80) and me or d:one({ "nil", '"x"', "1", "{}", "fn {}" }),
+    given == "" and "" or ", " .. given)
 end
 
 local function call_node(d, me, kind)
@@ -230,9 +232,9 @@ local function call_node(d, me, kind)
   if kind.kind == "function" then return node(function_line(d, me, call)) end
   local line = node(('%s << "%s", try %s.%s(%s)'):format(me, call[1], me, call[1],
     arguments(d, call, me)))
-  -- Two attempts of one socket, and one of an open socket, are a defect of Node's.
+  -- Of two attempts, and of one that is open or destroyed already, Node makes a mess.
   if call[1] ~= "connect" then return line end
-  return node(("if %s.pending and not %s.connecting"):format(me, me), { line })
+  return node(("if %s.pending and not (%s.connecting or %s.destroyed)"):format(me, me, me), { line })
 end
 
 local function field_lines(d, me, kind)
