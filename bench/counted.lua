@@ -67,5 +67,44 @@ function run.rearm()
   end
 end
 
+local function message(bytes)
+  package.path = "bench/work/?.lua;" .. package.path
+  return require("message")(bytes)
+end
+
+--- Writes a message of 1 KiB as JSON.
+function run.encode()
+  local value, encode = message(1024), require("net.core").json.encode
+  for _ = 1, N do
+    encode(value)
+  end
+end
+
+--- Reads it.
+function run.decode()
+  local json = require("net.core").json
+  local text, decode = json.encode(message(1024)), json.decode
+  for _ = 1, N do
+    decode(text)
+  end
+end
+
+--- Sends a message of 100 B to a child, and hears it back.
+function run.message()
+  local kid = require("net.child").fork("bench/work/messages.lua", { "child" },
+    { execPath = "bin/luanet" })
+  local left = N
+  kid:on("message", function(value)
+    left = left - 1
+    if left > 0 then
+      kid:send(value)
+    else
+      kid:disconnect()
+    end
+  end)
+  kid:send(message(100))
+  net.run()
+end
+
 run[what]()
 os.exit(0)

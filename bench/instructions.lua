@@ -73,6 +73,10 @@ local OPERATIONS = {
   { "refresh", "a timer that starts anew", function(n) return counted("refresh", n) end },
   { "rearm", "a timer that is ended, and another started",
     function(n) return counted("rearm", n) end },
+  { "encode", "a message of 1 KiB as JSON", function(n) return counted("encode", n) end },
+  { "decode", "the same, read", function(n) return counted("decode", n) end },
+  { "message", "a message of 100 B to a child and back, for the parent",
+    function(n) return counted("message", n) end },
 }
 
 --- The figures of the file, by key.
