@@ -259,6 +259,24 @@ describe("core.json.decode", function()
     assert.equal(2^53, decode("9007199254740992." .. ("9"):rep(2000)))
   end)
 
+  it("reads numbers of up to 21 digits as Lua does, wherever the point is", function()
+    local state = 1
+    local function below(n)
+      state = state * 6364136223846793005 + 1442695040888963407
+      return (state >> 33) % n
+    end
+    for _ = 1, 5000 do
+      local digits, count = {}, 2 + below(20)
+      for i = 1, count do
+        digits[i] = below(8) == 0 and (i > 1 and "0" or "9") or 1 + below(9)
+      end
+      local text = table.concat(digits)
+      local point = 1 + below(count - 1)
+      text = text:sub(1, point) .. "." .. text:sub(point + 1)
+      assert.equal(tonumber(text), decode(text), text)
+    end
+  end)
+
   it("reads every escape", function()
     assert.equal('"\\/\b\f\n\r\tAé€😀\0',
       decode([["\"\\\/\b\f\n\r\t\u0041\u00E9\u20ac\ud83d\uDE00\u0000"]]))

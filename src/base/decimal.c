@@ -1,23 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
- * decimal.c - numbers as decimal text and back, whatever the locale.
+ * decimal.c - numbers as decimal text, whatever the locale.
  *
  * The C library's functions take the point from the locale, which a host may have set to
  * one with a comma, and cannot tell how many digits are enough. So the usual numbers are
- * done here, exactly, by integers; for the rest, the very large and very small, and texts
- * of many digits, the library is used in ways that need no point: digits are taken out of
- * what it prints, and what it reads is whole, "1234e-2".
+ * done here, exactly, by integers; for the rest, the very large and very small, digits are
+ * taken out of what the library prints.
  *
  * Shortest digits are generated as by Steele and White: a fraction is multiplied by ten
  * again and again, and the whole part is the next digit, until what is left is less than
  * half the distance to the next float. In binary fixed point, wide enough, that is exact. */
 #include "base/decimal.h"
 
-#include <errno.h>
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define MANTISSA_BITS 52
@@ -25,13 +22,6 @@
 #define TINY 0x1p-60                   /* below it the fixed point is not wide enough */
 #define POINT 60                       /* bits of the upper word that are a fraction */
 #define MOST_DIGITS 17                 /* that a float needs */
-#define SHORT 16                       /* digits and a point that are read the quick way */
-#define READ_DIGITS 800                /* that can tell which float is the nearest; 767 would do */
-
-static const double powers[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                 1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
-#define MOST_POWER 22 /* the last power of ten that is a float */
 
 static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233"
                             "34353637383940414243444546474849505152535455565758596061626364656667"
@@ -119,6 +109,26 @@ static int put_fraction(char *digits, struct fixed rest, struct fixed below, str
   return n;
 }
 
+/* The same where one word is enough. */
+static int put_short_fraction(char *digits, uint64_t rest, uint64_t below, uint64_t above,
+                              int even) {
+  const uint64_t one = UINT64_C(1) << POINT, half = one >> 1;
+  int n = 0, low, high;
+  do {
+    rest *= 10;
+    below *= 10;
+    above *= 10;
+    digits[n++] = (char)('0' + (rest >> POINT));
+    rest &= one - 1;
+    low = even ? rest <= below : rest < below;
+    high = even ? rest + above >= one : rest + above > one;
+  } while (!low && !high);
+  if (high && low)
+    high = rest > half || (rest == half && digits[n - 1] % 2 != 0);
+  digits[n - 1] = (char)(digits[n - 1] + high);
+  return n;
+}
+
 /* What lies behind the point of 'n', from TINY to EXACT_LIMIT and not whole. 'digits' has
  * room for 40: those needed, and zeros before them. */
 static int fraction_of(char *digits, double n) {
@@ -131,7 +141,11 @@ static int fraction_of(char *digits, double n) {
   mantissa |= UINT64_C(1) << MANTISSA_BITS;
   if (exponent > -MANTISSA_BITS - 1)
     mantissa &= (UINT64_C(1) << -exponent) - 1;
-  shift = POINT + 64 + exponent;
+  shift = POINT + exponent;
+  if (shift >= 2)
+    return put_short_fraction(digits, mantissa << shift, UINT64_C(1) << (shift - 1 - power_of_two),
+                              UINT64_C(1) << (shift - 1), (mantissa & 1) == 0);
+  shift += 64;
   return put_fraction(digits, fixed_of(mantissa, shift), fixed_of(1, shift - 1 - power_of_two),
                       fixed_of(1, shift - 1), (mantissa & 1) == 0);
 }
@@ -223,116 +237,4 @@ char *net_decimal_put(char *out, double n) {
   if (size < EXACT_LIMIT && size >= TINY)
     return put_usual(out, size);
   return put_extreme(out, size);
-}
-
-/* A text taken apart: digits without zeros before them, and the power of ten that the
- * last one kept stands for. */
-struct parts {
-  char digits[READ_DIGITS + 1]; /* one more for all that are not kept and not 0 */
-  int len;
-  int64_t power;
-  uint64_t whole; /* the digits as a number, if they are 19 at most */
-};
-
-static void parts_add(struct parts *p, char digit, int is_fraction) {
-  if (p->len < READ_DIGITS) {
-    if (digit != '0' || p->len > 0) {
-      p->digits[p->len++] = digit;
-      p->whole = p->whole * 10 + (uint64_t)(digit - '0');
-    }
-    p->power -= is_fraction;
-    return;
-  }
-  if (digit != '0')
-    p->digits[READ_DIGITS] = '1';
-  p->power += !is_fraction;
-}
-
-/* The exponent behind "e". What is too large for any float stops growing. */
-static int64_t read_exponent(const char *s, const char *end) {
-  int64_t n = 0;
-  int negative = *s == '-';
-  if (*s == '-' || *s == '+')
-    s++;
-  for (; s < end; s++)
-    if (n < INT64_C(1) << 50)
-      n = n * 10 + (*s - '0');
-  return negative ? -n : n;
-}
-
-/* By the library, which rounds as it has to. An exponent is cut to what still says inf
- * or 0 of any digits that there are. */
-static double read_slowly(struct parts *p) {
-  int len = p->len;
-  char text[READ_DIGITS + 32];
-  int64_t power = p->power;
-  int saved = errno;
-  double n;
-  if (p->digits[READ_DIGITS] == '1') {
-    len++;
-    power--;
-  }
-  memcpy(text, p->digits, (size_t)len);
-  text[len] = 'e';
-  power = power > 9999 ? 9999 : power < -9999 ? -9999 : power;
-  *net_decimal_put_integer(text + len + 1, power) = '\0';
-  n = strtod(text, NULL);
-  errno = saved;
-  return n;
-}
-
-static double parts_value(struct parts *p) {
-  int64_t power = p->power;
-  if (p->len == 0)
-    return 0;
-  /* One operation on two floats that are exact is rounded once, which is right. */
-  if (FLT_EVAL_METHOD == 0 && p->len < 19 && p->whole <= (uint64_t)EXACT_LIMIT &&
-      power >= -MOST_POWER && power <= MOST_POWER)
-    return power < 0 ? (double)p->whole / powers[-power] : (double)p->whole * powers[power];
-  return read_slowly(p);
-}
-
-/* Any, without a sign. */
-static double read_long(const char *s, const char *end) {
-  struct parts p;
-  int is_fraction = 0;
-  p.len = 0;
-  p.power = 0;
-  p.whole = 0;
-  p.digits[READ_DIGITS] = '0';
-  for (; s < end && (*s | 0x20) != 'e'; s++) {
-    if (*s == '.')
-      is_fraction = 1;
-    else
-      parts_add(&p, *s, is_fraction);
-  }
-  if (s < end)
-    p.power += read_exponent(s + 1, end);
-  return parts_value(&p);
-}
-
-/* Of few digits, without an exponent; -1 if there are more. */
-static double read_short(const char *s, const char *end) {
-  int64_t whole = 0;
-  const char *point = end;
-  if (FLT_EVAL_METHOD != 0 || end - s > SHORT)
-    return -1;
-  for (; s < end; s++) {
-    if (*s >= '0' && *s <= '9')
-      whole = whole * 10 + (*s - '0');
-    else if (*s == '.')
-      point = s + 1;
-    else
-      return -1;
-  }
-  return (double)whole / powers[end - point];
-}
-
-double net_decimal_read(const char *s, size_t len) {
-  const char *end = s + len;
-  int negative = len > 0 && *s == '-';
-  double n = read_short(s + negative, end);
-  if (n < 0)
-    n = read_long(s + negative, end);
-  return negative ? -n : n;
 }
