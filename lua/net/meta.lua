@@ -1734,7 +1734,8 @@ function child.fork(script, args, options) end
 --- Then the channel is closed and `kid` unref'd, the servers drain, as `server:drain` does, and
 --- leave their files, and at the last `"close"` the callback is called with `kid` and how many
 --- connections were cut off. The program ends when nothing else holds it. Under systemd the unit
---- needs `NotifyAccess=all`, and the new program tells `mainpid = process.pid`.
+--- needs `NotifyAccess=all`, and the new program tells `mainpid = process.pid`; its watchdog watches
+--- the new program then, to which `WATCHDOG_PID` is not handed on.
 ---
 --- A new program that is not ready after `ready` milliseconds, fails to start, ends, or closes its
 --- channel before is ended, by SIGTERM, and by SIGKILL five seconds later; this one goes on as it

@@ -18,6 +18,7 @@ local validate = require("net.internal.validate")
 
 local READY, DRAIN = 10000, 30000 -- ms
 local GRACE = 5000 -- ms from SIGTERM to SIGKILL
+local ENDING = 200 -- ms that a process may take to end behind its channel
 local STANDARD = 3 -- places before the servers
 
 -- Arguments
@@ -79,11 +80,11 @@ local function stdio_of(opts, names)
 end
 
 --- The environment with the variables of socket activation, as the system wants it;
---- LISTEN_PID is written by the child.
+--- LISTEN_PID is written by the child. Whose watchdog watched us watches the new one.
 local function announce(env, names)
   local list = {}
   for _, entry in ipairs(env) do
-    if not entry:find("^LISTEN_") then
+    if not entry:find("^LISTEN_") and not entry:find("^WATCHDOG_PID=") then
       list[#list + 1] = entry
     end
   end
@@ -161,11 +162,11 @@ local function fail(state, cause)
   end
 end
 
---- The channel ends before the process does: its end says more.
+--- The channel ends before the process does: its end says more, if it comes by itself.
 local function on_disconnect(state)
   if not state.over and not state.closed then
     state.closed = errors.codes.ERR_IPC_CHANNEL_CLOSED()
-    end_it(state.kid)
+    timers.setTimeout(end_it, ENDING, state.kid)
   end
 end
 

@@ -1,0 +1,62 @@
+-- SPDX-License-Identifier: MIT
+--
+-- machine.lua - one of several machines behind a balancer: a server on all of its cores.
+--
+--     luanet examples/deploy/machine.lua PORT [WORKERS]
+--
+-- haproxy.cfg beside it is the balancer. `kill -HUP` of the primary replaces its workers, one
+-- after the other, while the port stays open. SIGTERM has the machine end; before that the
+-- balancer is to send it nothing new, see haproxy.cfg.
+--
+-- Shows: net.cluster, `respawn`, `reload`, `disconnect` with a drain.
+
+package.path = arg[0]:match("^(.*/)") .. "?.lua;" .. package.path
+
+local cluster = require("net.cluster")
+local hello = require("hello")
+local net = require("net")
+local process = require("net.process")
+
+local DRAIN = 20000 -- ms
+
+local port, workers = tonumber(arg[1]), tonumber(arg[2] or 4)
+
+if cluster.isWorker then
+  hello.to(net.createServer()):listen(port)
+  return
+end
+
+io.stdout:setvbuf("line")
+cluster.setupPrimary({ respawn = true })
+
+local listening, ending = 0, false
+
+cluster:on("listening", function(_, address)
+  listening = listening + 1
+  if listening == workers then
+    process.notify({ ready = true })
+    print("listening on port " .. address.port)
+  end
+end)
+
+cluster:on("giveup", function()
+  process.exit(1) -- whoever has started us knows what to do
+end)
+
+process:on("SIGHUP", function()
+  cluster.reload({ drain = DRAIN }, function(err)
+    print(err and "not reloaded: " .. err.message or "reloaded")
+  end)
+end)
+
+process:on("SIGTERM", function()
+  if not ending then
+    ending = true
+    process.notify({ stopping = true })
+    cluster.disconnect({ drain = DRAIN })
+  end
+end)
+
+for _ = 1, workers do
+  cluster.fork()
+end
