@@ -149,6 +149,38 @@ describe("a connection", function()
     assert.same({ "few", "got x" }, lines)
   end))
 
+  it("waits for a worker that has run out of descriptors", within(function(t)
+    local lines, result = cluster.run(t, [[
+      if cluster.isPrimary then
+        cluster.setupPrimary({
+          execPath = "/bin/sh",
+          execArgv = { "-c", 'ulimit -n 40; exec "$0" "$@"', process.execPath },
+        })
+        local w = cluster.fork()
+        w:on("message", function(port)
+          net.connect(port, "127.0.0.1"):on("data", say):on("close", function() cluster.disconnect() end)
+        end)
+      else
+        local server = net.createServer(function(socket) socket:finish("served at last") end)
+        server:listen(0, "127.0.0.1", function()
+          local files = {}
+          while #files < 100 do
+            local file = io.open("/dev/null")
+            if not file then break end
+            files[#files + 1] = file
+          end
+          process.send(server:address().port)
+          timers.setTimeout(function()
+            for _, file in ipairs(files) do file:close() end
+          end, 300)
+        end)
+      end
+    ]], { stderr = true })
+    assert.same({ "served at last" }, lines)
+    local _, warnings = result.stderr:gsub("SentHandleNotReceivedWarning", "")
+    assert.equal(1, warnings)
+  end))
+
   it("that one worker refuses goes to another", within(function(t)
     local lines = cluster.run(t, [[
       if cluster.isPrimary then

@@ -45,13 +45,14 @@ end
 --- A worker: what it is given is noted as "name client", and kept in `given`.
 local function new_worker(at, name, counts)
   local worker = { name = name, given = {}, answers = {} }
+  function worker.starve() at.log[#at.log + 1] = { name, "starves" } end
   worker.link = {
-    send = function(_, message, copy, answered, sent)
+    send = function(_, message, copy, answered, sent, lost)
       assert.equal("newconn", message.act)
       assert.equal("key", message.key)
       worker.given[#worker.given + 1] = in_flight(at, worker)
       worker.answers[#worker.answers + 1] = answered
-      worker.sent = sent
+      worker.sent, worker.lost = sent, lost
       at.log[#at.log + 1] = { name, port_of(copy) }
     end,
   }
@@ -216,6 +217,17 @@ describe("round robin", function()
     a.answers[1]({ accepted = false })
     assert.equal(0, waiting(at))
     answer(b, true)
+    finish(t, at)
+  end))
+
+  it("gives what a worker had no room for to the next, at once", within(function(t)
+    local at = new_key(t)
+    local a, b = new_worker(at, "a"), new_worker(at, "b")
+    connect(at, function() return #at.log == 1 end)
+    a.lost()
+    assert.same({ "a 1", "b 1", "a nil" }, story(at))
+    answer(b, true)
+    assert.equal(0, waiting(at))
     finish(t, at)
   end))
 

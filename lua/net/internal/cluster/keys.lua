@@ -179,7 +179,10 @@ function keys.query(worker, message, policy)
     reply, descriptor, handle = join(worker, policy, key, query)
   end
   reply.ack, reply.key, reply.data = message.seq, key, null
-  worker.link:send(reply, descriptor)
+  worker.link:send(reply, descriptor, nil, nil, function()
+    keys.leave(worker, key)
+    worker.link:send({ errno = EMFILE, ack = message.seq, key = key, data = null })
+  end)
   if handle then
     handle:joined(worker)
   end

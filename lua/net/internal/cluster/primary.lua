@@ -222,7 +222,16 @@ end
 --- Whether the worker is one of this library, as far as it has said.
 local function is_lua(kid)
   local channel = core.child.life(kid).channel
-  return channel ~= nil and channel.greeted == true
+  return channel ~= nil and channel.is_ours == true
+end
+
+--- A connection has not reached a worker, which has no descriptor left: told once of each.
+local function warn_of_lost(record)
+  if not record.warned then
+    record.warned = true
+    process.emitWarning(("Handle did not reach worker %d correctly, it is tried again"):format(
+      record.worker.id), "SentHandleNotReceivedWarning")
+  end
 end
 
 local function watch(record)
@@ -246,6 +255,7 @@ function primary.fork(env)
   local kid = start(next_id, env)
   local worker = setmetatable({ id = next_id, process = kid, state = "none" }, Worker)
   local record = { worker = worker, env = env, keys = {}, held = 0, listened = 0 }
+  function record.starve() warn_of_lost(record) end
   function record.greeted() return is_lua(kid) end
   records[worker], connected[record] = record, true
   record.link = shared.link(core.child.life(kid).channel, acts_of(record), worker)

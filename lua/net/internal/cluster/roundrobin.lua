@@ -17,8 +17,8 @@
 -- With `least` the free worker with the fewest open connections is next, if all workers of
 -- the key tell when they close some.
 --
--- Workers here are the primary's records (primary.lua); `worker.link:send` is all that this
--- wants of one, besides being a key of tables.
+-- Workers here are the primary's records (primary.lua); `worker.link:send` and `starve`, which
+-- warns, are all that this wants of one, besides being a key of tables.
 
 local core = require("net.core")
 local fifo = require("net.internal.cluster.fifo")
@@ -105,9 +105,18 @@ function RoundRobin:hand(worker, descriptor)
     self:answered(worker, descriptor, reply.accepted == true)
   end, function(err)
     if err then
-      self:returned(worker, descriptor)
+      self:failed(worker, descriptor)
     end
+  end, function()
+    self:failed(worker, descriptor)
+    worker.starve()
   end)
+end
+
+--- The connection has not reached the worker.
+function RoundRobin:failed(worker, descriptor)
+  self:returned(worker, descriptor)
+  self:distribute()
 end
 
 --- The connection could not be sent: it is the next again, and the worker rests.

@@ -28,7 +28,8 @@ local next_number = 0
 ---@param descriptor? userdata goes with it, and is used up
 ---@param answered? fun(reply: table, descriptor?: userdata)
 ---@param sent? fun(err?: net.Error) the kernel has the message, or never will
-function Link:send(message, descriptor, answered, sent)
+---@param lost? fun() the peer has no room for the descriptor, though it was asked often
+function Link:send(message, descriptor, answered, sent, lost)
   local number = next_number
   next_number = number + 1
   message.cmd, message.seq = CMD, number
@@ -36,7 +37,7 @@ function Link:send(message, descriptor, answered, sent)
     self.waiting[number] = answered
   end
   if self.channel then
-    self.channel:send_internal(message, descriptor, sent or self.sent)
+    self.channel:send_internal(message, descriptor, sent or self.sent, lost)
   end
 end
 

@@ -25,7 +25,8 @@
 --   is_ours, unsure                 the peer is this library; it has not told yet
 --   send(message[, handle[, options]][, callback])
 --   disconnect()
---   send_internal(message[, descriptor[, callback]])   in the same queue
+--   send_internal(message[, descriptor[, callback[, lost]]])   in the same queue; lost() where
+--                                   the peer could not take the descriptor, instead of a warning
 --   on_internal(cmd, fn)            fn(message, descriptor or nil) for lines with that `cmd`
 --   answer(message, go)             within such a function: leaves now, with the ACK for the
 --                                   descriptor if that has not left; go() when the kernel has
@@ -202,7 +203,9 @@ function State:acknowledged(is_nack)
     if repeats and entry.tries <= REPEATS then
       entry.sent, entry.begun = false, false
     else
-      if repeats then
+      if repeats and entry.parcel.lost then
+        core.tick(entry.parcel.lost)
+      elseif repeats then
         process.emitWarning("Handle did not reach the receiving process correctly",
           "SentHandleNotReceivedWarning")
       end
@@ -536,9 +539,9 @@ function State:disconnect()
   self:settle()
 end
 
-function State:send_internal(message, descriptor, callback)
+function State:send_internal(message, descriptor, callback, lost)
   local parcel = descriptor and {
-    entries = { { type = "net.Native" } }, descriptors = { descriptor }, waits = 0,
+    entries = { { type = "net.Native" } }, descriptors = { descriptor }, waits = 0, lost = lost,
   }
   if not self.isOpen then
     close_all(parcel and parcel.descriptors)
