@@ -105,6 +105,45 @@ describe("luanet", function()
     assert.same({ 0, "-\tx\n", "" }, { luanet_with("print(arg[0], ...)", "-", "x") })
   end)
 
+  it("runs the script as a task, which may wait at its top level", function()
+    assert.same({ 0, "true\ta\n", "" },
+      { luanet("-e", [[print(require("net.co").sleep(1), ...)]], "a") })
+  end)
+
+  it("has a script run the loop itself before its first wait, and not after it", function()
+    local code, out = luanet("-e", [[
+      local co, net = require("net.co"), require("net")
+      print(co.run(function() return co.sleep(1) end), net.run())
+      co.sleep(1)
+      print(pcall(net.run))
+    ]])
+    assert.equal(0, code)
+    assert.matches("^true\tfalse\nfalse\t.*running already", out)
+  end)
+
+  it("exits with 13 if the script waits for what cannot come", function()
+    local code, out, err = luanet("-e", [[
+      require("net.process"):on("exit", function(code) print("exit", code) end)
+      require("net.co").suspend(function() end)
+    ]])
+    assert.same({ 13, "exit\t13\n" }, { code, out })
+    assert.matches("DeadlockWarning: A task waits", err)
+    code = luanet("-e", [[
+      require("net.process").exitCode = 4
+      require("net.co").suspend(function() end)
+    ]])
+    assert.equal(4, code)
+  end)
+
+  it("shows an error that comes after a wait as any other", function()
+    local code, _, err = luanet("-e", [[
+      require("net.co").sleep(1)
+      error("late")
+    ]])
+    assert.equal(1, code)
+    assert.matches("^luanet: %(command line%):2: late\nstack traceback:", err)
+  end)
+
   it("is ended by SIGINT as by any signal, unless somebody listens to it", function()
     local interrupt = [[
       local process = require("net.process")

@@ -16,6 +16,7 @@ local errors = lazy.module("net.internal.errors")
 local queue = lazy.module("net.internal.task.queue")
 local servers = require("net.internal.task.servers")
 local sockets = require("net.internal.task.sockets")
+require("net.internal.task.messages") -- methods of channels
 local several = lazy.module("net.internal.task.several")
 
 local tasks = core.open_tasks()
@@ -329,7 +330,7 @@ end
 local told = setmetatable({}, { __mode = "k" }) -- tasks that were reported
 
 --- Those that wait and that nothing can wake, once each.
-wait.tasks = tasks
+core.tasks = tasks
 function wait.warn_of_tasks()
   local lines = {}
   for _, task in ipairs(tasks.tasks()) do

@@ -1595,6 +1595,15 @@ function process.exit(code) end
 ---@return integer
 function process.finish(code) end
 
+--- Waits for the next message from the parent, in a [task](#netco); see `kid:receive`.
+---@return any message
+---@return any handle or, with nil, the error
+function process.receive() end
+
+--- For a `for` loop in a [task](#netco): each message, and its handle, until the channel ends.
+---@return fun(): any, any
+function process.messages() end
+
 --- On a tick: a line on stderr, and `"warning"`. Raises `ERR_INVALID_ARG_TYPE`.
 ---@param warning string|net.Error
 ---@param type? string
@@ -1874,6 +1883,17 @@ local kid = {}
 ---@param signal? string|integer (default "SIGTERM")
 ---@return boolean
 function kid:kill(signal) end
+
+--- Waits for the next message from the child, in a [task](#netco). When the channel has ended: nil
+--- and `ERR_IPC_CHANNEL_CLOSED`. Raises `ERR_SOCKET_BUSY` while another task waits for one, or a
+--- listener for `"message"` is there.
+---@return any message
+---@return any handle or, with nil, the error
+function kid:receive() end
+
+--- For a `for` loop in a [task](#netco): each message, and its handle, until the channel ends.
+---@return fun(): any, any
+function kid:messages() end
 
 --- Sends a message to the child, as `process.send` does to the parent.
 ---@param message any
@@ -2636,7 +2656,9 @@ function Error.isError(value) end
 --- luanet script.lua [argument…]     # or: luanet -e CODE, luanet - (from standard input)
 --- ```
 ---
---- Runs a script and then the loop, so that the script needs no `net.run()`. Exits with 0, with
+--- Runs a script and then the loop, so that the script needs no `net.run()`. The script is a
+--- [task](#netco), and may wait at its top level; until its first wait it may run the loop itself,
+--- as under `lua5.4`. If it waits for what cannot come, the exit code is 13, as Node's. Else it exits with 0, with
 --- `process.exitCode`, or, after an error that nobody took, with 1 and the traceback on stderr;
 --- with 7, and without `"exit"`, if a listener for uncaught errors raised it, with 9 for an option
 --- it does not know. As a script's parent, Node has to be told of no options of its own:

@@ -225,6 +225,8 @@ end
 
 -- The end
 
+local UNSETTLED = 13 -- Node's code for a main program that waits for ever
+
 local exit_code          -- what process.exitCode says
 local exiting = false    -- "exit" has been emitted
 
@@ -325,6 +327,9 @@ function functions.finish(code)
   if core.launched and not code and core.alive() == 0 then
     core.launched = false
     core.run() -- which names the coroutines that "beforeExit" might have woken
+    if exit_code == nil and core.unsettled() then
+      exit_code = UNSETTLED
+    end
   end
   emit_exit()
   return exit_code or 0

@@ -211,6 +211,7 @@ int net_uncaught_raise(lua_State *L) {
     lua_pcall(L, 1, 0, 0);
     lua_settop(L, err);
   }
+  net_loop_get(L)->traced = 1; /* a task that has run the loop keeps its traceback */
   return lua_error(L);
 }
 

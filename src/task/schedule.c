@@ -109,12 +109,13 @@ static void end_broken(lua_State *L, struct net_task *t) {
 
 static void resume(lua_State *L, struct net_task *t) {
   struct net_scheduler *all = net_scheduler_of(t->o.loop);
+  struct net_task *outer = all->running; /* one that was begun by hand, and runs the loop */
   int nargs = t->begun ? 0 : t->nvalues, nvalues = 0;
   t->begun = 1;
   t->state = TASK_RUNNING;
   all->running = t;
   int status = lua_resume(t->own.thread, L, nargs, &nvalues);
-  all->running = NULL;
+  all->running = outer;
   if (status == LUA_OK) {
     t->nvalues = nvalues;
     end_returned(L, t);
@@ -127,15 +128,30 @@ static void resume(lua_State *L, struct net_task *t) {
   }
 }
 
-/* The oldest of those that are ready. */
-static void resume_next(lua_State *L, struct net_loop *loop) {
-  struct net_link *first = net_list_take(&net_scheduler_of(loop)->ready);
-  struct net_task *t = net_container_of(first, struct net_task, ready);
-  if (--loop->tasks.ready == 0)
-    net_loop_hold(loop);
+/* Resumes one that is ready, out of its turn or not. */
+static void resume_ready(lua_State *L, struct net_task *t) {
+  net_list_remove(&t->ready);
+  if (--t->o.loop->tasks.ready == 0)
+    net_loop_hold(t->o.loop);
   net_push(L, &t->o); /* on the stack, the userdata keeps 't' alive */
   resume(L, t);
+}
+
+/* The oldest of those that are ready. */
+static void resume_next(lua_State *L, struct net_loop *loop) {
+  struct net_link *first = net_scheduler_of(loop)->ready.next;
+  resume_ready(L, net_container_of(first, struct net_task, ready));
   lua_settop(L, 0);
+}
+
+/* begin(task): runs one that has not begun now, outside of the loop, for the launcher:
+ * until its first wait it may run the loop itself */
+static int core_begin(lua_State *L) {
+  struct net_task *t = net_object_check(L, 1, &net_task_class);
+  if (t->begun || net_task_has_ended(t) || net_scheduler_of(t->o.loop)->running)
+    return luaL_error(L, "the task cannot be begun");
+  resume_ready(L, t);
+  return 0;
 }
 
 /* on_warning(fn): fn(err) is told of errors that came while a task was closed */
@@ -147,7 +163,9 @@ static int core_on_warning(lua_State *L) {
 }
 
 void net_schedule_open(lua_State *L, struct net_loop *loop) {
-  static const luaL_Reg functions[] = { { "on_warning", core_on_warning }, { NULL, NULL } };
+  static const luaL_Reg functions[] = { { "on_warning", core_on_warning },
+                                        { "begin", core_begin },
+                                        { NULL, NULL } };
   struct net_scheduler *all = lua_newuserdatauv(L, sizeof *all, 0);
   memset(all, 0, sizeof *all);
   net_list_init(&all->ready);

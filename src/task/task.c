@@ -285,7 +285,7 @@ static void push_name(lua_State *L, int task, const struct net_task *t) {
   if (info.linedefined > 0)
     lua_pushfstring(L, "task %d (%s:%d)", t->number, info.short_src, info.linedefined);
   else
-    lua_pushfstring(L, "task %d", t->number);
+    lua_pushfstring(L, "task %d (%s)", t->number, info.short_src);
 }
 
 static int task_name(lua_State *L) {

@@ -49,6 +49,8 @@ stand_in("net.internal.socket.pipe", SOCKET, { "pipe", "unpipe" })
 stand_in("net.co", SOCKET,
   { "receive", "receiveUntil", "peek", "lines", "chunks", "send", "flush" })
 stand_in("net.co", { core.Server }, { "incoming", "serve" })
+stand_in("net.co", { core.ChildProcess }, { "receive", "messages" })
+stand_in("net.co", { core.Process }, { "receive", "messages" })
 stand_in("net.internal.socket.sendfile", SOCKET, { "sendFile" })
 stand_in("net.internal.socket.socket", SOCKET,
   { "setTimeout", "setNoDelay", "setKeepAlive", "setTypeOfService", "getTypeOfService" })

@@ -22,7 +22,6 @@ local MAX_LOST = 100 -- texts; a program may make up names of events for ever
 local OTHERS = "others" -- in `lost`, all beyond that
 
 local wait = {
-  tasks = nil, ---@type table? what net.co is built on, once it is loaded
   warn_of_tasks = nil, ---@type fun()? tells of tasks that wait as net.run() ends
 }
 
@@ -146,7 +145,7 @@ end
 --- Waits as tasks do, in one: what interrupts it raises.
 local function suspend_task(waiter)
   if not waiter.done then
-    wait.tasks.suspend(function(go_on)
+    core.tasks.suspend(function(go_on)
       waiter.resume = go_on
     end, true)
   end
@@ -156,7 +155,7 @@ end
 --- meanwhile; that is not what it waits for.
 ---@param waiter net.Waiter
 function wait.suspend(waiter)
-  if wait.tasks and wait.tasks.can_wait() then
+  if core.tasks and core.tasks.can_wait() then
     return suspend_task(waiter)
   end
   while not waiter.done do

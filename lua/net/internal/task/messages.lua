@@ -1,0 +1,114 @@
+-- SPDX-License-Identifier: MIT
+
+--- net.internal.task.messages - messages of a channel for tasks: receive and messages.
+--
+-- Of the ChildProcess in a parent, and of `process` in a child. Who waits listens for one
+-- message: without a listener the channel keeps what comes. One that was handed to a task
+-- which is cancelled before it went on is the next one's.
+
+local core = require("net.core")
+local lazy = require("net.internal.lazy")
+
+local errors = lazy.module("net.internal.errors")
+
+local tasks = core.open_tasks()
+
+local readers = setmetatable({}, { __mode = "k" }) -- emitter -> {task =, kept = {messages}}
+
+local function reader_of(emitter)
+  local reader = readers[emitter]
+  if not reader then
+    reader = { kept = {} }
+    readers[emitter] = reader
+  end
+  return reader
+end
+
+local function check_free(emitter, reader, level)
+  local who = reader.task and tostring(reader.task)
+    or emitter:listenerCount("message") > 0 and "a listener for 'message'"
+  if who then
+    errors.raise("ERR_SOCKET_BUSY", level + 1, who)
+  end
+end
+
+local function wait(emitter, reader)
+  return tasks.suspend(function(resume)
+    local on_message, on_end
+    local function remove()
+      reader.task = nil
+      emitter:off("message", on_message)
+      emitter:off("disconnect", on_end)
+    end
+    function on_message(message, handle)
+      remove()
+      resume(message, handle)
+    end
+    function on_end()
+      remove()
+      resume(nil, errors.codes.ERR_IPC_CHANNEL_CLOSED())
+    end
+    reader.task = tasks.current()
+    emitter:on("disconnect", on_end)
+    emitter:on("message", on_message)
+    return function(message, handle)
+      remove()
+      if message ~= nil then
+        table.insert(reader.kept, 1, { message, handle })
+      end
+    end
+  end)
+end
+
+local function receive(emitter)
+  if not tasks.can_wait() then
+    tasks.yield() -- which says why
+  end
+  local reader = reader_of(emitter)
+  check_free(emitter, reader, 3)
+  local kept = table.remove(reader.kept, 1)
+  if kept then
+    return kept[1], kept[2]
+  elseif not emitter.channel then
+    return nil, errors.codes.ERR_IPC_CHANNEL_CLOSED()
+  end
+  return wait(emitter, reader)
+end
+
+--- An iterator that ends with the channel.
+local function messages(emitter)
+  return function()
+    local message, handle = receive(emitter)
+    if message ~= nil then
+      return message, handle
+    end
+  end
+end
+
+local methods, functions = core.ChildProcess.methods, core.Process.methods
+
+--- Waits for the next message from the child.
+---@return any message nil when the channel has ended
+---@return any handle or, with nil, the error
+function methods:receive()
+  return receive(self)
+end
+
+--- For a `for` loop: each message, and its handle, until the channel ends.
+---@return fun(): any, any
+function methods:messages()
+  return messages(self)
+end
+
+--- Waits for the next message from the parent.
+---@return any message nil when the channel has ended
+---@return any handle or, with nil, the error
+function functions.receive()
+  return receive(require("net.process"))
+end
+
+--- For a `for` loop: each message, and its handle, until the channel ends.
+---@return fun(): any, any
+function functions.messages()
+  return messages(require("net.process"))
+end

@@ -1,0 +1,86 @@
+-- SPDX-License-Identifier: MIT
+
+local child = require("net.child")
+local co = require("net.co")
+local support = require("spec.support.tasks")
+local within = require("spec.support").within
+
+local raised = support.raised
+
+--- Starts a script of Lua as a child with a channel.
+local function fork(t, text)
+  local path = t.tmpname(".lua")
+  local file <close> = assert(io.open(path, "w"))
+  file:write(text)
+  file:close()
+  local env = require("net.process").env
+  env.LUA_PATH, env.LUA_CPATH = package.path, package.cpath
+  return child.spawn(os.getenv("LUA") or "lua5.4", { "bin/luanet", path },
+    { stdio = { "ignore", "inherit", "inherit", "ipc" }, env = env })
+end
+
+describe("kid:receive and process.receive", function()
+  it("wait for a message, and give nil and the error when the channel has ended", within(function(t)
+    co.run(function()
+      local kid = fork(t, [[
+        local process = require("net.process")
+        for message in process.messages() do
+          process.send({ got = message })
+          if message == "bye" then process.disconnect() end
+        end
+        local message, err = process.receive()
+        assert(message == nil and err.code == "ERR_IPC_CHANNEL_CLOSED")
+      ]])
+      for i = 1, 3 do kid:send(i) end
+      for i = 1, 3 do assert.equal(i, kid:receive().got) end
+      kid:send("bye")
+      assert.equal("bye", kid:receive().got)
+      local message, err = kid:receive()
+      assert.is_nil(message)
+      assert.equal("ERR_IPC_CHANNEL_CLOSED", err.code)
+      assert.equal("ERR_IPC_CHANNEL_CLOSED", select(2, kid:receive()).code)
+      assert.equal(0, kid.exitCode or select(2, co.await(kid, "exit")))
+    end)
+  end))
+
+  it("lose nothing to a timeout, nor to a race", within(function(t)
+    co.run(function()
+      local kid = fork(t, [[
+        local process = require("net.process")
+        for message in process.messages() do process.send(message) end
+      ]])
+      assert.equal("ERR_TIMEOUT", select(2, co.timeout(1, kid.receive, kid)).code)
+      local queue = co.queue()
+      kid:on("disconnect", function() end)
+      kid:send("kept")
+      kid:once("message", function() end) -- as a mark that it has come
+      kid:removeAllListeners("message")
+      local waiting = co.spawn(kid.receive, kid)
+      co.yield()
+      kid:once("message", function()
+        waiting:cancel() -- it has been given the message, and did not go on
+        queue:push(true)
+      end)
+      queue:get()
+      kid:removeAllListeners("message")
+      assert.equal("kept", kid:receive())
+      kid:disconnect()
+      co.await(kid, "exit")
+    end)
+  end))
+
+  it("are for one at a time", within(function(t)
+    co.run(function()
+      local kid = fork(t, [[for _ in require("net.process").messages() do end]])
+      local waiting = co.spawn(kid.receive, kid)
+      co.yield()
+      assert.equal("ERR_SOCKET_BUSY", raised(kid.receive, kid).code)
+      waiting:cancel()
+      kid:on("message", function() end)
+      assert.equal("ERR_SOCKET_BUSY", raised(kid.receive, kid).code)
+      kid:disconnect()
+      co.await(kid, "exit")
+    end)
+    assert.equal("ERR_CANNOT_WAIT", raised(require("net.process").receive).code)
+  end))
+end)
