@@ -458,10 +458,9 @@ void net_request_salvage(lua_State *L, int idx) {
 }
 
 /* Does Node have a tick for the pieces from 'run' on? Not for a single one without a
- * callback, whose tick would tell those behind it too early that all is off. [-0, +0, m] */
-static int has_tick(lua_State *L, int idx, struct net_stream *s, uint32_t run) {
-  return s->life.need_drain || s->life.ending || s->out.tail - run > 1 ||
-         net_wq_has_callback(L, idx, &s->out, run);
+ * callback, whose tick would tell those behind it too early that all is off. */
+static int has_tick(const struct net_stream *s, uint32_t run) {
+  return s->life.calls_back || s->life.need_drain || s->life.ending || s->out.tail - run > 1;
 }
 
 void net_request_submit(lua_State *L, int idx, size_t bytes) {
@@ -482,5 +481,5 @@ void net_request_submit(lua_State *L, int idx, size_t bytes) {
     flush_run(L, idx, s, run, bytes);
   }
   if (!(s->life.writing || s->life.errored) && is_awaited(s))
-    net_tick_step(L, idx, &s->o, has_tick(L, idx, s, run) ? sent_tick : passed_tick, s->out.tail);
+    net_tick_step(L, idx, &s->o, has_tick(s, run) ? sent_tick : passed_tick, s->out.tail);
 }

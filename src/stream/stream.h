@@ -100,6 +100,7 @@ struct net_life {
   uint32_t writing : 1;  /* a request is with the kernel, or waits for connect */
   uint32_t deferred : 1; /* this turn's writes wait for the flush */
   uint32_t need_drain : 1;
+  uint32_t calls_back : 1; /* the newest piece has a callback */
   /* finish.c */
   uint32_t ending : 1; /* finish() was called */
   uint32_t final_called : 1;

@@ -161,7 +161,9 @@ static int refuse_write(lua_State *L, int idx, int cb, int by_end) {
 static void write_chunk(lua_State *L, int idx) {
   struct net_stream *s = net_stream_at(L, idx);
   size_t bytes = net_piece_size(L, -2);
+  unsigned calls_back = !lua_isnil(L, -1);
   net_wq_append(L, idx, &s->out);
+  s->life.calls_back = calls_back;
   s->req.len += bytes;
   s->bytes_written += bytes;
   send_buffered(L, idx);

@@ -271,13 +271,6 @@ int net_wq_take_callback(lua_State *L, int idx, struct net_writequeue *q) {
   return 1;
 }
 
-int net_wq_has_callback(lua_State *L, int idx, struct net_writequeue *q, uint32_t piece) {
-  wq_push(L, idx, q);
-  int type = lua_rawgeti(L, -1, wq_slot(q, piece) + 1);
-  lua_pop(L, 2);
-  return type == LUA_TFUNCTION;
-}
-
 void net_wq_clear(lua_State *L, int idx, struct net_writequeue *q) {
   if (q->objects > 0)
     net_wq_drop(L, idx, q, q->tail);

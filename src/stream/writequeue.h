@@ -76,8 +76,6 @@ size_t net_wq_drop(lua_State *L, int idx, struct net_writequeue *q, uint32_t end
 /* The first piece that is not done now is: pushes its callback, if it has one, and
  * returns whether it does. [-0, +(0|1), m] */
 int net_wq_take_callback(lua_State *L, int idx, struct net_writequeue *q);
-/* Does the piece have a callback that was not taken? [-0, +0, m] */
-int net_wq_has_callback(lua_State *L, int idx, struct net_writequeue *q, uint32_t piece);
 /* Forgets everything. The numbers go on, so that whoever is amid the old pieces sees
  * that they are done with. [-0, +0, m] */
 void net_wq_clear(lua_State *L, int idx, struct net_writequeue *q);

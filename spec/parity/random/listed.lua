@@ -9,8 +9,8 @@
 -- ("node", "lua") whose text the other's begins with; `program`, one for the
 -- program's text (of an odd call: for the lines about its object); `object`, one
 -- for the object's name; `said`, one for Node's log (of an odd call: for a line of
--- its object there); `anywhere`, one for all of it; `told`, that callbacks and closes are as many on both sides,
--- or a peer was gone.
+-- its object there); `anywhere`, one for all of it; `told`, that callbacks and closes
+-- are as many on both sides, or a peer was gone.
 --
 -- A row with an `edit` (edits.lua) is for programs: what is left of one without
 -- the row's reason must be as in Node, or be listed itself. One without is for
