@@ -281,6 +281,74 @@ describe("A process with a channel", function()
   end))
 end)
 
+describe("A process made by fork(2)", function()
+  local lua = require("spec.support.lua")
+
+  --- Runs a script in a Lua that has fork(), with a channel to a foreign parent.
+  local function start_forking(t, script)
+    local program = lua.compile("spec/support/forks.c", t.tmpname())
+    if not program then
+      return nil
+    end
+    local env = environment({ NODE_CHANNEL_FD = "3" })
+    local kid = child.spawn(program, { write_script(t, PRELUDE .. script) },
+      { stdio = { "ignore", "pipe", "pipe", "pipe" }, env = env })
+    return kid, { wire = kid.stdio[4], heard = collect(kid.stdio[4]), out = collect(kid.stdout),
+      err = collect(kid.stderr) }
+  end
+
+  it("has no channel: that stays its parent's, whose messages leave once", within(function(t)
+    local kid, peer = start_forking(t, [[
+      process:on("message", function(m) print("message", m) end)
+      process:on("disconnect", function() print("disconnect") end)
+      process.nextTick(function()
+        process.send("deferred")
+        if fork() == 0 then
+          print(process.connected, process.channel)
+          print(process.send("never", function(err) print(err.code) end))
+          return -- nothing holds its loop
+        end
+        wait()
+        process.send("after")
+        process.disconnect()
+      end)
+      io.stdout:setvbuf("no")
+      net.run()
+      print("over")]])
+    if not kid then return pending("no Lua library to link with") end
+    assert.equal(0, finish(kid))
+    assert.equal('"deferred"\n"after"\n', peer.heard())
+    assert.equal("", peer.err())
+    assert.equal("false\tnil\nfalse\nERR_IPC_CHANNEL_CLOSED\nover\ndisconnect\nover\n", peer.out())
+  end))
+
+  it("does not keep its parent's channel open", within(function(t)
+    local kid, peer = start_forking(t, [[
+      local timers = require("net.timers")
+      process:on("message", function()
+        local pid = fork()
+        if pid == 0 then
+          timers.setInterval(function() end, 20000)
+        else
+          print(pid)
+          os.exit(0)
+        end
+      end)
+      net.run()]])
+    if not kid then return pending("no Lua library to link with") end
+    peer.wire:write("1\n")
+    sockets.wait_for(peer.wire, "end")
+    assert.equal("", peer.heard())
+    local pid
+    sockets.wait(function()
+      pid = tonumber(peer.out())
+      return pid
+    end)
+    require("net.process").kill(pid, "SIGKILL")
+    assert.equal(0, finish(kid))
+  end))
+end)
+
 describe("A child that was forked", function()
   it("and does nothing has its parent see disconnect, exit, close", within(function(t)
     local kid = fork(t, "")
