@@ -69,8 +69,8 @@ static void pack(struct net_frames *f) {
   f->at = 0;
 }
 
-/* Makes room for a read; 0, or -ENOMEM. A line is told to be too long before the largest
- * buffer is full. */
+/* Makes room for a read; 0, or NET_FRAMES_NO_ROOM. A line is told to be too long before
+ * the largest buffer is full. */
 static int make_room(struct net_frames *f) {
   if (f->bytes)
     pack(f);
@@ -79,7 +79,7 @@ static int make_room(struct net_frames *f) {
   size_t cap = grown(f);
   char *bytes = cap > f->cap ? realloc(f->bytes, cap) : f->bytes;
   if (bytes == NULL)
-    return -ENOMEM;
+    return NET_FRAMES_NO_ROOM;
   f->bytes = bytes;
   f->cap = cap;
   return 0;

@@ -21,6 +21,8 @@ struct net_group {
   int fds[NET_RIGHTS_MAX]; /* owned; [0, count) */
 };
 
+#define NET_FRAMES_NO_ROOM (-(1 << 20)) /* no errno: memory for a longer line is refused */
+
 enum { NET_GROUPS = 2 }; /* that wait at most: descriptors may come with the line before theirs */
 
 struct net_frames {
@@ -37,8 +39,8 @@ struct net_frames {
 /* One with nothing in it. */
 void net_frames_init(struct net_frames *f, size_t max);
 /* Reads once from a Unix socket what there is, and there is room for. Returns how many
- * bytes, 0 at the end, or a negative errno: -EAGAIN when dry, -ENOMEM with nothing done,
- * -EMSGSIZE if the line that has begun is longer than 'max'. A third group closes the
+ * bytes, 0 at the end, or a negative errno: -EAGAIN when dry, NET_FRAMES_NO_ROOM with
+ * nothing done, -EMSGSIZE if the line that has begun is longer than 'max'. A third group closes the
  * oldest. 'full': there may be more. */
 ssize_t net_frames_read(struct net_frames *f, int fd, int *full);
 /* The oldest line, which stays the oldest until net_frames_next: 1 and where it lies; 0

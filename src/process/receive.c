@@ -205,7 +205,7 @@ void net_channel_readable(lua_State *L, void *channel) {
   c->o.loop->rounds = full ? NET_READS_PER_TURN : 0;
   if (n == -EAGAIN)
     return;
-  if (n == -ENOMEM)
+  if (n == NET_FRAMES_NO_ROOM)
     net_error_memory(L); /* the bytes are still there */
   if (n > 0 || n == -EMSGSIZE)
     look_at_lines(L, c);

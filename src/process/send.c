@@ -102,24 +102,29 @@ static void tell_lost(lua_State *L, int idx, struct net_channel *c, int err, int
 }
 
 /* What waited, as the kernel was full, has been lost with the peer: it counts as sent too
- * late. What fails at its first attempt fails by itself. [-0, +0, e] */
+ * late. What fails at its first attempt fails by itself; but where half of a line has left,
+ * or the peer would wait for an answer for ever, that is the end. [-0, +0, e] */
 static void lose(lua_State *L, int idx, struct net_channel *c, int err) {
   int top = lua_gettop(L), is_gone = err == -EPIPE || err == -ECONNRESET;
-  int is_late = c->blocked && is_gone, is_torn = c->out.amid && !is_gone;
+  int is_late = c->blocked && is_gone;
+  int is_over = !is_gone && (c->out.amid || c->out.ahead.at < c->out.ahead.end);
   while (net_outbox_first(&c->out) > 0) {
     if (is_late)
       net_error_push_code(L, "ERR_IPC_CHANNEL_CLOSED", 0);
     else
       net_error_push_sys(L, err, "write");
     tell_lost(L, idx, c, top + 1, is_late);
+    is_over |= !is_gone && is_answer(c);
     net_outbox_drop_first(&c->out);
     lua_settop(L, top);
   }
   net_outbox_drop(&c->out);
   c->blocked = 0;
-  if (is_torn) { /* half a line is there, and nothing can follow it */
-    net_channel_push_hook(L, idx, "over");
-    lua_call(L, 1, 0);
+  if (is_over) {
+    net_channel_push_hook(L, idx, "fail");
+    net_error_push_sys(L, err, "write");
+    lua_pushboolean(L, 1);
+    lua_call(L, 3, 0);
   }
 }
 

@@ -257,6 +257,18 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags) {
   return -1;
 }
 
+ssize_t recvmsg(int fd, struct msghdr *msg, int flags) {
+  REAL(ssize_t, recvmsg, int, struct msghdr *, int);
+  size_t size = msg->msg_iov[0].iov_len;
+  if (err == SHORT && size > 0)
+    msg->msg_iov[0].iov_len = 1;
+  ssize_t n = err <= 0 ? real(fd, msg, flags) : -1;
+  msg->msg_iov[0].iov_len = size;
+  if (err > 0)
+    errno = err;
+  return n;
+}
+
 /* What takes further arguments, each of which fits a long. */
 #define VARIADIC(name, alias, type, ...)                            \
   int alias(type a, int b, ...) {                                   \

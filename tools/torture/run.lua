@@ -13,7 +13,7 @@
 
 local lua = require("spec.support.lua")
 
-local SCENES = { "echo", "unix", "pipe", "file", "name", "bound", "ends", "child" }
+local SCENES = { "channel" }
 local AT_ONCE = 2
 local SHORT, LATE = -1, -2
 
@@ -41,6 +41,7 @@ local ROWS = {
   { "recv", "ECONNRESET ETIMEDOUT ENOMEM EHOSTUNREACH once short EINTR EAGAIN" },
   { "send", "EPIPE ECONNRESET ETIMEDOUT ENOBUFS ENOMEM EACCES once short EINTR EAGAIN" },
   { "sendmsg", "EPIPE ECONNRESET ETIMEDOUT ENOBUFS ENOMEM once short EINTR EAGAIN" },
+  { "recvmsg", "ENOMEM ENOBUFS once short EINTR EAGAIN" },
   { "splice", "EPIPE ECONNRESET ENOMEM EINVAL once short EINTR EAGAIN" },
   { "sendfile", "EPIPE ECONNRESET EIO ENOMEM EINVAL once short EINTR EAGAIN" },
   { "pread", "EIO ENOMEM once EINTR short", scene = "file" },

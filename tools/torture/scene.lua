@@ -48,6 +48,7 @@ local FOLLOWS = {
   ERR_STREAM_DESTROYED = true, ERR_STREAM_PREMATURE_CLOSE = true, ERR_SOCKET_CLOSED = true,
   ERR_SERVER_NOT_RUNNING = true, ERR_STREAM_WRITE_AFTER_END = true, ENOENT = true,
   ABORT_ERR = true, EADDRINUSE = true, ERR_SOCKET_CLOSED_BEFORE_CONNECTION = true,
+  ERR_IPC_CHANNEL_CLOSED = true, ERR_IPC_DISCONNECTED = true,
   ERR_SOCKET_HANDLE_ADOPTED = true, ERR_INVALID_FD_TYPE = true, EINVAL = true, EACCES = true,
 }
 
@@ -129,8 +130,18 @@ function scene.expect(socket, size, skipped)
   return socket
 end
 
+local last = {}
+
+--- Has `fn` called when all is to be closed.
+function scene.at_end(fn)
+  last[#last + 1] = fn
+end
+
 --- Closes all that is there: the program's own timeout.
 local function close_all()
+  for _, fn in ipairs(last) do
+    pcall(fn)
+  end
   for i = 1, count do
     local thing = things[i]
     if is_kid(thing) then
