@@ -386,6 +386,8 @@ describe("send()", function()
     { "what is no UTF-8 inside of a table", { { a = { 1, "\xFF" } } }, "ERR_INVALID_ARG_VALUE",
       "The property 'message.a[2]' must be valid UTF-8. Received '\\xFF'" },
     { "an internal cmd", { { cmd = "NODE_HANDLE_ACK" } }, "ERR_INVALID_ARG_VALUE", nil },
+    { "a table that is inside of itself", { (function() local t = {} t.t = t return t end)() }, nil,
+      nil },
     { "options that are none", { 1, nil, 5 }, "ERR_INVALID_ARG_TYPE",
       'The "options" argument must be of type object. Received type number (5)' },
     { "a handle that is none", { 1, {} }, "ERR_INVALID_HANDLE_TYPE",
@@ -480,6 +482,14 @@ describe("send()", function()
     end)
     p:turn()
     assert.same(list("error EPIPE", "error EPIPE", "error EPIPE", "sent EPIPE", "disconnect"), p.seen)
+  end))
+
+  promise("is the end where the peer takes nothing any more, behind what it has said", connected(function(p)
+    p:say("1\n")
+    channels.frames.deafen(p.fd)
+    p.channel:send(1, p:note("sent"))
+    p:turn()
+    assert.same(list("sent EPIPE", "message 1", "disconnect"), p.seen)
   end))
 
   promise("is an uncaught error where the peer is gone and nobody listens", connected(function(p)

@@ -281,6 +281,47 @@ describe("A process with a channel", function()
   end))
 end)
 
+describe("A process that has no descriptor left", function()
+  local frames = require("spec.support.channels").frames
+
+  it("says that a handle has not come, and takes it when it is sent again", within(function(t)
+    if not frames then return pending("no headers of Lua") end
+    local script = write_script(t, PRELUDE .. [[
+      process:on("message", function(m, handle)
+        process.send({ m, handle ~= nil })
+        if m == "free" then for _, file in ipairs(files) do file:close() end files = {} end
+        if handle then handle:destroy() process.disconnect() end
+      end)
+      files = {}
+      repeat
+        local file = io.open("/dev/null")
+        files[#files + 1] = file
+      until not file
+      process.send("full")
+      net.run()]])
+    local kid = child.spawn("/bin/sh", { "-c", 'ulimit -n 40; exec "$0" "$1"', LUA, script },
+      { stdio = { "ignore", "inherit", "inherit", "pipe" }, env = environment({ NODE_CHANNEL_FD = "3" }) })
+    local wire = kid.stdio[4]
+    local heard = collect(wire)
+    local one, other = core.descriptor.pair()
+    local line = '{"cmd":"NODE_HANDLE","type":"net.Socket","msg":"sock"}\n'
+    sockets.wait(function() return heard() == '"full"\n' end)
+    for _ = 1, 2 do
+      frames.send(wire:fd(), line, { one:number() })
+    end
+    sockets.wait(function() return heard():find("NACK.*NACK") end)
+    wire:write('"free"\n')
+    sockets.wait(function() return heard():find("free", 1, true) end)
+    frames.send(wire:fd(), line, { one:number() })
+    assert.equal(0, finish(kid))
+    one:close()
+    other:close()
+    local nack = '{"cmd":"NODE_HANDLE_NACK"}\n'
+    assert.equal('"full"\n' .. nack .. nack .. '["free",false]\n{"cmd":"NODE_HANDLE_ACK"}\n["sock",true]\n',
+      heard())
+  end))
+end)
+
 describe("A process made by fork(2)", function()
   local lua = require("spec.support.lua")
 

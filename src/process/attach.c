@@ -76,6 +76,7 @@ static int core_open(lua_State *L) {
   *fd = -1;
   ev_io_init(&c->io, on_io, c->fd, EV_READ);
   c->io.data = c;
+  c->readable = net_channel_readable;
   c->connected = c->flushable.is_channel = 1;
   c->next = loop->channels;
   loop->channels = c;

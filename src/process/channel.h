@@ -44,10 +44,11 @@ enum {
 
 struct net_channel {
   struct net_object o;
-  int fd;                   /* owned; -1: closed, or the parent's */
-  struct net_unshared own;  /* by which a child made by fork(2) closes it */
-  struct net_channel *next; /* borrowed; of the loop's channels */
-  ev_io io;                 /* active while 'watched' is not 0 */
+  int fd;                                        /* owned; -1: closed, or the parent's */
+  struct net_unshared own;                       /* by which a child made by fork(2) closes it */
+  struct net_channel *next;                      /* borrowed; of the loop's channels */
+  ev_io io;                                      /* active while 'watched' is not 0 */
+  void (*readable)(lua_State *L, void *channel); /* net_channel_readable */
   struct net_flushable flushable;
   struct net_frames in;
   struct net_outbox out;
@@ -58,6 +59,7 @@ struct net_channel {
   unsigned watched : 2;       /* EV_READ, EV_WRITE */
   unsigned connected : 1;     /* neither disconnect() nor the peer's end yet */
   unsigned blocked : 1;       /* the kernel has refused what 'out' has */
+  unsigned gone : 1;          /* so it has said of a peer that takes nothing any more */
   unsigned telling : 1;       /* a line in 'in' is being looked at */
   unsigned urgent : 1;        /* an urgent line has been put in */
   unsigned awaits_first : 1;  /* 'greeted' is to be called */

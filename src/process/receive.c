@@ -202,7 +202,9 @@ void net_channel_readable(lua_State *L, void *channel) {
   if (!(c->watched & EV_READ) || c->telling)
     return;
   ssize_t n = net_frames_read(&c->in, c->fd, &full);
-  c->o.loop->rounds = full ? NET_READS_PER_TURN : 0;
+  c->o.loop->rounds = full || (c->gone && n > 0) ? NET_READS_PER_TURN : 0;
+  if (n == -EAGAIN && c->gone)
+    n = 0; /* it takes nothing, and has said all: an end that the system does not tell */
   if (n == -EAGAIN)
     return;
   if (n == NET_FRAMES_NO_ROOM)

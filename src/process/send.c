@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "events/emitter.h"
+#include "loop/dispatch.h"
 #include "process/channel.h"
 #include "process/descriptor.h"
 
@@ -120,6 +121,10 @@ static void lose(lua_State *L, int idx, struct net_channel *c, int err) {
   }
   net_outbox_drop(&c->out);
   c->blocked = 0;
+  if (is_gone && !c->gone) {
+    c->gone = 1; /* its end is behind what it has sent */
+    net_ready(c->o.loop, c->readable, c);
+  }
   if (is_over) {
     net_channel_push_hook(L, idx, "fail");
     net_error_push_sys(L, err, "write");

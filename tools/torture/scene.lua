@@ -130,18 +130,8 @@ function scene.expect(socket, size, skipped)
   return socket
 end
 
-local last = {}
-
---- Has `fn` called when all is to be closed.
-function scene.at_end(fn)
-  last[#last + 1] = fn
-end
-
 --- Closes all that is there: the program's own timeout.
 local function close_all()
-  for _, fn in ipairs(last) do
-    pcall(fn)
-  end
   for i = 1, count do
     local thing = things[i]
     if is_kid(thing) then
@@ -160,6 +150,10 @@ local function close_strays()
   for key, value in pairs(debug.getregistry()) do
     if math.type(key) == "integer" and net.isSocket(value) and not value.destroyed then
       pcall(value.destroy, value)
+    elseif math.type(key) == "integer" and net.isServer(value) and value.listening then
+      pcall(value.close, value)
+    elseif math.type(key) == "integer" and tostring(value) == "Channel" then
+      pcall(core.channel.shut, value)
     elseif math.type(key) == "integer" and is_kid(value) then
       mend()
       pcall(value.kill, value, "SIGKILL")

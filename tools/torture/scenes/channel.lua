@@ -10,11 +10,13 @@ local COUNT = 8
 
 require("net.process").noWarnings = true -- a message may come without its server
 
+local channels = table.pack(table.unpack({}, 1, 2))
+
 --- One end: `text` tells what it got, and "end" that it is over.
 local function attach(descriptor)
   local owner, text = events.EventEmitter(), events.EventEmitter()
   local c = channel.attach(owner, descriptor)
-  scene.at_end(function() core.channel.shut(c.native) end)
+  channels[#channels + 1] = c
   owner:on("error", function(err)
     scene.told(err)
     if c.connected then c:disconnect() end
@@ -50,4 +52,6 @@ return scene.run(function()
   for n = 1, COUNT do
     a:send({ n = n, text = part }, n == 3 and server or nil, n % 2 == 0 and scene.done or nil)
   end
+end, function()
+  for _, c in ipairs(channels) do core.channel.shut(c.native) end
 end)

@@ -54,16 +54,16 @@ local json, native = core.json, core.channel
 
 local channel = {}
 
-local State = {}
+local State = {} -- methods, of which each state has a copy
 local fields = {}
 
-function State.__index(self, key)
-  local method = State[key]
-  if method == nil and fields[key] then
-    return fields[key](self.native)
-  end
-  return method
-end
+--- What is not in the table itself, where the methods are, is asked of C.
+local state_metatable = {
+  __index = function(self, key)
+    local field = fields[key]
+    return field and field(self.native)
+  end,
+}
 
 fields.connected = native.connected
 fields.isOpen = native.is_open
@@ -463,22 +463,32 @@ local function emit_disconnect(owner)
   owner:emit("disconnect")
 end
 
+--- Tick, one for both: what comes second does so though the first raises.
+local function tell_end(owner, first, second)
+  if second then
+    core.tick(second, owner)
+  end
+  first(owner)
+end
+
+--- Lets go of the owner; needs no memory.
+function State:unlisten()
+  for event, fn in next, self.hidden do
+    core.forget(self.owner, event, fn)
+  end
+end
+
 --- Closes it; "disconnect" is behind what was read. As in Node a child that is closed by its
 --- channel's end, the last that was open, tells so before.
 function State:finish(by_peer)
   local first, second = self.ended, emit_disconnect
-  if not by_peer then
+  if not first or not by_peer then
     first, second = second, first
   end
-  core.tick(first or second, self.owner)
-  if first and second then
-    core.tick(second, self.owner)
-  end
+  core.tick(tell_end, self.owner, first, second)
   native.shut(self.native)
+  self:unlisten()
   drop_kept(self)
-  for event, fn in pairs(self.hidden) do
-    core.forget(self.owner, event, fn)
-  end
 end
 
 --- The peer has ended, or cannot be understood any more: whoever waits is told.
@@ -579,6 +589,17 @@ core.Channel.metatable.__tostring = function()
   return "Channel"
 end
 
+--- Closes a channel that nobody will have, as something was raised behind its start.
+local guard_metatable = {
+  __close = function(guard)
+    local self = guard.state
+    if self then
+      native.shut(self.native)
+      self:unlisten()
+    end
+  end,
+}
+
 --- Makes a channel of a Unix stream socket that is connected to another process.
 ---@param owner table|userdata an emitter
 ---@param descriptor userdata a Descriptor, which is used up
@@ -588,24 +609,29 @@ function channel.attach(owner, descriptor, options)
   options = options or {}
   local self = setmetatable({
     owner = owner, handlers = {}, queue = {}, first = 1, last = 0, closing = false,
-    ended = options.ended, is_own = options.is_own,
-  }, State)
+    ended = options.ended, is_own = options.is_own, native = false,
+  }, state_metatable)
+  for name, method in next, State do
+    self[name] = method
+  end
   local function on_listener(event)
     listened(self, event)
   end
-  local c = native.open(descriptor, owner, self, options.max_message or MAX_MESSAGE)
-  self.native = c
   self.hidden = { newListener = on_listener, removeListener = on_listener }
-  for event, fn in pairs(self.hidden) do
+  local guard <close> = setmetatable({ state = false }, guard_metatable)
+  self.native = native.open(descriptor, owner, self, options.max_message or MAX_MESSAGE)
+  guard.state = self
+  for event, fn in next, self.hidden do
     core.listen_hidden(owner, event, fn, "first")
   end
   if options.is_own then
     review(self)
   else
     self.is_ours, self.unsure = options.is_lua or false, options.is_lua or nil
-    native.await_first(c)
-    native.want(c, true)
+    native.await_first(self.native)
+    native.want(self.native, true)
   end
+  guard.state = false
   return self
 end
 
