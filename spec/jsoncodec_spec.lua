@@ -338,6 +338,25 @@ describe("core.json.decode", function()
     end
   end)
 
+  it("reads tables that are others than those before them", function()
+    local texts = {}
+    for i = 1, 70 do
+      local names = {}
+      for at = 1, i * 37 % 71 do
+        names[at] = ('"%d":[%s]'):format(at, ("{},"):rep(i * at % 5) .. at)
+      end
+      texts[i] = i % 3 == 0 and "[" .. ("[1],"):rep(i) .. "[]]" or "{" .. table.concat(names, ",") .. "}"
+    end
+    local list = decode("[" .. table.concat(texts, ",") .. "]")
+    for i, text in ipairs(texts) do
+      assert.same(decode(text), list[i])
+      assert.equal(getmetatable(decode(text)), getmetatable(list[i]))
+      assert.equal(#text, #encode(list[i]))
+    end
+    assert.same({ { a = 2 }, { a = 2 }, { b = 1 } }, { table.unpack(
+      decode('[{"a":1,"a":2},{"a":1,"a":2},{"a":1,"a":null,"b":1}]')) })
+  end)
+
   it("reads what is nested 1000 deep, and refuses more", function()
     for _, pair in ipairs({ { "[", "]" }, { '{"a":', "}" } }) do
       local last = pair[1] == "[" and "[]" or "{}"

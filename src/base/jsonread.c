@@ -5,7 +5,9 @@
  * One loop over the text. What is open is a frame; its values wait on the Lua stack until
  * it is closed, or there are many, so that most tables are made once, of the right size:
  * letting them grow from nothing took half of the time. A frame's first slot is for its
- * table.
+ * table. Where one was closed at the same depth, the next is taken to be as large, and is
+ * made before its values: records of one shape need not wait. That is wrong but once for
+ * each that was large, so a text has no more of memory by it than some times its length.
  *
  * What is no JSON ends the loop with a kind and the byte to blame. The words are
  * JSON.parse's, and are made in Lua, by net.internal.jsonerrors, of which the kinds are
@@ -31,7 +33,9 @@ struct frame {
   byte kind;       /* enum kind */
   byte is_made;    /* the table, or it is still to be */
   int waiting;     /* values that stand on the stack behind it; a name and a value are two */
-  lua_Integer put; /* elements that are in the table */
+  lua_Integer put; /* elements, or names, that are in the table */
+  int before;      /* 'put' of the last one of this depth, if it is BATCH at most; else 0 */
+  byte kind_before;
 };
 
 struct reader {
@@ -39,6 +43,7 @@ struct reader {
   lua_State *L;
   int flags;
   int depth;     /* frames in use */
+  int deepest;   /* that have been in use */
   int metatable; /* stack index of that of arrays, or of nil before it is needed */
   struct frame frames[NET_JSON_DEPTH + 1];
 };
@@ -78,6 +83,7 @@ static void set_names(struct reader *r, struct frame *f, int n) {
     lua_rawset(L, f->base);
   }
   lua_settop(L, f->base);
+  f->put = n / 2;
 }
 
 static void mark_array(struct reader *r, int idx) {
@@ -106,21 +112,45 @@ static void make_table(struct reader *r, struct frame *f, int room) {
   }
 }
 
+/* Whether the table is made now, as the one before it at this depth was of that kind. A
+ * binary string is to be no table. */
+static int is_expected(const struct reader *r, const struct frame *f, int kind) {
+  return f->before > 0 && f->kind_before == kind && !(r->flags & NET_JSON_BINARY);
+}
+
+/* The frame of the next depth. */
+static struct frame *next_frame(struct reader *r) {
+  struct frame *f = &r->frames[r->depth];
+  if (r->depth == r->deepest) {
+    r->deepest++;
+    f->before = 0;
+  }
+  r->depth++;
+  return f;
+}
+
 /* Opens one, whose bracket has been taken. The level beyond the last is for what closes
  * as a binary string. [-0, +1, m] */
 static int open_frame(struct reader *r, int kind) {
   int limit = NET_JSON_DEPTH + (kind == OBJECT && (r->flags & NET_JSON_BINARY));
-  struct frame *f = &r->frames[r->depth];
+  struct frame *f;
   if (r->depth >= limit)
     return net_jsonscan_fail(&r->scan, "deep", r->scan.at - 1);
   net_json_room(r->L, SLOTS);
-  lua_pushnil(r->L);
-  f->base = lua_gettop(r->L);
+  f = next_frame(r);
+  f->base = lua_gettop(r->L) + 1;
   f->kind = (byte)kind;
-  f->is_made = 0;
+  f->is_made = (byte)is_expected(r, f, kind);
   f->waiting = 0;
   f->put = 0;
-  r->depth++;
+  if (!f->is_made) {
+    lua_pushnil(r->L);
+  } else if (kind == OBJECT) {
+    lua_createtable(r->L, 0, f->before);
+  } else {
+    lua_createtable(r->L, f->before, 0);
+    mark_array(r, f->base);
+  }
   return 1;
 }
 
@@ -166,6 +196,8 @@ static int close_frame(struct reader *r) {
     if (!f->is_made)
       make_table(r, f, f->waiting);
   }
+  f->before = f->put > BATCH ? 0 : (int)f->put;
+  f->kind_before = f->kind;
   r->scan.at++;
   r->depth--;
   return 1;
@@ -182,6 +214,7 @@ static void keep_value(struct reader *r) {
     lua_rawseti(r->L, f->base, ++f->put);
   } else {
     lua_rawset(r->L, f->base);
+    f->put++;
   }
 }
 
@@ -270,6 +303,7 @@ int net_json_decode(lua_State *L, const char *text, size_t len, int flags) {
   r.scan.problem = NULL;
   r.flags = flags;
   r.depth = 0;
+  r.deepest = 0;
   lua_pushnil(L);
   r.metatable = top + 1;
   read_text(&r);
