@@ -181,6 +181,45 @@ describe("a connection", function()
     assert.equal(1, warnings)
   end))
 
+  it("is served, late, by a primary that runs out of descriptors", within(function(t)
+    local lines, result = cluster.run(t, [[
+      if cluster.isWorker then
+        net.createServer(function(socket) socket:finish("x") end):listen(0, "127.0.0.1")
+      elseif arg[1] == "primary" then
+        process:on("message", function() cluster.disconnect(process.disconnect) end)
+        local w = cluster.fork()
+        w:on("listening", function(a)
+          process.kill(w.process.pid, "SIGSTOP")
+          process.send(a.port)
+          timers.setTimeout(function() process.kill(w.process.pid, "SIGCONT") end, 300)
+        end)
+      else
+        local kid = require("net.child").fork(arg[0], { "primary" }, {
+          execPath = "/bin/sh",
+          execArgv = { "-c", 'ulimit -n 32; exec "$0" "$@"', process.execPath },
+        })
+        local served, ended = 0, 0
+        kid:on("message", function(port)
+          for _ = 1, 60 do
+            local client = net.connect(port, "127.0.0.1")
+            client:on("data", function() served = served + 1 end)
+            client:on("error", function(err) say(err.code) end)
+            client:on("close", function()
+              ended = ended + 1
+              if ended == 60 then
+                say("served", served)
+                kid:send("end")
+              end
+            end)
+          end
+        end)
+        kid:on("exit", function(code, signal) say("exit", code, signal) end)
+      end
+    ]], { stderr = true })
+    assert.same({ "served 60", "exit 0 nil" }, lines)
+    assert.matches("accept EMFILE, accepting pauses", result.stderr)
+  end))
+
   it("that one worker refuses goes to another", within(function(t)
     local lines = cluster.run(t, [[
       if cluster.isPrimary then
@@ -212,7 +251,7 @@ end)
 
 describe("a cluster under load", function()
   it("has every connection served or reset while its workers are killed #slow", within(function(t)
-    local lines = cluster.run(t, [[
+    local lines, result = cluster.run(t, [[
       local SECONDS = tonumber(process.env.SPEC_SECONDS)
       if arg[1] == "clients" then
         local port, going, open = tonumber(arg[2]), true, 0
@@ -319,6 +358,7 @@ describe("a cluster under load", function()
         end):listen(0, "127.0.0.1")
       end
     ]], { env = { SPEC_SECONDS = SECONDS, SPEC_TELL = TELL }, stderr = TELL ~= nil })
+    if TELL then print(result.stderr) end
     assert.same({ "hung 0", "served true killed true", "descriptors 0" }, lines)
   end))
 end)

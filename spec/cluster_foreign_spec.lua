@@ -268,7 +268,7 @@ describe("a worker", function()
             message.cmd = "NODE_CLUSTER"
             channel:send_internal(message, (core.descriptor.pair()))
           end
-          channel:send_internal({ cmd = "NODE_CLUSTER", act = "disconnect", drain = "x", seq = 10 })
+          channel:send_internal({ cmd = "NODE_CLUSTER", act = "disconnect", drain = 1e300, seq = 10 })
         end)
       else
         net.createServer(function() process.send("never") end):listen(5, "127.0.0.1", function()

@@ -21,8 +21,9 @@ local function new_key(t, backlog, least)
   return at
 end
 
---- The port of the client at the other end of a connection, which is used up.
-local function port_of(copy)
+--- The port of the client at the other end of a connection.
+local function port_of(descriptor)
+  local copy = assert(core.descriptor.dup(descriptor:number()))
   local found
   local server = net.createServer(function(socket)
     found = socket.remotePort
@@ -35,25 +36,19 @@ local function port_of(copy)
   return found
 end
 
---- What a worker has not answered for.
-local function in_flight(at, worker)
-  for descriptor, whose in pairs(at.handle.flying) do
-    if whose == worker then return descriptor end
-  end
-end
-
 --- A worker: what it is given is noted as "name client", and kept in `given`.
 local function new_worker(at, name, counts)
   local worker = { name = name, given = {}, answers = {} }
   function worker.starve() at.log[#at.log + 1] = { name, "starves" } end
   worker.link = {
-    send = function(_, message, copy, answered, sent, lost)
+    send = function(_, message, descriptor, answered, sent, lost, is_lent)
       assert.equal("newconn", message.act)
       assert.equal("key", message.key)
-      worker.given[#worker.given + 1] = in_flight(at, worker)
+      assert.is_true(is_lent)
+      worker.given[#worker.given + 1] = descriptor
       worker.answers[#worker.answers + 1] = answered
       worker.sent, worker.lost = sent, lost
-      at.log[#at.log + 1] = { name, port_of(copy) }
+      at.log[#at.log + 1] = { name, port_of(descriptor) }
     end,
   }
   at.handle:join(worker, counts)

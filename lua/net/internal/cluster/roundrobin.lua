@@ -27,7 +27,6 @@ local timers = require("net.timers")
 
 local activated = lazy.module("net.internal.process.activated")
 
-local dup = core.descriptor.dup
 local native = core.server
 local null = core.json.null
 
@@ -93,15 +92,12 @@ function RoundRobin:distribute()
   self:review()
 end
 
---- Hands a connection to a worker, which is free no more. The copy that travels is the
---- channel's; ours is there until the worker has answered.
+--- Hands a connection to a worker, which is free no more. Our descriptor is lent to the
+--- channel, and there until the worker has answered: a copy would want one more, which may
+--- be the last.
 function RoundRobin:hand(worker, descriptor)
-  local copy = dup(descriptor:number())
   self.flying[descriptor] = worker
-  if not copy then -- no descriptor is left for one
-    return self:returned(worker, descriptor)
-  end
-  worker.link:send({ act = "newconn", key = self.key }, copy, function(reply)
+  worker.link:send({ act = "newconn", key = self.key }, descriptor, function(reply)
     self:answered(worker, descriptor, reply.accepted == true)
   end, function(err)
     if err then
@@ -110,21 +106,16 @@ function RoundRobin:hand(worker, descriptor)
   end, function()
     self:failed(worker, descriptor)
     worker.starve()
-  end)
+  end, true)
 end
 
---- The connection has not reached the worker.
+--- The connection has not reached the worker, which rests: it is the next again.
 function RoundRobin:failed(worker, descriptor)
-  self:returned(worker, descriptor)
-  self:distribute()
-end
-
---- The connection could not be sent: it is the next again, and the worker rests.
-function RoundRobin:returned(worker, descriptor)
   if self.flying[descriptor] == worker then
     self.flying[descriptor] = nil
     self.queue:unshift(descriptor)
     self:rest(worker)
+    self:distribute()
   end
 end
 

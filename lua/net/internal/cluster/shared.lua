@@ -25,11 +25,12 @@ local next_number = 0
 
 --- Sends a message.
 ---@param message table
----@param descriptor? userdata goes with it, and is used up
+---@param descriptor? userdata goes with it, and is used up, unless it is lent
 ---@param answered? fun(reply: table, descriptor?: userdata)
 ---@param sent? fun(err?: net.Error) the kernel has the message, or never will
 ---@param lost? fun() the peer has no room for the descriptor, though it was asked often
-function Link:send(message, descriptor, answered, sent, lost)
+---@param is_lent? boolean
+function Link:send(message, descriptor, answered, sent, lost, is_lent)
   local number = next_number
   next_number = number + 1
   message.cmd, message.seq = CMD, number
@@ -37,7 +38,7 @@ function Link:send(message, descriptor, answered, sent, lost)
     self.waiting[number] = answered
   end
   if self.channel then
-    self.channel:send_internal(message, descriptor, sent or self.sent, lost)
+    self.channel:send_internal(message, descriptor, sent or self.sent, lost, is_lent)
   end
 end
 

@@ -31,6 +31,8 @@ local is_listening = core.Server.getters.listening
 
 local EADDRINUSE, EINVAL = core.errnum("EADDRINUSE"), core.errnum("EINVAL")
 
+local LONGEST = 2147483647 -- ms, for a timer
+
 local Worker = shared.worker_class()
 
 local worker = {} -- the module
@@ -351,7 +353,8 @@ end
 
 --- The primary has this worker leave.
 local function on_disconnect_asked(message)
-  local drain = type(message.drain) == "number" and message.drain >= 0 and message.drain or nil
+  local drain = message.drain
+  drain = type(drain) == "number" and drain >= 0 and math.min(drain, LONGEST) or nil
   self_worker.exitedAfterDisconnect = true
   close_servers(drain, leave)
 end

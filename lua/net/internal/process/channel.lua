@@ -25,8 +25,9 @@
 --   is_ours, unsure                 the peer is this library; it has not told yet
 --   send(message[, handle[, options]][, callback])
 --   disconnect()
---   send_internal(message[, descriptor[, callback[, lost]]])   in the same queue; lost() where
---                                   the peer could not take the descriptor, instead of a warning
+--   send_internal(message[, descriptor[, callback[, lost[, is_lent]]]])   in the same queue;
+--                                   lost() where the peer could not take the descriptor, instead
+--                                   of a warning; the descriptor is used up, unless it is lent
 --   on_internal(cmd, fn)            fn(message, descriptor or nil) for lines with that `cmd`
 --   answer(message, go)             within such a function: leaves now, with the ACK for the
 --                                   descriptor if that has not left; go() when the kernel has
@@ -143,7 +144,10 @@ function State:begin()
   local entry = self.current
   local parcel = entry.parcel
   entry.begun = true
-  if parcel.needs_ours and self.unsure then
+  if parcel.is_lent and not parcel.descriptors[1]:number() then
+    self:done() -- its owner has closed it meanwhile
+    return
+  elseif parcel.needs_ours and self.unsure then
     return -- until `greeted` is called
   elseif parcel.needs_ours and not self.is_ours and not handles.make_plain(parcel) then
     refuse(self.owner, errors.codes.ERR_INVALID_HANDLE_TYPE(), entry.callback)
@@ -549,12 +553,15 @@ function State:disconnect()
   self:settle()
 end
 
-function State:send_internal(message, descriptor, callback, lost)
+function State:send_internal(message, descriptor, callback, lost, is_lent)
   local parcel = descriptor and {
     entries = { { type = "net.Native" } }, descriptors = { descriptor }, waits = 0, lost = lost,
+    is_lent = is_lent,
   }
   if not self.isOpen then
-    close_all(parcel and parcel.descriptors)
+    if parcel then
+      handles.discard(parcel)
+    end
     if callback then
       core.tick(callback, errors.codes.ERR_IPC_CHANNEL_CLOSED())
     end

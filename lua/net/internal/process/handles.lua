@@ -267,9 +267,13 @@ function handles.line(parcel, message)
     .. fields(entry) .. "}", going
 end
 
---- Closes what a parcel has, and will have: it goes nowhere, or has been there.
+--- Closes what a parcel has, and will have: it goes nowhere, or has been there. What is only
+--- lent (`is_lent`) stays open.
 function handles.discard(parcel)
   parcel.is_void, parcel.go = true, nil
+  if parcel.is_lent then
+    return
+  end
   for _, descriptor in pairs(parcel.descriptors) do
     descriptor:close()
   end
