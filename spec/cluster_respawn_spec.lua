@@ -134,6 +134,26 @@ describe("respawn", function()
     assert.same({ "giveup 2", "closed", "ECONNREFUSED" }, lines)
   end))
 
+  it("counts a successor that cannot be started, too", within(function(t)
+    local lines, result = cluster.run(t, [[
+      if cluster.isPrimary then
+        cluster.setupPrimary({ respawn = { max = 3, delay = 1 } })
+        cluster:on("respawn", function(new)
+          if new.id == 3 then cluster.setupPrimary({ exec = 5 }) end
+          say("respawn", new.id)
+        end)
+        cluster:on("giveup", function(old) say("giveup", old.id) end)
+        cluster.fork()
+        cluster.setupPrimary({ execPath = "/nonexistent" })
+      else
+        process.exit(1)
+      end
+    ]], { stderr = true })
+    assert.same({ "respawn 2", "respawn 3", "giveup 3" }, lines)
+    assert.matches('The "modulePath" argument must be of type string', result.stderr)
+    assert.equal(0, result.code)
+  end))
+
   it("ends with cluster.disconnect, also amid the delay", within(function(t)
     local lines = cluster.run(t, [[
       if cluster.isPrimary then
@@ -386,14 +406,20 @@ describe("disconnect with drain", function()
   it("has a worker that does not obey ended by signals #slow", within(function(t)
     local lines = cluster.run(t, [[
       if cluster.isPrimary then
-        cluster.fork():on("message", function() cluster.workers[1]:disconnect({ drain = 0 }) end)
         local begun = core.now()
-        cluster:on("exit", function(_, code, signal) say("exit", code, signal, core.now() - begun >= 4900) end)
+        for i = 1, 2 do
+          local w = cluster.fork()
+          w:on("message", function() w:disconnect({ drain = 0 }) end)
+          w:on("exit", function(code, signal)
+            say("exit", i, code, signal, core.now() - begun >= i * 4900)
+          end)
+        end
       else
+        if cluster.worker.id == 2 then process:on("SIGTERM", function() end) end
         process.send("busy")
         timers.setTimeout(function() while true do end end, 5)
       end
     ]])
-    assert.same({ "exit nil SIGTERM true" }, lines)
+    assert.same({ "exit 1 nil SIGTERM true", "exit 2 nil SIGKILL true" }, lines)
   end))
 end)

@@ -9,8 +9,12 @@
 
 local core = require("net.core")
 local keys = require("net.internal.cluster.keys")
+local lazy = require("net.internal.lazy")
 local primary = require("net.internal.cluster.primary")
+local process = require("net.process")
 local timers = require("net.timers")
+
+local errors = lazy.module("net.internal.errors")
 
 local DELAY_MAX = 2147483647 -- ms, the longest that a timer takes
 
@@ -53,28 +57,51 @@ local function count_death()
   return #kept
 end
 
+local plan
+
+--- A successor that cannot be started is as good as dead. The worker tells why by "error",
+--- if there is one that may have listeners.
 local function fork_again(old)
-  local new = primary.fork(old.env)
-  primary.cluster:emit("respawn", new.worker, old.worker)
+  local ok, new = pcall(primary.fork, old.env)
+  if not ok then
+    process.emitWarning(errors.is_error(new) and new or tostring(new))
+    return plan(old)
+  end
+  local worker = new.worker
+  core.listen_hidden(worker, "error", function(err)
+    if not worker.process.pid then
+      plan(new)
+    elseif worker:listenerCount("error") == 0 then
+      error(err, 0)
+    end
+  end, "keep")
+  primary.cluster:emit("respawn", worker, old.worker)
 end
 
---- A worker has exited.
-function respawn.died(record)
-  if not respawn.expects(record) then
+--- Has a successor of a worker forked in a while, unless too many have died.
+function plan(old)
+  if not limits then
     return
   end
   local count = count_death()
   if count > limits.max then
     respawn.stop()
-    primary.cluster:emit("giveup", record.worker)
+    primary.cluster:emit("giveup", old.worker)
     return
   end
   local timer
   timer = timers.setTimeout(function()
     waiting[timer] = nil
-    fork_again(record)
+    fork_again(old)
   end, math.min(limits.delay * 2 ^ (count - 1), DELAY_MAX))
   waiting[timer] = true
+end
+
+--- A worker has exited.
+function respawn.died(record)
+  if respawn.expects(record) then
+    plan(record)
+  end
 end
 
 return respawn
