@@ -227,6 +227,14 @@ describe("pipe()", function()
     assert.equal("6162", table.concat(got))
   end))
 
+  it("from what is no socket says so, whatever it is to", function()
+    for _, this in ipairs({ 5, "text", {}, events.EventEmitter(), net.createServer() }) do
+      for _, dest in ipairs({ 5, {}, net.Socket() }) do
+        assert.equal("ERR_INVALID_THIS", raised(net.Socket.pipe, this, dest).code)
+      end
+    end
+  end)
+
   for name, bad in pairs({ ["nothing"] = "nothing", ["a number"] = 5, ["a plain table"] = {},
                            ["a string"] = "dest" }) do
     it("to " .. name .. " raises, and nothing has begun", within(function(t)

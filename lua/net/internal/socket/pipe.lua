@@ -98,8 +98,8 @@ end
 ---@param options? {end: boolean} `{["end"] = false}` leaves `dest` open
 ---@return net.Socket|table dest
 function methods:pipe(dest, options)
+  stream.check_free(self) -- first: with a dot for the colon, dest is not the first argument
   check_dest(dest)
-  stream.check_free(self)
   local src, pipes = self, pipes_of(self)
   local ends = not (type(options) == "table" and options["end"] == false)
   local listeners, awaits_drain, is_clean, is_whole = {}, false, false, false
