@@ -371,6 +371,7 @@ static int core_expect(lua_State *L) {
 /* expected(server): one of those is */
 static int core_expected(lua_State *L) {
   struct net_server *s = net_server_check(L, 1);
+  net_tick_reserve(L, s->o.loop, 1, 0);
   s->elsewhere--;
   net_server_drained(L, 1, s);
   return 0;

@@ -13,7 +13,9 @@
 
 local lua = require("spec.support.lua")
 
-local SCENES = { "channel" }
+local SCENES = {
+  "echo", "unix", "pipe", "file", "name", "bound", "ends", "child", "channel", "handles",
+}
 local AT_ONCE = 2
 local SHORT, LATE = -1, -2
 

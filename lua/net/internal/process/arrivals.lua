@@ -44,17 +44,6 @@ end
 -- What a socket had read where it came from, until it is delivered.
 local heads = setmetatable({}, { __mode = "k" })
 
-local function make_socket(descriptor, entry, channel)
-  local socket = native.make_socket(descriptor)
-  if socket and type(entry.key) == "string" then
-    counting.received(channel, entry.key, socket)
-  end
-  if socket and type(entry.head) == "string" and channel.is_ours then
-    heads[socket] = core.encode(entry.head, "base64")
-  end
-  return socket
-end
-
 local function make_file(descriptor, entry, channel)
   return channel.is_ours and MODES[entry.mode] and native.make_file(descriptor, entry.mode)
 end
@@ -63,20 +52,32 @@ end
 local MAKE = {
   ["net.Server"] = native.make_server,
   ["net.BoundSocket"] = native.make_bound,
-  ["net.Socket"] = make_socket,
+  ["net.Socket"] = native.make_socket,
   ["file"] = make_file, -- in a list only
 }
 
---- The object of one descriptor, which is used up; nil with a warning where it makes none.
-local function make(channel, entry, descriptor)
+--- Notes what the line says of a socket.
+local function note(channel, entry, socket)
+  if type(entry.key) == "string" then
+    counting.received(channel, entry.key, socket)
+  end
+  if type(entry.head) == "string" and channel.is_ours then
+    heads[socket] = core.encode(entry.head, "base64")
+  end
+end
+
+--- Puts the object of one descriptor, which is used up, into the list, where there is room
+--- for it: nothing may raise while nobody has it. With a warning it stays false.
+local function make(channel, entry, descriptor, objects, place)
   local kind = entry.type
   local maker = MAKE[kind]
-  local object = maker and maker(descriptor, entry, channel)
+  objects[place] = maker and maker(descriptor, entry, channel) or false
   descriptor:close()
-  if not object then
+  if not objects[place] then
     warn_of_kind(tostring(kind))
+  elseif kind == "net.Socket" then
+    note(channel, entry, objects[place])
   end
-  return object or nil
 end
 
 --- The entries of a line with a list of handles, those that are some: { type = "none" }
@@ -105,17 +106,32 @@ function arrivals.needs(channel, line)
   return entries and count or 1
 end
 
---- The objects of a list: false where nothing was sent, or was what it is not.
-local function make_list(channel, entries, group)
-  local objects, used = {}, 0
-  for place, entry in ipairs(entries) do
-    objects[place] = false
-    if entry.type then
+--- Fills the list of false with objects, but where nothing was sent.
+local function make_all(channel, entries, group, objects)
+  local used = 0
+  for place = 1, #entries do
+    if entries[place].type then
       used = used + 1
-      objects[place] = make(channel, entry, group[used]) or false
+      make(channel, entries[place], group[used], objects, place)
     end
   end
-  return objects
+end
+
+--- Closes what nobody is to have.
+---@param object any
+function arrivals.drop(object)
+  local list = type(object) == "table" and object
+  for place = 1, list and #list or 1 do
+    local one = object
+    if list then
+      one = list[place]
+    end
+    if stream.is(one) then
+      one:destroy()
+    elseif one then
+      one:close()
+    end
+  end
 end
 
 --- Makes what a NODE_HANDLE line came with. It does nothing yet.
@@ -124,40 +140,59 @@ end
 ---@param group table[] Descriptors, at least as many as it `needs`; all are used up
 ---@return any object, or a list; nil where the message is to be delivered without
 function arrivals.receive(channel, line, group)
-  local entries, object = entries_of(channel, line), nil
+  local entries = entries_of(channel, line)
+  local objects = { false }
+  for place = 2, entries and #entries or 1 do
+    objects[place] = false
+  end
+  local ok, err = true, nil
   if entries then
-    object = make_list(channel, entries, group)
+    ok, err = pcall(make_all, channel, entries, group, objects)
   elseif line.type ~= "file" then
-    object = make(channel, line, group[1])
+    ok, err = pcall(make, channel, line, group[1], objects, 1)
   else
     warn_of_kind("file")
   end
   close_all(group)
-  return object
+  if not ok then
+    arrivals.drop(objects)
+    error(err, 0)
+  elseif entries then
+    return #entries > 0 and objects or {}
+  end
+  return objects[1] or nil
 end
 
-local function each(object, fn)
-  for _, one in ipairs(type(object) == "table" and object or { object }) do
-    if one then
-      fn(one)
+local function set_going(one)
+  if core.server.is(one) then
+    native.accept(one)
+  elseif stream.is(one) then
+    if heads[one] then
+      one:unshift(heads[one])
+      heads[one] = nil
     end
+    stream.begin(one)
   end
 end
 
---- Sets going what a listener is about to have.
+local function set_all_going(object)
+  if type(object) ~= "table" then
+    set_going(object)
+    return
+  end
+  for place = 1, #object do
+    set_going(object[place])
+  end
+end
+
+--- Sets going what a listener is about to have; where that raises nobody gets it.
 ---@param object any
 function arrivals.deliver(object)
-  each(object, function(one)
-    if core.server.is(one) then
-      native.accept(one)
-    elseif stream.is(one) then
-      if heads[one] then
-        one:unshift(heads[one])
-        heads[one] = nil
-      end
-      stream.begin(one)
-    end
-  end)
+  local ok, err = pcall(set_all_going, object)
+  if not ok then
+    arrivals.drop(object)
+    error(err, 0)
+  end
 end
 
 --- How many descriptors it has.
@@ -165,18 +200,6 @@ end
 ---@return integer
 function arrivals.count(object)
   return type(object) == "table" and #object or object and 1 or 0
-end
-
---- Closes what nobody is to have.
----@param object any
-function arrivals.drop(object)
-  each(object, function(one)
-    if stream.is(one) then
-      one:destroy()
-    else
-      one:close()
-    end
-  end)
 end
 
 return arrivals

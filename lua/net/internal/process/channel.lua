@@ -395,7 +395,7 @@ function State:tell(message, handle, size)
   self.owner:emit("message", message, handle)
 end
 
-function State:keep(message, size, handle)
+local function keep(self, message, size, handle)
   local kept = self.kept or { first = 1, last = 0, bytes = 0, handles = 0 }
   local bytes, count = kept.bytes + size, kept.handles + arrivals.count(handle)
   local c = self.native
@@ -411,6 +411,15 @@ function State:keep(message, size, handle)
   kept[kept.last + 1] = { message, handle, size }
   kept.last, kept.bytes, kept.handles = kept.last + 1, bytes, count
   self.kept = kept
+end
+
+--- Keeps a message; where there is no memory for that, its handle is nobody's.
+function State:keep(message, size, handle)
+  local ok, err = pcall(keep, self, message, size, handle)
+  if not ok then
+    arrivals.drop(handle)
+    error(err, 0)
+  end
 end
 
 --- Takes the oldest of those that were kept.
@@ -442,10 +451,12 @@ local function tell_kept(self)
 end
 
 --- Whether somebody listens, as far as a program can tell.
+local function is_listened_to(owner)
+  return owner:listenerCount("message") > 0 or owner:listenerCount("disconnect") > 0
+end
+
 local function review(self)
-  local owner = self.owner
-  native.want(self.native,
-    owner:listenerCount("message") > 0 or owner:listenerCount("disconnect") > 0)
+  native.want(self.native, is_listened_to(self.owner))
 end
 
 --- A listener of `event` is about to be added to the owner, or was removed.
@@ -455,7 +466,7 @@ local function listened(self, event)
       core.tick(tell_kept, self)
     end
   end
-  if self.is_own and (event == "message" or event == "disconnect") then
+  if self.is_own and self.native and (event == "message" or event == "disconnect") then
     native.want(self.native, true)
     core.tick(review, self)
   end

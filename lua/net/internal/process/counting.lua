@@ -37,6 +37,7 @@ local shares = setmetatable({}, { __mode = "k" }) -- server -> { key =, channels
 -- awaited = set of those that close waits for }
 local asked = setmetatable({}, { __mode = "k" }) -- channel -> reply's cmd .. key -> callbacks
 local last_key = 0
+local STALE = "stale" -- in `awaited`: nobody was asked
 
 local function remove(list, value)
   for i = #list, 1, -1 do
@@ -162,8 +163,33 @@ end
 --- One of those for whom 'close' waits is done, or is not waited for any more.
 local function expected(server, share, awaited)
   if share.awaited[awaited] then
-    share.awaited[awaited] = nil
     native.expected(server)
+  end
+  share.awaited[awaited] = nil
+end
+
+--- Asks one to tell when it has no connection of the server's any more.
+local function await(server, share, channel)
+  local awaited = {}
+  local function done() expected(server, share, awaited) end
+  share.awaited[awaited] = false -- the room for it
+  native.expect(server)
+  share.awaited[awaited] = true
+  local ok, err = pcall(request, channel, "NODE_SOCKET_NOTIFY_CLOSE", "NODE_SOCKET_ALL_CLOSED",
+    share.key, done)
+  if not ok then
+    share.awaited[awaited] = STALE
+    done()
+    error(err, 0)
+  end
+end
+
+--- Where there was no memory to take one back it is done before the next.
+local function clear_stale(server, share)
+  for awaited, state in pairs(share.awaited) do
+    if state == STALE then
+      expected(server, share, awaited)
+    end
   end
 end
 
@@ -181,12 +207,12 @@ end
 ---@param server net.Server
 function across.close(server)
   local share = shares[server]
-  for _, channel in ipairs(share and share.channels or {}) do
-    local awaited = {}
-    request(channel, "NODE_SOCKET_NOTIFY_CLOSE", "NODE_SOCKET_ALL_CLOSED", share.key,
-      function() expected(server, share, awaited) end)
-    native.expect(server)
-    share.awaited[awaited] = true
+  if not share then
+    return
+  end
+  clear_stale(server, share)
+  for _, channel in ipairs(share.channels) do
+    await(server, share, channel)
   end
 end
 
