@@ -62,6 +62,7 @@ local OPERATIONS = {
   { "echo", "echo of a message", function(n) return serving("echo", "-c1", n) end },
   { "pipelined", "echo, 16 messages at a time, each",
     function(n) return serving("echo", "-c1 -d16", n) end },
+  { "task", "echo of a message, by a task", function(n) return serving("task", "-c1", n) end },
   { "timeout", "echo with an idle timeout", function(n) return serving("timeout", "-c1", n) end },
   { "four", "four small writes in answer to a message",
     function(n) return serving("four", "-c1", n, "four") end },

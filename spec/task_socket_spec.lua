@@ -141,6 +141,44 @@ describe("socket:receive", function()
     assert.equal("line", near:receive())
   end))
 
+  --- In one turn: so many tasks are woken that no more run in it, then there are bytes for
+  --- the reader, which is ready and does not run; then it is cancelled.
+  local function cancel_ready(far, reader, bytes)
+    local server = net.createServer():listen(0, "127.0.0.1")
+    if not server.listening then co.await(server, "listening") end
+    local crowd, cancelled = co.queue(), co.queue()
+    for _ = 1, 300 do co.spawn(crowd.get, crowd) end
+    server:on("connection", function(socket)
+      server:close()
+      socket:on("data", function()
+        for _ = 1, 300 do crowd:push(true) end
+        timers.setImmediate(function()
+          cancelled:push(reader.status)
+          reader:cancel()
+        end)
+        socket:destroy()
+      end)
+    end)
+    local first = assert(co.connect(server:address().port, "127.0.0.1"))
+    co.sleep(2)
+    first:write("x")
+    far:write(bytes)
+    local status = cancelled:get()
+    first:destroy()
+    reader:await()
+    return status
+  end
+
+  it("gives back what was on its way to one that is cancelled", connected(function(near, far)
+    for _, what in ipairs({ "line", "L", "some", 6 }) do
+      local reader = co.spawn(near.receive, near, what)
+      co.yield()
+      assert.equal("ready", cancel_ready(far, reader, "line\r\nrest"))
+      assert.equal("cancelled", reader.status)
+      assert.equal("line\r\nrest", near:receive(10))
+    end
+  end))
+
   it("refuses what is too long, and consumes nothing", connected(function(near, far)
     far:write("12345\r\n")
     assert.same({ nil, "ERR_RECEIVE_TOO_LONG" }, codes(near:receive("line", 4)))

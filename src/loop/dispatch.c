@@ -85,6 +85,8 @@ static OUT_OF_LINE void settle_all(lua_State *L, struct net_loop *loop) {
     }
     net_loop_flush(L, loop);
   } while (!loop->halted && (loop->ticks.count > 0 || may_resume(loop)));
+  if (loop->tasks.ready > 0)
+    net_loop_hold(loop);
 }
 
 /* Most messages leave a flush, and nothing else. */

@@ -179,14 +179,14 @@ static void on_check(struct ev_loop *ev, ev_check *w, int revents) {
   if (loop->ready_len == 0 && is_suspicious(loop))
     loop->started = 1;
   net_phases_begin(loop);
+  if (loop->tasks.due > 0 && !loop->halted) /* they were before this poll */
+    net_dispatch(loop, expire_body, loop);
   loop->now = 0;
   loop->timed = 0;
   if (!loop->halted) {
     run_timers(loop);
     loop->timed = !loop->halted || !net_timers_due(loop);
   }
-  if (loop->tasks.due > 0 && !loop->halted)
-    net_dispatch(loop, expire_body, loop);
   loop->cut = loop->halted;
   if (loop->miscounted)
     end_again(loop);

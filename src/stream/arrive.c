@@ -70,6 +70,14 @@ void net_arrive_push(lua_State *L, int idx, struct net_stream *s, const char *by
     net_stream_told(s);
     return;
   }
+  if (s->io.data && net_stream_waiters(s)->reads && s->in.len == 0 && !s->opt.decoding) {
+    size_t taken = net_stream_waiters(s)->arrived(L, s, bytes, n);
+    bytes += taken;
+    n -= taken;
+    s->life.gap &= n > 0;
+    if (n == 0)
+      return;
+  }
   lua_pushlstring(L, bytes, n);
   if (s->opt.decoding)
     decode(L, idx);

@@ -164,9 +164,12 @@ enum {
 };
 
 /* Tasks (src/task), of which the first makes one: kept by SLOT_TASKS, reached by the 'data'
- * of the watcher. None of its functions raises, or calls Lua: whom it is about runs later. */
+ * of the watcher. None of its functions calls Lua: whom it is about runs later. */
 struct net_waiters {
   void (*news)(lua_State *L, int idx, struct net_stream *s, int news); /* [-0, +0, -] */
+  /* While somebody reads and nothing is buffered: gives him what he waits for, if these
+   * bytes complete it, and returns how many they were; 0: none. [-0, +0, m] */
+  size_t (*arrived)(lua_State *L, struct net_stream *s, const char *bytes, size_t n);
   /* The peer has ended, and Node would call finish() now: is it for somebody else to? */
   int (*keeps_open)(struct net_stream *s);
   int reads;  /* somebody waits for bytes, who hears of them by 'news' alone */

@@ -148,7 +148,7 @@ void net_scopes_end(lua_State *L, struct net_coroutine *in) {
 }
 
 /* Lua half of the timer. What arrived while the process was busy is in time, so nobody is
- * interrupted before the poll of this turn, nor before all that are over are known. */
+ * interrupted before the next poll, nor before all that are over are known. */
 static int deadline_fire(lua_State *L) {
   struct deadline *d = net_container_of(lua_touserdata(L, 1), struct deadline, timer);
   net_list_append(&net_scheduler_of(d->loop)->due, &d->due);

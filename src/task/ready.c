@@ -10,6 +10,6 @@ void net_task_wake(struct net_task *t) {
   net_list_remove(&t->wait.link);
   t->state = TASK_READY;
   net_list_append(&net_scheduler_of(loop)->ready, &t->ready);
-  if (loop->tasks.ready++ == 0)
+  if (loop->tasks.ready++ == 0 && loop->depth == 0) /* else the dispatch ends with that */
     net_loop_hold(loop);
 }

@@ -140,6 +140,46 @@ static int is_there(lua_State *L, int idx, struct net_task_socket *ts) {
   return look(L, idx, ts->stream, &ts->want) != MORE;
 }
 
+/* Of bytes before which there are none: how many the answer takes, and how many of these it
+ * gives; 0: they do not complete it. */
+static size_t whole(const struct net_want *w, const char *bytes, size_t n, size_t *gives) {
+  const char *end;
+  switch (w->what) {
+    case WANT_SOME: return *gives = n < w->n ? n : w->n;
+    case WANT_BYTES: return *gives = w->n <= n ? w->n : 0;
+    case WANT_LINE:
+    case WANT_LINE_WITH_END:
+      end = memchr(bytes, '\n', n);
+      if (end == NULL)
+        return 0;
+      *gives = (size_t)(end - bytes);
+      *gives -= *gives > 0 && end[-1] == '\r';
+      if (*gives > w->n)
+        return 0;
+      if (w->what == WANT_LINE_WITH_END)
+        *gives = (size_t)(end - bytes) + 1;
+      return (size_t)(end - bytes) + 1;
+    default: return 0;
+  }
+}
+
+/* Straight from the loop's buffer, as one string, onto the thread that waits, whose frame
+ * has room for it. */
+static size_t reader_arrived(lua_State *L, struct net_stream *s, const char *bytes, size_t n) {
+  struct net_task_socket *ts = net_task_socket_of(s);
+  size_t gives, taken;
+  if (ts->given || ts->want.peeks || ts->reader->state != TASK_WAITING)
+    return 0;
+  taken = whole(&ts->want, bytes, n, &gives);
+  if (taken == 0)
+    return 0;
+  lua_pushlstring(L, bytes, gives);
+  lua_xmove(L, ts->reader->inner->thread, 1);
+  ts->given = (int)(taken - gives) + 1;
+  net_task_wake(ts->reader);
+  return taken;
+}
+
 /* --- giving ------------------------------------------------------------------------------- */
 
 /* Takes 'n' bytes out, and has the stream go on. [-0, +0, e] */
@@ -219,6 +259,22 @@ static int answer(lua_State *L, struct net_stream *s, struct net_want *w) {
   return is_at_end(s) ? give_end(L, s, w) : 0;
 }
 
+/* Of a call that is a step of a loop: 'n' values are nil, an error and what is left over, or
+ * an answer alone. The end ends the loop, behind a last line that lacks its own; a failure
+ * is raised. [-n, +n, e] */
+static int give_step(lua_State *L, const struct net_want *w, int n) {
+  if (!w->iterates || n == 1)
+    return n;
+  int err = lua_gettop(L) - n + 2;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &eof_key);
+  if (!lua_rawequal(L, -1, err)) {
+    lua_pushvalue(L, err);
+    return lua_error(L);
+  }
+  lua_pushvalue(L, err + 1);
+  return w->what == WANT_LINE && lua_rawlen(L, -1) > 0;
+}
+
 /* --- waiting ------------------------------------------------------------------------------- */
 
 /* The reader is no more. */
@@ -231,9 +287,26 @@ static void stop_reading(struct net_task_socket *ts) {
   ts->mark = SIZE_MAX;
 }
 
+/* Puts an answer that was on its way back at the head, with the end of its line. */
+static void give_back(lua_State *L, struct net_task *t, struct net_task_socket *ts) {
+  static const char *const ends[] = { "", "\n", "\r\n" };
+  lua_State *from = t->inner->thread;
+  lua_pushvalue(from, SOCKET);
+  lua_xmove(from, L, 1);
+  lua_xmove(from, L, 1);
+  lua_pushstring(L, ends[ts->given - 1]);
+  lua_concat(L, 2);
+  ts->given = 0;
+  net_rb_prepend(L, lua_gettop(L) - 1, &ts->stream->in);
+  lua_pop(L, 1);
+}
+
 static void receive_leave(lua_State *L, struct net_task *t, int given) {
-  (void)L, (void)given;
-  stop_reading(t->wait.on);
+  struct net_task_socket *ts = t->wait.on;
+  (void)given;
+  if (ts->given)
+    give_back(L, t, ts);
+  stop_reading(ts);
 }
 
 static int receive_result(lua_State *L, struct net_task *t);
@@ -258,7 +331,7 @@ static int wait_for_more(lua_State *L, struct net_task_socket *ts, struct net_ta
   int n = is_at_end(ts->stream) ? answer(L, ts->stream, &ts->want) : 0;
   if (n > 0) {
     stop_reading(ts);
-    return n;
+    return give_step(L, &ts->want, n);
   }
   ts->reader = t;
   ts->waiters.reads = 1;
@@ -271,12 +344,15 @@ static int wait_for_more(lua_State *L, struct net_task_socket *ts, struct net_ta
 /* It was woken: what it waits for is there, or will not be. */
 static int receive_result(lua_State *L, struct net_task *t) {
   struct net_task_socket *ts = t->wait.on;
-  int timed = ts->timed;
+  int timed = ts->timed, given = ts->given;
+  ts->given = 0;
   stop_reading(ts);
+  if (given)
+    return 1;
   int n = answer(L, ts->stream, &ts->want);
-  if (n > 0)
-    return n;
-  return timed ? net_task_timed_out(L) : wait_for_more(L, ts, t);
+  if (n == 0 && timed)
+    n = net_task_timed_out(L);
+  return n > 0 ? give_step(L, &ts->want, n) : wait_for_more(L, ts, t);
 }
 
 /* A turn of the loop was had by others. */
@@ -327,6 +403,7 @@ static int receive(lua_State *L, struct net_task *t, const struct net_want *w) {
     net_readable_hand_over(s);
   ts->want = *w;
   ts->look = is_there;
+  ts->waiters.arrived = reader_arrived;
   if (w->what == WANT_UNTIL)
     search(&ts->want, s, lua_tostring(L, WHAT), lua_rawlen(L, WHAT));
   else
@@ -334,7 +411,7 @@ static int receive(lua_State *L, struct net_task *t, const struct net_want *w) {
   if (++t->credit < CALLS_IN_A_ROW) {
     int n = answer(L, s, &ts->want);
     if (n > 0)
-      return n;
+      return give_step(L, &ts->want, n);
   }
   if (net_wait_hit(t))
     return net_wait_refuse(L, t);
@@ -349,8 +426,8 @@ static int receive(lua_State *L, struct net_task *t, const struct net_want *w) {
 /* socket:receive([what [, max]]) */
 static int socket_receive(lua_State *L) {
   struct net_want w = { .what = WANT_LINE };
-  net_object_check(L, SOCKET, &net_stream_class);
-  struct net_task *t = net_wait_check(L);
+  const struct net_stream *s = net_object_check(L, SOCKET, &net_stream_class);
+  struct net_task *t = net_wait_check_in(L, s->o.loop);
   lua_settop(L, MAX);
   want_read(L, &w);
   return receive(L, t, &w);
@@ -359,8 +436,8 @@ static int socket_receive(lua_State *L) {
 /* socket:peek([what [, max]]) */
 static int socket_peek(lua_State *L) {
   struct net_want w = { .peeks = 1 };
-  net_object_check(L, SOCKET, &net_stream_class);
-  struct net_task *t = net_wait_check(L);
+  const struct net_stream *s = net_object_check(L, SOCKET, &net_stream_class);
+  struct net_task *t = net_wait_check_in(L, s->o.loop);
   lua_settop(L, MAX);
   want_read(L, &w);
   return receive(L, t, &w);
@@ -369,8 +446,8 @@ static int socket_peek(lua_State *L) {
 /* socket:receiveUntil(delimiter [, max]) */
 static int socket_receive_until(lua_State *L) {
   struct net_want w = { .what = WANT_UNTIL };
-  net_object_check(L, SOCKET, &net_stream_class);
-  struct net_task *t = net_wait_check(L);
+  const struct net_stream *s = net_object_check(L, SOCKET, &net_stream_class);
+  struct net_task *t = net_wait_check_in(L, s->o.loop);
   lua_settop(L, MAX);
   if (lua_type(L, WHAT) != LUA_TSTRING)
     return net_error_arg_type(L, "delimiter", "of type string", WHAT);
@@ -384,11 +461,42 @@ static int socket_receive_until(lua_State *L) {
   return receive(L, t, &w);
 }
 
+/* One step of lines() or chunks(), whose upvalues are the socket, what it wants, and how
+ * much. */
+static int iterate(lua_State *L) {
+  struct net_want w = { .iterates = 1 };
+  lua_settop(L, 0);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_settop(L, MAX);
+  const struct net_stream *s = net_stream_at(L, SOCKET);
+  w.what = (int)lua_tointeger(L, lua_upvalueindex(2));
+  w.n = (size_t)lua_tointeger(L, lua_upvalueindex(3));
+  return receive(L, net_wait_check_in(L, s->o.loop), &w);
+}
+
+static int push_iterator(lua_State *L, int what) {
+  net_object_check(L, SOCKET, &net_stream_class);
+  lua_settop(L, 2);
+  size_t max = check_max(L, 2, LIMIT);
+  lua_settop(L, 1);
+  lua_pushinteger(L, what);
+  lua_pushinteger(L, (lua_Integer)max);
+  lua_pushcclosure(L, iterate, 3);
+  return 1;
+}
+
+/* socket:lines([max]) -> iterator */
+static int socket_lines(lua_State *L) { return push_iterator(L, WANT_LINE); }
+/* socket:chunks([max]) -> iterator */
+static int socket_chunks(lua_State *L) { return push_iterator(L, WANT_SOME); }
+
 void net_receive_open(lua_State *L) {
   static const luaL_Reg methods[] = {
     { "receive", socket_receive },
     { "peek", socket_peek },
     { "receiveUntil", socket_receive_until },
+    { "lines", socket_lines },
+    { "chunks", socket_chunks },
     { NULL, NULL },
   };
   luaL_setfuncs(L, methods, 0);

@@ -131,7 +131,7 @@ static void resume(lua_State *L, struct net_task *t) {
 /* Resumes one that is ready, out of its turn or not. */
 static void resume_ready(lua_State *L, struct net_task *t) {
   net_list_remove(&t->ready);
-  if (--t->o.loop->tasks.ready == 0)
+  if (--t->o.loop->tasks.ready == 0 && t->o.loop->holding)
     net_loop_hold(t->o.loop);
   net_push(L, &t->o); /* on the stack, the userdata keeps 't' alive */
   resume(L, t);

@@ -98,7 +98,7 @@ static int write_all(lua_State *L, struct net_stream *s, int last) {
 /* socket:send(...) -> true, when the mark allows more; nil, err */
 static int socket_send(lua_State *L) {
   struct net_stream *s = net_object_check(L, 1, &net_stream_class);
-  struct net_task *t = net_wait_check(L);
+  struct net_task *t = net_wait_check_in(L, s->o.loop);
   int last = lua_gettop(L);
   for (int i = 2; i <= last; i++)
     if (lua_type(L, i) != LUA_TSTRING)
@@ -148,7 +148,7 @@ static int flush_result(lua_State *L, struct net_task *t) {
  * err */
 static int socket_flush(lua_State *L) {
   struct net_stream *s = net_object_check(L, 1, &net_stream_class);
-  struct net_task *t = net_wait_check(L);
+  struct net_task *t = net_wait_check_in(L, s->o.loop);
   struct net_task_socket *ts = net_task_socket(L, 1, t, 0);
   net_request_flush_now(L, s);
   t->wait.bytes = s->bytes_written;

@@ -17,6 +17,7 @@
 struct net_want {
   enum { WANT_LINE, WANT_LINE_WITH_END, WANT_UNTIL, WANT_BYTES, WANT_SOME, WANT_ALL } what;
   int peeks;                   /* takes nothing */
+  int iterates;                /* a step of a loop: raises a failure, gives nil for the end */
   size_t n;                    /* bytes: how many, or the most */
   size_t found;                /* bytes of the answer with its delimiter; 0: not there yet */
   struct net_rb_search search; /* of a line, or up to a delimiter */
@@ -27,6 +28,7 @@ struct net_task_socket {
   struct net_stream *stream; /* borrowed: it keeps this */
   struct net_task *reader;   /* borrowed, while it waits for bytes; else NULL */
   struct net_want want;      /* what for */
+  int given;                 /* the answer is on the reader's thread */
   /* Whether that is there by now, and it is to be woken. [-0, +0, -] */
   int (*look)(lua_State *L, int idx, struct net_task_socket *ts);
   size_t mark;             /* bytes: the stream's own, while a reader needs a higher one;

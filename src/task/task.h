@@ -154,6 +154,8 @@ void net_schedule_open(lua_State *L, struct net_loop *loop);
 /* The task in which the call on 'L' may wait; raises ERR_CANNOT_WAIT where it may not.
  * [-0, +0, e] */
 struct net_task *net_wait_check(lua_State *L);
+/* The same, where the loop is known. */
+struct net_task *net_wait_check_in(lua_State *L, const struct net_loop *loop);
 /* The running task, if the call on 'L' is part of one of its coroutines; else NULL. */
 struct net_task *net_wait_task(const struct net_loop *loop, const lua_State *L);
 /* Can the running task yield to the loop, through all coroutines in between? */

@@ -32,7 +32,10 @@ int net_wait_possible(const struct net_task *t) {
 }
 
 struct net_task *net_wait_check(lua_State *L) {
-  struct net_loop *loop = net_loop_get(L);
+  return net_wait_check_in(L, net_loop_get(L));
+}
+
+struct net_task *net_wait_check_in(lua_State *L, const struct net_loop *loop) {
   struct net_scheduler *all = net_scheduler_of(loop);
   struct net_task *t = net_wait_task(loop, L);
   if (t && net_wait_possible(t))
@@ -44,7 +47,11 @@ struct net_task *net_wait_check(lua_State *L) {
 
 /* --- how it ends ------------------------------------------------------------------ */
 
-const struct net_scope *net_wait_hit(const struct net_task *t) { return net_scope_outermost(t); }
+const struct net_scope *net_wait_hit(const struct net_task *t) {
+  if (t->inner == &t->own && t->own.scopes == NULL)
+    return t->cancel.hit ? &t->cancel : NULL; /* as most often */
+  return net_scope_outermost(t);
+}
 
 /* Raises the error of the outermost scope that is hit. */
 static int raise_scope(lua_State *L, struct net_task *t) {

@@ -17,38 +17,8 @@ local native = tasks.socket
 
 local sockets = {}
 
-for _, name in ipairs({ "receive", "receiveUntil", "peek", "send", "flush" }) do
+for _, name in ipairs({ "receive", "receiveUntil", "peek", "lines", "chunks", "send", "flush" }) do
   methods[name] = native[name]
-end
-
-local receive = native.receive
-
---- An iterator of what `receive(what, max)` gives. At the end it gives what is left over, if
---- `has_rest`, and then nothing; it raises the failure of the socket.
-local function iterator(socket, what, max, has_rest)
-  return function()
-    local value, err, rest = receive(socket, what, max)
-    if value then
-      return value
-    elseif err ~= native.EOF then
-      errors.throw(err, 2)
-    end
-    return has_rest and rest ~= "" and rest or nil
-  end
-end
-
---- For a `for` loop: each line, without its end; the last one may lack it.
----@param max? integer bytes a line may have; 65536
----@return fun(): string?
-function methods:lines(max)
-  return iterator(self, "line", max, true)
-end
-
---- For a `for` loop: what arrives, as it arrives.
----@param max? integer bytes of a piece; 65536
----@return fun(): string?
-function methods:chunks(max)
-  return iterator(self, "some", max)
 end
 
 --- Adds listeners; returns a function that removes them.
