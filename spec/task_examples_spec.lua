@@ -144,12 +144,8 @@ describe("examples/tasks/chat", function()
   it("tells what one says to the others", function()
     local p, port = start_server("chat")
     local listener = spawn(("socat -u TCP:127.0.0.1:%d -"):format(port))
-    -- The listener may not be there yet when the first speaker is.
-    local heard
-    repeat
-      talk(port, "hello room\\n")
-      heard = listener:line()
-    until heard
+    listener:expect("^welcome, you are guest %d+$")
+    assert.matches("^welcome", talk(port, "hello room\\n"))
     listener:expect("^guest %d+: hello room$")
     assert.equal("", interrupt(p))
     listener:finish()

@@ -39,6 +39,7 @@ local function handle(socket)
     end,
   })
   room[inbox] = true
+  inbox:push("welcome, you are " .. name .. "\n")
   say(name .. " is here\n", inbox)
   co.race({
     function()
