@@ -180,6 +180,55 @@ describe("A child on a system that", function()
   end
 end)
 
+describe("A child for which there are too few descriptors", function()
+  local SCRIPT = [[
+    local net, child = require("net"), require("net.child")
+    local told, closed, held
+    child.isChildProcess() -- all that is loaded when it is first used is there
+    pcall(child.spawn, "true", 5)
+    for i = 1, 64 do
+      held = { io.open("/dev/null"), held }
+      if not held[1] then break end
+    end
+    for _ = 0, FREE do
+      if held[1] then held[1]:close() end
+      held = held[2]
+    end
+    local kid = child.spawn("true", { stdio = { "pipe", "pipe", "pipe", "ipc" } })
+    kid:on("error", function(err) told = err end)
+    kid:on("close", function(code) closed = code end)
+    if not kid.pid then
+      assert(kid.stdin == nil and kid.stdout == nil and next(kid.stdio) == nil)
+      assert(kid.channel == nil and kid.connected == false)
+    end
+    net.run()
+    if kid.pid then
+      assert(closed == 0)
+    else
+      assert(tostring(told) == "Error: spawn true EMFILE" and closed == -24, tostring(told) .. tostring(closed))
+    end
+    print(kid.pid and "started" or "refused")
+  ]]
+
+  it("is told of by 'error' and 'close', and has no streams and no channel", within(function(t)
+    for free = 0, 10 do
+      local kid, out, err = children.sh('ulimit -n 32; exec "$0" -e "$SCRIPT"', {
+        argv0 = lua.command,
+        env = (function()
+          local env = process.env
+          env.SCRIPT = SCRIPT:gsub("FREE", free)
+          return env
+        end)(),
+      })
+      t.run()
+      assert.equal("", err.text)
+      -- four pairs, and both ends of what the child tells by
+      assert.equal(free < 10 and "refused\n" or "started\n", out.text)
+      assert.equal(0, kid.exitCode)
+    end
+  end))
+end)
+
 describe("A signal of a child", function()
   it("never goes to a process that is not its own", within(function(t)
     local kid = child.spawn("true", { stdio = "ignore" })

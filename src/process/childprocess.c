@@ -37,8 +37,6 @@
 #include "server/server.h"
 #include "socket/socket.h"
 
-extern char **environ;
-
 enum {
   VAL_ENDED = VAL_OWN, /* the function that is called with the object when it is over */
   VAL_LIFE,            /* the table of its Lua half */
@@ -210,6 +208,19 @@ static char **push_environment(lua_State *L, struct net_spawn *s) {
   return more;
 }
 
+static void refuse(struct childprocess *c, int err) {
+  c->pid = 0;
+  c->reap.status = err;
+  c->reap.over = 1;
+}
+
+/* refuse(kid, err): it cannot be started, for a negative errno */
+static int core_refuse(lua_State *L) {
+  struct childprocess *c = check(L);
+  refuse(c, (int)luaL_checkinteger(L, 2));
+  return 0;
+}
+
 /* start(kid, {paths, searched, args, env, listen_pid, cwd, fds, count, detached, uid, gid})
  * -> 0, or a negative errno. 'fds' has a number, a Descriptor or nothing at each place; the
  * Descriptors are closed when it returns. What can raise comes first. */
@@ -233,9 +244,7 @@ static int core_start(lua_State *L) {
   int err = net_spawn(&s, &c->pid);
   close_places(L, 3, s.count);
   if (err < 0) {
-    c->pid = 0;
-    c->reap.status = err;
-    c->reap.over = 1;
+    refuse(c, err);
     net_unanchor(L, &c->o);
   } else {
     c->running = 1;
@@ -391,9 +400,10 @@ static int core_fd(lua_State *L) {
 
 /* environ() -> list of NAME=value */
 static int core_environ(lua_State *L) {
+  char **variables = net_spawn_environ();
   lua_newtable(L);
-  for (lua_Integer i = 0; environ && environ[i]; i++) {
-    lua_pushstring(L, environ[i]);
+  for (lua_Integer i = 0; variables && variables[i]; i++) {
+    lua_pushstring(L, variables[i]);
     lua_rawseti(L, -2, i + 1);
   }
   return 1;
@@ -415,21 +425,14 @@ static int core_realpath(lua_State *L) {
 }
 
 static const luaL_Reg child_functions[] = {
-  { "new", core_new },
-  { "start", core_start },
-  { "told", core_told },
-  { "again", core_again },
-  { "life", core_life },
-  { "signal", core_signal },
-  { "is", core_is },
-  { "open", core_open },
-  { "blocking", core_blocking },
-  { "inode", core_inode },
-  { "fd", core_fd },
-  { "environ", core_environ },
-  { "default_path", core_default_path },
-  { "realpath", core_realpath },
-  { NULL, NULL },
+  { "new", core_new },           { "start", core_start },
+  { "refuse", core_refuse },     { "told", core_told },
+  { "again", core_again },       { "life", core_life },
+  { "signal", core_signal },     { "is", core_is },
+  { "open", core_open },         { "blocking", core_blocking },
+  { "inode", core_inode },       { "fd", core_fd },
+  { "environ", core_environ },   { "default_path", core_default_path },
+  { "realpath", core_realpath }, { NULL, NULL },
 };
 
 static const luaL_Reg child_methods[] = {

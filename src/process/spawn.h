@@ -34,5 +34,7 @@ struct net_spawn {
 /* Starts it. 0, or -errno, which is a call's of ours, or one of the child's before its
  * program ran: then there is no child. */
 int net_spawn(const struct net_spawn *s, pid_t *pid);
+/* This process's environment, as it is now. */
+char **net_spawn_environ(void);
 
 #endif

@@ -1,5 +1,5 @@
 -- Children: one that echoes, one that ends at once, of which another is made by fork, as it
--- gets an id, and one that is killed.
+-- gets an id, one that is killed, and one with a channel.
 local scene = dofile("tools/torture/scene.lua")
 local child = require("net.child")
 local SIZE = 30000
@@ -20,4 +20,8 @@ return scene.run(function()
   scene.own(child.spawn("true", { stdio = "ignore", uid = uid }))
   local sleeper = scene.own(child.spawn("sleep", { "60" }, { stdio = "ignore" }))
   sleeper:on("spawn", function() sleeper:kill("SIGKILL") end)
+  local talker = scene.own(child.spawn("sh", { "-c", "read -r line <&3; echo \"$line\" >&3" },
+    { stdio = { "ignore", "ignore", "ignore", "ipc" } }))
+  talker:on("message", function() talker:disconnect() end)
+  talker:send("there and back", scene.done)
 end)

@@ -263,6 +263,7 @@ local function launch(kid, life, plan)
   local entries = plan.stdio
   local ok, err = stdio.open(entries)
   if not ok then
+    native.refuse(kid, err)
     return err
   end
   open_pipes(kid, life, entries)
