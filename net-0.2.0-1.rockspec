@@ -60,6 +60,7 @@ build = {
       ["net.internal.args"] = "lua/net/internal/args.lua",
       ["net.internal.cluster.fifo"] = "lua/net/internal/cluster/fifo.lua",
       ["net.internal.cluster.keys"] = "lua/net/internal/cluster/keys.lua",
+      ["net.internal.cluster.listens"] = "lua/net/internal/cluster/listens.lua",
       ["net.internal.cluster.primary"] = "lua/net/internal/cluster/primary.lua",
       ["net.internal.cluster.reload"] = "lua/net/internal/cluster/reload.lua",
       ["net.internal.cluster.respawn"] = "lua/net/internal/cluster/respawn.lua",
