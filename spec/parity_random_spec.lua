@@ -180,6 +180,13 @@ describe("what differs", function()
     assert.same({ "eager", "eager", "usual" }, seen)
   end)
 
+  it("is laid on small writes where each object is as in Node in one of the builds", function()
+    local item = explained({ tree.node("a") }, { node = "A: 1\nB: 1\n", lua = "A: 2\nB: 1\n" },
+      function() return { node = "A: 1\nB: 1\n", lua = "A: 1\nB: 2\n" } end)
+    assert.same({}, item.left)
+    assert.equal(1, #item.rows)
+  end)
+
   it("is not laid on small writes where a callback is lost", function()
     local item = explained({ tree.node("a") }, { node = "C1: write callback 1\n", lua = "C1: b\n" },
       function() return SAME end)

@@ -26,6 +26,24 @@ local function drop_vain(item, differences)
   item.asked, item.said = false, said
 end
 
+--- What differs in the build that sends at once too, as each object may agree with
+--- Node in one of the builds.
+local function in_both(item, differences)
+  local before, left = item.before, {}
+  item.before = nil
+  for _, d in ipairs(differences) do
+    if not before or before[d.object] then left[#left + 1] = d end
+  end
+  return left
+end
+
+--- The objects of differences, as a set.
+local function objects_of(differences)
+  local objects = {}
+  for _, d in ipairs(differences) do objects[d.object] = true end
+  return objects
+end
+
 --- Looks at an item's logs once: answers the program to run next, or nil, when
 --- `item.left` has what is unlisted. What is left may differ only by the build that
 --- sends at once, as that tells later of what was written before "connect": so it is
@@ -34,6 +52,7 @@ local function look(item)
   local program = item.program
   local differences = differ.between(item.logs.node, item.logs.lua, program.blind)
   item.left, item.looks = {}, (item.looks or 0) + 1
+  differences = in_both(item, differences)
   drop_vain(item, differences)
   if #differences == 0 then return nil end
   local text = tree.text(program)
@@ -48,6 +67,7 @@ local function look(item)
       and row.edit(program)
     if without then
       item.rows[#item.rows + 1], item.asked = row, true
+      item.before = row.edit == edits.eager and objects_of(differences) or nil
       return without
     end
   end

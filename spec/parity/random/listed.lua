@@ -88,6 +88,11 @@ add({
     program = '"pipe"', fields = "bytesWritten", said = "errored=<Error: write E",
     edit = edits.blind("bytesWritten"),
   },
+  {
+    line = "so Node treats strings, and counts Buffers of any length",
+    program = 'x"', node = "^  .*bytesWritten=", lua = "^  ", said = "errored=<Error: write E",
+    edit = edits.blind("bytesWritten"),
+  },
 })
 
 -- What a socket has been through before the program connects it.
