@@ -288,6 +288,10 @@ add({
     line = "names of events are strings and symbols",
     node = ".", lua = '"eventName" argument .* Received nil',
   },
+  {
+    line = "names of events are strings and symbols",
+    program = "%.emit%([%[{%d]", node = "^emit: true$", lua = "^emit: false$",
+  },
   -- Fields.
   {
     line = "properties | fields, read and written in place",
