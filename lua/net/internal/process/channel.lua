@@ -127,7 +127,8 @@ end
 function State:settle()
   local c, waits = self.native, self.first <= self.last
   native.wait(c, self.current ~= nil or waits, waits or self.closing)
-  if self.closing and not self.current and not waits and native.flush(c) then
+  local over = self.closing and not self.current and not waits and native.flush(c)
+  if over and self.isOpen then -- what the flush has told may have ended it
     self:finish()
   end
 end
