@@ -5,9 +5,11 @@ local channel = require("net.internal.process.channel")
 local core = require("net.core")
 local events = require("net.events")
 local process = require("net.process")
+local servers = require("net.internal.server.server")
 local net = scene.net
 local SIZE = 30000
 local text = scene.text(SIZE)
+local server
 local ends, given = {}, {} -- given: sockets that are sent, and say nothing any more
 
 process.noWarnings = true
@@ -32,7 +34,7 @@ return scene.run(function()
   if not one then
     return scene.told(core.errno_error(other, "socketpair"))
   end
-  local server = scene.own(net.createServer({ pauseOnConnect = true }))
+  server = scene.own(net.createServer({ pauseOnConnect = true }))
   server:listen(0)
   local port = scene.port(server)
   local here, there
@@ -73,7 +75,11 @@ return scene.run(function()
     here:send("bound", bound, scene.done)
     local file = io.tmpfile()
     if file then
-      here:send("list", { file, net.Socket(), server }, scene.done)
+      here:send("list", { file, net.Socket(), server }, function(err)
+        if err and err.code ~= "ERR_INVALID_HANDLE_TYPE" then -- the greeting was lost
+          scene.told(err)
+        end
+      end)
       file:close()
     end
     server:getConnections(function(err)
@@ -91,6 +97,9 @@ end, function()
   end
   for _, each in ipairs(ends) do
     each:over() -- as when the peer has gone
+  end
+  if server and servers.across then
+    servers.across.forget(server) -- for want of memory its channels may be shut already
   end
   ends = {}
   collectgarbage()
