@@ -133,6 +133,11 @@ add({
     edit = edits.instead("signal: abort.signal", "none: true"),
   },
   {
+    line = "a socket whose `signal` is aborted already",
+    program = "signal: abort.*abort%.abort%(", node = "^connectionAttempt%(", lua = ".",
+    edit = edits.instead("signal: abort.signal", "none: true"),
+  },
+  {
     line = "`connect()` on a socket that was closed keeps what the old connection has left",
     program = RECONNECTS, fields = "readableDidRead bytesRead bytesWritten",
     edit = edits.blind("readableDidRead", "bytesRead", "bytesWritten"),
@@ -201,6 +206,11 @@ add({
     line = "and one without its listeners for `\"data\"` is no longer piped",
     program = '"pipe", try.*removeAllListeners%("data"', node = ".", lua = ".",
     edit = edits.without('%.removeAllListeners%("data"'),
+  },
+  {
+    line = "nor one without those for `\"end\"` ends what it is piped to",
+    program = '"pipe", try.*removeAllListeners%("end"', node = ".", lua = ".",
+    edit = edits.without('%.removeAllListeners%("end"'),
   },
   {
     line = "a socket whose peer has ended accepts writes",
