@@ -62,7 +62,9 @@ local function finish(dest)
   method(dest)
 end
 
---- The pipes of a source: a list of destinations, and the set of slow ones.
+--- The pipes of a source: a list of destinations, the set of slow ones, and `several`
+--- once there were two, until a single one is slow: then each that goes has the source
+--- resume, as Node's set of slow ones counts although it is empty.
 local function pipes_of(src)
   local private = stream.private(src)
   private.pipes = private.pipes or { waiting = {} }
@@ -127,6 +129,7 @@ function methods:pipe(dest, options)
       awaits_drain = true
     end
     if not is_clean then
+      pipes.several = pipes.several and #pipes > 1
       pipes.waiting[dest] = true
       src:pause()
     end
@@ -137,7 +140,7 @@ function methods:pipe(dest, options)
     for _, l in ipairs(listeners) do
       unlisten(l[1], l[2], l[3])
     end
-    if awaits_drain and pipes.waiting[dest] then
+    if awaits_drain and (pipes.several or pipes.waiting[dest]) then
       on_drain()
     end
   end
@@ -182,6 +185,7 @@ function methods:pipe(dest, options)
     add(dest, "error", "first", on_error)
     add(dest, "close", "once", unpipe)
     add(dest, "finish", "once", unpipe)
+    pipes.several = pipes.several or #pipes == 1
     pipes[#pipes + 1] = dest
     add(src, "data", "keep", on_data, stream.is(dest) and dest or nil)
   end
