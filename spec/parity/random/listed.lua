@@ -138,6 +138,11 @@ add({
     edit = edits.instead("signal: abort.signal", "none: true"),
   },
   {
+    line = "a socket whose `signal` is aborted already",
+    program = "signal: abort.*abort%.abort%(", node = "^close%(", lua = ".",
+    edit = edits.instead("signal: abort.signal", "none: true"),
+  },
+  {
     line = "`connect()` on a socket that was closed keeps what the old connection has left",
     program = RECONNECTS, fields = "readableDidRead bytesRead bytesWritten",
     edit = edits.blind("readableDidRead", "bytesRead", "bytesWritten"),
