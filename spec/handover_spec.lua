@@ -464,6 +464,17 @@ describe("net.takeOver", function()
     end
   end))
 
+  it("does not listen where the other side has gone before it could hear of it", within(function(t)
+    local path, other = t.tmpname(".sock"), named("old")
+    offers(path, function(o)
+      o:send(given(), core.handles.dup_server(other))
+      o:close()
+    end)
+    assert.equal("ERR_IPC_CHANNEL_CLOSED", failed(path).code)
+    assert.equal("old", answer(other:address().port))
+    other:close()
+  end))
+
   it("takes nothing but a socket that listens", within(function(t)
     local client, peer = sockets.pair()
     local file = io.open("LICENSE")

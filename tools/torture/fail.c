@@ -127,6 +127,7 @@ PLAIN(int, eventfd, (unsigned n, int flags), (n, flags), unsigned, int)
 PLAIN(int, timerfd_create, (int clock, int flags), (clock, flags), int, int)
 PLAIN(int, epoll_create1, (int flags), (flags), int)
 PLAIN(int, unlink, (const char *path), (path), const char *)
+PLAIN(int, fchmod, (int fd, mode_t mode), (fd, mode), int, mode_t)
 PLAIN(int, chmod, (const char *path, mode_t mode), (path, mode), const char *, mode_t)
 PLAIN(int, bind, (int fd, const struct sockaddr *sa, socklen_t n), (fd, sa, n), int,
       const struct sockaddr *, socklen_t)

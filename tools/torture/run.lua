@@ -15,6 +15,7 @@ local lua = require("spec.support.lua")
 
 local SCENES = {
   "echo", "unix", "pipe", "file", "name", "bound", "ends", "child", "channel", "handles",
+  "handover",
 }
 local AT_ONCE = 2
 local SHORT, LATE = -1, -2
@@ -77,6 +78,7 @@ local ROWS = {
   { "lstat", "EACCES ENOENT" },
   { "unlink", "EACCES ENOENT EPERM" },
   { "chmod", "EPERM EIO" },
+  { "fchmod", "EPERM EIO" },
   { "pthread_create", "EAGAIN", first = 2 },
   { "getaddrinfo", "EAI_AGAIN EAI_FAIL EAI_MEMORY EAI_SYSTEM" },
 }

@@ -48,10 +48,12 @@ end
 
 local function hang_up(offer, conn)
   if offer.all.talking == conn then
-    offer.all.talking = nil
+    offer.all.talking = false
   end
   timers.clearTimeout(conn.timer)
-  conn.talk:close()
+  if conn.talk then
+    conn.talk:close()
+  end
 end
 
 local function is_request(message)
@@ -78,7 +80,7 @@ end
 --- The other side has it. This connection is closed last, by which it learns that it is
 --- the only one.
 local function let_go(offer, conn)
-  offer.all.talking, offer.given = nil, true
+  offer.all.talking, offer.given = false, true
   timers.clearTimeout(conn.timer)
   core.handles.keep_file(offer.server)
   local callback = offer.callback
@@ -106,6 +108,15 @@ local function told(offer, conn, message, group)
   end
 end
 
+local function begin(offer, conn, descriptor)
+  conn.talk = talk.open(descriptor, {
+    told = function(message, group) told(offer, conn, message, group) end,
+    over = function() hang_up(offer, conn) end,
+  })
+  conn.timer = timers.setInterval(hang_up, PATIENCE, offer, conn) -- again, where that raises
+  conn.timer:unref()
+end
+
 --- Somebody has connected to the path.
 local function meet(offer, descriptor)
   local may, errno = core.handover.may(descriptor)
@@ -116,13 +127,13 @@ local function meet(offer, descriptor)
     descriptor:close()
     return
   end
-  local conn = {}
-  conn.talk = talk.open(descriptor, {
-    told = function(message, group) told(offer, conn, message, group) end,
-    over = function() hang_up(offer, conn) end,
-  })
-  conn.timer = timers.setTimeout(hang_up, PATIENCE, offer, conn):unref()
-  conn.offer, offer.all.talking = offer, conn
+  local conn = { offer = offer, talk = false, timer = false, given = false }
+  offer.all.talking = conn
+  local ok, err = pcall(begin, offer, conn, descriptor)
+  if not ok then
+    hang_up(offer, conn)
+    error(err, 0)
+  end
 end
 
 -- The path
@@ -168,15 +179,13 @@ local function fail(offer, errno)
 end
 
 local function open(offer, bound)
-  local acceptor = core.acceptor.new(function(descriptor)
-    meet(offer, descriptor)
-  end)
-  acceptor:unref()
-  local ok, errno = native.listen_bound(acceptor, bound, BACKLOG)
+  local ok, listens, errno = pcall(native.listen_bound, offer.acceptor, bound, BACKLOG)
   if not ok then
-    return fail(offer, errno)
+    bound:close()
+    error(listens, 0)
+  elseif not listens then
+    fail(offer, errno)
   end
-  offer.acceptor = acceptor
 end
 
 --- The file there may be of a process that has crashed: then nobody answers.
@@ -201,6 +210,12 @@ local function look_who_is_there(offer, bind_again)
 end
 
 local function bind(offer)
+  if not offer.acceptor then
+    offer.acceptor = core.acceptor.new(function(descriptor)
+      meet(offer, descriptor)
+    end)
+    offer.acceptor:unref()
+  end
   local bound, errno = core.boundsocket.unix(offer.path, true)
   if bound then
     open(offer, bound)
@@ -215,11 +230,12 @@ end
 -- The method
 
 local function withdraw_all(server)
-  local all = offers[server]
-  offers[server] = nil
-  for _, offer in ipairs(all or {}) do
-    withdraw(offer)
+  local all = offers[server] or {}
+  while all[1] do
+    withdraw(all[1])
+    table.remove(all, 1)
   end
+  offers[server] = nil
 end
 
 --- The path; raises for what is none, or an abstract name, which everybody may connect to.
@@ -255,14 +271,17 @@ function core.Server.methods:handOver(path, options, callback)
   end
   local fd = server_fd(self)
   check_path(path, USER)
-  local offer = { server = self, path = path, drain = drain_of(options), callback = callback }
+  local offer = {
+    server = self, path = path, drain = drain_of(options), callback = callback,
+    acceptor = false, all = false, looked = false, given = false, over = false,
+  }
   if callback ~= nil then
     validate.func(callback, "callback")
   end
   if fd < 0 then
     errors.raise("ERR_SERVER_NOT_RUNNING", 2)
   end
-  local all = offers[self] or {}
+  local all = offers[self] or { talking = false }
   offer.all, all[#all + 1] = all, offer
   offers[self] = all
   server_of.pend(self, withdraw_all)

@@ -50,15 +50,24 @@ end
 local function go_on(plan)
   stop(plan)
   server_of.settled(plan.server)
-  local ok, errno = core.handover.listen(plan.server, plan.descriptor, plan.path)
-  server_of.finish(plan.server, ok, errno, plan.path, -1)
+  local path = plan.path or nil
+  local ok, errno = core.handover.listen(plan.server, plan.descriptor, path)
+  server_of.finish(plan.server, ok, errno, path, -1)
 end
 
 local function late(plan)
-  if plan.descriptor then
+  if plan.acknowledged then
     go_on(plan)
   else
     fail(plan, errors.system("ETIMEDOUT", "takeOver"))
+  end
+end
+
+local function over(plan, err)
+  if plan.acknowledged then
+    go_on(plan)
+  else
+    fail(plan, err or errors.codes.ERR_IPC_CHANNEL_CLOSED())
   end
 end
 
@@ -87,23 +96,20 @@ local function told(plan, message, group)
     return fail(plan, errors.system("EINVAL", "takeOver", plan.at))
   end
   local path = message.msg.path
-  plan.descriptor, plan.path = group[1], type(path) == "string" and path or nil
-  plan.talk:send('{"cmd":"NODE_HANDLE_ACK"}')
-end
-
-local function over(plan, err)
-  if plan.descriptor then
-    go_on(plan)
-  else
-    fail(plan, err or errors.codes.ERR_IPC_CHANNEL_CLOSED())
-  end
+  plan.descriptor, plan.path = group[1], type(path) == "string" and path
+  plan.talk:send('{"cmd":"NODE_HANDLE_ACK"}', nil, function(err)
+    plan.acknowledged = not err
+    if err and not plan.over then
+      over(plan)
+    end
+  end)
 end
 
 --- The connection is there; the socket that made it is not needed any more.
 local function ask(plan)
   local descriptor, errno = core.descriptor.dup(plan.socket:fd())
   plan.socket:destroy()
-  plan.socket = nil
+  plan.socket = false
   local may = descriptor
   if descriptor then
     may, errno = core.handover.may(descriptor)
@@ -127,6 +133,18 @@ local function timeout_of(options)
   return given and (validate.duration(given, "options.timeout")) or TIMEOUT
 end
 
+local function begin(plan, timeout)
+  server_of.pend(plan.server, function() cancel(plan) end)
+  plan.timer = timers.setInterval(late, timeout, plan) -- again, where that raises
+  plan.socket = net.connect(plan.at)
+  plan.socket:once("error", function(err)
+    if not plan.over then
+      fail(plan, err)
+    end
+  end)
+  plan.socket:once("connect", function() ask(plan) end)
+end
+
 --- A server that takes over what another process offers at the path: see docs/api.md.
 ---@param path string
 ---@param options? table of createServer, and timeout
@@ -138,16 +156,17 @@ local function take_over(path, options, listener)
   end
   handover.check_path(path, USER)
   local timeout = timeout_of(options)
-  local plan = { at = path, server = server_of.createServer(options, listener) }
-  server_of.pend(plan.server, function() cancel(plan) end)
-  plan.timer = timers.setTimeout(late, timeout, plan)
-  plan.socket = net.connect(path)
-  plan.socket:once("connect", function() ask(plan) end)
-  plan.socket:once("error", function(err)
-    if not plan.over then
-      fail(plan, err)
-    end
-  end)
+  -- All fields are there: what is opened must not be lost for want of memory.
+  local plan = {
+    at = path, server = server_of.createServer(options, listener), over = false,
+    timer = false, socket = false, talk = false, descriptor = false, path = false,
+    acknowledged = false,
+  }
+  local ok, err = pcall(begin, plan, timeout)
+  if not ok then
+    cancel(plan)
+    error(err, 0)
+  end
   return plan.server
 end
 

@@ -30,16 +30,16 @@ end
 
 --- Closes it, and says nothing more.
 function Talk:close()
-  if not self.closed then
-    self.closed = true
+  if self.channel then
     native.shut(self.channel)
   end
+  self.closed = true
 end
 
 local function tell_over(self, err)
   if not self.closed then
+    self.hooks.over(err) -- first: where this raises, the end is told again
     self:close()
-    self.hooks.over(err)
   end
 end
 
@@ -85,9 +85,10 @@ function Talk.went() end
 --- the talk, as the other side's end does.
 ---@param line string without its end
 ---@param descriptor? userdata
-function Talk:send(line, descriptor)
+---@param done? fun(err?: net.Error) of a line alone: the kernel has it, or never will
+function Talk:send(line, descriptor, done)
   if not descriptor then
-    native.write(self.channel, line .. "\n", nil, true)
+    native.write(self.channel, line .. "\n", done, true)
     return
   end
   local sent, errno = native.send_with(self.channel, line .. "\n", { descriptor })
@@ -111,7 +112,8 @@ end
 ---@param hooks {told: fun(message: table, group: userdata[]), over: fun(err?: net.Error)}
 ---@return net.Talk
 function talk.open(descriptor, hooks)
-  local self = setmetatable({ hooks = hooks }, Talk)
+  -- All fields are there: what is opened below must not be lost for want of memory.
+  local self = setmetatable({ hooks = hooks, channel = false, closed = false, again = false }, Talk)
   local owner = EventEmitter()
   owner:on("error", function() -- what was sent has met a closed end
     tell_over(self)

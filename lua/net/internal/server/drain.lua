@@ -24,6 +24,7 @@ local native = core.server
 local methods = core.Server.methods
 local is_listening = core.Server.getters.listening
 local is_draining = core.Server.getters.draining
+local count_connections = core.Server.getters.connections
 
 -- Server -> what is under way: { server, cut, ends, deadline, looks, read, written }.
 local plans = setmetatable({}, { __mode = "k" })
@@ -87,6 +88,9 @@ local function look(plan)
     stop(plan)
   elseif core.now() >= plan.ends then
     cut(plan)
+    if count_connections(plan.server) == 0 then -- whether or not that has been told
+      stop(plan)
+    end
   else
     end_idle(plan)
   end
@@ -98,17 +102,23 @@ local function hasten(plan, ms)
   if plan.ends and plan.ends <= ends then
     return
   end
-  local deadline = timers.setTimeout(look, ms, plan):unref()
-  local looks = timers.setInterval(look, math.max(1, math.min(LOOK_MAX, ms / LOOKS)), plan):unref()
-  timers.clearTimeout(plan.deadline)
-  timers.clearInterval(plan.looks)
-  plan.ends, plan.deadline, plan.looks = ends, deadline, looks
+  local deadline, looks = plan.deadline, plan.looks
+  plan.deadline = timers.setTimeout(look, ms, plan)
+  plan.ends = ends
+  timers.clearTimeout(deadline)
+  plan.looks = timers.setInterval(look, math.max(1, math.min(LOOK_MAX, ms / LOOKS)), plan)
+  timers.clearInterval(looks)
+  plan.deadline:unref()
+  plan.looks:unref()
 end
 
 --- Closes the server as planned; where that fails, for want of memory, nothing is planned.
-local function begin(self, plan, done)
+local function begin(self, plan, ms, done)
   native.set_draining(self, true)
-  local ok, err = pcall(self.close, self, done)
+  local ok, err = pcall(hasten, plan, ms)
+  if ok then
+    ok, err = pcall(self.close, self, done)
+  end
   if not ok then
     native.set_draining(self, false)
     stop(plan)
@@ -117,11 +127,12 @@ local function begin(self, plan, done)
 end
 
 local function start(self, ms, callback)
-  local plan = { server = self, cut = 0, read = {}, written = {} }
+  local plan = {
+    server = self, cut = 0, read = {}, written = {}, ends = false, deadline = false, looks = false,
+  }
   end_idle(plan)
-  hasten(plan, ms)
   plans[self] = plan
-  begin(self, plan, function(err)
+  begin(self, plan, ms, function(err)
     stop(plan)
     if callback then
       callback(err, plan.cut)

@@ -81,11 +81,11 @@ end
 
 local function forget_lookup(self)
   local lookup = lookups[self]
+  if lookup and lookup.request then
+    lookup.request:cancel() -- where that raises it is there for the next attempt
+  end
   if lookup then
     lookups[self] = nil
-  end
-  if lookup and lookup.request then
-    lookup.request:cancel()
   end
 end
 
