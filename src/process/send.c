@@ -210,7 +210,8 @@ static void submit(lua_State *L, int idx, struct net_channel *c, const char *lin
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   if (callback)
     mark(L, idx, c, callback, len);
-  reserve_ticks(L, c, callback != 0);
+  if (!c->blocked) /* else nothing leaves yet: to look at all that wait would cost each message */
+    reserve_ticks(L, c, callback != 0);
   if (c->fd < 0)
     return; /* a finalizer has closed it */
   if (net_outbox_reserve(&c->out, len) < 0)
