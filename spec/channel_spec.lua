@@ -139,6 +139,32 @@ describe("What comes by a channel", function()
   end))
 end)
 
+--- Says all of the text that is taken before the channel hears no more; returns how much.
+local function say_till_unheard(p, text)
+  local at, idle = 1, 0
+  while at <= #text and idle < 50 do
+    local n = channels.frames.send(p.fd, text:sub(at, at + 65535))
+    at, idle = at + math.max(n, 0), n > 0 and 0 or idle + 1
+    p:turn(1)
+  end
+  return at - 1
+end
+
+describe("A peer that asks and does not read", function()
+  promise("is not heard until it reads, and then has all its answers", connected(function(p)
+    local question = '{"cmd":"NODE_SOCKET_GET_COUNT","key":"k"}\n'
+    local text = question:rep(100000)
+    local at, heard = say_till_unheard(p, text), 0
+    assert.is_true(at < #text)
+    repeat
+      local answers = p:heard()
+      heard = heard + select(2, answers:gsub("NODE_SOCKET_COUNT", ""))
+      p:turn()
+    until answers == ""
+    assert.equal(at // #question, heard)
+  end))
+end)
+
 describe("A line that is too long", function()
   local function too_long(text)
     return connected(function(p)

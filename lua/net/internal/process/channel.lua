@@ -340,11 +340,16 @@ function State:internal(message, group, size)
   self:tell(inner == nil and json.null or inner, object, size)
 end
 
---- An ACK that is still due leaves whatever becomes of the handler.
+--- An ACK that is still due leaves whatever becomes of the handler. A descriptor that it
+--- does not want is closed.
 function State:handle_internal(message, descriptor)
-  local handler = self.handlers[message.cmd]
+  local is_count = message.cmd:find("^NODE_SOCKET_")
+  local handler = not is_count and self.handlers[message.cmd]
   local ok, err = true, nil
-  if message.cmd:find("^NODE_SOCKET_") then
+  if descriptor and not handler then
+    descriptor:close()
+  end
+  if is_count then
     counting.hear(self, message)
     return
   end
@@ -353,9 +358,6 @@ function State:handle_internal(message, descriptor)
     ok, err = pcall(handler, message, descriptor)
   end
   self.answering = nil
-  if not handler and descriptor then
-    descriptor:close()
-  end
   if self.ack_due then
     self.ack_due = nil
     native.urgent(self.native, ACK)

@@ -96,6 +96,17 @@ local function tell(channel, cmd, key, more)
     nil, ignore)
 end
 
+--- As `tell`, to a question. A peer that asks and does not read is not heard before it does:
+--- the channel counts what it is owed.
+local function answer(channel, cmd, key, more)
+  channel.answering = true
+  local ok, err = pcall(tell, channel, cmd, key, more)
+  channel.answering = nil
+  if not ok then
+    error(err, 0)
+  end
+end
+
 --- Sends a request and calls back with the reply: (nil, message), or with an error if the
 --- channel is gone, or goes before it is there.
 local function request(channel, cmd, reply, key, callback)
@@ -267,7 +278,7 @@ local ANSWER = {
   NODE_SOCKET_GET_COUNT = function(channel, message)
     local keys = received[channel]
     local entry = keys and keys[message.key]
-    tell(channel, "NODE_SOCKET_COUNT", message.key,
+    answer(channel, "NODE_SOCKET_COUNT", message.key,
       (',"count":%d'):format(entry and entry.count or 0))
   end,
   NODE_SOCKET_NOTIFY_CLOSE = function(channel, message)
@@ -276,7 +287,7 @@ local ANSWER = {
     if entry then
       entry.notify = true
     else
-      tell(channel, "NODE_SOCKET_ALL_CLOSED", message.key)
+      answer(channel, "NODE_SOCKET_ALL_CLOSED", message.key)
     end
   end,
 }
@@ -285,9 +296,9 @@ local ANSWER = {
 ---@param channel table
 ---@param message table
 function counting.hear(channel, message)
-  local answer = ANSWER[message.cmd]
-  if answer and type(message.key) == "string" then
-    answer(channel, message)
+  local hear = ANSWER[message.cmd]
+  if hear and type(message.key) == "string" then
+    hear(channel, message)
   end
 end
 
