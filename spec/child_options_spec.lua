@@ -61,6 +61,8 @@ describe("child.spawn", function()
     { "a", cwd = "/" }, VALUE
       .. "The argument 'args' must be a list, or options. Received [ 'a', cwd: '/' ]",
     { [1] = "a", [3] = "c" }, VALUE .. "The argument 'args' must have no holes. Received [ 'a', '3': 'c' ]",
+    { "a", nil, "c" },
+    VALUE .. "The argument 'args' must have no holes. Received [ 'a', <1 empty item>, 'c' ]",
   }, function(args) child.spawn("true", args) end))
 
   it("checks the options", within(function(t)
@@ -251,6 +253,8 @@ describe("child.fork", function()
       .. "bytes. Received 'a\\x00b'",
     { execArgv = { "a\0" } }, VALUE .. "The property 'options.execArgv[0]' must be a string without "
       .. "null bytes. Received 'a\\x00'",
+    { execArgv = { "a", nil, "c" } }, VALUE .. "The property 'options.execArgv' must have no holes. "
+      .. "Received [ 'a', <1 empty item>, 'c' ]",
     { execArgv = "x" }, TYPE .. 'The "options.execArgv" property must be an instance of Array. '
       .. "Received type string ('x')", -- Node takes its letters
     { stdio = "foo" }, VALUE .. "The argument 'stdio' is invalid. Received 'foo'",

@@ -40,6 +40,22 @@ local function is_options(args)
   return named
 end
 
+--- A copy of a list; raises for one with holes, whatever `#` makes of it.
+local function list_of(args, name, level)
+  local copy, count, highest = {}, 0, 0
+  for key in next, args do
+    local is_place = math.type(key) == "integer" and key >= 1
+    count, highest = count + 1, math.max(highest, is_place and key or math.huge)
+  end
+  if count ~= highest then
+    errors.raise("ERR_INVALID_ARG_VALUE", level + 1, name, args, "must have no holes")
+  end
+  for i = 1, count do
+    copy[i] = rawget(args, i)
+  end
+  return copy
+end
+
 --- Folds (args, options): a copy of the list, or an empty one, and the options.
 local function fold(args, opts, expected)
   if args == nil then
@@ -49,12 +65,7 @@ local function fold(args, opts, expected)
   elseif is_options(args) then
     return {}, args
   end
-  for key in next, args do
-    if math.type(key) ~= "integer" or key < 1 or key > #args then
-      errors.raise("ERR_INVALID_ARG_VALUE", 4, "args", args, "must have no holes")
-    end
-  end
-  return table.move(args, 1, #args, 1, {}), opts
+  return list_of(args, "args", 4), opts
 end
 
 --- A string, or a number as one; without "\0", where the kernel would end it.
@@ -281,7 +292,8 @@ function options.fork(script, args, opts, exec_path)
   if type(file) == "string" then
     validate.string_without_nul(file, "options.execPath")
   end
-  local all = copy(truthy(own.execArgv) and validate.array(own.execArgv, "options.execArgv") or nil)
+  local given = truthy(own.execArgv) and validate.array(own.execArgv, "options.execArgv") or {}
+  local all = list_of(given, "options.execArgv", 3)
   check_list(all, "options.execArgv")
   all[#all + 1] = script
   table.move(list, 1, #list, #all + 1, all)
