@@ -134,6 +134,34 @@ describe("respawn", function()
     assert.same({ "giveup 2", "closed", "ECONNREFUSED" }, lines)
   end))
 
+  it("ends with settings that want none, and what waited is closed", within(function(t)
+    local lines = cluster.run(t, [[
+      if cluster.isPrimary then
+        cluster.setupPrimary({ respawn = { delay = 50 } })
+        local function stop(when, port)
+          cluster.setupPrimary({ respawn = false })
+          net.connect(port, "127.0.0.1"):on("error", function(err) say(when, err.code) end)
+            :on("connect", function() say(when, "waits") cluster.disconnect() end)
+        end
+        cluster:on("respawn", function() say("never") end)
+        cluster:on("listening", function(w, a)
+          if w.id == 1 then -- amid the death
+            cluster:once("exit", function() stop("exit", a.port) end)
+          else              -- amid the delay
+            cluster.setupPrimary({ respawn = { delay = 50 } })
+            cluster:once("exit", function() timers.setTimeout(stop, 1, "delay", a.port) end)
+          end
+          w:on("exit", function() if w.id == 1 then timers.setTimeout(cluster.fork, 1) end end)
+          w:kill("SIGKILL")
+        end)
+        cluster.fork()
+      else
+        net.createServer():listen(0, "127.0.0.1")
+      end
+    ]])
+    assert.same({ "exit ECONNREFUSED", "delay ECONNREFUSED" }, lines)
+  end))
+
   it("counts a successor that cannot be started, too", within(function(t)
     local lines, result = cluster.run(t, [[
       if cluster.isPrimary then
@@ -346,6 +374,22 @@ describe("cluster.reload", function()
       end
     ]])
     assert.same({ "ERR_CLUSTER_RELOAD ENOENT" }, lines)
+  end))
+
+  it("leaves the errors of a new worker to the program from then on", within(function(t)
+    local lines = cluster.run(t, [[
+      if cluster.isPrimary then
+        cluster.fork():on("online", function()
+          cluster.reload(function()
+            local _, new = next(cluster.workers)
+            say(pcall(new.emit, new, "error", "one"))
+            cluster.disconnect()
+          end)
+        end)
+      end
+    ]])
+    assert.equal(1, #lines)
+    assert.match("^false .*one", lines[1])
   end))
 
   it("is one at a time", within(function(t)

@@ -80,15 +80,20 @@ local function is_ready(new, wanted)
 end
 
 --- Waits for the new worker to serve as much as the old one; calls back once, with what
---- went wrong, if anything.
+--- went wrong, if anything. Nothing of the worker's is heard after that: its errors are the
+--- program's.
 local function await(new, wanted, ms, callback)
-  local worker, timer = new.worker, nil
+  local worker, heard, timer = new.worker, {}, nil
   local function done(cause)
-    if timer then
-      timer:close()
-      timer = nil
-      callback(cause)
+    if not timer then
+      return
     end
+    timer:close()
+    timer = nil
+    for event, fn in pairs(heard) do
+      core.unlisten(worker, event, fn)
+    end
+    callback(cause)
   end
   local function look()
     if is_ready(new, wanted) then
@@ -99,11 +104,11 @@ local function await(new, wanted, ms, callback)
     done(errors.new("Error", "the worker has gone"))
   end
   timer = timers.setTimeout(function() done(errors.system("ETIMEDOUT", "reload")) end, ms)
-  core.listen_hidden(worker, "online", look, "keep")
-  core.listen_hidden(worker, "listening", look, "keep")
-  core.listen_hidden(worker, "error", done, "once")
-  core.listen_hidden(worker, "exit", died, "once")
-  core.listen_hidden(worker, "disconnect", died, "once")
+  heard.online, heard.listening, heard.error = look, look, done
+  heard.exit, heard.disconnect = died, died
+  for event, fn in pairs(heard) do
+    core.listen_hidden(worker, event, fn, "keep")
+  end
 end
 
 --- The next old worker that is still there.

@@ -24,9 +24,13 @@ local limits         -- of settings.respawn; nil: nobody is forked again
 local deaths = {}    -- when, in ms, those within `limits.within`
 local waiting = {}   -- timer -> true, for each successor to come
 
---- From now on workers are forked again, within these limits; nil: they are not.
+--- From now on workers are forked again, within these limits; nil: they are not, and those
+--- that were to come do not.
 function respawn.set(new)
   limits, deaths = new, {}
+  if not new then
+    respawn.stop()
+  end
 end
 
 --- Whether the worker, if it is dying, will have a successor, as far as is known now.
