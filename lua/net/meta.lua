@@ -248,7 +248,7 @@ function net.setDefaultAutoSelectFamilyAttemptTimeout(value) end
 --- nor root. Then the other side serves on, if there is one, and this server may `listen`.
 ---
 --- Options: `net.ServerOptions`, and `timeout`, how many milliseconds to wait for the other side
---- (10000), and as long again for it to stop.
+--- (10000), its end included.
 ---
 --- Raises `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`.
 ---@param path string
