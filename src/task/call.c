@@ -15,7 +15,6 @@ int net_task_on_error(lua_State *L) {
 }
 
 int net_task_pcall(lua_State *L, int fn, lua_KFunction k) {
-  luaL_checkany(L, fn + 1);
   lua_pushcfunction(L, net_task_on_error);
   lua_insert(L, fn + 1);
   int nargs = lua_gettop(L) - fn - 2;

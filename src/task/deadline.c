@@ -112,11 +112,15 @@ static void deadline_end(lua_State *L, struct deadline *d) {
   d->release = LUA_NOREF;
 }
 
-/* The coroutine that it was pushed in is gone. */
+void net_scopes_drop(struct net_coroutine *in) {
+  for (struct net_scope *s = in->scopes; s; s = s->outer)
+    s->in = NULL;
+  in->scopes = NULL;
+}
+
+/* The frame that pushed it is gone: with its coroutine, or by coroutine.close. */
 static int deadline_gc(lua_State *L) {
-  struct deadline *d = lua_touserdata(L, 1);
-  d->scope.in = NULL;
-  deadline_end(L, d);
+  deadline_end(L, lua_touserdata(L, 1));
   return 0;
 }
 
@@ -206,6 +210,7 @@ static int timeout_over(lua_State *L, int status, lua_KContext ctx) {
 static int core_timeout(lua_State *L) {
   struct net_task *t = net_wait_check(L);
   lua_Number ms = luaL_checknumber(L, 1);
+  luaL_checkany(L, 2); /* before the scope is pushed, as all that raises */
   struct deadline *d = deadline_new(L, t->o.loop);
   lua_replace(L, 1);
   d->timer.fire = deadline_fire;
@@ -222,6 +227,7 @@ static int core_timeout(lua_State *L) {
 /* shield(fn, ...): outer scopes do not reach it */
 static int core_shield(lua_State *L) {
   struct net_task *t = net_wait_check(L);
+  luaL_checkany(L, 1);
   struct deadline *d = deadline_new(L, t->o.loop);
   lua_insert(L, 1);
   d->scope.shields = 1;
@@ -252,6 +258,7 @@ static struct deadline *scope_check(lua_State *L) {
 static int core_within(lua_State *L) {
   struct net_task *t = net_wait_check(L);
   struct deadline *d = scope_check(L);
+  luaL_checkany(L, 2);
   net_scope_push(&d->scope, t->inner);
   return net_task_pcall(L, 1, timeout_over);
 }

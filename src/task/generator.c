@@ -55,11 +55,23 @@ static int generator_gives(lua_State *L, struct generator *g, int status, int n)
 
 static int generator_again(lua_State *L, int status, lua_KContext ctx);
 
+/* Its thread was closed by hand amid a wait, of its own or of a generator inside. */
+static void abandon(lua_State *L, struct net_task *t, const struct generator *g) {
+  net_wait_leave(L, t);
+  for (struct net_coroutine *co = t->inner, *next; co != &g->co; co = next) {
+    next = co->outer;
+    net_coroutine_close(L, t, co);
+    co->task = NULL;
+  }
+}
+
 static int generator_go(lua_State *L, struct generator *g, int nargs) {
   struct net_task *t = g->co.task;
   int n = 0, status = lua_resume(g->co.thread, L, nargs, &n);
   if (status == LUA_YIELD && t && t->state != TASK_RUNNING)
     return lua_yieldk(L, 0, (lua_KContext)g, generator_again);
+  if (t && t->wait.kind)
+    abandon(L, t, g);
   if (t)
     t->inner = g->co.outer;
   g->co.task = NULL;
@@ -67,10 +79,13 @@ static int generator_go(lua_State *L, struct generator *g, int nargs) {
   return generator_gives(L, g, status, n);
 }
 
-/* What its body waited for has come. */
+/* What its body waited for has come, unless somebody else has resumed the thread. */
 static int generator_again(lua_State *L, int status, lua_KContext ctx) {
+  struct generator *g = (struct generator *)ctx;
   (void)status;
-  return generator_go(L, (struct generator *)ctx, 0);
+  if (g->co.task->state != TASK_RUNNING)
+    return lua_yieldk(L, 0, ctx, generator_again);
+  return generator_go(L, g, 0);
 }
 
 /* The iterator: its upvalue is the generator. */
@@ -116,6 +131,18 @@ static int generator_close(lua_State *L) {
   return lua_error(L);
 }
 
+/* A thread that waits in it may have been closed by hand: then the task knows it. */
+static int generator_gc(lua_State *L) {
+  struct generator *g = lua_touserdata(L, 1);
+  struct net_coroutine **at = g->co.task ? &g->co.task->inner : NULL;
+  net_scopes_drop(&g->co);
+  while (at && *at && *at != &g->co)
+    at = &(*at)->outer;
+  if (at && *at)
+    *at = g->co.outer;
+  return 0;
+}
+
 /* generator(fn, ...) -> the iterator, nil, nil, what closes it */
 static int core_generator(lua_State *L) {
   if (lua_type(L, 1) != LUA_TFUNCTION)
@@ -133,7 +160,8 @@ static int core_generator(lua_State *L) {
   lua_setmetatable(L, -2);
   lua_insert(L, 1);
   lua_pushcfunction(thread, body);
-  lua_pushlightuserdata(thread, g);
+  lua_pushvalue(L, 1); /* the thread may outlive the iterator, and holds it */
+  lua_xmove(L, thread, 1);
   lua_xmove(L, thread, nargs);
   lua_pushvalue(L, 1);
   lua_pushcclosure(L, generator_next, 1);
@@ -150,6 +178,8 @@ void net_generator_open(lua_State *L) {
   lua_createtable(L, 0, 2);
   lua_pushcfunction(L, generator_close);
   lua_setfield(L, -2, "__close");
+  lua_pushcfunction(L, generator_gc);
+  lua_setfield(L, -2, "__gc");
   lua_pushliteral(L, "generator");
   lua_setfield(L, -2, "__name");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &generator_key);

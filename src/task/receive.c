@@ -170,6 +170,8 @@ static size_t reader_arrived(lua_State *L, struct net_stream *s, const char *byt
   size_t gives, taken;
   if (ts->given || ts->want.peeks || ts->reader->state != TASK_WAITING)
     return 0;
+  if (lua_status(ts->reader->inner->thread) != LUA_YIELD)
+    return 0; /* the user has closed it */
   taken = whole(&ts->want, bytes, n, &gives);
   if (taken == 0)
     return 0;
@@ -291,12 +293,15 @@ static void stop_reading(struct net_task_socket *ts) {
 static void give_back(lua_State *L, struct net_task *t, struct net_task_socket *ts) {
   static const char *const ends[] = { "", "\n", "\r\n" };
   lua_State *from = t->inner->thread;
+  int given = ts->given;
+  ts->given = 0;
+  if (lua_status(from) != LUA_YIELD)
+    return; /* the user has closed it, and the answer with it */
   lua_pushvalue(from, SOCKET);
   lua_xmove(from, L, 1);
   lua_xmove(from, L, 1);
-  lua_pushstring(L, ends[ts->given - 1]);
+  lua_pushstring(L, ends[given - 1]);
   lua_concat(L, 2);
-  ts->given = 0;
   net_rb_prepend(L, lua_gettop(L) - 1, &ts->stream->in);
   lua_pop(L, 1);
 }
@@ -304,13 +309,15 @@ static void give_back(lua_State *L, struct net_task *t, struct net_task_socket *
 static void receive_leave(lua_State *L, struct net_task *t, int given) {
   struct net_task_socket *ts = t->wait.on;
   (void)given;
+  if (ts == NULL)
+    return; /* its thread was closed, and the socket collected */
   if (ts->given)
     give_back(L, t, ts);
   stop_reading(ts);
 }
 
 static int receive_result(lua_State *L, struct net_task *t);
-static const struct net_wait_kind receive_kind = { "receive", receive_leave, receive_result, 0 };
+static const struct net_wait_kind receive_kind = { "receive", receive_leave, receive_result, 0, 0 };
 
 /* How much has to fit into the buffer. */
 static void raise_mark(struct net_task_socket *ts) {
@@ -320,7 +327,8 @@ static void raise_mark(struct net_task_socket *ts) {
     need += w->what == WANT_UNTIL ? w->search.len : 2; /* CR, LF */
   if (need <= ts->stream->in.hwm)
     return;
-  ts->mark = ts->stream->in.hwm;
+  if (ts->mark == SIZE_MAX)
+    ts->mark = ts->stream->in.hwm;
   ts->stream->in.hwm = need;
 }
 
@@ -366,7 +374,7 @@ static void turn_leave(lua_State *L, struct net_task *t, int given) {
   receive_leave(L, t, given);
 }
 
-static const struct net_wait_kind turn_kind = { "receive", turn_leave, receive_after_turn, 0 };
+static const struct net_wait_kind turn_kind = { "receive", turn_leave, receive_after_turn, 0, 0 };
 
 /* --- who else reads ------------------------------------------------------------------------ */
 
@@ -417,10 +425,11 @@ static int receive(lua_State *L, struct net_task *t, const struct net_want *w) {
     return net_wait_refuse(L, t);
   if (t->credit < CALLS_IN_A_ROW)
     return wait_for_more(L, ts, t);
+  net_wait_turn(L, t); /* first, as it may raise */
   ts->reader = t;
   ts->timed = 0;
   t->wait.on = ts;
-  return net_wait_turn(L, t, &turn_kind);
+  return net_wait(L, t, &turn_kind);
 }
 
 /* socket:receive([what [, max]]) */

@@ -35,8 +35,7 @@ static void warn_of(lua_State *L, struct net_task *t, lua_State *thread) {
   net_call_guarded(L, t->o.loop, 1);
 }
 
-/* Ends a coroutine that is suspended; its to-be-closed variables are, and cannot wait. */
-static void close_coroutine(lua_State *L, struct net_task *t, struct net_coroutine *co) {
+void net_coroutine_close(lua_State *L, struct net_task *t, struct net_coroutine *co) {
   int is_broken = lua_status(co->thread) != LUA_YIELD;
   t->inner = co;
   co->closed = 1;
@@ -58,7 +57,7 @@ void net_task_close(lua_State *L, struct net_task *t, enum net_task_state state)
   all->running = t;
   for (struct net_coroutine *co = t->inner, *next; co; co = next) {
     next = co->outer;
-    close_coroutine(L, t, co);
+    net_coroutine_close(L, t, co);
     if (next)
       co->task = NULL;
   }

@@ -52,7 +52,7 @@ static int send_result(lua_State *L, struct net_task *t) {
   return n > 0 ? n : give_true(L);
 }
 
-static const struct net_wait_kind send_kind = { "send", NULL, send_result, 1 };
+static const struct net_wait_kind send_kind = { "send", NULL, send_result, 1, 0 };
 
 /* --- send ----------------------------------------------------------------------------- */
 
@@ -66,7 +66,7 @@ static void turn_leave(lua_State *L, struct net_task *t, int given) {
   net_wait_turn_over(t);
 }
 
-static const struct net_wait_kind turn_kind = { "send", turn_leave, send_after_turn, 1 };
+static const struct net_wait_kind turn_kind = { "send", turn_leave, send_after_turn, 1, 0 };
 
 /* Writes the string at 'idx'; whether there is room for more. [-0, +0, e] */
 static int write_one(lua_State *L, struct net_stream *s, int idx) {
@@ -114,8 +114,10 @@ static int socket_send(lua_State *L) {
     return give_true(L);
   if (net_wait_hit(t))
     return net_wait_refuse(L, t);
-  if (fits)
-    return net_wait_turn(L, t, &turn_kind);
+  if (fits) {
+    net_wait_turn(L, t);
+    return net_wait(L, t, &turn_kind);
+  }
   return wait_for(L, t, ts, NET_NEWS_DRAINED, &send_kind);
 }
 
@@ -128,7 +130,7 @@ static int is_flushed(const struct net_stream *s, uint64_t bytes) {
 }
 
 static int flush_result(lua_State *L, struct net_task *t);
-static const struct net_wait_kind flush_kind = { "flush", NULL, flush_result, 1 };
+static const struct net_wait_kind flush_kind = { "flush", NULL, flush_result, 1, 0 };
 
 /* What others write meanwhile is not waited for. */
 static int flush_on(lua_State *L, struct net_task *t, struct net_task_socket *ts) {

@@ -87,6 +87,9 @@ static void sockets_over(lua_State *L, struct net_task *t) {
 static int socket_gc(lua_State *L) {
   struct net_task_socket *ts = lua_touserdata(L, 1);
   net_list_remove(&ts->held);
+  net_list_remove(&ts->writers);
+  if (ts->reader) /* whose thread was closed by hand: the wait held the stream */
+    ts->reader->wait.on = NULL;
   return 0;
 }
 

@@ -172,7 +172,7 @@ static int await_result(lua_State *L, struct net_task *t) {
   return task_outcome(L, of);
 }
 
-static const struct net_wait_kind await_kind = { "await", await_leave, await_result, 0 };
+static const struct net_wait_kind await_kind = { "await", await_leave, await_result, 0, 1 };
 
 /* task:await() -> what its function has returned; raises its error; nil, err of a
  * cancelled one. The task is the frame's first value, and so held. */
@@ -203,7 +203,7 @@ static int close_result(lua_State *L, struct net_task *t) {
   return 0;
 }
 
-static const struct net_wait_kind close_kind = { "close", close_leave, close_result, 1 };
+static const struct net_wait_kind close_kind = { "close", close_leave, close_result, 1, 1 };
 
 /* Of one that has not begun nothing has to be undone. */
 static void end_unbegun(lua_State *L, struct net_task *t) {
@@ -415,6 +415,7 @@ static int task_gc(lua_State *L) {
   net_list_remove(&t->ready);
   net_list_remove(&t->wait.link);
   net_list_remove(&t->sockets);
+  net_scopes_drop(&t->own);
   luaL_unref(L, LUA_REGISTRYINDEX, t->cancel.error);
   luaL_unref(L, LUA_REGISTRYINDEX, t->cancel.signal);
   t->cancel.error = t->cancel.signal = LUA_NOREF;

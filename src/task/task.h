@@ -64,6 +64,8 @@ struct net_wait_kind {
    * true. [-0, +n, e] */
   int (*result)(lua_State *L, struct net_task *t);
   int keeps; /* what it was given cannot be given back: a cancel lets it go through */
+  int holds; /* index in the frame of what has to live as long as the wait, though somebody
+                closes the thread; 0: nothing */
 };
 
 struct net_wait {
@@ -90,7 +92,8 @@ enum {
   VAL_THREAD = VAL_OWN,
   VAL_BODY,   /* the function that it runs */
   VAL_KEEPER, /* function(task) -> whether it takes an error that nobody awaits; nil: nobody */
-  TASK_UVS = VAL_KEEPER
+  VAL_HELD,   /* by its wait; see 'holds' */
+  TASK_UVS = VAL_HELD
 };
 
 struct net_task {
@@ -146,6 +149,9 @@ void net_task_wake(struct net_task *t);
 /* Ends the coroutines of a task, which must not run, from the inside out, and it with them:
  * with the error on the top if it is not cancelled. [-1, +0, m] */
 void net_task_close(lua_State *L, struct net_task *t, enum net_task_state state);
+/* Ends a coroutine of it that is suspended; its to-be-closed variables are, and cannot wait.
+ * [-0, +0, m] */
+void net_coroutine_close(lua_State *L, struct net_task *t, struct net_coroutine *co);
 /* Makes the scheduler, and has the loop run it. [-0, +0, m] */
 void net_schedule_open(lua_State *L, struct net_loop *loop);
 
@@ -167,9 +173,9 @@ int net_wait_refuse(lua_State *L, struct net_task *t); /* [-0, +0, e] */
 /* Waits: to be returned by the function that was called; it goes on with kind->result. The
  * task is, or will be, woken by whom 'wait.on' belongs to. */
 int net_wait(lua_State *L, struct net_task *t, const struct net_wait_kind *kind);
-/* As net_wait, behind what this turn has to read; 'result' and 'unwait' of the kind call
- * net_wait_turn_over. [-0, +0, e] */
-int net_wait_turn(lua_State *L, struct net_task *t, const struct net_wait_kind *kind);
+/* Has the next wait of the task, which is to follow, last until what this turn has to read
+ * was read; 'result' and 'unwait' of its kind call net_wait_turn_over. [-0, +0, m] */
+void net_wait_turn(lua_State *L, struct net_task *t);
 void net_wait_turn_over(struct net_task *t);
 /* A scope around has been hit: the wait is over. [-0, +0, m] */
 void net_wait_interrupt(lua_State *L, struct net_task *t);
@@ -202,6 +208,8 @@ int net_scope_raised(lua_State *L, const struct net_task *t, int idx);
 void net_scope_hit(lua_State *L, struct net_scope *s);
 /* Ends all that were pushed in a coroutine that is closed. [-0, +0, -] */
 void net_scopes_end(lua_State *L, struct net_coroutine *in);
+/* The coroutine is collected: its scopes, which may be later, are in none. */
+void net_scopes_drop(struct net_coroutine *in);
 /* A generator begins to run, or stops to: only while it does its timeouts hold the loop. */
 void net_scopes_hold(struct net_coroutine *in, int holds);
 /* Acts on the timeouts that are over. [-0, +0, m] */

@@ -62,11 +62,26 @@ static int raise_scope(lua_State *L, struct net_task *t) {
   return lua_error(L);
 }
 
-/* Continuation of every wait. */
+/* Has the task hold the value on the top. [-1, +0, -] */
+static void hold_value(lua_State *L, struct net_task *t) {
+  net_push(L, &t->o);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, VAL_HELD);
+  lua_pop(L, 1);
+}
+
+/* Continuation of every wait. Who got the thread by coroutine.running() may resume it as
+ * well, which ends no wait. */
 static int wait_over(lua_State *L, int status, lua_KContext ctx) {
   struct net_task *t = (struct net_task *)ctx;
   const struct net_wait_kind *kind = t->wait.kind;
   (void)status;
+  if (t->state != TASK_RUNNING)
+    return lua_yieldk(L, 0, ctx, wait_over);
+  if (kind->holds) {
+    lua_pushnil(L);
+    hold_value(L, t);
+  }
   t->wait.kind = NULL;
   t->wait.shielded = 0;
   if (t->interrupted) {
@@ -80,6 +95,10 @@ static int wait_over(lua_State *L, int status, lua_KContext ctx) {
 }
 
 int net_wait(lua_State *L, struct net_task *t, const struct net_wait_kind *kind) {
+  if (kind->holds) {
+    lua_pushvalue(L, kind->holds);
+    hold_value(L, t);
+  }
   t->wait.kind = kind;
   t->wait.serial++;
   t->credit = 0;
@@ -95,7 +114,9 @@ static void leave(lua_State *L, struct net_task *t, int given) {
 }
 
 void net_wait_leave(lua_State *L, struct net_task *t) {
-  leave(L, t, t->state == TASK_READY);
+  if (!t->interrupted)
+    leave(L, t, t->state == TASK_READY);
+  t->interrupted = 0;
   t->wait.kind = NULL;
 }
 
@@ -126,7 +147,10 @@ static void yield_leave(lua_State *L, struct net_task *t, int given) {
   net_wait_turn_over(t);
 }
 
-static const struct net_wait_kind yield_kind = { "yield", yield_leave, NULL, 1 };
+static const struct net_wait_kind yield_kind = { "yield", yield_leave, NULL, 1, 0 };
+
+static int refused_over(lua_State *L, struct net_task *t) { return raise_scope(L, t); }
+static const struct net_wait_kind refused_kind = { "yield", yield_leave, refused_over, 1, 0 };
 
 /* An immediate: it may be that of a wait that was interrupted. */
 static void turn_over(lua_State *L, const struct net_step *step) {
@@ -138,13 +162,12 @@ static void turn_over(lua_State *L, const struct net_step *step) {
   net_task_wake(t);
 }
 
-int net_wait_turn(lua_State *L, struct net_task *t, const struct net_wait_kind *kind) {
+void net_wait_turn(lua_State *L, struct net_task *t) {
   struct net_loop *loop = t->o.loop;
   net_push(L, &t->o);
   net_steps_push(L, &loop->immediates, lua_gettop(L), &t->o, turn_over, t->wait.serial + 1);
   lua_pop(L, 1);
   hold(t, 1);
-  return net_wait(L, t, kind);
 }
 
 /* yield(): waits for a turn */
@@ -156,7 +179,10 @@ static int core_yield(lua_State *L) {
     lua_pushliteral(L, "goes nowhere; a generator gives one by coroutine.yield(value)");
     return net_error_raise(L, "ERR_INVALID_ARG_VALUE", 3);
   }
-  return net_wait_hit(t) ? net_wait_refuse(L, t) : net_wait_turn(L, t, &yield_kind);
+  if (net_wait_hit(t))
+    return net_wait_refuse(L, t);
+  net_wait_turn(L, t);
+  return net_wait(L, t, &yield_kind);
 }
 
 /* The first wait in a hit scope raises at once. A loop that catches it would keep all
@@ -170,8 +196,8 @@ int net_wait_refuse(lua_State *L, struct net_task *t) {
     t->state = TASK_WAITING;
     return lua_yield(L, 0);
   }
-  t->interrupted = 1;
-  return net_wait_turn(L, t, &yield_kind);
+  net_wait_turn(L, t);
+  return net_wait(L, t, &refused_kind);
 }
 
 /* --- sleep ------------------------------------------------------------------------- */
@@ -182,7 +208,7 @@ static void sleep_leave(lua_State *L, struct net_task *t, int given) {
   hold(t, 0);
 }
 
-static const struct net_wait_kind sleep_kind = { "sleep", sleep_leave, NULL, 1 };
+static const struct net_wait_kind sleep_kind = { "sleep", sleep_leave, NULL, 1, 0 };
 
 /* Lua half of the timer. */
 static int sleep_over(lua_State *L) {
@@ -278,14 +304,13 @@ static void suspension_undo(lua_State *L, struct net_loop *loop, int suspension)
   net_call_guarded(L, loop, n);
 }
 
-/* The thread that waits is suspended: its frame may be read, and has room for a value. */
+/* Not from the frame, which may have been closed. */
 static void suspend_leave(lua_State *L, struct net_task *t, int given) {
-  lua_State *from = t->inner->thread;
   (void)given;
-  lua_pushvalue(from, SUSPENSION);
-  lua_xmove(from, L, 1);
+  net_push(L, &t->o);
+  lua_getiuservalue(L, -1, VAL_HELD);
   suspension_undo(L, t->o.loop, lua_gettop(L));
-  lua_pop(L, 1);
+  lua_pop(L, 2);
 }
 
 static int suspend_result(lua_State *L, struct net_task *t) {
@@ -296,8 +321,10 @@ static int suspend_result(lua_State *L, struct net_task *t) {
   return push_values(L, SUSPENSION, s);
 }
 
-static const struct net_wait_kind suspend_kind = { "suspend", suspend_leave, suspend_result, 0 };
-static const struct net_wait_kind keep_kind = { "suspend", suspend_leave, suspend_result, 1 };
+static const struct net_wait_kind suspend_kind = { "suspend", suspend_leave, suspend_result, 0,
+                                                   SUSPENSION };
+static const struct net_wait_kind keep_kind = { "suspend", suspend_leave, suspend_result, 1,
+                                                SUSPENSION };
 
 /* Calls start(resume), which may answer at once. */
 static struct suspension *suspension_start(lua_State *L) {
