@@ -395,6 +395,16 @@ describe("fairness", function()
 end)
 
 describe("co.run", function()
+  it("leaves an error after net.stop() to the program", within(function(t)
+    local _, err = co.run(function()
+      co.spawn(net.stop)
+      co.sleep(1)
+      error("later", 0)
+    end)
+    assert.equal("ERR_LOOP_STOPPED", err.code)
+    assert.equal("later", uncaught(t))
+  end))
+
   it("returns the values, when nothing holds the loop any more", within(function(t)
     assert.same({ 1, nil, 3 }, { co.run(function()
       timers.setTimeout(t.log, 5, "timer")
@@ -578,6 +588,21 @@ describe("co.suspend", function()
 end)
 
 describe("co.await", function()
+  it("that raises leaves no listener", within(function()
+    co.run(function()
+      local emitter = events.EventEmitter()
+      local count = 0
+      emitter:on("newListener", function()
+        count = count + 1
+        if count == 3 then error("no", 0) end
+      end)
+      assert.equal("no", raised(co.await, emitter, "one", "two"))
+      for _, event in ipairs({ "one", "two", "error" }) do
+        assert.equal(0, emitter:listenerCount(event))
+      end
+    end)
+  end))
+
   it("gives the event and its arguments, or nil and the error that comes first", within(function(t)
     local emitter = events.EventEmitter()
     co.run(function()

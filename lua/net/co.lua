@@ -63,14 +63,19 @@ end
 
 -- Running
 
---- Amid the end of what `co.run` has started: it raises an error at once.
-local function stop_if_failed(task)
-  local failed = task.status == "failed"
-  if failed then
-    core.stop()
-  end
-  return failed
+--- Starts what `co.run` runs, whose error stops the loop: only as long as `call` is not
+--- closed, as then nobody is there to raise it.
+local function spawn_run(call, fn, ...)
+  return tasks.spawn(function(task)
+    local counts = not call.over and task.status == "failed"
+    if counts then
+      core.stop()
+    end
+    return counts
+  end, fn, ...)
 end
+
+local Call = { __close = function(call) call.over = true end }
 
 local function results_of(status, ...)
   if status == "done" then
@@ -89,7 +94,8 @@ end
 ---@return any ...
 function co.run(fn, ...)
   validate.func(fn, "fn")
-  local task = tasks.spawn(stop_if_failed, fn, ...)
+  local call <close> = setmetatable({}, Call)
+  local task = spawn_run(call, fn, ...)
   local alive = core.run()
   if tasks.outcome(task) then
     return results_of(tasks.outcome(task))
@@ -214,6 +220,12 @@ end
 ---@type fun(fn: function, ...: any): function, nil, nil, any
 co.generator = tasks.generator
 
+local function add_all(emitter, listeners)
+  for event, fn in next, listeners do
+    emitter:on(event, fn)
+  end
+end
+
 local function remove_all(emitter, listeners)
   for event, fn in next, listeners do
     emitter:off(event, fn)
@@ -244,8 +256,10 @@ function co.await(emitter, ...)
       listeners[event] = function(...) answer(event, ...) end
     end
     listeners.error = listeners.error or function(err) answer(nil, err) end
-    for event, fn in next, listeners do
-      emitter:on(event, fn)
+    local ok, err = pcall(add_all, emitter, listeners)
+    if not ok then -- such as "data", of a socket that a task reads
+      remove_all(emitter, listeners)
+      tasks.rethrow(err)
     end
     return function()
       remove_all(emitter, listeners)
