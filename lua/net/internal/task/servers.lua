@@ -53,7 +53,7 @@ local function state_of(self)
   if state then
     return state
   end
-  state = { serves = 0 }
+  state = { serves = 0, ready = {} } -- accepted, and handed to nobody yet
   states[self] = state
   local function look(event)
     if event == "connection" or event == nil then
@@ -102,9 +102,7 @@ function servers.listen(...)
     errors.raise("ERR_INVALID_ARG_VALUE", 2, "port", first,
       "must be the port: the order is (port, host)")
   end
-  if not tasks.can_wait() then
-    tasks.yield() -- which says why
-  end
+  children.check_wait()
   local self = server.createServer(type(first) == "table" and first or nil)
   state_of(self)
   self:listen(...)
@@ -125,7 +123,7 @@ function methods:incoming()
   if state.listener then
     errors.raise("ERR_SOCKET_BUSY", 2, "another loop over its connections")
   end
-  local ready, resume_with, closed, failure = {}, nil, false, nil
+  local ready, resume_with, closed, failure = state.ready, nil, false, nil
 
   local function wake(...)
     local resume = resume_with
