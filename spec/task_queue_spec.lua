@@ -6,6 +6,18 @@ local within = require("spec.support").within
 
 local raised = support.raised
 
+describe("co.queue and co.semaphore", function()
+  it("raise where nobody may wait, also when they need not", function()
+    local queue, semaphore = co.queue(), co.semaphore()
+    assert.is_true(queue:push(1))
+    for _, call in ipairs({ { queue.put, queue, 1 }, { queue.get, queue },
+      { semaphore.acquire, semaphore } }) do
+      assert.equal("ERR_CANNOT_WAIT", raised(table.unpack(call)).code)
+    end
+    assert.equal(1, #queue)
+  end)
+end)
+
 describe("co.queue", function()
   it("hands out in order, and knows how much is in it", within(function()
     co.run(function()

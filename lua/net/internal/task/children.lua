@@ -66,6 +66,13 @@ function children.wait(set)
   end
 end
 
+--- Raises where nobody may wait, also when there is nothing to wait for.
+function children.check_wait()
+  if not tasks.can_wait() then
+    tasks.yield() -- which says why
+  end
+end
+
 --- Tells of an error that nobody can get: a warning, with its traceback.
 ---@param err any
 function children.warn(err)

@@ -8,6 +8,7 @@
 local core = require("net.core")
 local lazy = require("net.internal.lazy")
 local validate = require("net.internal.validate")
+local check_wait = require("net.internal.task.children").check_wait
 
 local errors = lazy.module("net.internal.errors")
 
@@ -134,6 +135,7 @@ end
 ---@return true? ok
 ---@return net.Error err when the queue is closed
 function Queue:put(v)
+  check_wait()
   check_item(v)
   if self._closed then
     return nil, self._err or errors.codes.ERR_QUEUE_CLOSED()
@@ -168,6 +170,7 @@ end
 ---@return any value nil when the queue is closed and empty
 ---@return any err what it was closed with
 function Queue:get()
+  check_wait()
   local value = list_take(self._list)
   if value ~= nil then
     self._count = self._count - 1
@@ -261,6 +264,7 @@ Held.__close = Held.release
 --- Waits until one is free, and takes it.
 ---@return net.Held held to be released, or kept in a <close> variable
 function Semaphore:acquire()
+  check_wait()
   if self._free > 0 then
     self._free = self._free - 1
   else

@@ -32,6 +32,7 @@ local function keys_of(t)
 end
 
 local function check(t, level)
+  children.check_wait()
   if type(t) ~= "table" then
     errors.raise("ERR_INVALID_ARG_TYPE", level + 1, "t", "Table", t)
   end

@@ -6,6 +6,7 @@
 -- and what is seldom enough to be waited for by listeners.
 
 local core = require("net.core")
+local children = require("net.internal.task.children")
 local lazy = require("net.internal.lazy")
 
 local errors = lazy.module("net.internal.errors")
@@ -69,9 +70,7 @@ end
 ---@return net.Error? err
 function sockets.connect(...)
   check_order(...)
-  if not tasks.can_wait() then
-    tasks.yield() -- which says why
-  end
+  children.check_wait()
   local socket = connect.connect(...)
   tasks.hold(socket)
   local ok, err = wait_for_connect(socket)
@@ -89,6 +88,7 @@ end
 ---@return true? ok
 ---@return net.Error? err the socket's, if it has failed
 function sockets.finished(it)
+  children.check_wait()
   local is_socket = core.stream.is(it)
   local function outcome()
     local err = is_socket and it.errored
