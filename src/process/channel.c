@@ -8,6 +8,8 @@
  * what waits to leave. */
 #include "process/channel.h"
 
+#include <string.h>
+
 #include "loop/atexit.h"
 #include "loop/dispatch.h"
 #include "loop/watch.h"
@@ -24,6 +26,18 @@ void net_channel_push_hook(lua_State *L, int idx, const char *name) {
   lua_getiuservalue(L, idx, VAL_STATE);
   lua_getfield(L, -1, name);
   lua_insert(L, -2);
+}
+
+int net_channel_is_internal(lua_State *L, int idx) {
+  size_t len;
+  if (lua_type(L, idx) != LUA_TTABLE)
+    return 0;
+  lua_pushliteral(L, "cmd");
+  lua_rawget(L, idx);
+  const char *cmd = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
+  int is = cmd && len > 5 && memcmp(cmd, "NODE_", 5) == 0;
+  lua_pop(L, 1);
+  return is;
 }
 
 /* --- watching and holding ------------------------------------------------------- */

@@ -82,6 +82,8 @@ struct net_channel *net_channel_self(lua_State *L);
 /* Pushes the state of the channel at 'idx' and its function of that name, to be called with
  * the state as its first argument. [-0, +2, e] */
 void net_channel_push_hook(lua_State *L, int idx, const char *name);
+/* Whether the value at 'idx' is a table whose field 'cmd' says that it is internal. [-0, +0, m] */
+int net_channel_is_internal(lua_State *L, int idx);
 /* What it watches for, and whether it holds the loop: to be called when that may have
  * changed. */
 void net_channel_review(struct net_channel *c);

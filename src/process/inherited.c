@@ -9,10 +9,8 @@
 
 #include <lauxlib.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "base/sys.h"
-#include "process/descriptor.h"
 
 static const char found_key; /* registry: what there was, until it is taken */
 
@@ -37,18 +35,9 @@ static int inherited_is_unix(lua_State *L) {
   return 1;
 }
 
-/* inode(descriptor) -> integer */
-static int inherited_inode(lua_State *L) {
-  struct stat st;
-  int err = fstat(*net_descriptor_check(L, 1), &st);
-  lua_pushinteger(L, err < 0 ? -1 : (lua_Integer)st.st_ino);
-  return 1;
-}
-
 void net_inherited_open(lua_State *L) {
   static const luaL_Reg functions[] = { { "take", inherited_take },
                                         { "is_unix", inherited_is_unix },
-                                        { "inode", inherited_inode },
                                         { NULL, NULL } };
   luaL_newlib(L, functions);
   lua_setfield(L, -2, "inherited");

@@ -6,7 +6,7 @@
 
 #include <lua.h>
 
-/* Adds inherited {take, is_unix, inode} to the core table on the top, and takes note of
+/* Adds inherited {take, is_unix} to the core table on the top, and takes note of
  * the variables of a channel, which nobody finds from here on. [-0, +0, m] */
 void net_inherited_open(lua_State *L);
 /* Loads the Lua half's module for the channel, if there is one. [-0, +0, e] */

@@ -13,7 +13,6 @@
  * are such that nothing is lost or done twice then. */
 #include <errno.h>
 #include <lauxlib.h>
-#include <string.h>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -88,19 +87,6 @@ static void post(lua_State *L, struct net_channel *c, int idx, int value, int mo
 
 /* --- lines ------------------------------------------------------------------------- */
 
-/* Is the value on the top a table whose field 'cmd' says that it is internal? */
-static int is_internal(lua_State *L) {
-  if (lua_type(L, -1) != LUA_TTABLE)
-    return 0;
-  lua_pushliteral(L, "cmd");
-  lua_rawget(L, -2);
-  size_t len;
-  const char *cmd = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
-  int is = cmd && len > 5 && memcmp(cmd, "NODE_", 5) == 0;
-  lua_pop(L, 1);
-  return is;
-}
-
 /* Tells of the value at 2, or of none. [-0, +0, e] */
 static void tell_first(lua_State *L, struct net_channel *c, int is_json) {
   net_channel_push_hook(L, 1, "greeted");
@@ -120,7 +106,7 @@ static void take_line(lua_State *L, struct net_channel *c, const char *line, siz
   if (!is_json) {
     net_error_push_code(L, "SyntaxError", 1); /* of the words on the top */
     post(L, c, 1, 2, 0, BROKEN, 0);
-  } else if (!is_internal(L)) {
+  } else if (!net_channel_is_internal(L, 2)) {
     post(L, c, 1, 2, 0, MESSAGE, len);
   } else {
     net_channel_push_hook(L, 1, "line");

@@ -262,23 +262,13 @@ void net_channel_answer(lua_State *L, struct net_channel *c) {
 
 /* --- for Lua --------------------------------------------------------------------------------------- */
 
-/* What only the Lua half sends: an object with 'cmd' as of an internal message. */
-static int may_be_internal(lua_State *L, int idx) {
-  size_t len;
-  lua_pushliteral(L, "cmd");
-  lua_rawget(L, idx);
-  const char *cmd = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
-  int may = cmd && len > 5 && memcmp(cmd, "NODE_", 5) == 0;
-  lua_pop(L, 1);
-  return may;
-}
-
+/* What is internal only the Lua half sends. */
 static int is_plain(lua_State *L, int idx) {
   switch (lua_type(L, idx)) {
     case LUA_TSTRING:
     case LUA_TNUMBER:
     case LUA_TBOOLEAN: return 1;
-    case LUA_TTABLE: return !may_be_internal(L, idx);
+    case LUA_TTABLE: return !net_channel_is_internal(L, idx);
     default: return 0;
   }
 }

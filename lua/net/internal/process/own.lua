@@ -36,7 +36,7 @@ end
 local function is_lua(text, descriptor)
   local version, inode = (text or ""):match("^(%d+):(%d+)$")
   return version and tonumber(version) >= VERSION
-    and tonumber(inode) == core.inherited.inode(descriptor)
+    and inode == core.child.inode(descriptor)
 end
 
 local function open(variables)
