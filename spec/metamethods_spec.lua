@@ -15,12 +15,16 @@ local function nothing() end
 
 local dial = core.dial.new()
 dial:open(4)
+local kid = require("net.child").spawn("/nonexistent", { stdio = { "ignore", "ignore", "ignore", "ipc" } })
+kid:on("error", nothing)
+core.Task = core.open_tasks().Task
 local objects = {
   Server = net.createServer(), Socket = net.Socket(), BlockList = net.BlockList(),
   SocketAddress = net.SocketAddress(), BoundSocket = net.BoundSocket({ path = path }),
   Timeout = timers.setTimeout(nothing, 5), Immediate = timers.setImmediate(nothing),
   EventEmitter = require("net.events").EventEmitter(), Process = process, Dial = dial,
-  Lookup = core.resolve("localhost", 0, 0, nothing),
+  Lookup = core.resolve("localhost", 0, 0, nothing), ChildProcess = kid, Channel = kid.channel,
+  Task = require("net.co").spawn(nothing),
 }
 objects.Server:listen(0)
 process:on("SIGUSR2", nothing)
@@ -91,6 +95,7 @@ describe("a metamethod", function()
 
   it("may be called by hand, and again: the object is of no use then, and does no harm", function()
     local result = run([=[
+      process.noWarnings = true
       local peer
       local server = net.createServer(function(socket) peer = socket end):listen(0)
       local client = net.connect(server:address().port)
@@ -116,7 +121,7 @@ describe("a metamethod", function()
         end
       end
       collectgarbage()
-      pcall(net.run)
+      for _ = 1, 20 do pcall(net.run) end -- each error of what was called ends one
       client:destroy()
       peer:destroy()
       net.run()

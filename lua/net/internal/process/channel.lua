@@ -606,7 +606,8 @@ function core.Channel.setters.maxMessage(object, value)
   native.limit(object, validate.integer(value, "maxMessage", 1, LONGEST))
 end
 
-core.Channel.metatable.__tostring = function()
+core.Channel.metatable.__tostring = function(self)
+  native.is_open(self) -- raises for what is none
   return "Channel"
 end
 

@@ -363,13 +363,22 @@ function core.ChildProcess.getters:connected()
   return channel ~= nil and channel.connected
 end
 
+--- Raises for what is no ChildProcess.
+local function check_this(self)
+  if not native.is(self) then
+    errors.raise("ERR_INVALID_THIS", 3, "ChildProcess")
+  end
+end
+
 core.ChildProcess.metatable.__close = function(self)
+  check_this(self)
   if not self.killed then
     self:kill()
   end
 end
 
 core.ChildProcess.metatable.__tostring = function(self)
+  check_this(self)
   local state = self.exitCode and "exit code " .. self.exitCode or self.signalCode
     or self.pid and "running" or "not started"
   return ("ChildProcess %s(%s)"):format(self.pid and self.pid .. " " or "", state)
