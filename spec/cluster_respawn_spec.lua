@@ -376,6 +376,46 @@ describe("cluster.reload", function()
     assert.same({ "ERR_CLUSTER_RELOAD ENOENT" }, lines)
   end))
 
+  it("forks one in the place of one that dies meanwhile, not two", within(function(t)
+    local lines = cluster.run(t, [[
+      if cluster.isPrimary then
+        cluster.setupPrimary({ respawn = { delay = 0 } })
+        cluster:on("respawn", function(_, old) say("respawn", old.id) end)
+        cluster.fork():once("listening", function()
+          cluster.reload(function(err)
+            say("reloaded", err, next(cluster.workers))
+            cluster.disconnect()
+          end)
+          cluster.workers[1]:kill("SIGKILL")
+        end)
+      else
+        net.createServer():listen(0, "127.0.0.1")
+      end
+    ]])
+    assert.equal(1, #lines)
+    assert.match("^reloaded nil 2 ", lines[1])
+  end))
+
+  it("that fails leaves the place of one that died meanwhile to respawn", within(function(t)
+    local lines = cluster.run(t, [[
+      if cluster.isPrimary then
+        cluster.setupPrimary({ respawn = { delay = 0 } })
+        cluster:on("respawn", function(new, old)
+          say("respawn", new.id, old.id)
+          new:on("online", function() cluster.disconnect() end)
+        end)
+        cluster:once("online", function(w)
+          cluster:on("exit", function(who) say("exit", who.id) end)
+          cluster.reload({ ready = 5000 }, function(err) say(err.code, err.worker.id) end)
+          w:on("exit", function() cluster.workers[2]:kill("SIGKILL") end)
+          w:kill("SIGKILL")
+        end)
+        cluster.fork()
+      end
+    ]])
+    assert.same({ "exit 1", "ERR_CLUSTER_RELOAD 2", "exit 2", "respawn 3 1", "exit 3" }, lines)
+  end))
+
   it("leaves the errors of a new worker to the program from then on", within(function(t)
     local lines = cluster.run(t, [[
       if cluster.isPrimary then

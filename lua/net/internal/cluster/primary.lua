@@ -12,6 +12,7 @@
 --   env         what `fork` was given
 --   listened    how often it has said 'listening'
 --   expected    its death is somebody's affair (reload.lua): none is forked in its place
+--   replaced    its successor has been forked already, by a reload
 --   gone        its channel has ended
 --
 -- What happens to a worker is told in Node's order: the worker's listeners before the

@@ -12,9 +12,12 @@
 
 local core = require("net.core")
 local errors = require("net.internal.errors")
+local lazy = require("net.internal.lazy")
 local primary = require("net.internal.cluster.primary")
 local timers = require("net.timers")
 local validate = require("net.internal.validate")
+
+local respawn = lazy.module("net.internal.cluster.respawn")
 
 local READY, DRAIN = 10000, 30000 -- ms
 
@@ -132,9 +135,13 @@ local function step(plan)
   if not ok then
     return fail(plan, nil, new)
   end
-  new.expected = true
+  new.expected, old.replaced = true, true
   await(new, old.held, plan.ready, function(cause)
     if cause ~= nil then
+      old.replaced = nil
+      if old.worker:isDead() then
+        respawn.died(old)
+      end
       return fail(plan, new, cause)
     end
     new.expected = nil

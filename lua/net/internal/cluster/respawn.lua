@@ -101,9 +101,9 @@ function plan(old)
   waiting[timer] = true
 end
 
---- A worker has exited.
+--- A worker has exited. The successor of one that is being replaced is there already.
 function respawn.died(record)
-  if respawn.expects(record) then
+  if respawn.expects(record) and not record.replaced then
     plan(record)
   end
 end
