@@ -19,6 +19,21 @@ describe("co.queue and co.semaphore", function()
 end)
 
 describe("co.queue", function()
+  it("keeps its order when several that were handed an item are cancelled", within(function()
+    co.run(function()
+      for first = 1, 3 do
+        local queue, getters = co.queue(), {}
+        for i = 1, 3 do
+          getters[i] = co.spawn(queue.get, queue)
+        end
+        co.yield()
+        for i = 1, 4 do queue:push(i) end
+        for i = 0, 2 do getters[(first + i) % 3 + 1]:cancel() end
+        assert.same({ 1, 2, 3, 4 }, { queue:get(), queue:get(), queue:get(), queue:get() })
+      end
+    end)
+  end))
+
   it("hands out in order, and knows how much is in it", within(function()
     co.run(function()
       local queue = co.queue()

@@ -25,11 +25,6 @@ local function list_append(list, value)
   list[list.last] = value
 end
 
-local function list_prepend(list, value)
-  list.first = list.first - 1
-  list[list.first] = value
-end
-
 --- The first, which is taken out; nil of an empty one.
 local function list_take(list)
   local first = list.first
@@ -95,10 +90,15 @@ local Queue = {}
 Queue.__index = Queue
 Queue.__name = "Queue"
 
---- Gives the value to the first that waits for one; returns whether there was one.
-local function hand_over(queue, value)
+--- Gives the value to the first that waits for one; returns whether there was one. `order`
+--- is that of a value which was handed out before.
+local function hand_over(queue, value, order)
   local getter = waiter_take(queue._getters)
   if getter then
+    if not order then
+      queue._handed = queue._handed + 1
+    end
+    getter.order = order or queue._handed
     getter.resume(value)
   end
   return getter ~= nil
@@ -117,11 +117,22 @@ local function let_in(queue)
   end
 end
 
-local function give_back(queue, value)
-  if not hand_over(queue, value) then
-    list_prepend(queue._list, value)
-    queue._count = queue._count + 1
+--- Puts a value that was handed to a getter before the others, but behind those that were
+--- handed out before it, and are back, too: `orders` has the place of each, by value's index.
+local function give_back(queue, value, order)
+  if hand_over(queue, value, order) then
+    return
   end
+  local list, orders = queue._list, queue._orders or {}
+  queue._orders = orders
+  local place = list.first - 1
+  list.first = place
+  while orders[place + 1] and orders[place + 1] < order do
+    list[place], orders[place] = list[place + 1], orders[place + 1]
+    place = place + 1
+  end
+  list[place], orders[place] = value, order
+  queue._count = queue._count + 1
 end
 
 local function check_item(value)
@@ -173,15 +184,19 @@ function Queue:get()
   check_wait()
   local value = list_take(self._list)
   if value ~= nil then
+    if self._orders then
+      self._orders[self._list.first - 1] = nil
+    end
     self._count = self._count - 1
     let_in(self)
     return value
   elseif self._closed then
     return nil, self._err
   end
-  return wait_in(self._getters, {}, function(given)
+  local getter = {}
+  return wait_in(self._getters, getter, function(given)
     if given ~= nil then
-      give_back(self, given)
+      give_back(self, given, getter.order)
     end
   end)
 end
@@ -226,7 +241,7 @@ local function new_queue(capacity)
     validate.integer(capacity, "capacity", 1)
   end
   return setmetatable({ _list = list_new(), _getters = list_new(),
-    _putters = list_new(), _count = 0, _capacity = capacity or math.huge }, Queue)
+    _putters = list_new(), _handed = 0, _count = 0, _capacity = capacity or math.huge }, Queue)
 end
 
 -- Semaphores
