@@ -14,6 +14,19 @@ local function fail(err)
 end
 
 describe("co.group", function()
+  it("waits for a child that is started just after the last has ended", within(function()
+    co.run(function()
+      local late
+      co.group(function(group)
+        group:spawn(function() end)
+        co.spawn(function()
+          late = group:spawn(function() co.sleep(1) end)
+        end)
+      end)
+      assert.equal("done", late.status)
+    end)
+  end))
+
   it("returns the function's values when all children have ended", within(function(t)
     co.run(function()
       t.log(co.group(function(g)

@@ -54,9 +54,10 @@ function children.cancel(set, reason)
   end
 end
 
---- Waits until none is left.
+--- Waits until none is left. One may be started by who runs between the end of the last and
+--- the end of this wait.
 function children.wait(set)
-  if set.count > 0 then
+  while set.count > 0 do
     tasks.suspend(function(resume)
       set.resume = resume
       return function()
