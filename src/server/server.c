@@ -71,6 +71,7 @@ static void server_stop(struct net_server *s) {
 
 static void emit_close(lua_State *L, const struct net_step *step) {
   (void)step;
+  net_server_check(L, 1)->flags |= SERVER_CLOSED;
   net_emit(L, 1, ON_CLOSE, 0);
 }
 
@@ -100,6 +101,7 @@ void net_server_keep_file(struct net_server *s) { s->file.inode = 0; }
 void net_server_close(lua_State *L, int idx, struct net_server *s) {
   if (!net_server_listens(s))
     return;
+  s->flags &= ~(uint32_t)SERVER_CLOSED;
   net_server_remove_file(L, idx, s);
   server_stop(s);
   lua_pushnil(L);
@@ -383,12 +385,16 @@ static int core_is(lua_State *L) {
   return 1;
 }
 
+/* closed(server) -> boolean: has 'close' come since it listened last */
+static int core_closed(lua_State *L) {
+  const struct net_server *s = net_server_check(L, 1);
+  lua_pushboolean(L, s->flags & SERVER_CLOSED && !net_server_listens(s));
+  return 1;
+}
+
 static const luaL_Reg server_functions[] = {
-  { "close", core_close },
-  { "expect", core_expect },
-  { "expected", core_expected },
-  { "is", core_is },
-  { NULL, NULL },
+  { "close", core_close },       { "closed", core_closed }, { "expect", core_expect },
+  { "expected", core_expected }, { "is", core_is },         { NULL, NULL },
 };
 
 void net_server_open(lua_State *L) {

@@ -48,12 +48,13 @@ enum {
   SERVER_BAD_HWM = 1 << 5, /* highWaterMark is none */
   SERVER_PIPE = 1 << 6,    /* the descriptor is a Unix socket */
   SERVER_UNREF = 1 << 8,
-  SERVER_HOLDS = 1 << 9,    /* counted by net_loop_ref */
-  SERVER_TOLD = 1 << 10,    /* Lua has heard of the shortage there is */
-  SERVER_DEAD = 1 << 11,    /* finalised: never to listen again */
-  SERVER_REMOTE = 1 << 12,  /* listens without a descriptor */
-  SERVER_HELD = 1 << 13,    /* is not to accept for now */
-  SERVER_DRAINING = 1 << 14 /* drain() was called, and listen() not since */
+  SERVER_HOLDS = 1 << 9,     /* counted by net_loop_ref */
+  SERVER_TOLD = 1 << 10,     /* Lua has heard of the shortage there is */
+  SERVER_DEAD = 1 << 11,     /* finalised: never to listen again */
+  SERVER_REMOTE = 1 << 12,   /* listens without a descriptor */
+  SERVER_HELD = 1 << 13,     /* is not to accept for now */
+  SERVER_DRAINING = 1 << 14, /* drain() was called, and listen() not since */
+  SERVER_CLOSED = 1 << 15    /* 'close' was emitted, and close() not called since */
 };
 
 struct net_server {

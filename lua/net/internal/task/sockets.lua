@@ -97,7 +97,7 @@ function sockets.finished(it)
     end
     return true
   end
-  if is_socket and it.closed then
+  if is_socket and it.closed or core.server.is(it) and core.server.closed(it) then
     return outcome()
   elseif is_socket then
     tasks.hold(it)
@@ -122,6 +122,9 @@ end
 ---@return net.Error? err
 function sockets.pipeline(a, b)
   local function wait()
+    if a.closed and not a.readableEnded then -- of which nothing comes any more
+      return nil, a.errored or errors.codes.ERR_STREAM_PREMATURE_CLOSE()
+    end
     return tasks.suspend(function(resume)
       local remove_a, remove_b
       local function remove()
