@@ -597,6 +597,30 @@ describe("connections that were sent", function()
     core.channel.shut(c.native)
     destroy(one, other, clients[1], more[1])
   end))
+
+  promise("leave nothing behind when their server has closed, though the channel stays",
+    connected(function(peer, c)
+      local function serve()
+        local server, clients, key = send_all(peer, c, 1)
+        local closed = false
+        server:close(function() closed = true end)
+        peer:expect(('{"cmd":"NODE_SOCKET_NOTIFY_CLOSE","key":"%s"}'):format(key))
+        peer:send(('{"cmd":"NODE_SOCKET_ALL_CLOSED","key":"%s"}\n'):format(key))
+        destroy(clients[1])
+        wait(function() return closed end)
+      end
+      local function used()
+        collectgarbage()
+        collectgarbage()
+        return collectgarbage("count") * 1024
+      end
+      serve()
+      local before = used()
+      for _ = 1, 200 do
+        serve()
+      end
+      assert.is_true((used() - before) / 200 < 400) -- bytes of a server
+    end))
 end)
 
 describe("connections that came", function()

@@ -35,6 +35,7 @@ end
 
 local shares = setmetatable({}, { __mode = "k" }) -- server -> { key =, channels = list,
 -- awaited = set of those that close waits for }
+local shares_of = setmetatable({}, { __mode = "k" }) -- channel -> set of them
 local asked = setmetatable({}, { __mode = "k" }) -- channel -> reply's cmd .. key -> callbacks
 local last_key = 0
 local STALE = "stale" -- in `awaited`: nobody was asked
@@ -57,16 +58,26 @@ local function share_of(server)
   return share
 end
 
---- The channel is one of those to be asked, until its process has ended.
+--- The channel is one of those to be asked, until its process has ended. A channel outlives
+--- many servers, so it keeps none of what they share.
 local function join(share, channel)
   for _, other in ipairs(share.channels) do
     if other == channel then
       return
     end
   end
+  local joined = shares_of[channel]
+  if not joined then
+    joined = setmetatable({}, { __mode = "k" })
+    hidden(channel.owner, channel.owner == process() and "disconnect" or "exit", function()
+      for other in pairs(joined) do
+        remove(other.channels, channel)
+      end
+    end)
+    shares_of[channel] = joined
+  end
+  joined[share] = true
   table.insert(share.channels, channel)
-  hidden(channel.owner, channel.owner == process() and "disconnect" or "exit",
-    function() remove(share.channels, channel) end)
 end
 
 --- Notes that a socket goes over a channel.
