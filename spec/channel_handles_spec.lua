@@ -208,6 +208,19 @@ describe("a handle that is sent", function()
       assert.same({}, said)
     end))
 
+  promise("is given up with its answer, where it asked for one", connected(function(peer, c, owner)
+    local link = require("net.internal.cluster.shared").link(c, {}, owner)
+    local descriptor, lost = core.descriptor.pair(), false
+    link:send({ act = "newconn" }, descriptor, error, nil, function() lost = true end)
+    for _ = 1, 4 do
+      assert.match('"act":"newconn"', peer:line())
+      peer:drop()
+      peer:send(NACK .. "\n")
+    end
+    wait(function() return lost end)
+    assert.same({}, link.waiting)
+  end))
+
   promise("is not sent again if it is a server", connected(function(peer, c)
     local server = sockets.listen()
     c:send("server", server)

@@ -37,8 +37,12 @@ function Link:send(message, descriptor, answered, sent, lost, is_lent)
   if answered then
     self.waiting[number] = answered
   end
+  local given_up = lost and function()
+    self.waiting[number] = nil
+    lost()
+  end
   if self.channel then
-    self.channel:send_internal(message, descriptor, sent or self.sent, lost, is_lent)
+    self.channel:send_internal(message, descriptor, sent or self.sent, given_up, is_lent)
   end
 end
 
