@@ -678,6 +678,23 @@ describe("co.connect", function()
   end))
 end)
 
+describe("a task that reads, and waits for its turn", function()
+  it("lets nobody else read", connected(function(near, far)
+    far:write(("x\n"):rep(200))
+    near:peek(400)
+    local count = 0
+    local task = co.spawn(function()
+      while count < 200 and near:receive() do count = count + 1 end
+    end)
+    co.yield()
+    while task.status ~= "waiting" do co.yield() end
+    local err = raised(near.on, near, "data", function() end)
+    assert.equal("ERR_SOCKET_BUSY", err.code)
+    task:await()
+    assert.equal(200, count)
+  end))
+end)
+
 describe("co.finished", function()
   it("comes back at once for a server that was closed", within(function()
     co.run(function()

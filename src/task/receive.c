@@ -427,6 +427,7 @@ static int receive(lua_State *L, struct net_task *t, const struct net_want *w) {
     return wait_for_more(L, ts, t);
   net_wait_turn(L, t); /* first, as it may raise */
   ts->reader = t;
+  ts->waiters.reads = 1;
   ts->timed = 0;
   t->wait.on = ts;
   return net_wait(L, t, &turn_kind);
