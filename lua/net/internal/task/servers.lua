@@ -243,6 +243,16 @@ local function handle(serving, socket)
   end
 end
 
+--- A handler has ended, maybe closed by the loop, past handle(): its socket goes then, too.
+local function let_go(serving, task)
+  local socket = serving.sockets[task]
+  serving.sockets[task] = nil
+  if socket and task.status ~= "done" and not serving.lingering[socket] then
+    socket:destroy()
+  end
+  return false
+end
+
 --- Hears of the server from now on, whenever the task begins: `serving.closed` when it has,
 --- and `serving.err` if it could not listen.
 local function attend(self, serving)
@@ -255,7 +265,7 @@ local function attend(self, serving)
     end
   end
   function listeners.connection(socket)
-    children.spawn(serving.set, handle, serving, socket)
+    serving.sockets[children.spawn(serving.set, handle, serving, socket)] = socket
   end
   function listeners.close() over() end
   if not self.listening then
@@ -318,8 +328,8 @@ function methods:serve(handler, onError)
   if onError ~= nil then
     validate.func(onError, "onError")
   end
-  local serving = { handler = handler, on_error = onError, lingering = {} }
-  serving.set = children.new(function() return false end)
+  local serving = { handler = handler, on_error = onError, lingering = {}, sockets = {} }
+  serving.set = children.new(function(_, task) return let_go(serving, task) end)
   local state = state_of(self)
   state.serves = state.serves + 1
   attend(self, serving)
