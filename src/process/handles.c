@@ -196,7 +196,7 @@ static int core_accept(lua_State *L) {
 /* make_bound(descriptor) -> a BoundSocket; or nil, errno. One with a path has a file, which
  * is nobody's here: Node sends none. */
 static int core_make_bound(lua_State *L) {
-  struct sockaddr_storage sa;
+  struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
   socklen_t len = sizeof sa;
   int *fd = net_descriptor_check(L, 1);
   if (net_sys_kind(*fd) != NET_FD_TCP)

@@ -125,7 +125,7 @@ static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 /* The kernel has taken 'n' bytes of 'lines'. */
 static void went(struct net_outbox *o, size_t n) {
-  if (n == 0)
+  if (n == 0 || o->lines.bytes == NULL)
     return;
   o->gone += n;
   o->amid = o->lines.bytes[o->lines.at + n - 1] != '\n';

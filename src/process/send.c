@@ -31,7 +31,8 @@
 static void mark(lua_State *L, int idx, struct net_channel *c, int callback, size_t len) {
   net_pairs_table(L, idx, VAL_MARKS, &c->marks);
   lua_Integer at = net_pairs_slot(L, &c->marks, lua_gettop(L));
-  lua_pushinteger(L, (lua_Integer)(c->out.added + len));
+  uint64_t reached = c->out.added + len;
+  lua_pushinteger(L, (lua_Integer)reached);
   lua_rawseti(L, -2, at);
   lua_pushvalue(L, callback);
   lua_rawseti(L, -2, at + 1);

@@ -194,16 +194,16 @@ static void consume(lua_State *L, struct net_stream *s, const struct net_want *w
 
 /* Pushes an answer that is there. [-0, +1, e] */
 static int give(lua_State *L, struct net_stream *s, const struct net_want *w) {
-  size_t n = w->n, all = w->n;
+  size_t all = w->n; /* bytes that leave the buffer */
   if (w->what == WANT_SOME || w->what == WANT_ALL)
-    n = all = s->in.len < w->n ? s->in.len : w->n;
-  else if (w->what != WANT_BYTES) {
-    all = n = w->found;
-    if (w->what == WANT_LINE)
-      n = line_length(L, SOCKET, s, w->found);
-    else if (w->what == WANT_UNTIL)
-      n = w->found - w->search.len;
-  }
+    all = s->in.len < w->n ? s->in.len : w->n;
+  else if (w->what != WANT_BYTES)
+    all = w->found;
+  size_t n = all; /* bytes that are given */
+  if (w->what == WANT_LINE)
+    n = line_length(L, SOCKET, s, w->found);
+  else if (w->what == WANT_UNTIL)
+    n = w->found - w->search.len;
   if (n == 0)
     lua_pushliteral(L, "");
   else
