@@ -68,7 +68,7 @@ function run.rearm()
 end
 
 local function message(bytes)
-  package.path = "bench/work/?.lua;" .. package.path
+  package.path = "bench/programs/?.lua;" .. package.path
   return require("message")(bytes)
 end
 
@@ -91,7 +91,7 @@ end
 
 --- Sends a message of 100 B to a child, and hears it back.
 function run.message()
-  local kid = require("net.child").fork("bench/work/messages.lua", { "child" },
+  local kid = require("net.child").fork("bench/programs/messages.lua", { "child" },
     { execPath = "bin/luanet" })
   local left = N
   kid:on("message", function(value)

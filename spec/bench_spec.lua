@@ -294,7 +294,7 @@ end)
 describe("the bench's work without a server", function()
   it("prints the CPU time of one, and how many there were a second", function()
     for _, what in ipairs { "encode 100", "decode 1024", "encode 10240" } do
-      local output, code = run(process.lua("bench/work/codec.lua", "net") .. " " .. what .. " 0.01")
+      local output, code = run(process.lua("bench/programs/codec.lua", "net") .. " " .. what .. " 0.01")
       assert.equal(0, code, output)
       assert.matches("^%d+%.%d %d+\n$", output)
     end
@@ -309,12 +309,12 @@ describe("the bench's work of two processes #slow", function()
   end
 
   it("prints what a message cost both", function()
-    prints("bench/work/messages.lua", 100, "records", 0.05)
-    prints("bench/work/messages.lua", 10240, "text", 0.05)
+    prints("bench/programs/messages.lua", 100, "records", 0.05)
+    prints("bench/programs/messages.lua", 10240, "text", 0.05)
   end)
 
   it("prints what a socket cost both", function()
-    prints("bench/work/sockets.lua", 0.05)
+    prints("bench/programs/sockets.lua", 0.05)
   end)
 end)
 

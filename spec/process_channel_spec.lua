@@ -231,10 +231,15 @@ describe("A process with a channel", function()
   end
 
   it("does not leave the channel to what it starts", within(function(t)
-    local kid, peer = start(t, 'os.execute("sleep 20 >/dev/null 2>&1 &") process.send("done")')
-    peer.wire:once("end", t.calls(1)) -- long before 20 seconds are over
+    local path = t.tmpname()
+    local kid, peer = start(t, ([[
+      os.execute("tail -f /dev/null >/dev/null 2>&1 & echo $! >%s")
+      process.send("done")]]):format(path))
+    peer.wire:once("end", t.calls(1)) -- although that one lives on
     assert.equal(0, finish(kid))
     assert.equal('"done"\n', peer.heard())
+    local file <close> = assert(io.open(path))
+    assert(os.execute("kill " .. file:read("n")))
   end))
 
   it("may send after the end, and is told", within(function(t)

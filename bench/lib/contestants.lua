@@ -30,9 +30,9 @@ end
 
 local list = {}
 
---- The command of one of work/, for scenarios without a server.
+--- The command of one of programs/, for scenarios without a server.
 local function work(name, interpreter)
-  return ("'%s' %s/work/%s"):format(interpreter or lua, tool.here, name)
+  return ("'%s' %s/programs/%s"):format(interpreter or lua, tool.here, name)
 end
 
 --- Adds a contestant. Without a version it is absent, for the reason given.

@@ -52,7 +52,7 @@ enum {
   SERVER_TOLD = 1 << 10,     /* Lua has heard of the shortage there is */
   SERVER_DEAD = 1 << 11,     /* finalised: never to listen again */
   SERVER_REMOTE = 1 << 12,   /* listens without a descriptor */
-  SERVER_HELD = 1 << 13,     /* is not to accept for now */
+  SERVER_HELD = 1 << 13,     /* accepts when it is told to */
   SERVER_DRAINING = 1 << 14, /* drain() was called, and listen() not since */
   SERVER_CLOSED = 1 << 15    /* 'close' was emitted, and close() not called since */
 };
