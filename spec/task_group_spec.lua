@@ -313,10 +313,11 @@ describe("co.any", function()
       local value, err = co.any({
         a = function() error("raised", 0) end,
         b = function() return nil, "returned" end,
+        c = function() return nil, false end,
       })
       assert.is_nil(value)
       assert.equal("AggregateError", err.name)
-      assert.same({ a = "raised", b = "returned" }, err.errors)
+      assert.same({ a = "raised", b = "returned", c = false }, err.errors)
       assert.equal("ERR_INVALID_ARG_VALUE", raised(co.any, {}).code)
     end)
   end))

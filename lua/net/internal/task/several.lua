@@ -164,7 +164,7 @@ function several.any(t)
   elseif winner == nil then
     local list = {}
     for key, result in next, set.results do
-      list[key] = result.status == "done" and result[2] or result[1]
+      list[key] = result[result.status == "done" and 2 or 1]
     end
     return nil, errors.aggregate(list, "All of them have failed")
   end
