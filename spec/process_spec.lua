@@ -211,15 +211,18 @@ describe("process 'uncaughtException'", function()
     assert.same({ "monitor oh uncaughtException", "taken oh uncaughtException", "on" }, t.lines)
   end))
 
-  it("takes the error of a tick, and the ticks behind it run behind the next callback", within(function(t)
-    cleanup(t)
-    process:on("uncaughtException", function(err) t.log("taken", err) end)
-    process.nextTick(error, "tick")
-    process.nextTick(t.log, "next tick")
-    timers.setImmediate(t.log, "immediate")
-    t.run()
-    assert.same({ "taken tick", "immediate", "next tick" }, t.lines)
-  end))
+  -- In a process of its own: a timer that another spec left behind may be due here, and
+  -- would be the next callback.
+  it("takes the error of a tick, and the ticks behind it run behind the next callback", function()
+    local result = run [[
+      process:on("uncaughtException", function(err) print("taken " .. err) end)
+      process.nextTick(error, "tick")
+      process.nextTick(print, "next tick")
+      timers.setImmediate(print, "immediate")
+      net.run()
+    ]]
+    assert.equal("taken tick\nimmediate\nnext tick\n", result.stdout)
+  end)
 
   it("may be nil", within(function(t)
     cleanup(t)
