@@ -112,6 +112,7 @@ build = {
       ["net.internal.task.servers"] = "lua/net/internal/task/servers.lua",
       ["net.internal.task.several"] = "lua/net/internal/task/several.lua",
       ["net.internal.task.sockets"] = "lua/net/internal/task/sockets.lua",
+      ["net.internal.task.waiting"] = "lua/net/internal/task/waiting.lua",
       ["net.internal.url"] = "lua/net/internal/url.lua",
       ["net.internal.validate"] = "lua/net/internal/validate.lua",
       ["net.internal.wait"] = "lua/net/internal/wait.lua",

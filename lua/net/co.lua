@@ -264,7 +264,7 @@ function co.await(emitter, ...)
     return function()
       remove_all(emitter, listeners)
     end
-  end, true)
+  end, true, "await %s of", events, emitter)
 end
 
 local function close_all(...)
@@ -299,7 +299,7 @@ function co.wrap(fn)
       return function(_, ...)
         close_all(...)
       end
-    end))
+    end, false, "wrap"))
   end
 end
 
@@ -314,7 +314,7 @@ function co.lookup(host, options)
     return function()
       request:cancel()
     end
-  end))
+  end, false, "lookup %s", host))
 end
 
 -- Sockets and servers
@@ -340,6 +340,10 @@ function co.signal()
 end
 
 -- The end of the program
+
+tasks.on_waiting(function(...)
+  return require("net.internal.task.waiting")(...)
+end)
 
 local told = setmetatable({}, { __mode = "k" }) -- tasks that were reported
 

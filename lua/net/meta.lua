@@ -2337,7 +2337,8 @@ function co.pipeline(a, b) end
 --- May be changed.
 ---@field name string (default `"task N (FILE:LINE)"`)
 ---@field status "ready"|"running"|"waiting"|"done"|"failed"|"cancelled" (read-only)
---- What for, of one that does.
+--- What for, of one that waits, and from whom, for people to read: `receive "line" from
+--- 10.0.0.9:4711`.
 ---@field waiting? string (read-only)
 local task = {}
 

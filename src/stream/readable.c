@@ -340,7 +340,7 @@ void net_readable_pause(lua_State *L, int idx) {
 void net_readable_check_free(lua_State *L, const struct net_stream *s) {
   if (s->io.data == NULL || !net_stream_waiters(s)->reads)
     return;
-  lua_pushliteral(L, "a task that waits");
+  net_stream_waiters(s)->name_reader(L, s);
   net_error_raise(L, "ERR_SOCKET_BUSY", 1);
 }
 

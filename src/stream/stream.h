@@ -164,7 +164,7 @@ enum {
 };
 
 /* Tasks (src/task), of which the first makes one: kept by SLOT_TASKS, reached by the 'data'
- * of the watcher. None of its functions calls Lua: whom it is about runs later. */
+ * of the watcher. Whom they are about runs later: only 'name_reader' calls Lua. */
 struct net_waiters {
   void (*news)(lua_State *L, int idx, struct net_stream *s, int news); /* [-0, +0, -] */
   /* While somebody reads and nothing is buffered: gives him what he waits for, if these
@@ -172,6 +172,8 @@ struct net_waiters {
   size_t (*arrived)(lua_State *L, struct net_stream *s, const char *bytes, size_t n);
   /* The peer has ended, and Node would call finish() now: is it for somebody else to? */
   int (*keeps_open)(struct net_stream *s);
+  /* Pushes the name of who reads, while somebody does. [-0, +1, e] */
+  void (*name_reader)(lua_State *L, const struct net_stream *s);
   int reads;  /* somebody waits for bytes, who hears of them by 'news' alone */
   int in_use; /* an 'error' that nobody listens to is told by the next call */
 };

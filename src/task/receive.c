@@ -317,7 +317,32 @@ static void receive_leave(lua_State *L, struct net_task *t, int given) {
 }
 
 static int receive_result(lua_State *L, struct net_task *t);
-static const struct net_wait_kind receive_kind = { "receive", receive_leave, receive_result, 0, 0 };
+
+/* As the caller has said it: a word, a count, or the delimiter in the waiting frame. */
+static void receive_what(lua_State *L, const struct net_task *t, lua_State *from) {
+  static const char *const words[] = {
+    [WANT_LINE] = "line", [WANT_LINE_WITH_END] = "L", [WANT_SOME] = "some", [WANT_ALL] = "all"
+  };
+  const struct net_want *w = &((const struct net_task_socket *)t->wait.on)->want;
+  if (w->what == WANT_UNTIL)
+    lua_pushliteral(L, "receiveUntil %s from");
+  else
+    lua_pushstring(L, w->peeks ? "peek %s from" : "receive %s from");
+  if (w->what == WANT_BYTES) {
+    lua_pushinteger(L, (lua_Integer)w->n);
+  } else if (w->what == WANT_UNTIL) {
+    lua_pushvalue(from, WHAT);
+    lua_xmove(from, L, 1);
+  } else {
+    lua_pushstring(L, words[w->what]);
+  }
+}
+
+static const struct net_wait_kind receive_kind = { .name = "receive",
+                                                   .unwait = receive_leave,
+                                                   .result = receive_result,
+                                                   .whose = SOCKET,
+                                                   .what = receive_what };
 
 /* How much has to fit into the buffer. */
 static void raise_mark(struct net_task_socket *ts) {
@@ -374,7 +399,11 @@ static void turn_leave(lua_State *L, struct net_task *t, int given) {
   receive_leave(L, t, given);
 }
 
-static const struct net_wait_kind turn_kind = { "receive", turn_leave, receive_after_turn, 0, 0 };
+static const struct net_wait_kind turn_kind = { .name = "receive",
+                                                .unwait = turn_leave,
+                                                .result = receive_after_turn,
+                                                .whose = SOCKET,
+                                                .what = receive_what };
 
 /* --- who else reads ------------------------------------------------------------------------ */
 
@@ -386,8 +415,8 @@ static int raise_busy(lua_State *L, const char *who) {
 static void check_free(lua_State *L, const struct net_stream *s) {
   const struct net_task_socket *ts = net_task_socket_of(s);
   if (ts && ts->reader) {
-    net_push(L, &ts->reader->o);
-    raise_busy(L, luaL_tolstring(L, -1, NULL));
+    ts->waiters.name_reader(L, s);
+    raise_busy(L, lua_tostring(L, -1));
   } else if (s->opt.onread) {
     raise_busy(L, "the option onread");
   } else if (s->pump) {

@@ -52,7 +52,9 @@ static int send_result(lua_State *L, struct net_task *t) {
   return n > 0 ? n : give_true(L);
 }
 
-static const struct net_wait_kind send_kind = { "send", NULL, send_result, 1, 0 };
+static const struct net_wait_kind send_kind = {
+  .name = "send to", .result = send_result, .keeps = 1, .whose = 1
+};
 
 /* --- send ----------------------------------------------------------------------------- */
 
@@ -66,7 +68,9 @@ static void turn_leave(lua_State *L, struct net_task *t, int given) {
   net_wait_turn_over(t);
 }
 
-static const struct net_wait_kind turn_kind = { "send", turn_leave, send_after_turn, 1, 0 };
+static const struct net_wait_kind turn_kind = {
+  .name = "send to", .unwait = turn_leave, .result = send_after_turn, .keeps = 1, .whose = 1
+};
 
 /* Writes the string at 'idx'; whether there is room for more. [-0, +0, e] */
 static int write_one(lua_State *L, struct net_stream *s, int idx) {
@@ -130,7 +134,9 @@ static int is_flushed(const struct net_stream *s, uint64_t bytes) {
 }
 
 static int flush_result(lua_State *L, struct net_task *t);
-static const struct net_wait_kind flush_kind = { "flush", NULL, flush_result, 1, 0 };
+static const struct net_wait_kind flush_kind = {
+  .name = "flush to", .result = flush_result, .keeps = 1, .whose = 1
+};
 
 /* What others write meanwhile is not waited for. */
 static int flush_on(lua_State *L, struct net_task *t, struct net_task_socket *ts) {

@@ -46,6 +46,12 @@ static void socket_news(lua_State *L, int idx, struct net_stream *s, int news) {
   wake_writers(ts, news);
 }
 
+static void name_reader(lua_State *L, const struct net_stream *s) {
+  net_push(L, &net_task_socket_of(s)->reader->o);
+  luaL_tolstring(L, -1, NULL);
+  lua_remove(L, -2);
+}
+
 /* --- who holds it -------------------------------------------------------------------- */
 
 static int keeps_open(struct net_stream *s) {
@@ -103,6 +109,7 @@ static struct net_task_socket *socket_new(lua_State *L, int idx, struct net_stre
   ts->mark = SIZE_MAX;
   ts->waiters.news = socket_news;
   ts->waiters.keeps_open = keeps_open;
+  ts->waiters.name_reader = name_reader;
   net_list_init(&ts->writers);
   net_list_init(&ts->held);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &meta_key);

@@ -172,7 +172,9 @@ static int await_result(lua_State *L, struct net_task *t) {
   return task_outcome(L, of);
 }
 
-static const struct net_wait_kind await_kind = { "await", await_leave, await_result, 0, 1 };
+static const struct net_wait_kind await_kind = {
+  .name = "await", .unwait = await_leave, .result = await_result, .holds = 1, .whose = 1
+};
 
 /* task:await() -> what its function has returned; raises its error; nil, err of a
  * cancelled one. The task is the frame's first value, and so held. */
@@ -203,7 +205,12 @@ static int close_result(lua_State *L, struct net_task *t) {
   return 0;
 }
 
-static const struct net_wait_kind close_kind = { "close", close_leave, close_result, 1, 1 };
+static const struct net_wait_kind close_kind = { .name = "close of",
+                                                 .unwait = close_leave,
+                                                 .result = close_result,
+                                                 .keeps = 1,
+                                                 .holds = 1,
+                                                 .whose = 1 };
 
 /* Of one that has not begun nothing has to be undone. */
 static void end_unbegun(lua_State *L, struct net_task *t) {
@@ -269,11 +276,38 @@ static int task_status(lua_State *L) {
   return 1;
 }
 
+static const char waiting_key; /* registry: Lua's function that words a wait */
+
+/* on_waiting(fn): fn(what, detail, whose) -> `task.waiting` */
+static int core_on_waiting(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &waiting_key);
+  return 0;
+}
+
+/* What it waits for, and from whom: as long as nobody has closed its thread the frame that
+ * waits tells. */
 static int task_waiting(lua_State *L) {
   const struct net_task *t = net_object_check(L, 1, &net_task_class);
-  if (t->state != TASK_WAITING || t->wait.kind == NULL)
+  const struct net_wait_kind *kind = t->wait.kind;
+  lua_State *from = t->inner->thread;
+  if (t->state != TASK_WAITING || kind == NULL)
     return 0;
-  lua_pushstring(L, t->wait.kind->name);
+  int told = kind->whose > 0 && lua_status(from) == LUA_YIELD && lua_checkstack(from, 1);
+  if (!told || lua_rawgetp(L, LUA_REGISTRYINDEX, &waiting_key) != LUA_TFUNCTION) {
+    lua_pushstring(L, kind->name);
+    return 1;
+  }
+  if (kind->what) {
+    kind->what(L, t, from);
+  } else {
+    lua_pushstring(L, kind->name);
+    lua_pushnil(L);
+  }
+  lua_pushvalue(from, kind->whose);
+  lua_xmove(from, L, 1);
+  lua_call(L, 3, 1);
   return 1;
 }
 
@@ -461,6 +495,7 @@ void net_task_object_open(lua_State *L) {
     { "is_unref", core_is_unref },
     { "can_wait", core_can_wait },
     { "is", core_is },
+    { "on_waiting", core_on_waiting },
     { NULL, NULL },
   };
   luaL_setfuncs(L, functions, 0);

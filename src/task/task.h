@@ -55,7 +55,7 @@ struct net_coroutine {
 
 /* A kind of wait. */
 struct net_wait_kind {
-  const char *name; /* as `task.waiting` tells, such as "sleep" */
+  const char *name; /* as `task.waiting` tells, such as "sleep"; before whom it is from */
   /* Takes the task off what it waits for, and undoes what it was given, if it was woken
    * already: 'given'. A link is taken out of its list before. May call Lua, guarded.
    * [-0, +0, m] */
@@ -66,6 +66,10 @@ struct net_wait_kind {
   int keeps; /* what it was given cannot be given back: a cancel lets it go through */
   int holds; /* index in the frame of what has to live as long as the wait, though somebody
                 closes the thread; 0: nothing */
+  int whose; /* index in the frame of whom it is from; 0: of nobody */
+  /* Pushes, of the waiting frame, which is that of 'from', what there is instead of the name,
+   * and what goes in the place of its %s, or nil. May be NULL. [-0, +2, m] */
+  void (*what)(lua_State *L, const struct net_task *t, lua_State *from);
 };
 
 struct net_wait {

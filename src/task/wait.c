@@ -147,10 +147,14 @@ static void yield_leave(lua_State *L, struct net_task *t, int given) {
   net_wait_turn_over(t);
 }
 
-static const struct net_wait_kind yield_kind = { "yield", yield_leave, NULL, 1, 0 };
+static const struct net_wait_kind yield_kind = { .name = "yield",
+                                                 .unwait = yield_leave,
+                                                 .keeps = 1 };
 
 static int refused_over(lua_State *L, struct net_task *t) { return raise_scope(L, t); }
-static const struct net_wait_kind refused_kind = { "yield", yield_leave, refused_over, 1, 0 };
+static const struct net_wait_kind refused_kind = {
+  .name = "yield", .unwait = yield_leave, .result = refused_over, .keeps = 1
+};
 
 /* An immediate: it may be that of a wait that was interrupted. */
 static void turn_over(lua_State *L, const struct net_step *step) {
@@ -208,7 +212,9 @@ static void sleep_leave(lua_State *L, struct net_task *t, int given) {
   hold(t, 0);
 }
 
-static const struct net_wait_kind sleep_kind = { "sleep", sleep_leave, NULL, 1, 0 };
+static const struct net_wait_kind sleep_kind = { .name = "sleep",
+                                                 .unwait = sleep_leave,
+                                                 .keeps = 1 };
 
 /* Lua half of the timer. */
 static int sleep_over(lua_State *L) {
@@ -234,7 +240,7 @@ static int core_sleep(lua_State *L) {
 /* --- suspend ------------------------------------------------------------------------ */
 
 enum { UV_VALUES = 1, UV_UNDO };
-enum { START = 1, SUSPENSION }; /* the frame of suspend() */
+enum { START = 1, SUSPENSION, WHAT, DETAIL, WHOSE }; /* the frame of suspend() */
 
 /* Between suspend() and the function that ends it. */
 struct suspension {
@@ -321,15 +327,33 @@ static int suspend_result(lua_State *L, struct net_task *t) {
   return push_values(L, SUSPENSION, s);
 }
 
-static const struct net_wait_kind suspend_kind = { "suspend", suspend_leave, suspend_result, 0,
-                                                   SUSPENSION };
-static const struct net_wait_kind keep_kind = { "suspend", suspend_leave, suspend_result, 1,
-                                                SUSPENSION };
+static void suspend_what(lua_State *L, const struct net_task *t, lua_State *from) {
+  (void)t;
+  lua_pushvalue(from, WHAT);
+  lua_xmove(from, L, 1);
+  lua_pushvalue(from, DETAIL);
+  lua_xmove(from, L, 1);
+}
+
+static const struct net_wait_kind suspend_kind = { .name = "suspend",
+                                                   .unwait = suspend_leave,
+                                                   .result = suspend_result,
+                                                   .holds = SUSPENSION,
+                                                   .whose = WHOSE,
+                                                   .what = suspend_what };
+static const struct net_wait_kind keep_kind = { .name = "suspend",
+                                                .unwait = suspend_leave,
+                                                .result = suspend_result,
+                                                .keeps = 1,
+                                                .holds = SUSPENSION,
+                                                .whose = WHOSE,
+                                                .what = suspend_what };
 
 /* Calls start(resume), which may answer at once. */
 static struct suspension *suspension_start(lua_State *L) {
   struct suspension *s = lua_newuserdatauv(L, sizeof *s, UV_UNDO);
   *s = (struct suspension){ NULL, OPEN, 0 };
+  lua_replace(L, SUSPENSION);
   lua_pushvalue(L, START);
   lua_pushvalue(L, SUSPENSION);
   lua_pushcclosure(L, suspension_resume, 1);
@@ -341,8 +365,9 @@ static struct suspension *suspension_start(lua_State *L) {
   return s;
 }
 
-/* suspend(start [, keeps]) -> what the first resume(...) of start(resume) is called with;
- * with 'keeps' a cancel does not undo what has come */
+/* suspend(start [, keeps, what, detail, whose]) -> what the first resume(...) of
+ * start(resume) is called with; with 'keeps' a cancel does not undo what has come. The rest
+ * is what `task.waiting` tells. */
 static int core_suspend(lua_State *L) {
   struct net_task *t = net_wait_check(L);
   if (lua_type(L, START) != LUA_TFUNCTION)
@@ -350,7 +375,11 @@ static int core_suspend(lua_State *L) {
   if (net_wait_hit(t))
     return net_wait_refuse(L, t);
   int keeps = lua_toboolean(L, 2);
-  lua_settop(L, 1);
+  lua_settop(L, WHOSE);
+  if (lua_isnil(L, WHAT)) {
+    lua_pushstring(L, suspend_kind.name);
+    lua_replace(L, WHAT);
+  }
   struct suspension *s = suspension_start(L);
   if (s->state == GIVEN)
     return suspend_result(L, t);

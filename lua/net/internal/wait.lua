@@ -147,7 +147,7 @@ local function suspend_task(waiter)
   if not waiter.done then
     core.tasks.suspend(function(go_on)
       waiter.resume = go_on
-    end, true)
+    end, true, waiter.who .. " %s of", waiter.event, waiter.emitter)
   end
 end
 

@@ -63,7 +63,7 @@ function children.wait(set)
       return function()
         set.resume = nil
       end
-    end, true)
+    end, true, "the end of", nil, { as = "children", n = 1, set.of })
   end
 end
 

@@ -72,7 +72,7 @@ local function wait_for_room(group)
           other(true)
         end
       end
-    end)
+    end, false, "room in a group")
   end
 end
 

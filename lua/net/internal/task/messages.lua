@@ -57,7 +57,7 @@ local function wait(emitter, reader)
         table.insert(reader.kept, 1, { message, handle })
       end
     end
-  end)
+  end, false, "message from", nil, core.child.is(emitter) and emitter or "the parent")
 end
 
 local function receive(emitter)

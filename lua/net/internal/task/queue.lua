@@ -68,7 +68,7 @@ local function waiter_leave(list, place)
 end
 
 --- Waits in a list; `undo(value)` is called with what had come, if the wait is interrupted.
-local function wait_in(list, entry, undo)
+local function wait_in(list, entry, undo, what, whose)
   return tasks.suspend(function(resume)
     entry.resume = resume
     list_append(list, entry)
@@ -80,7 +80,7 @@ local function wait_in(list, entry, undo)
         undo(...)
       end
     end
-  end, not undo)
+  end, not undo, what, nil, whose)
 end
 
 -- Queues
@@ -157,7 +157,7 @@ function Queue:put(v)
     self._count = self._count + 1
     return true
   end
-  return wait_in(self._putters, { value = v })
+  return wait_in(self._putters, { value = v }, nil, "put to", self)
 end
 
 --- Puts a value in where that needs no wait; may be called anywhere.
@@ -198,7 +198,7 @@ function Queue:get()
     if given ~= nil then
       give_back(self, given, getter.order)
     end
-  end)
+  end, "get from", self)
 end
 
 --- Ends the queue: what is in it is still handed out.
@@ -285,7 +285,7 @@ function Semaphore:acquire()
   else
     wait_in(self._waiters, {}, function()
       release(self)
-    end)
+    end, "acquire of", self)
   end
   return setmetatable({ _semaphore = self }, Held)
 end

@@ -67,7 +67,7 @@ local function state_of(self)
 end
 
 --- Waits until the server listens, or has failed to.
-local function wait_for_listening(self)
+local function wait_for_listening(self, where)
   return tasks.suspend(function(resume)
     local listeners = {}
     local function answer(...)
@@ -88,7 +88,7 @@ local function wait_for_listening(self)
       end
       self:close()
     end
-  end)
+  end, false, "listen on", nil, where)
 end
 
 --- Makes a server that listens, and accepts nobody before it is asked to. Arguments are
@@ -106,7 +106,7 @@ function servers.listen(...)
   local self = server.createServer(type(first) == "table" and first or nil)
   state_of(self)
   self:listen(...)
-  local ok, err = wait_for_listening(self)
+  local ok, err = wait_for_listening(self, { as = "arguments", n = 2, ... })
   if ok then
     return self
   end
@@ -185,7 +185,7 @@ function methods:incoming()
   local function next_one()
     local socket = table.remove(ready, 1)
     if not socket and not closed then
-      socket = tasks.suspend(ask)
+      socket = tasks.suspend(ask, false, "incoming on", nil, self)
     end
     if socket then
       tasks.hold(socket)
@@ -289,7 +289,7 @@ local function wait_for_close(serving)
   if not serving.closed then
     tasks.suspend(function(resume)
       serving.resume = resume
-    end, true)
+    end, true, "serve on", nil, serving.server)
   end
 end
 
@@ -328,7 +328,9 @@ function methods:serve(handler, onError)
   if onError ~= nil then
     validate.func(onError, "onError")
   end
-  local serving = { handler = handler, on_error = onError, lingering = {}, sockets = {} }
+  local serving = {
+    server = self, handler = handler, on_error = onError, lingering = {}, sockets = {},
+  }
   serving.set = children.new(function(_, task) return let_go(serving, task) end)
   local state = state_of(self)
   state.serves = state.serves + 1

@@ -44,7 +44,7 @@ local function check_order(first, second)
   end
 end
 
-local function wait_for_connect(socket)
+local function wait_for_connect(socket, where)
   return tasks.suspend(function(resume)
     local remove
     local function answer(...)
@@ -61,7 +61,7 @@ local function wait_for_connect(socket)
       remove()
       socket:destroy()
     end
-  end)
+  end, false, "connect to", nil, where)
 end
 
 --- Connects, and waits until the connection stands. Arguments are those of `net.connect`.
@@ -73,7 +73,7 @@ function sockets.connect(...)
   children.check_wait()
   local socket = connect.connect(...)
   tasks.hold(socket)
-  local ok, err = wait_for_connect(socket)
+  local ok, err = wait_for_connect(socket, { as = "arguments", n = 2, ... })
   if ok then
     return socket
   end
@@ -111,7 +111,7 @@ function sockets.finished(it)
     return function()
       it:off("close", on_close)
     end
-  end, true)
+  end, true, "finished of", nil, it)
   return outcome()
 end
 
@@ -164,7 +164,7 @@ function sockets.pipeline(a, b)
       tasks.hold(b)
       a:pipe(b)
       return remove
-    end)
+    end, false, "pipeline from", nil, a)
   end
   local done, ok, err = pcall(wait)
   if done and ok then
