@@ -587,6 +587,16 @@ describe("co.suspend", function()
       assert.equal("ERR_INVALID_ARG_TYPE", raised(co.suspend, 1).code)
     end)
   end))
+
+  it("takes nothing from a resume whose start has raised", within(function(t)
+    co.run(function()
+      assert.equal("no", raised(co.suspend, function(resume)
+        t.resume = resume
+        error("no", 0)
+      end))
+      assert.is_false(t.resume("late"))
+    end)
+  end))
 end)
 
 describe("co.await", function()

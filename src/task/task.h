@@ -145,6 +145,12 @@ struct net_scheduler {
 static inline struct net_scheduler *net_scheduler_of(const struct net_loop *loop) {
   return loop->tasks.scheduler;
 }
+/* The running task, if the call on 'L' is part of its innermost coroutine; else NULL. */
+static inline struct net_task *net_wait_task(const struct net_loop *loop, const lua_State *L) {
+  const struct net_scheduler *all = net_scheduler_of(loop);
+  struct net_task *t = all ? all->running : NULL;
+  return t && t->inner->thread == L ? t : NULL;
+}
 /* Puts a task that waits, or was never run, at the end of those that are ready. */
 void net_task_wake(struct net_task *t);
 
@@ -166,8 +172,6 @@ void net_schedule_open(lua_State *L, struct net_loop *loop);
 struct net_task *net_wait_check(lua_State *L);
 /* The same, where the loop is known. */
 struct net_task *net_wait_check_in(lua_State *L, const struct net_loop *loop);
-/* The running task, if the call on 'L' is part of one of its coroutines; else NULL. */
-struct net_task *net_wait_task(const struct net_loop *loop, const lua_State *L);
 /* Can the running task yield to the loop, through all coroutines in between? */
 int net_wait_possible(const struct net_task *t);
 /* Has a scope around the wait that is about to begin been hit? Then the caller returns

@@ -18,12 +18,6 @@
 
 /* --- where --------------------------------------------------------------------- */
 
-struct net_task *net_wait_task(const struct net_loop *loop, const lua_State *L) {
-  struct net_scheduler *all = net_scheduler_of(loop);
-  struct net_task *t = all ? all->running : NULL;
-  return t && t->inner->thread == L ? t : NULL;
-}
-
 int net_wait_possible(const struct net_task *t) {
   for (const struct net_coroutine *co = t->inner; co; co = co->outer)
     if (!lua_isyieldable(co->thread))
@@ -349,15 +343,24 @@ static const struct net_wait_kind keep_kind = { .name = "suspend",
                                                 .whose = WHOSE,
                                                 .what = suspend_what };
 
+/* start() has raised the error on the top, whose traceback is noted: nobody waits. */
+static int start_failed(lua_State *L, struct suspension *s) {
+  s->state = OVER;
+  return net_task_rethrow(L);
+}
+
 /* Calls start(resume), which may answer at once. */
 static struct suspension *suspension_start(lua_State *L) {
   struct suspension *s = lua_newuserdatauv(L, sizeof *s, UV_UNDO);
   *s = (struct suspension){ NULL, OPEN, 0 };
   lua_replace(L, SUSPENSION);
+  lua_pushcfunction(L, net_task_on_error);
   lua_pushvalue(L, START);
   lua_pushvalue(L, SUSPENSION);
   lua_pushcclosure(L, suspension_resume, 1);
-  lua_call(L, 1, 1);
+  if (lua_pcall(L, 1, 1, -3) != LUA_OK)
+    start_failed(L, s);
+  lua_remove(L, -2);
   if (lua_isfunction(L, -1))
     lua_setiuservalue(L, SUSPENSION, UV_UNDO);
   else
