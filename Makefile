@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
 # `make help` lists the targets. In this tree require("net") is lua/net/init.lua and
-# require("net.core") is build/net/core.so; to run a program against it by hand:
+# require("net.core") is build/net/core.so; net.tls has a core of its own, which is built
+# where OpenSSL's headers are. To run a program against it by hand:
 #
 #     eval "$(make env)"; lua5.4 bin/luanet examples/...
 #
@@ -42,23 +43,38 @@ else
 endif
 
 CORE = $(BUILD)/net/core.so
-SRC = $(wildcard src/*.c src/*/*.c)
-C_FILES = $(SRC) $(wildcard src/*.h src/*/*.h include/*.h)
+SRC = $(filter-out src/tls/%,$(wildcard src/*.c src/*/*.c))
+# net.tls, which is a rock of its own: the one part that knows OpenSSL.
+TLS = $(BUILD)/net/tls/core.so
+TLS_SRC = $(wildcard src/tls/*.c)
+TLS_OBJ = $(TLS_SRC:src/%.c=$(BUILD)/obj/%.o)
+TLS_LUA = $(wildcard lua/net/tls.lua lua/net/internal/tls/*.lua)
+HAS_OPENSSL = echo '\#include <openssl/ssl.h>' | $(CC) $(CPPFLAGS) -E -o /dev/null - 2>/dev/null
+# Is it built? Asked where a recipe runs.
+WITH_TLS = $(shell test -e $(TLS) && echo yes)
+C_FILES = $(SRC) $(TLS_SRC) $(wildcard src/*.h src/*/*.h include/*.h)
 # The Lua half: what a program may require, and below internal/ all else.
 LUA_FILES = $(wildcard lua/net/*.lua lua/net/*/*.lua lua/net/*/*/*.lua)
 # The deepest first, so that a folder is empty before the one that it is in.
-LUA_FOLDERS = net/internal/address net/internal/cluster net/internal/process net/internal/server net/internal/socket net/internal/task net/internal net
+LUA_FOLDERS = net/internal/address net/internal/cluster net/internal/process net/internal/server net/internal/socket net/internal/task net/internal/tls net/internal net
 # init.lua is what a program finds, and meta.lua is for editors only.
-BUNDLED = $(filter-out lua/net/init.lua lua/net/meta.lua,$(LUA_FILES))
+BUNDLED = $(filter-out lua/net/init.lua lua/net/meta.lua $(TLS_LUA),$(LUA_FILES))
 OBJ = $(SRC:src/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/bundled.o
 RUN_ENV = LUA='$(LUA)' LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
 	LUA_CPATH='$(CURDIR)/$(BUILD)/?.so;;'
 SHOW = $(if $(V),,@echo "$(notdir $(CC)) $@"; )
-BUSTED_RUN = tools/busted.lua $(BUSTED) $(SPEC)
+BUSTED_RUN = tools/busted.lua $(if $(WITH_TLS),,--exclude-pattern=tls_) $(BUSTED) $(SPEC)
+SAY_TLS = $(if $(WITH_TLS),,echo "net.tls is not built: its specs are left out";)
 
 # -- What people type ------------------------------------------------------------
 
-all: $(CORE) ## build the library (in build/)
+all: core tls ## build the library (in build/), and net.tls where OpenSSL's headers are
+
+core: $(CORE) ## only what needs no OpenSSL
+
+tls: core ## only net.tls, or say why not
+	@if $(HAS_OPENSSL); then $(MAKE) --no-print-directory $(TLS); \
+	else rm -f $(TLS); echo "net.tls is left out: there is no openssl/ssl.h (libssl-dev)"; fi
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-24s %s\n", $$1, $$2 }'
@@ -70,7 +86,7 @@ demo: all ## echo files, open 500 connections, and tell what happened
 	@$(RUN_ENV) $(LUA) examples/demo.lua
 
 test: deps-test all ## run the specs; SPEC=spec/x_spec.lua for one file
-	@NET_SPEC_GUARD=30 $(RUN_ENV) $(LUA) $(BUSTED_RUN)
+	@$(SAY_TLS) NET_SPEC_GUARD=30 $(RUN_ENV) $(LUA) $(BUSTED_RUN)
 
 CHECKS = check-gcc check-clang check-lua check-tidy check-cppcheck check-exports check-layers check-format docs-check asan
 check: $(CHECKS) ## warnings, linters, exports, layers, format, docs, then asan
@@ -108,10 +124,11 @@ torture: deps-test all ## fail each system call and allocation in turn (5 minute
 	@$(RUN_ENV) $(LUA) tools/torture/run.lua $(ROW)
 
 install: all install-header ## install below PREFIX (/usr/local), or LUADIR, LIBDIR, BINDIR, INCDIR
-	install -d $(LUA_FOLDERS:%='$(DESTDIR)$(LUADIR)/%') '$(DESTDIR)$(LIBDIR)/net' '$(DESTDIR)$(BINDIR)'
-	for folder in $(LUA_FOLDERS); do \
-		install -m 644 lua/$$folder/*.lua '$(DESTDIR)$(LUADIR)'/$$folder || exit; done
+	install -d $(LUA_FOLDERS:%='$(DESTDIR)$(LUADIR)/%') '$(DESTDIR)$(LIBDIR)/net/tls' '$(DESTDIR)$(BINDIR)'
+	for file in $(filter-out $(if $(WITH_TLS),,$(TLS_LUA)),$(LUA_FILES)); do \
+		install -m 644 $$file '$(DESTDIR)$(LUADIR)'/$${file#lua/} || exit; done
 	install -m 755 $(CORE) '$(DESTDIR)$(LIBDIR)/net'
+	$(if $(WITH_TLS),install -m 755 $(TLS) '$(DESTDIR)$(LIBDIR)/net/tls',@echo "net.tls is not installed: it is not built")
 	sed "1s|.*|#!$$(command -v $(LUA))|" bin/luanet >'$(DESTDIR)$(BINDIR)/luanet'
 	chmod 755 '$(DESTDIR)$(BINDIR)/luanet'
 
@@ -121,9 +138,11 @@ install-header: ## install only what another library in C needs of this one to b
 
 uninstall: ## remove what install put there: give it the same settings
 	rm -f $(LUA_FILES:lua/%='$(DESTDIR)$(LUADIR)/%') \
-		'$(DESTDIR)$(LIBDIR)/net/$(notdir $(CORE))' '$(DESTDIR)$(BINDIR)/luanet' \
+		'$(DESTDIR)$(LIBDIR)/net/$(notdir $(CORE))' '$(DESTDIR)$(LIBDIR)/net/tls/$(notdir $(TLS))' \
+		'$(DESTDIR)$(BINDIR)/luanet' \
 		'$(DESTDIR)$(INCDIR)/net_capi.h'
-	for folder in $(LUA_FOLDERS:%='$(DESTDIR)$(LUADIR)/%') '$(DESTDIR)$(LIBDIR)/net'; do \
+	for folder in $(LUA_FOLDERS:%='$(DESTDIR)$(LUADIR)/%') '$(DESTDIR)$(LIBDIR)/net/tls' \
+		'$(DESTDIR)$(LIBDIR)/net'; do \
 		rmdir "$$folder" 2>/dev/null || true; done
 
 docs: all ## make docs/api.md from lua/net/meta.lua
@@ -167,6 +186,13 @@ $(CORE): $(OBJ)
 	$(SHOW)$(CC) $(CFLAGS) $(SHARED) -o $@.new $(OBJ) $(LDFLAGS) -lev -pthread
 	@mv $@.new $@ # in one step, as programs may be running with the old one
 
+# Not linked into the other: who does not require net.tls has no OpenSSL in his process.
+# nodelete: OpenSSL calls what is in here when the process ends.
+$(TLS): $(TLS_OBJ)
+	@mkdir -p $(@D)
+	$(SHOW)$(CC) $(CFLAGS) $(SHARED) -o $@.new $(TLS_OBJ) $(LDFLAGS) -lssl -lcrypto
+	@mv $@.new $@
+
 COMPILE = $(CC) $(BASE) $(WARN) $(WERROR) $(FORTIFY) $(LUA_CFLAGS) $(CPPFLAGS) $(CFLAGS) \
 	-MMD -MP -c
 $(BUILD)/obj/%.o: src/%.c $(BUILD)/obj/settings
@@ -185,11 +211,11 @@ $(BUILD)/obj/settings: FORCE | deps-build
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(subst ','\'',$(SETTINGS))' >$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
-SETTINGS = $(LUA) $(COMPILE) $(SHARED) $(LDFLAGS) $(SRC) $(BUNDLED)
+SETTINGS = $(LUA) $(COMPILE) $(SHARED) $(LDFLAGS) $(SRC) $(TLS_SRC) $(BUNDLED)
 FORCE:
 .DELETE_ON_ERROR:
 
--include $(OBJ:.o=.d)
+-include $(OBJ:.o=.d) $(TLS_OBJ:.o=.d)
 
 bench-programs: $(BENCH_C)
 bench-ready: all bench-programs
@@ -224,27 +250,28 @@ check-lua: deps-check
 	luacheck -q $(wildcard lua spec examples bench tools) bin/luanet
 
 check-tidy: deps-check
-	clang-tidy --quiet $(SRC) -- $(BASE) $(WARN) $(LUA_CFLAGS) $(CPPFLAGS)
+	clang-tidy --quiet $(SRC) $(if $(shell $(HAS_OPENSSL) && echo yes),$(TLS_SRC)) -- $(BASE) $(WARN) $(LUA_CFLAGS) $(CPPFLAGS)
 
 check-cppcheck: deps-check
 	cppcheck -q --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--error-exitcode=1 --suppress=missingIncludeSystem --suppress=toomanyconfigs src
 
 check-layers: all ## who calls whom in src/, against the table in tools/layers.lua
-	@$(LUA) tools/layers.lua src $(filter-out %/bundled.o,$(OBJ))
+	@$(LUA) tools/layers.lua src $(filter-out %/bundled.o,$(OBJ)) $(if $(WITH_TLS),$(TLS_OBJ))
 
 check-format: deps-check ## the C sources, as `make format` lays them out
 	clang-format --dry-run -Werror $(C_FILES)
 
 check-exports: all
 	test "$$(nm -D --defined-only $(CORE) | awk '{ print $$3 }')" = luaopen_net_core
+	$(if $(WITH_TLS),test "$$(nm -D --defined-only $(TLS) | awk '{ print $$3 }')" = luaopen_net_tls_core)
 
 asan-run:
-	@$(RUN_ENV) $(ASAN_ENV) $(LUA) $(BUSTED_RUN)
+	@$(SAY_TLS) $(RUN_ENV) $(ASAN_ENV) $(LUA) $(BUSTED_RUN)
 
 list-checks:
 	@echo $(CHECKS)
 
-.PHONY: all help deps demo test check asan valgrind peers parity parity-random torture install install-header uninstall docs docs-check bench \
+.PHONY: all core tls help deps demo test check asan valgrind peers parity parity-random torture install install-header uninstall docs docs-check bench \
 	bench-quick bench-tables bench-instructions bench-instructions-keep bench-programs bench-ready \
 	clean format env FORCE deps-build deps-test deps-check deps-peers $(CHECKS) asan-run list-checks

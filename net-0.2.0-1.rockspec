@@ -30,6 +30,7 @@ external_dependencies = {
 -- installed by make, which is told a wrong folder when luarocks packs what it makes.
 build = {
   type = "make",
+  build_target = "core", -- net.tls is a rock of its own, net-tls
   install_pass = false,
   copy_directories = { "include" }, -- net_capi.h, for other libraries in C
   build_variables = {

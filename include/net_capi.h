@@ -217,8 +217,10 @@ static inline const struct net_capi *net_capi_get(lua_State *L) {
   lua_getfield(L, -1, "capi");
   capi = (const struct net_capi *)lua_touserdata(L, -1);
   lua_pop(L, 2);
-  if (capi == NULL)
+  if (capi == NULL) {
     luaL_error(L, "net has no net.core.capi; ABI %d of net_capi.h is wanted", NET_CAPI_ABI);
+    return NULL; /* it does not come back, which a checker cannot know */
+  }
   if (capi->abi != NET_CAPI_ABI)
     luaL_error(L, "built with ABI %d of net_capi.h, but net %s has ABI %d", NET_CAPI_ABI,
                capi->version, (int)capi->abi);

@@ -7,10 +7,20 @@ local files = require("spec.support.files")
 
 local net = require("net")
 
-local function rockspec(version)
+local function rockspec(version, rock)
   local spec = {}
-  assert(loadfile(("net-%s.rockspec"):format(version or "scm-1"), "t", spec))()
+  assert(loadfile(("%s-%s.rockspec"):format(rock or "net", version or "scm-1"), "t", spec))()
   return spec
+end
+
+--- The Lua modules of a rock: name -> path.
+local function modules_of(rock)
+  local found = {}
+  for name, path in files.modules() do
+    local is_tls = name == "net.tls" or name:find("^net%.internal%.tls%.") ~= nil
+    found[name] = is_tls == (rock == "net-tls") and path or nil
+  end
+  return found
 end
 
 describe("the rockspec", function()
@@ -23,18 +33,25 @@ describe("the rockspec", function()
   end)
 
   it("installs every Lua module under its name, and nothing else", function()
-    local expected = {}
-    for name, path in files.modules() do
-      expected[name] = path
+    for _, rock in ipairs { "net", "net-tls" } do
+      assert.same(modules_of(rock), rockspec(nil, rock).build.install.lua)
     end
-    assert.same(expected, rockspec().build.install.lua)
   end)
 
   it("is that of this version but for the version and the tag", function()
-    local scm, spec = rockspec(), rockspec(net.version .. "-1")
-    assert.same({ net.version .. "-1", "v" .. net.version }, { spec.version, spec.source.tag })
-    spec.version, spec.source.tag = scm.version, nil
-    assert.same(scm, spec)
+    for _, rock in ipairs { "net", "net-tls" } do
+      local scm, spec = rockspec(nil, rock), rockspec(net.version .. "-1", rock)
+      assert.same({ net.version .. "-1", "v" .. net.version }, { spec.version, spec.source.tag })
+      spec.version, spec.source.tag = scm.version, nil
+      assert.same(scm, spec)
+    end
+  end)
+
+  it("of net.tls needs net, Lua and OpenSSL", function()
+    local spec = rockspec(nil, "net-tls")
+    assert.same({ "lua >= 5.4, < 5.5", "net >= " .. net.version }, spec.dependencies)
+    assert.equal("OPENSSL", next(spec.external_dependencies))
+    assert.is_nil(next(spec.external_dependencies, "OPENSSL"))
   end)
 
   it("makes a tree that works by itself, and a rock of it #slow", function()
@@ -47,7 +64,7 @@ describe("the rockspec", function()
       mkdir -p $scratch/copy && cp -r Makefile src include lua bin tools *.rockspec $scratch/copy
       unset LUA_PATH LUA_CPATH; export DESTDIR=$scratch/elsewhere; PATH=${PATH#*/build/asan/bin:}
       rocks="luarocks --lua-version=$version"
-      cd $scratch/copy && $rocks make --tree ../tree &&
+      cd $scratch/copy && $rocks make --tree ../tree net-scm-1.rockspec &&
       $rocks make --tree ../unused --pack-binary-rock net-%s-1.rockspec &&
       $rocks install --tree ../packed net-%s-1.*.rock && cd / &&
       echo "print('runs', require('net').version, ...)" >$scratch/script.lua &&

@@ -22,6 +22,8 @@ build needed cc           gcc,libc6-dev gcc               gcc,musl-dev      gcc 
 build needed lua          lua5.4        lua               lua5.4            lua         lua
 build needed lua.h        liblua5.4-dev lua-devel         lua5.4-dev        lua         lua
 build needed ev.h         libev-dev     libev-devel       libev-dev         libev       libev
+build wanted openssl/ssl.h libssl-dev   openssl-devel     openssl-dev       openssl     openssl
+test  wanted openssl      openssl       openssl           openssl           openssl     openssl
 test  needed luarocks     luarocks      luarocks          luarocks5.4       luarocks    luarocks
 test  needed busted       lua-busted    rock:busted       rock:busted       rock:busted rock:busted
 test  wanted redis-server redis-server  redis             redis             redis       redis
@@ -54,7 +56,7 @@ present() { # present WHAT: is it there already?
   case $1 in
     lua) ./find-lua.sh bin >/dev/null ;;
     lua.h) flags=$(./find-lua.sh cflags) && has_header lua.h $flags ;;
-    ev.h) has_header ev.h ;;
+    ev.h | openssl/ssl.h) has_header "$1" ;;
     busted) lua=$(./find-lua.sh bin) &&
       "$lua" -e 'assert(package.searchpath("busted.runner", package.path))' 2>/dev/null ;;
     libasan.so) case $(gcc -print-file-name=libasan.so 2>/dev/null) in /*) ;; *) return 1 ;; esac ;;

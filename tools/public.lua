@@ -139,6 +139,13 @@ local TABLES = {
   ["net.AbortSignalClass"] = net.abort.AbortSignal, ["net.ErrorClass"] = net.Error,
 }
 
+--- Classes of net.tls, which is not there without OpenSSL.
+local OPTIONAL = { ["net.tls"] = true }
+local has_tls, tls = pcall(require, "net.tls")
+if has_tls then
+  TABLES["net.tls"] = tls
+end
+
 -- Members
 
 local function is_public(name)
@@ -266,7 +273,7 @@ function M.missing(model)
   local owners, list = M.owners(), {}
   for name, class in pairs(model.classes) do
     local owner = owners[name]
-    if not owner and class.kind == "class" then
+    if not owner and class.kind == "class" and not (OPTIONAL[name] and not has_tls) then
       list[#list + 1] = name
     end
     for member in pairs(owner and class.members or {}) do

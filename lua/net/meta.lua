@@ -34,7 +34,7 @@
 ---   [bound sockets](#bound-sockets)
 --- - [Emitters](#emitters): `on`, `once`, `off`, …, and `net.events`
 --- - [net.timers](#nettimers), [net.process](#netprocess), [net.child](#netchild),
----   [net.co](#netco), [net.dns](#netdns), [net.abort](#netabort)
+---   [net.co](#netco), [net.tls](#nettls), [net.dns](#netdns), [net.abort](#netabort)
 --- - [Errors](#errors), [Encodings](#encodings), [The launcher](#the-launcher)
 --- - [Node's names](#nodes-names), each with its name here
 
@@ -2420,6 +2420,29 @@ local held = {}
 
 --- Gives it back, once.
 function held:release() end
+
+--- ## net.tls
+---
+--- `require("net.tls")`, of the rock `net-tls`: Node's `tls`. It is under construction; what is
+--- there so far stands below. `local tls = require("net.tls")` is taken as read below.
+
+---@class net.tls
+--- `SSL_OP_NO_TICKET` and the like: bits for the option `secureOptions`.
+---@field constants table<string, integer> (read-only)
+--- The ciphers of a context that does not name any; may be assigned.
+---@field DEFAULT_CIPHERS string
+--- The groups for key exchange of a context that does not name any; may be assigned.
+---@field DEFAULT_ECDH_CURVE string
+--- The lowest version of a context that does not name one; may be assigned.
+---@field DEFAULT_MIN_VERSION string
+--- The highest version of a context that does not name one; may be assigned.
+---@field DEFAULT_MAX_VERSION string
+local tls = {}
+
+--- The names of the ciphers that OpenSSL has, in lower case and sorted; those of TLS 1.3 begin with
+--- `tls_`.
+---@return string[]
+function tls.getCiphers() end
 
 --- ## net.dns
 ---

@@ -136,15 +136,16 @@ end
 --- are no headers of Lua. A module that does not compile for another reason raises.
 ---@param source string path
 ---@param name string as in luaopen_name
+---@param libraries? string "-lssl" and the like
 ---@return table? module
-function M.module(source, name)
+function M.module(source, name, libraries)
   local path, command = os.tmpname(), compiler()
   local shared = select(2, shell("uname -s")):find("Darwin") and "-bundle -undefined dynamic_lookup" or "-shared"
   if not shell(("echo '#include <lua.h>' | %s -E -xc -"):format(command)) then
     return nil
   end
-  local built, output = shell(("%s %s %s -fPIC -fvisibility=hidden -iquote src -iquote include -o %s %s"):format(
-    command, os.getenv("CPPFLAGS") or "", shared, quote(path), source))
+  local built, output = shell(("%s %s %s -fPIC -fvisibility=hidden -iquote src -iquote include -o %s %s %s"):format(
+    command, os.getenv("CPPFLAGS") or "", shared, quote(path), source, libraries or ""))
   local open, problem = package.loadlib(path, "luaopen_" .. name)
   os.remove(path)
   return assert(open, built and problem or output)()

@@ -1,0 +1,50 @@
+rockspec_format = "3.0"
+package = "net-tls"
+version = "0.2.0-1"
+
+source = {
+  url = ".", -- `luarocks make` builds the tree it stands in, which is that of
+  tag = "v0.2.0", -- this tag; to publish it, write the repository's address there
+}
+
+description = {
+  summary = "Node's tls module for Lua: encrypted servers and clients on net's sockets",
+  detailed = [[
+    net.tls, beside net.core: OpenSSL below the sockets and servers of the rock net, with the
+    names, the order of events and the error codes of Node's tls module. So net itself
+    needs no OpenSSL.]],
+  license = "MIT",
+  labels = { "network", "tls", "ssl", "openssl", "async", "event-loop" },
+}
+
+supported_platforms = { "unix" }
+
+dependencies = { "lua >= 5.4, < 5.5", "net >= 0.2.0" }
+
+external_dependencies = {
+  OPENSSL = { header = "openssl/ssl.h", library = "ssl" },
+}
+
+build = {
+  type = "make",
+  build_target = "build/rock-tls/net/tls/core.so",
+  install_pass = false,
+  build_variables = {
+    BUILD = "build/rock-tls",
+    CC = "$(CC)",
+    CFLAGS = "$(CFLAGS)",
+    CPPFLAGS = "-I'$(OPENSSL_INCDIR)'",
+    DEPS = "true", -- what is missing is for the user to install
+    LDFLAGS = "-L'$(OPENSSL_LIBDIR)'",
+    LUA = "$(LUA)",
+    LUA_CFLAGS = "-I'$(LUA_INCDIR)'",
+  },
+  install = {
+    lib = { ["net.tls.core"] = "build/rock-tls/net/tls/core.so" },
+    -- spec/rockspec_spec.lua checks that these are all the files there are.
+    lua = {
+      ["net.internal.tls.errors"] = "lua/net/internal/tls/errors.lua",
+      ["net.tls"] = "lua/net/tls.lua",
+    },
+  },
+}
