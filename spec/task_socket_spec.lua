@@ -593,6 +593,51 @@ describe("a socket in tasks' hands", function()
     assert.same({ "answer to question" }, t.lines)
   end))
 
+  for _, name in ipairs({ "race", "any", "all" }) do
+    it("may be answered by who calls co." .. name .. ", after a child has read", within(function(t)
+      local server = net.createServer()
+      server:listen(0, "127.0.0.1")
+      server:serve(function(socket)
+        for _ = 1, 2 do
+          local key, line = co[name]({
+            function() return socket:receive() end,
+            name ~= "all" and support.forever or nil,
+          })
+          co.sleep(2) -- the end has come by now, too
+          assert(socket:send(tostring(line or key[1]), "!\n"))
+        end
+      end)
+      co.run(function()
+        if not server.listening then co.await(server, "listening") end
+        local socket = co.connect({ port = server:address().port, host = "127.0.0.1",
+          allowHalfOpen = true })
+        socket:finish("one\ntwo\n")
+        t.log(socket:receive("all"))
+        server:close()
+      end)
+      assert.same({ "one!\ntwo!\n" }, t.lines)
+    end))
+  end
+
+  it("is finished when the task is over that has called co.race", within(function(t)
+    local server = net.createServer({ allowHalfOpen = true })
+    server:on("connection", function(socket)
+      socket:on("end", t.calls(1))
+      socket:finish()
+      socket:resume()
+      server:close()
+    end)
+    server:listen(0, "127.0.0.1", function()
+      co.spawn(function()
+        local socket = co.connect(server:address().port, "127.0.0.1")
+        co.spawn(function() -- which ends first, and leaves nobody waiting
+          co.race({ function() socket:receive("all") end })
+        end)
+      end)
+    end)
+    t.run()
+  end))
+
   it("is finished by the end of a task that forgets it", within(function(t)
     local server = net.createServer({ allowHalfOpen = true })
     server:on("connection", function(socket)

@@ -532,7 +532,9 @@ function server:serve(handler, onError) end
 --- `finish()`, on the tick after `"end"`. What is written before that is sent; an answer that comes
 --- later, from a timer or another connection, is refused: `write` returns false, its callback gets
 --- an error with the code `EPIPE`. A server whose clients send a request, end, and wait for the
---- answer needs `allowHalfOpen = true`, and has to call `finish()` itself.
+--- answer needs `allowHalfOpen = true`, and has to call `finish()` itself. Or it reads in a
+--- [task](#netco): then `finish()` is called when the task that has read is over; after one that
+--- `co.all`, `co.any` or `co.race` have started, when the task is over that has called them.
 
 --- A socket that is not connected, or one around an open descriptor. `net.Stream` is the same
 --- class; its fields are the methods.

@@ -73,11 +73,28 @@ static void take(struct net_task_socket *ts, struct net_task *t) {
   net_list_append(&t->sockets, &ts->held);
 }
 
-/* The task is over: sockets whose peer has ended are finished. [-0, +0, e] */
+/* Who gets the sockets of a task that has ended: NULL where nobody is there. [-0, +0, -] */
+static struct net_task *heir_of(lua_State *L, struct net_task *t) {
+  net_push(L, &t->o);
+  lua_getiuservalue(L, -1, VAL_HEIR);
+  struct net_task *heir = lua_touserdata(L, -1);
+  lua_pop(L, 2);
+  return heir && !net_task_has_ended(heir) ? heir : NULL;
+}
+
+/* The task is over: its heir has its sockets; without one those whose peer has ended are
+ * finished. [-0, +0, e] */
 static void sockets_over(lua_State *L, struct net_task *t) {
+  if (net_list_is_empty(&t->sockets))
+    return;
+  struct net_task *heir = heir_of(L, t);
   while (!net_list_is_empty(&t->sockets)) {
     struct net_task_socket *ts = net_container_of(t->sockets.next, struct net_task_socket, held);
     struct net_stream *s = ts->stream;
+    if (heir) {
+      take(ts, heir);
+      continue;
+    }
     let_go(ts);
     if (!ts->end_due || !s->o.anchored)
       continue;

@@ -82,6 +82,16 @@ static int core_spawn(lua_State *L) {
   return 1;
 }
 
+/* inherit(task, of): when 'of' ends, 'task' has the sockets in its hands */
+static int core_inherit(lua_State *L) {
+  net_object_check(L, 1, &net_task_class);
+  net_object_check(L, 2, &net_task_class);
+  lua_settop(L, 2);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, 2, VAL_HEIR);
+  return 0;
+}
+
 /* --- the end --------------------------------------------------------------------------- */
 
 /* Raises the error of a task that nobody has had. */
@@ -486,17 +496,10 @@ const struct net_class net_task_class = {
 
 void net_task_object_open(lua_State *L) {
   static const luaL_Reg functions[] = {
-    { "spawn", core_spawn },
-    { "current", core_current },
-    { "tasks", core_tasks },
-    { "outcome", core_outcome },
-    { "is_taken", core_is_taken },
-    { "rethrow", core_rethrow },
-    { "is_unref", core_is_unref },
-    { "can_wait", core_can_wait },
-    { "is", core_is },
-    { "on_waiting", core_on_waiting },
-    { NULL, NULL },
+    { "spawn", core_spawn },     { "inherit", core_inherit },       { "current", core_current },
+    { "tasks", core_tasks },     { "outcome", core_outcome },       { "is_taken", core_is_taken },
+    { "rethrow", core_rethrow }, { "is_unref", core_is_unref },     { "can_wait", core_can_wait },
+    { "is", core_is },           { "on_waiting", core_on_waiting }, { NULL, NULL },
   };
   luaL_setfuncs(L, functions, 0);
   net_class_open(L, &net_task_class, 0);

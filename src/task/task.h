@@ -97,7 +97,8 @@ enum {
   VAL_BODY,   /* the function that it runs */
   VAL_KEEPER, /* function(task) -> whether it takes an error that nobody awaits; nil: nobody */
   VAL_HELD,   /* by its wait; see 'holds' */
-  TASK_UVS = VAL_HELD
+  VAL_HEIR,   /* the task that gets the sockets in its hands when it ends; nil: nobody */
+  TASK_UVS = VAL_HEIR
 };
 
 struct net_task {

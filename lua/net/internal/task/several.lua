@@ -5,7 +5,9 @@
 -- Each function of the table is a child; a task in it is awaited by one, and never
 -- cancelled itself. What decides is the end of a child: amid that the others are cancelled,
 -- before anybody else runs, so that what a loser was about to get goes back to where it
--- was. All three return when every child has ended.
+-- was. All three return when every child has ended. A socket in a child's hands is in those
+-- of who waits then, as if that had called the function itself: a handler that asks which of
+-- two things comes first may still answer a peer that has ended.
 
 local core = require("net.core")
 local lazy = require("net.internal.lazy")
@@ -71,10 +73,12 @@ local function run(t, decide)
     return true
   end)
   set.results = {}
+  local caller = tasks.current()
   for _, key in ipairs(keys_of(t)) do
     local value = t[key]
     local task = tasks.is(value) and children.spawn(set, await, value)
       or children.spawn(set, value)
+    tasks.inherit(caller, task)
     key_of[task] = key
   end
   local ok, err = pcall(children.wait, set)
