@@ -181,6 +181,13 @@ static int channel_is_open(lua_State *L) {
   return 1;
 }
 
+/* is_internal(value): whether a message is internal, as its 'cmd' says */
+static int channel_is_internal(lua_State *L) {
+  luaL_checkany(L, 1);
+  lua_pushboolean(L, net_channel_is_internal(L, 1));
+  return 1;
+}
+
 /* await_first(channel): the first line that comes is told, whatever it is */
 static int channel_await_first(lua_State *L) {
   net_channel_self(L)->awaits_first = 1;
@@ -218,6 +225,7 @@ const luaL_Reg net_channel_functions[] = { { "shut", channel_shut },
                                            { "disconnected", channel_disconnected },
                                            { "connected", channel_connected },
                                            { "is_open", channel_is_open },
+                                           { "is_internal", channel_is_internal },
                                            { "want", channel_want },
                                            { "wait", channel_wait },
                                            { "limit", channel_limit },

@@ -145,10 +145,24 @@ static int core_pair(lua_State *L) {
   return made(L, 2, err);
 }
 
+/* close_all(list or nil): closes those in it, and needs no memory */
+static int core_close_all(lua_State *L) {
+  lua_settop(L, 1);
+  for (lua_Integer i = 1; lua_istable(L, 1) && lua_rawgeti(L, 1, i) != LUA_TNIL; i++) {
+    int *owned = net_descriptor_test(L, -1);
+    if (owned)
+      shut(owned);
+    lua_settop(L, 1);
+  }
+  return 0;
+}
+
 void net_descriptor_open(lua_State *L) {
-  static const luaL_Reg makers[] = {
-    { "dup", core_dup }, { "adopt", core_adopt }, { "pair", core_pair }, { NULL, NULL }
-  };
+  static const luaL_Reg makers[] = { { "dup", core_dup },
+                                     { "adopt", core_adopt },
+                                     { "pair", core_pair },
+                                     { "close_all", core_close_all },
+                                     { NULL, NULL } };
   static const luaL_Reg methods[] = { { "close", descriptor_close },
                                       { "number", descriptor_number },
                                       { "kind", descriptor_kind },

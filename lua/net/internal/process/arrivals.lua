@@ -35,12 +35,6 @@ local function warn_of_kind(name)
     .. "or is not what it came as: it is delivered without"):format(name))
 end
 
-local function close_all(group)
-  for i = 1, #group do
-    group[i]:close()
-  end
-end
-
 -- What a socket had read where it came from, until it is delivered.
 local heads = setmetatable({}, { __mode = "k" })
 
@@ -153,7 +147,7 @@ function arrivals.receive(channel, line, group)
   else
     warn_of_kind("file")
   end
-  close_all(group)
+  core.descriptor.close_all(group)
   if not ok then
     arrivals.drop(objects)
     error(err, 0)

@@ -96,9 +96,7 @@ local function let_go(offer, conn)
 end
 
 local function told(offer, conn, message, group)
-  for _, descriptor in ipairs(group) do
-    descriptor:close()
-  end
+  core.descriptor.close_all(group)
   if not conn.given and is_request(message) then
     give(offer, conn)
   elseif conn.given and message.cmd == "NODE_HANDLE_ACK" then

@@ -80,9 +80,7 @@ end
 
 local function told(plan, message, group)
   if plan.descriptor or not is_server(message, group) then
-    for _, descriptor in ipairs(group) do
-      descriptor:close()
-    end
+    core.descriptor.close_all(group)
     if not plan.descriptor then
       fail(plan, errors.codes.ERR_IPC_CHANNEL_CLOSED())
     end

@@ -22,12 +22,6 @@ Talk.__index = Talk
 
 local talk = {}
 
-local function close_all(group)
-  for _, descriptor in ipairs(group or {}) do
-    descriptor:close()
-  end
-end
-
 --- Closes it, and says nothing more.
 function Talk:close()
   if self.channel then
@@ -45,7 +39,7 @@ end
 
 local function tell_line(self, message, group)
   if self.closed then
-    return close_all(group)
+    return core.descriptor.close_all(group)
   end
   self.hooks.told(message, group or {})
 end
