@@ -27,7 +27,10 @@ function Talk:close()
   if self.channel then
     native.shut(self.channel)
   end
-  self.closed = true
+  if self.again then
+    self.again.descriptor:close()
+  end
+  self.again, self.closed = false, true
 end
 
 local function tell_over(self, err)
@@ -67,7 +70,6 @@ end
 --- What waited is with the kernel.
 function Talk:drained()
   local again = self.again
-  self.again = nil
   if again and not self.closed then
     self:send(again.line, again.descriptor)
   end
@@ -86,8 +88,8 @@ function Talk:send(line, descriptor, done)
     return
   end
   local sent, errno = native.send_with(self.channel, line .. "\n", { descriptor })
-  if sent == false then
-    self.again = { line = line, descriptor = descriptor }
+  self.again = sent == false and { line = line, descriptor = descriptor }
+  if self.again then
     return
   end
   descriptor:close()
