@@ -139,6 +139,33 @@ describe("What comes by a channel", function()
   end))
 end)
 
+describe("Who is told of an internal message", function()
+  local QUESTION = '{"cmd":"NODE_CLUSTER","act":"a","seq":0}\n'
+
+  promise("shows where it raised, and its ACK leaves all the same", connected(function(p)
+    p.channel:on_internal("NODE_CLUSTER", function()
+      local function the_culprit() error("out", 0) end
+      the_culprit()
+    end)
+    p:say_with('{"cmd":"NODE_HANDLE","type":"net.Native","msg":{"cmd":"NODE_CLUSTER","act":"newconn"}}\n')
+    assert.equal("out", raised(p.turn, p))
+    assert.matches("the_culprit", net.traceback("out"))
+    assert.equal('{"cmd":"NODE_HANDLE_ACK"}\n', (p:heard()))
+  end))
+
+  promise("may send as much as it likes, and the peer is heard although it reads none of it",
+    connected(function(p)
+      require("net.internal.cluster.shared").link(p.channel, { a = function()
+        for _ = 1, 3 do p.channel:send(("x"):rep(1 << 20), print) end
+      end }, p.owner)
+      p:say(QUESTION)
+      p:turn()
+      p:say('"heard"\n')
+      p:turn()
+      assert.same(list("message heard"), p.seen)
+    end))
+end)
+
 --- Says all of the text that is taken before the channel hears no more; returns how much.
 local function say_till_unheard(p, text)
   local at, idle = 1, 0

@@ -42,7 +42,8 @@ function Link:send(message, descriptor, answered, sent, lost, is_lent)
     lost()
   end
   if self.channel then
-    self.channel:send_internal(message, descriptor, sent or self.sent, given_up, is_lent)
+    self.channel:send_internal(message, descriptor, sent or self.sent, message.ack ~= nil, given_up,
+      is_lent)
   end
 end
 

@@ -23,7 +23,8 @@
 --   is_ours, unsure                 the peer is this library; it has not told yet
 --   send(message[, handle[, options]][, callback])
 --   disconnect()
---   send_internal(message[, descriptor[, callback[, lost[, is_lent]]]])   in the same queue;
+--   send_internal(message[, descriptor[, callback[, is_answer[, lost[, is_lent]]]]])
+--                                   in the same queue; `is_answer`: the peer has asked for it;
 --                                   lost() where the peer could not take the descriptor, instead
 --                                   of a warning; the descriptor is used up, unless it is lent
 --   on_internal(cmd, fn)            fn(message, descriptor or nil) for lines with that `cmd`
@@ -64,6 +65,7 @@ local state_metatable = {
     local field = fields[key]
     return field and field(self.native)
   end,
+  __close = function(self) self:acknowledge() end, -- see handle_internal
 }
 
 fields.connected = native.connected

@@ -102,20 +102,15 @@ end
 local function ignore() end
 
 --- Sends `{"cmd":…,"key":…}`, the fields in Node's order, and `more` behind them.
-local function tell(channel, cmd, key, more)
+local function tell(channel, cmd, key, more, is_answer)
   channel:send_internal(('{"cmd":"%s","key":%s%s}'):format(cmd, core.json.encode(key), more or ""),
-    nil, ignore)
+    nil, ignore, is_answer)
 end
 
 --- As `tell`, to a question. A peer that asks and does not read is not heard before it does:
 --- the channel counts what it is owed.
 local function answer(channel, cmd, key, more)
-  channel.answering = true
-  local ok, err = pcall(tell, channel, cmd, key, more)
-  channel.answering = nil
-  if not ok then
-    error(err, 0)
-  end
+  tell(channel, cmd, key, more, true)
 end
 
 --- Sends a request and calls back with the reply: (nil, message), or with an error if the

@@ -69,11 +69,9 @@ function State:internal(message, group, size)
   end
   local inner = message.msg
   if is_internal(inner) then
+    close_all(table.move(group, 2, #group, 1, {}))
     self.ack_due = inner.cmd == "NODE_CLUSTER" and inner.act == "newconn"
     self:handle_internal(inner, group[1])
-    for i = 2, #group do
-      group[i]:close()
-    end
     return
   end
   local object
@@ -85,12 +83,20 @@ function State:internal(message, group, size)
   self:tell(inner == nil and json.null or inner, object, size)
 end
 
---- An ACK that is still due leaves whatever becomes of the handler. A descriptor that it
---- does not want is closed.
+--- An ACK that is still due leaves.
+function State:acknowledge()
+  if self.ack_due then
+    self.ack_due = nil
+    native.urgent(self.native, ACK)
+  end
+end
+
+--- Calls who is told of such a message; a descriptor that nobody wants is closed. An ACK
+--- that is due leaves whatever becomes of that: by the state's __close, as a pcall would
+--- take from an error the frames that its traceback is to show.
 function State:handle_internal(message, descriptor)
   local is_count = message.cmd:find("^NODE_SOCKET_")
   local handler = not is_count and self.handlers[message.cmd]
-  local ok, err = true, nil
   if descriptor and not handler then
     descriptor:close()
   end
@@ -98,17 +104,9 @@ function State:handle_internal(message, descriptor)
     counting.hear(self, message)
     return
   end
-  self.answering = true
+  local _ <close> = self
   if handler then
-    ok, err = pcall(handler, message, descriptor)
-  end
-  self.answering = nil
-  if self.ack_due then
-    self.ack_due = nil
-    native.urgent(self.native, ACK)
-  end
-  if not ok then
-    error(err, 0)
+    handler(message, descriptor)
   end
 end
 

@@ -131,17 +131,18 @@ function State:drained()
   self:advance()
 end
 
---- Takes a message in. Returns what `send` says.
-function State:enqueue(text, parcel, callback)
+--- Takes a message in. Returns what `send` says. `owed`: it answers the peer, who is not
+--- heard while it reads none of them.
+function State:enqueue(text, parcel, callback, owed)
   local c = self.native
   if self.current then
     local last = self.last + 1
-    self.queue[last] = { text = text, parcel = parcel, callback = callback, owed = self.answering }
+    self.queue[last] = { text = text, parcel = parcel, callback = callback, owed = owed }
     self.last = last
     self:advance()
     return last == self.first
   elseif not parcel then
-    return native.write(c, text .. "\n", callback, false, self.answering) < FULL
+    return native.write(c, text .. "\n", callback, false, owed) < FULL
   end
   self.current = { text = text, parcel = parcel, callback = callback }
   self:advance()
@@ -169,7 +170,7 @@ function State:acknowledged(is_nack)
   self:advance()
 end
 
-function State:send_internal(message, descriptor, callback, lost, is_lent)
+function State:send_internal(message, descriptor, callback, is_answer, lost, is_lent)
   local parcel = descriptor and {
     entries = { { type = "net.Native" } }, descriptors = { descriptor }, waits = 0, lost = lost,
     is_lent = is_lent,
@@ -184,7 +185,7 @@ function State:send_internal(message, descriptor, callback, lost, is_lent)
     return false
   end
   local text = type(message) == "string" and message or json.encode(message)
-  return self:enqueue(text, parcel, callback or ignore)
+  return self:enqueue(text, parcel, callback or ignore, is_answer)
 end
 
 --- Nothing leaves any more: whoever waits is told.
