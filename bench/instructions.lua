@@ -5,11 +5,11 @@
 --     lua bench/instructions.lua [--keep]
 --
 -- Counted by valgrind's callgrind, in user space only. Two runs of different
--- length are compared, so that the start is not counted. The figures hardly
--- change from run to run, and not at all with how busy the machine is: a later
--- change that costs 5 % is seen here, where the clock would not show it. They do
--- change with the compiler, Lua and libev. Prints them beside those kept in
--- docs/bench/instructions.txt, and fails where one grew by more than 5 %; with
+-- length are compared, so that the start is not counted; what require("net") takes is
+-- a row of its own. The figures hardly change from run to run, and not at all with how
+-- busy the machine is: a later change that costs 5 % is seen here, where the clock would
+-- not show it. They do change with the compiler, Lua and libev. Prints them beside those
+-- kept in docs/bench/instructions.txt, and fails where one grew by more than 5 %; with
 -- --keep it writes that file.
 
 local here = arg[0]:match("^(.*)/") or "."
@@ -48,6 +48,17 @@ local function piping(load, n)
   return count
 end
 
+--- Of require("net"), in a program that does nothing else.
+local function requiring()
+  local log = tool.out .. "/callgrind"
+  local function count(text)
+    tool.shell(("%s--log-file='%s' '%s' -e '%s'"):format(
+      CALLGRIND, log, os.getenv("LUA") or "lua5.4", text))
+    return collected(log)
+  end
+  return count('require("net")') - count("")
+end
+
 --- Of counted.lua doing something n times.
 local function counted(what, n)
   local log = tool.out .. "/callgrind"
@@ -78,6 +89,7 @@ local OPERATIONS = {
   { "decode", "the same, read", function(n) return counted("decode", n) end },
   { "message", "a message of 100 B to a child and back, for the parent",
     function(n) return counted("message", n) end },
+  { "require", "require(\"net\"), in all", nil, requiring },
 }
 
 --- The figures of the file, by key.
@@ -111,6 +123,11 @@ local function compare(name, now, before)
   return grew
 end
 
+--- What an operation costs: by the difference of two runs.
+local function each(count)
+  return math.floor((count(LONG) - count(SHORT)) / (LONG - SHORT) + 0.5)
+end
+
 local function main()
   if not tool.has("valgrind") then
     error("no valgrind here", 0)
@@ -121,10 +138,10 @@ local function main()
   local lines, worse = {}, false
   print(("%-44s %8s %8s"):format("instructions in user space", "now", "kept"))
   for _, operation in ipairs(OPERATIONS) do
-    local key, name, count = operation[1], operation[2], operation[3]
-    local now = math.floor((count(LONG) - count(SHORT)) / (LONG - SHORT) + 0.5)
+    local key, name = operation[1], operation[2]
+    local now = operation[4] and operation[4]() or each(operation[3])
     worse = compare(name, now, readable and kept[key]) or worse
-    lines[#lines + 1] = ("%-10s %6d  %s"):format(key, now, name)
+    lines[#lines + 1] = ("%-10s %7d  %s"):format(key, now, name)
   end
   if keep then
     write_kept(lines)
