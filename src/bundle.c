@@ -34,15 +34,60 @@ static int load_bundled(lua_State *L) {
   return 1;
 }
 
-/* What a program put there itself stays. */
-void net_bundle_open(lua_State *L) {
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+/* __index(preload, name) -> the loader of a module of ours, or nil */
+static int preload_index(lua_State *L) {
+  if (lua_type(L, 2) != LUA_TSTRING || !find(lua_tostring(L, 2))->name)
+    return 0;
+  lua_pushcfunction(L, load_bundled);
+  return 1;
+}
+
+/* Puts all loaders into the table at 'idx'. What a program put there itself stays.
+ * [-0, +0, e] */
+static void fill(lua_State *L, int idx) {
   for (const struct net_bundled *module = net_bundled; module->name; module++) {
-    if (lua_getfield(L, -1, module->name) == LUA_TNIL) {
+    if (lua_getfield(L, idx, module->name) == LUA_TNIL || lua_tocfunction(L, -1) == load_bundled) {
       lua_pushcfunction(L, load_bundled);
-      lua_setfield(L, -3, module->name);
+      lua_setfield(L, idx, module->name);
     }
     lua_pop(L, 1);
+  }
+}
+
+static int next_loader(lua_State *L) {
+  lua_settop(L, 2);
+  if (lua_next(L, 1))
+    return 2;
+  lua_pushnil(L);
+  return 1;
+}
+
+/* __pairs(preload): whoever goes through the table finds all of them, and may take one out */
+static int preload_pairs(lua_State *L) {
+  lua_settop(L, 1);
+  fill(L, 1);
+  lua_pushnil(L);
+  lua_setmetatable(L, 1);
+  lua_pushcfunction(L, next_loader);
+  lua_insert(L, 1);
+  lua_pushnil(L);
+  return 3;
+}
+
+/* The loaders are found when they are looked for, as to put all of them into the table is
+ * a twentieth of what require("net") costs; into one that somebody has given a metatable,
+ * they are put. */
+void net_bundle_open(lua_State *L) {
+  static const luaL_Reg meta[] = { { "__index", preload_index },
+                                   { "__pairs", preload_pairs },
+                                   { NULL, NULL } };
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  if (lua_getmetatable(L, -1)) {
+    lua_pop(L, 1);
+    fill(L, lua_gettop(L));
+  } else {
+    luaL_newlib(L, meta);
+    lua_setmetatable(L, -2);
   }
   lua_pop(L, 1);
 }
