@@ -143,6 +143,51 @@ describe("the core", function()
     ]]))
   end)
 
+  it("tells of them one by one in package.preload, and to who goes through it", function()
+    assert.equal("function\tnil\ttrue\tfalse\n", output([[
+      require("net.core")
+      local one, none = type(package.preload["net.dns"]), package.preload["net.nonesuch"]
+      local found = {}
+      for name, loader in pairs(package.preload) do found[name] = type(loader) == "function" end
+      package.path = ""
+      package.preload["net.dns"] = nil -- from here on there is none
+      print(one, none, found["net.dns"] and found["net.internal.args"], (pcall(require, "net.dns")))
+    ]]))
+  end)
+
+  it("leaves the metatable that a program has given package.preload", function()
+    assert.equal("mine\tfunction\ttrue\n", output([[
+      local meta = { __index = function(_, name) return name == "a" and "mine" or nil end }
+      setmetatable(package.preload, meta)
+      require("net.core")
+      print(package.preload.a, type(rawget(package.preload, "net.dns")),
+        getmetatable(package.preload) == meta)
+    ]]))
+  end)
+
+  it("opens what is about other processes when that is first asked for", function()
+    assert.equal("nil\tnil\ttable\ttable\ttrue\n", output([[
+      local core = require("net.core")
+      require("net").createServer(print):listen(0)
+      local child, nonesuch = rawget(core, "child"), core.nonesuch
+      local class = core.ChildProcess
+      print(child, nonesuch, type(class), type(rawget(core, "child")), class == core.ChildProcess)
+      os.exit(0)
+    ]]))
+  end)
+
+  it("opens all of it for who goes through the core", function()
+    assert.equal("BlockList BoundSocket Channel ChildProcess Dial EventEmitter Immediate Lookup " ..
+      "Process Server Socket SocketAddress Timeout\n", output([[
+      local names = {}
+      for name, class in pairs(require("net.core")) do
+        names[#names + 1] = type(class) == "table" and class.metatable and name or nil
+      end
+      table.sort(names)
+      print(table.concat(names, " "))
+    ]]))
+  end)
+
   it("says so when asked for a module that it has not", function()
     assert.matches("net.core has no module 'net.nonesuch'", output([[
       require("net.core")
@@ -151,22 +196,90 @@ describe("the core", function()
   end)
 end)
 
-describe("a method that stands in for itself", function()
-  it("makes way for the real one at its first call", function()
+describe("a method that is loaded late", function()
+  it("is the real one from the first look at it, for every module that adds some", function()
     local text = output([[
       local core, net = require("net.core"), require("net")
-      local before = {}
-      for name, method in pairs(core.Socket.methods) do before[name] = method end
-      for _, name in ipairs { "abort", "co", "events", "internal.socket.connect",
-        "internal.socket.pipe", "internal.socket.sendfile", "internal.socket.socket" } do
-        require("net." .. name)
+      local modules = {}
+      local set = core.late_methods
+      function core.late_methods(class, ...)
+        for _, late in ipairs { ... } do
+          for name, module in pairs(late) do modules[#modules + 1] = { class, name, module } end
+        end
+        return set(class, ...)
       end
-      for name, method in pairs(core.Socket.methods) do
-        local late = debug.getinfo(before[name], "S").source:find("lazy.lua", 1, true)
-        if late and before[name] == method then print(name, "stays") end
+      package.loaded["net.internal.lazy"] = nil
+      require("net.internal.lazy")
+      require("net.child").isChildProcess() -- the class is opened
+      require("net.internal.process.start")
+      for _, entry in ipairs(modules) do
+        local class, name, module = table.unpack(entry)
+        local method = class.methods[name]
+        if type(method) ~= "function" then print(name, module, "has none") end
+        require(module)
+        if method ~= class.methods[name] or method ~= rawget(class.methods, name) then
+          print(name, module, "has another")
+        end
       end
+      print(#modules > 50)
     ]])
-    assert.equal("", text)
+    assert.equal("true\n", text)
+  end)
+
+  it("is not loaded by a look at another, nor by the user's own field of that name", function()
+    assert.equal("nil\tmine\tnil\n", output([[
+      local net = require("net")
+      local socket = net.Socket()
+      socket.pipe = "mine"
+      print(socket.nonesuch, socket.pipe, package.loaded["net.internal.socket.pipe"])
+    ]]))
+  end)
+
+  it("is a class's that is derived, too, and can be called by the class", function()
+    assert.equal("true\ttrue\n", output([[
+      local net = require("net")
+      local socket = net.Socket()
+      print(net.Socket.setNoDelay(socket, true) == socket, net.Socket.pipe == socket.pipe)
+    ]]))
+  end)
+
+  it("is the new one when the Lua half is loaded anew", function()
+    assert.equal("true\tfalse\ttrue\tfalse\n", output([[
+      local function load()
+        for name in pairs(package.loaded) do
+          if name:find("^net") then package.loaded[name] = nil end
+        end
+        local net = require("net")
+        local socket, emitter = net.Socket(), net.events.EventEmitter()
+        return socket.pipe, emitter.listeners, socket.listeners
+      end
+      local pipe, listeners, same = load()
+      local pipe2, listeners2, same2 = load()
+      print(listeners == same, pipe == pipe2, listeners2 == same2, listeners == listeners2)
+    ]]))
+  end)
+
+  it("is every emitter's, be the class opened before or after net.events is loaded", function()
+    for _, order in ipairs { "net.events net.child", "net.child net.events" } do
+      assert.equal("true\tx\n", output(([[
+        for name in ("%s"):gmatch("%%S+") do require(name) end
+        local kid = require("net").child.spawn("/bin/sh", { "-c", "exit 0" })
+        kid:on("x", print)
+        print(kid.listenerCount == require("net").Socket.listenerCount, kid:eventNames()[1])
+        require("net").run()
+      ]]):format(order)))
+    end
+  end)
+
+  it("raises what the module raises, and is there when that is over", function()
+    assert.equal("false\tno\ttrue\n", output([[
+      local net = require("net")
+      local socket = net.Socket()
+      package.preload["net.internal.socket.pipe"] = function() error("no", 0) end
+      local ok, err = pcall(function() return socket.pipe end)
+      package.preload["net.internal.socket.pipe"] = nil
+      print(ok, err, type(socket.pipe) == "function")
+    ]]))
   end)
 
   it("raises from the line that called it", function()

@@ -11,30 +11,19 @@
 
 #include "base/addr.h"
 #include "address/blocklist.h"
-#include "connect/boundsocket.h"
 #include "bundle.h"
 #include "capi.h"
-#include "connect/dial.h"
 #include "events/emitter.h"
 #include "base/encoding.h"
 #include "base/error.h"
-#include "base/json.h"
 #include "connect/lookup.h"
-#include "process/accepted.h"
-#include "process/channel.h"
-#include "process/childprocess.h"
+#include "late.h"
 #include "process/activated.h"
-#include "process/descriptor.h"
-#include "process/handles.h"
-#include "process/handover.h"
-#include "process/notify.h"
 #include "process/inherited.h"
 #include "server/server.h"
 #include "events/signal.h"
-#include "address/socketaddress.h"
 #include "socket/socket.h"
 #include "task/task.h"
-#include "loop/timeout.h"
 #include "loop/turn.h"
 #include "loop/uncaught.h"
 
@@ -57,12 +46,8 @@ int luaopen_net_core(lua_State *L) {
   net_error_open(L);
   net_addr_open(L);
   net_encoding_open(L);
-  net_json_open(L);
   net_emitter_open(L);
-  net_timeout_open(L);
   net_signal_open(L);
-  net_boundsocket_open(L);
-  net_dial_open(L);
   net_lookup_open(L);
   net_socket_open(L);
   net_native_open(L);
@@ -70,18 +55,11 @@ int luaopen_net_core(lua_State *L) {
   net_accept_open(L);
   net_listen_open(L);
   net_connections_open(L);
-  net_socketaddress_open(L);
-  net_blocklist_open(L);
-  net_descriptor_open(L);
-  net_channel_open(L);
-  net_inherited_open(L);
-  net_accepted_open(L);
-  net_handles_open(L);
-  net_notify_open(L);
-  net_handover_open(L);
-  net_childprocess_open(L);
+  net_blocklist_keeper_open(L);
+  net_inherited_look(L);
   net_capi_open(L);
   net_task_open(L);
+  net_late_open(L);
   lua_pushliteral(L, NET_VERSION);
   lua_setfield(L, -2, "version");
   lua_pushvalue(L, -1);

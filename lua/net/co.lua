@@ -16,7 +16,6 @@ local errors = lazy.module("net.internal.errors")
 local queue = lazy.module("net.internal.task.queue")
 local servers = require("net.internal.task.servers")
 local sockets = require("net.internal.task.sockets")
-require("net.internal.task.messages") -- methods of channels
 local several = lazy.module("net.internal.task.several")
 
 local tasks = core.open_tasks()

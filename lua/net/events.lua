@@ -198,8 +198,9 @@ function methods:getMaxListeners()
   return math.tointeger(n) or n
 end
 
--- Every class that emits has them. At the end of loading all classes are there.
-for _, class in pairs(core) do
+-- Every class that emits has them: those that are there at the end of loading, and what
+-- is opened later gets them from EventEmitter.
+for _, class in next, core do
   if type(class) == "table" and class.methods and class.methods.emit then
     for name, method in pairs(methods) do
       class.methods[name] = method

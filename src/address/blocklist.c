@@ -213,7 +213,7 @@ static void keep(struct keeper *k, struct net_blocklist *b) {
   k->first = b;
 }
 
-static void keeper_new(lua_State *L) {
+void net_blocklist_keeper_open(lua_State *L) {
   struct keeper *k = lua_newuserdatauv(L, sizeof *k, 0);
   *k = (struct keeper){ NULL, 0 };
   lua_createtable(L, 0, 1);
@@ -370,7 +370,6 @@ static const luaL_Reg blocklist_functions[] = {
 };
 
 void net_blocklist_open(lua_State *L) {
-  keeper_new(L);
   net_class_open(L, &blocklist_class, 0);
   lua_setfield(L, -2, "BlockList");
   luaL_newlib(L, blocklist_functions);

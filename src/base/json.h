@@ -28,7 +28,7 @@ int net_json_decode(lua_State *L, const char *text, size_t len, int flags);
 
 /* Into the core table on the top, as its field 'json': encode(value [, binary]) -> text,
  * decode(text [, binary]) -> value, or nil and a message; null, array(list),
- * place(text, at), on_failure(fn). [-0, +0, m] */
+ * place(text, at). [-0, +0, m] */
 void net_json_open(lua_State *L);
 
 #endif

@@ -13,7 +13,6 @@
 /* Registry keys; the addresses count, not the values. */
 static const char null_key;
 static const char array_key;
-static const char explain_key;
 
 void net_json_push_null(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &null_key); }
 
@@ -26,19 +25,13 @@ void net_json_room(lua_State *L, int slots) {
 
 void net_json_explain(lua_State *L, const char *name, int nargs) {
   net_json_room(L, 4);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &explain_key);
-  lua_pushstring(L, name);
-  lua_rotate(L, -2 - nargs, 2);
-  lua_call(L, nargs + 1, 1);
-}
-
-/* on_failure(fn): fn(name, ...) makes the words; 'name' is "decode", "encode" or "circle".
- * [-0, +0, e] */
-static int json_on_failure(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TFUNCTION);
-  lua_settop(L, 1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &explain_key);
-  return 0;
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "net.internal.jsonerrors");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, name);
+  lua_remove(L, -2);
+  lua_insert(L, -1 - nargs);
+  lua_call(L, nargs, 1);
 }
 
 /* [-0, +1, -] */
@@ -67,6 +60,4 @@ void net_jsonvalues_open(lua_State *L) {
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &null_key);
   lua_setfield(L, -2, "null");
-  lua_pushcfunction(L, json_on_failure);
-  lua_setfield(L, -2, "on_failure");
 }

@@ -16,8 +16,7 @@ void net_json_push_array_metatable(lua_State *L);
  * net.internal.jsonerrors makes of them. [-nargs, +1, e] */
 void net_json_explain(lua_State *L, const char *name, int nargs);
 
-/* Into the table on the top: null, and on_failure(fn), which takes what makes the words.
- * [-0, +0, m] */
+/* Into the table on the top: null. [-0, +0, m] */
 void net_jsonvalues_open(lua_State *L);
 
 #endif

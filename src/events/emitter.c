@@ -15,6 +15,7 @@
 
 static const char once_key;    /* registry: metatable of once entries */
 static const char emitter_key; /* in the metatable of each class that emits */
+static const char methods_key; /* registry: EventEmitter's */
 static const char hook_key;    /* registry: Lua's function for a listener too many */
 
 /* The object at 1, NULL for a table; raises for anything else. */
@@ -161,6 +162,23 @@ void net_emitter_class_open(lua_State *L, const struct net_class *cls, int more)
   lua_pushboolean(L, 1);
   lua_rawsetp(L, -2, &emitter_key);
   lua_pop(L, 2);
+}
+
+void net_emitter_class_late(lua_State *L) {
+  int top = lua_gettop(L);
+  lua_getfield(L, top, "methods");
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &methods_key);
+  lua_pushnil(L);
+  while (lua_next(L, top + 2)) {
+    lua_pushvalue(L, -2);
+    if (lua_rawget(L, top + 1) == LUA_TNIL) {
+      lua_pushvalue(L, -3);
+      lua_pushvalue(L, -3);
+      lua_rawset(L, top + 1);
+    }
+    lua_pop(L, 2);
+  }
+  lua_settop(L, top);
 }
 
 /* --- for events.lua ---------------------------------------------------------- */
@@ -311,6 +329,8 @@ void net_emitter_open(lua_State *L) {
   lua_setfield(L, -3, "once_metatable");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &once_key);
   net_emitter_class_open(L, &emitter_class, 0);
+  lua_getfield(L, -1, "methods");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &methods_key);
   lua_setfield(L, -2, "EventEmitter");
   luaL_newlib(L, makers);
   lua_setfield(L, -2, "emitter");

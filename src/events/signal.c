@@ -12,7 +12,9 @@
 #include "events/signal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -250,6 +252,13 @@ static int core_signals(lua_State *L) {
   return 1;
 }
 
+/* realpath(path) -> absolute, without links; nil if there is no such file */
+static int core_realpath(lua_State *L) {
+  char path[PATH_MAX];
+  lua_pushstring(L, realpath(luaL_checkstring(L, 1), path));
+  return 1;
+}
+
 void net_signal_open(lua_State *L) {
   static const luaL_Reg functions[] = {
     { "signals", core_signals },
@@ -259,6 +268,7 @@ void net_signal_open(lua_State *L) {
     { "kill", core_kill },
     { "pid", core_pid },
     { "cwd", core_cwd },
+    { "realpath", core_realpath },
     { NULL, NULL },
   };
   static const luaL_Reg makers[] = { { "new", core_process }, { NULL, NULL } };

@@ -16,7 +16,7 @@
 
 #include "base/sys.h"
 
-enum { ROOM = 64 }; /* objects */
+enum { ROOM = 32 }; /* objects */
 
 static const char loop_key; /* registry: the loop's userdata */
 

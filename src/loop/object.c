@@ -71,7 +71,9 @@ static int object_index(lua_State *L) {
   lua_replace(L, 3);
   if (lua_rawget(L, lua_upvalueindex(UP_GETTERS)) != LUA_TNIL)
     return object_get(L);
-  (void)object_ask_parent(L, 2, 1);
+  lua_pushvalue(L, 2);
+  if (lua_gettable(L, lua_upvalueindex(UP_METHODS)) == LUA_TNIL) /* one to be loaded? */
+    (void)object_ask_parent(L, 2, 1);
   return 1;
 }
 

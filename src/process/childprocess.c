@@ -417,22 +417,22 @@ static int core_default_path(lua_State *L) {
   return 1;
 }
 
-/* realpath(path) -> absolute, without links; nil if there is no such file */
-static int core_realpath(lua_State *L) {
-  char path[PATH_MAX];
-  lua_pushstring(L, realpath(luaL_checkstring(L, 1), path));
-  return 1;
-}
-
 static const luaL_Reg child_functions[] = {
-  { "new", core_new },           { "start", core_start },
-  { "refuse", core_refuse },     { "told", core_told },
-  { "again", core_again },       { "life", core_life },
-  { "signal", core_signal },     { "is", core_is },
-  { "open", core_open },         { "blocking", core_blocking },
-  { "inode", core_inode },       { "fd", core_fd },
-  { "environ", core_environ },   { "default_path", core_default_path },
-  { "realpath", core_realpath }, { NULL, NULL },
+  { "new", core_new },
+  { "start", core_start },
+  { "refuse", core_refuse },
+  { "told", core_told },
+  { "again", core_again },
+  { "life", core_life },
+  { "signal", core_signal },
+  { "is", core_is },
+  { "open", core_open },
+  { "blocking", core_blocking },
+  { "inode", core_inode },
+  { "fd", core_fd },
+  { "environ", core_environ },
+  { "default_path", core_default_path },
+  { NULL, NULL },
 };
 
 static const luaL_Reg child_methods[] = {
@@ -457,6 +457,7 @@ static const struct net_class child_class = {
 
 void net_childprocess_open(lua_State *L) {
   net_emitter_class_open(L, &child_class, 8);
+  net_emitter_class_late(L);
   lua_setfield(L, -2, "ChildProcess");
   luaL_newlib(L, child_functions);
   lua_setfield(L, -2, "child");

@@ -41,6 +41,9 @@ void net_inherited_open(lua_State *L) {
                                         { NULL, NULL } };
   luaL_newlib(L, functions);
   lua_setfield(L, -2, "inherited");
+}
+
+void net_inherited_look(lua_State *L) {
   if (getenv("NODE_CHANNEL_FD") == NULL)
     return;
   lua_createtable(L, 0, 4);

@@ -6,8 +6,9 @@
 
 #include <lua.h>
 
-/* Adds inherited {take, is_unix} to the core table on the top, and takes note of
- * the variables of a channel, which nobody finds from here on. [-0, +0, m] */
+/* Takes note of the variables of a channel, which nobody finds from here on. [-0, +0, m] */
+void net_inherited_look(lua_State *L);
+/* Adds inherited {take, is_unix} to the core table on the top. [-0, +0, m] */
 void net_inherited_open(lua_State *L);
 /* Loads the Lua half's module for the channel, if there is one. [-0, +0, e] */
 void net_inherited_start(lua_State *L);

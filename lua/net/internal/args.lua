@@ -94,7 +94,7 @@ function args.bound_socket(value)
   if type(value) == "table" then
     value = value.handle
   end
-  return core.boundsocket.is(value) and value or nil
+  return type(value) == "userdata" and core.boundsocket.is(value) and value or nil
 end
 
 --- `value >>> 0` of JavaScript: the number modulo 2^32, without its fraction.

@@ -3,8 +3,8 @@
 --- net.internal.lazy - what is loaded when a program first uses it.
 --
 -- A server that listens runs a tenth of this library's Lua code, and to load all of it
--- takes longer than that. So modules know each other by stand-ins, and methods that
--- are written in Lua stand in for themselves until the first call of one.
+-- takes longer than that. So modules know each other by stand-ins, and a method that is
+-- written in Lua is loaded by the first look at it.
 
 local core = require("net.core")
 
@@ -26,41 +26,55 @@ function lazy.module(name)
   })
 end
 
---- Methods that a module adds to classes of the core. The first call of one loads
---- the module, which puts the real ones in their places.
-local function stand_in(module, classes, names)
-  local methods = classes[1].methods
-  for i = 1, #names do
-    local name = names[i]
-    local function load_and_call(...)
-      require(module)
-      return methods[name](...)
-    end
-    for j = 1, #classes do
-      classes[j].methods[name] = load_and_call
-    end
-  end
-end
+-- Methods of the core's classes that a module adds: which. The first look at one loads the
+-- module, which puts all of its own into their places.
 
-local SOCKET = { core.Socket }
+--- What every class that emits has.
+lazy.EMITTER = {
+  eventNames = "net.events",
+  getMaxListeners = "net.events",
+  listenerCount = "net.events",
+  listeners = "net.events",
+  rawListeners = "net.events",
+  removeAllListeners = "net.events",
+  setMaxListeners = "net.events",
+}
 
-stand_in("net.internal.socket.connect", SOCKET, { "connect" })
-stand_in("net.internal.socket.pipe", SOCKET, { "pipe", "unpipe" })
-stand_in("net.co", SOCKET,
-  { "receive", "receiveUntil", "peek", "lines", "chunks", "send", "flush" })
-stand_in("net.co", { core.Server }, { "incoming", "serve" })
-stand_in("net.co", { core.ChildProcess }, { "receive", "messages" })
-stand_in("net.co", { core.Process }, { "receive", "messages" })
-stand_in("net.internal.socket.sendfile", SOCKET, { "sendFile" })
-stand_in("net.internal.socket.socket", SOCKET,
-  { "setTimeout", "setNoDelay", "setKeepAlive", "setTypeOfService", "getTypeOfService" })
-stand_in("net.internal.process.handover", { core.Server }, { "handOver" })
-stand_in("net.internal.process.notify", { core.Process }, { "notify" })
-stand_in("net.internal.server.drain", { core.Server }, { "sockets", "closeIdle", "drain" })
-stand_in("net.events",
-  { core.Socket, core.Server, core.Process, core.EventEmitter, core.ChildProcess },
-  { "eventNames", "listeners", "rawListeners", "listenerCount", "removeAllListeners",
-    "setMaxListeners", "getMaxListeners" })
+core.late_methods(core.Socket, {
+  chunks = "net.co",
+  connect = "net.internal.socket.connect",
+  flush = "net.co",
+  getTypeOfService = "net.internal.socket.socket",
+  lines = "net.co",
+  peek = "net.co",
+  pipe = "net.internal.socket.pipe",
+  receive = "net.co",
+  receiveUntil = "net.co",
+  send = "net.co",
+  sendFile = "net.internal.socket.sendfile",
+  setKeepAlive = "net.internal.socket.socket",
+  setNoDelay = "net.internal.socket.socket",
+  setTimeout = "net.internal.socket.socket",
+  setTypeOfService = "net.internal.socket.socket",
+  unpipe = "net.internal.socket.pipe",
+}, lazy.EMITTER)
+
+core.late_methods(core.Server, {
+  closeIdle = "net.internal.server.drain",
+  drain = "net.internal.server.drain",
+  handOver = "net.internal.process.handover",
+  incoming = "net.co",
+  serve = "net.co",
+  sockets = "net.internal.server.drain",
+}, lazy.EMITTER)
+
+core.late_methods(core.Process, {
+  messages = "net.internal.task.messages",
+  notify = "net.internal.process.notify",
+  receive = "net.internal.task.messages",
+}, lazy.EMITTER)
+
+core.late_methods(core.EventEmitter, lazy.EMITTER)
 
 core.Socket.metatable.__tostring = function(socket)
   require("net.internal.socket.socket")
@@ -77,10 +91,6 @@ core.set_error_codes(setmetatable({}, {
 
 core.on_describe(function(value)
   return require("net.internal.inspect").inspect(value)
-end)
-
-core.json.on_failure(function(name, ...)
-  return require("net.internal.jsonerrors")[name](...)
 end)
 
 core.on_many_listeners(function(...)

@@ -18,6 +18,7 @@
 
 local core = require("net.core")
 local errors = require("net.internal.errors")
+local lazy = require("net.internal.lazy")
 local onabort = require("net.internal.onabort")
 local options = require("net.internal.process.options")
 local socket = require("net.internal.socket.socket")
@@ -26,6 +27,11 @@ local timers = require("net.timers")
 
 local native, stream = core.child, core.stream
 local methods = core.ChildProcess.methods
+
+core.late_methods(core.ChildProcess, {
+  messages = "net.internal.task.messages",
+  receive = "net.internal.task.messages",
+}, lazy.EMITTER)
 
 local SIGKILL = core.signals().SIGKILL
 local LONGEST_TIMER = 2147483647 -- ms

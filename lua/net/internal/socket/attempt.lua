@@ -29,7 +29,6 @@ local ANY = { [4] = "0.0.0.0", [6] = "::" }
 
 local stream = core.stream
 local own_address = core.Socket.methods.address
-local is_block_list, check_address = core.blocklist.is, core.BlockList.methods.check
 
 -- Plans
 
@@ -170,7 +169,7 @@ local function is_blocked(plan)
   if not list then
     return false
   end
-  local check = is_block_list(list) and check_address or list.check
+  local check = core.blocklist.is(list) and core.BlockList.methods.check or list.check
   return check(list, plan.address, plan.family == 6 and "ipv6" or "ipv4")
 end
 

@@ -7,6 +7,7 @@
 -- which is cancelled before it went on is the next one's.
 
 local core = require("net.core")
+require("net.co")
 local lazy = require("net.internal.lazy")
 
 local errors = lazy.module("net.internal.errors")
