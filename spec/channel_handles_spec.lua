@@ -788,6 +788,71 @@ describe("a list of handles over a channel", function()
   end, { is_lua = true }))
 end)
 
+describe("a binary message with a handle", function()
+  local GREETING = '{"cmd":"NODE_LUANET","v":1}\n'
+  local BYTES = { binary = true }
+  local MESSAGE = { "\xFF" }
+
+  promise("says so in the line of a socket, and of a list, and comes so", connected(function(peer, c, owner)
+    local said = listen_to(owner)
+    peer:send(GREETING)
+    wait(function() return c.is_ours end)
+    local client, socket = unkeyed()
+    local server = sockets.listen()
+    local one = '{"cmd":"NODE_HANDLE","type":"net.Socket","msg":[{"$b":"/w=="}],"binary":true}'
+    local other = '{"cmd":"NODE_HANDLE","type":"lua.Handles","msg":[{"$b":"/w=="}],'
+      .. '"handles":[{"type":"net.Server"}],"binary":true}'
+    c:send(MESSAGE, socket, BYTES)
+    c:send(MESSAGE, { server }, BYTES)
+    peer:expect(one):send(ACK .. "\n"):expect(other):send(ACK .. "\n")
+    peer:send(one .. "\n", { peer.fds[1] }):send(other .. "\n", { peer.fds[2] }):expect(ACK, ACK)
+    wait(function() return #said == 2 end)
+    assert.same({ MESSAGE, MESSAGE }, { said[1][1], said[2][1] })
+    destroy(server, client, said[1][2], said[2][2][1])
+  end))
+
+  promise("goes as one alone where there is no descriptor", connected(function(peer, c)
+    peer:send(GREETING)
+    wait(function() return c.is_ours end)
+    local client, socket = unkeyed()
+    c:send(MESSAGE, net.Socket(), BYTES)
+    client:pause()
+    socket:write(("x"):rep(8 << 20))
+    c:send("\xFE", socket, BYTES)
+    socket:destroy()
+    peer:expect('{"cmd":"NODE_LUANET","act":"binary","msg":[{"$b":"/w=="}]}',
+      '{"cmd":"NODE_LUANET","act":"binary","msg":{"$b":"/g=="}}')
+    destroy(client)
+  end))
+
+  promise("raises towards another program, and the handle is as it was", connected(function(peer, c)
+    local client, socket = unkeyed()
+    assert.equal("ERR_INVALID_ARG_VALUE", raised(c.send, c, MESSAGE, socket, BYTES).code)
+    assert.is_false(socket.pending)
+    peer:expect_nothing()
+    destroy(client, socket)
+  end))
+
+  promise("is read as it stands where another program says so", connected(function(peer, _, owner)
+    local said, server = listen_to(owner), sockets.listen()
+    peer:send('{"cmd":"NODE_HANDLE","type":"net.Server","msg":{"$b":"/w=="},"binary":true}\n',
+      { server:fd() }):expect(ACK)
+    wait(function() return said[1] end)
+    assert.same({ ["$b"] = "/w==" }, said[1][1])
+    destroy(server, said[1][2])
+  end))
+
+  promise("is an error, and its socket closed, if who was to be ours is another program",
+    connected(function(peer, c)
+      local client, socket = unkeyed()
+      local told
+      c:send(MESSAGE, socket, BYTES, function(err) told = err end)
+      peer:expect_nothing():send('"hello"\n')
+      wait_for(client, "close")
+      assert.equal("ERR_INVALID_HANDLE_TYPE", told.code)
+    end, { is_lua = true }))
+end)
+
 describe("what a socket had read", function()
   local function with_data()
     local client, socket = unkeyed()

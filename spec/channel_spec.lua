@@ -577,6 +577,129 @@ describe("send()", function()
   end))
 end)
 
+describe("A binary message", function()
+  local GREETING = '{"cmd":"NODE_LUANET","v":1}\n'
+  local BYTES = { binary = true }
+
+  local function line(message)
+    return '{"cmd":"NODE_LUANET","act":"binary","msg":' .. message .. "}\n"
+  end
+
+  --- With a peer that is this library.
+  local function greeted(fn, options)
+    return connected(function(p, t)
+      p:say(GREETING)
+      p:turn()
+      fn(p, t)
+    end, options)
+  end
+
+  for _, row in ipairs({
+    { "\xFF\0", '{"$b":"/wA="}' }, { "", '""' }, { "é", '"é"' }, { 1.5, "1.5" },
+    { core.json.null, "null" }, { { "\x80", "a" }, '[{"$b":"gA=="},"a"]' },
+    { { ["$b"] = "YQ==" }, '{"$$b":"YQ=="}' }, { { ["$$b"] = "\xC0" }, '{"$$$b":{"$b":"wA=="}}' },
+    { { ["$"] = "b" }, '{"$":"b"}' },
+  }) do
+    promise("goes to a process of this library, and comes, as " .. row[2], greeted(function(p)
+      assert.is_true(p.channel:send(row[1], nil, BYTES, p:note("sent")))
+      assert.equal(line(row[2]), (p:heard()))
+      local got
+      p.owner:on("message", function(message) got = { message } end)
+      p:say(line(row[2]))
+      p:turn()
+      assert.same({ row[1] }, got)
+      assert.same(list("sent"), p.seen)
+    end, { quiet = true }))
+  end
+
+  promise("has its place among the others, is kept until somebody listens, and is answered by none",
+    greeted(function(p)
+      p:say("1\n" .. line('{"$b":"/w=="}') .. "3\n")
+      p:turn()
+      local got = {}
+      p.owner:on("message", function(message) got[#got + 1] = message end)
+      p:turn()
+      assert.same(list(1, "\xFF", 3), got)
+      assert.equal("", (p:heard()))
+    end, { quiet = true }))
+
+  promise("has what is no base64 as it came, and null where it has nothing", greeted(function(p)
+    p:say(line('{"$b":"?"}') .. line('{"$b":1}') .. line('{"$b":"/w==","a":1}') .. line("null")
+      .. '{"cmd":"NODE_LUANET","act":"binary"}\n')
+    p:turn()
+    assert.same('message {"$b":"?"}', p.seen[1])
+    assert.same('message {"$b":1}', p.seen[2])
+    assert.matches('"$b":"/w=="', p.seen[3], 1, true)
+    assert.same(list("message null", "message null"), list(p.seen[4], p.seen[5]))
+  end))
+
+  promise("is no message if what it brings is internal", greeted(function(p)
+    p:say(line('{"cmd":"NODE_HANDLE_ACK"}') .. line('{"cmd":"NODE_x"}') .. "1\n")
+    p:turn()
+    assert.same(list("message 1"), p.seen)
+  end))
+
+  promise("raises for what has no JSON, a name that is no UTF-8 too, and sends nothing", greeted(function(p)
+    for _, message in ipairs({ { ["\xFF"] = 1 }, { print }, { cmd = "NODE_HANDLE_ACK" } }) do
+      assert.equal("ERR_INVALID_ARG_VALUE", raised(p.channel.send, p.channel, message, nil, BYTES).code)
+    end
+    assert.equal("", (p:heard()))
+  end))
+
+  promise("says false, as any other, when enough waits", greeted(function(p)
+    local text = ("\xFF"):rep(1 << 20)
+    repeat
+      local is_room = p.channel:send(text, nil, BYTES)
+    until not is_room
+  end))
+
+  promise("raises at the call towards a program that is another one, and what is said so is none",
+    connected(function(p)
+      local err = raised(p.channel.send, p.channel, "\xFF", nil, BYTES)
+      assert.same(list("TypeError", "ERR_INVALID_ARG_VALUE"), list(err.name, err.code))
+      assert.matches("options.binary", err.message, 1, true)
+      assert.equal("ERR_INVALID_ARG_VALUE", raised(p.channel.send, p.channel, "é", nil, BYTES).code)
+      p.channel:send("é", nil, { binary = false })
+      p:say(line('{"$b":"/w=="}') .. "1\n")
+      p:turn()
+      assert.same(list("message 1"), p.seen)
+      assert.equal('"é"\n', (p:heard()))
+    end))
+
+  promise("waits until a process that is to be ours has greeted, and so does what follows",
+    connected(function(p)
+      assert.is_true(p.channel:send("\xFF", nil, BYTES, p:note("sent")))
+      assert.is_true(p.channel:send("behind"))
+      assert.is_false(p.channel:send("\xFE", nil, BYTES))
+      p:turn()
+      assert.equal("", (p:heard()))
+      p:say(GREETING)
+      p:turn()
+      assert.equal(line('{"$b":"/w=="}') .. '"behind"\n' .. line('{"$b":"/g=="}'), (p:heard()))
+      assert.same(list("sent"), p.seen)
+    end, { is_lua = true }))
+
+  promise("is an error of its own if that is another program, and what follows goes on",
+    connected(function(p)
+      p.channel:send("\xFF", nil, BYTES, p:note("sent"))
+      p.channel:send("behind")
+      p.channel:send("\xFE", nil, BYTES)
+      p:say('"hello"\n')
+      p:turn()
+      assert.equal('"behind"\n', (p:heard()))
+      table.sort(p.seen)
+      assert.same(list("error ERR_INVALID_HANDLE_TYPE", "message hello", "sent ERR_INVALID_HANDLE_TYPE"),
+        p.seen)
+    end, { is_lua = true }))
+
+  promise("that waits for a greeting fails when the peer dies", connected(function(p)
+    p.channel:send("\xFF", nil, BYTES, p:note("sent"))
+    p:close()
+    p:turn()
+    assert.same(list("sent ERR_IPC_CHANNEL_CLOSED", "disconnect"), p.seen)
+  end, { is_lua = true }))
+end)
+
 describe("Messages that nobody listens to", function()
   local quiet = { quiet = true }
 

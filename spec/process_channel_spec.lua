@@ -444,6 +444,32 @@ describe("A child that was forked", function()
     assert.equal("SIGKILL", middle.signalCode)
   end))
 
+  it("of this library has binary strings each way", within(function(t)
+    local kid = fork(t, [[
+      process:once("message", function(m)
+        process.send({ m.bytes .. "\xFF" }, nil, { binary = true })
+        process.disconnect()
+      end)
+      process.send("\0\xFE", nil, { binary = true })
+      net.run()]])
+    local got = {}
+    kid:on("message", function(m)
+      got[#got + 1] = m
+      if #got == 1 then kid:send({ bytes = m .. "\x80" }, nil, { binary = true }) end
+    end)
+    assert.equal(0, finish(kid))
+    assert.same({ "\0\xFE", { "\0\xFE\x80\xFF" } }, got)
+  end))
+
+  it("has binary strings for no parent but one of this library", within(function(t)
+    local kid, peer = start(t, [[
+      print(pcall(process.send, "\xFF", nil, { binary = true }))
+      print(process.send("x"))]])
+    assert.equal(0, finish(kid))
+    assert.equal('"x"\n', peer.heard())
+    assert.matches("^false\t.*ERR_INVALID_ARG_VALUE.*options%.binary.*true\n$", peer.out())
+  end))
+
   it("that was spawned without a channel has none to be sent to", within(function(t)
     local kid = child.spawn(LUA, { "-e", "" }, { stdio = "ignore" })
     local seen = trace(kid, {})

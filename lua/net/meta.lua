@@ -1647,19 +1647,25 @@ function process.emitWarning(warning, type, code) end
 --- Options, listeners and limits do not go along; those of the kernel do. Here, `getConnections` and
 --- `close` of the server that accepted a socket ask the other process for it.
 ---
+--- With `binary` its strings may be any bytes, towards a process of this library: those that are
+--- no UTF-8 go as base64, a third longer. Names of a table have to be UTF-8 all the same. A child
+--- that `fork` has started without `execPath` counts as one of this library, and the message waits
+--- until it has told; any other, until it has.
+---
 --- One handle is on its way at a time: until the other process has answered, all that is sent behind
 --- it waits. If it cannot take the descriptor, that is sent three times more, and then given up with
 --- a `SentHandleNotReceivedWarning`.
 ---
 --- By callback or else `"error"`: `ERR_IPC_CHANNEL_CLOSED`; `write EPIPE` and the like; `dup EMFILE`,
---- and the handle is as it was; `ERR_INVALID_HANDLE_TYPE` for a list to a child that turns out to be
---- another program. Raises `ERR_MISSING_ARGS`, `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_HANDLE_TYPE`,
+--- and the handle is as it was; `ERR_INVALID_HANDLE_TYPE` for a list or a `binary` message to a
+--- child that turns out to be another program. Raises `ERR_MISSING_ARGS`, `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_HANDLE_TYPE`,
 --- `ERR_WORKER_HANDLE_NOT_TRANSFERABLE` for a `BoundSocket` that is adopted or closed,
---- `ERR_INVALID_ARG_VALUE` for what has no JSON, with its path, and for a `cmd` that begins with
---- `NODE_`, which is for internal messages.
+--- `ERR_INVALID_ARG_VALUE` for what has no JSON, with its path, for a `cmd` that begins with
+--- `NODE_`, which is for internal messages, and for `options.binary` where the other process is
+--- not of this library.
 ---@param message any
 ---@param handle? net.Server|net.Socket|net.BoundSocket|(net.Server|net.Socket|net.BoundSocket|file*)[]
----@param options? {keepOpen: boolean}
+---@param options? {keepOpen: boolean, binary: boolean}
 ---@param callback? fun(err?: net.Error)
 ---@return boolean
 ---@overload fun(message: any, callback: fun(err?: net.Error)): boolean
@@ -1900,7 +1906,7 @@ function kid:messages() end
 --- Sends a message to the child, as `process.send` does to the parent.
 ---@param message any
 ---@param handle? net.Server|net.Socket|net.BoundSocket|(net.Server|net.Socket|net.BoundSocket|file*)[]
----@param options? {keepOpen: boolean}
+---@param options? {keepOpen: boolean, binary: boolean}
 ---@param callback? fun(err?: net.Error)
 ---@return boolean
 ---@overload fun(message: any, callback: fun(err?: net.Error)): boolean

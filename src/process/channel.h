@@ -96,7 +96,7 @@ extern const luaL_Reg net_channel_functions[];
  * net_ready's halves. */
 void net_channel_readable(lua_State *L, void *channel);
 void net_channel_go_on(lua_State *L, void *channel);
-/* Adds post, take. [-0, +0, m] */
+/* Adds post, take, reread, read_on. [-0, +0, m] */
 extern const luaL_Reg net_channel_receive_functions[];
 
 /* send.c: the descriptor can be written to; net_ready's half. The loop's flush. */

@@ -235,6 +235,18 @@ static int channel_take(lua_State *L) {
   return 1;
 }
 
+/* reread(channel) -> the line being looked at, with its binary strings; nil for one that has
+ * no such value */
+static int channel_reread(lua_State *L) {
+  struct net_channel *c = net_channel_self(L);
+  const char *line;
+  size_t len;
+  if (!c->telling || net_frames_line(&c->in, &line, &len) != 1 ||
+      !net_json_decode(L, line, len, NET_JSON_BINARY))
+    lua_pushnil(L);
+  return 1;
+}
+
 /* post(channel, message, group, answer): has state:internal called with the first two, if
  * there is a message, on their tick; and the answer, a line, leave before */
 static int channel_post(lua_State *L) {
@@ -262,5 +274,7 @@ static int channel_read_on(lua_State *L) {
 }
 
 const luaL_Reg net_channel_receive_functions[] = {
-  { "take", channel_take }, { "post", channel_post }, { "read_on", channel_read_on }, { NULL, NULL }
+  { "take", channel_take }, { "reread", channel_reread },
+  { "post", channel_post }, { "read_on", channel_read_on },
+  { NULL, NULL },
 };

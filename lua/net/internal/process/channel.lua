@@ -44,6 +44,7 @@ local validate = lazy.module("net.internal.validate")
 
 local MAX_MESSAGE = 67108864 -- bytes of a line, if nothing else was asked for
 local LONGEST = 2 ^ 53 -- bytes that may be asked for
+local NOT_OURS = "needs a process of this library at the other end"
 
 local json, native = core.json, core.channel
 local is_internal = native.is_internal
@@ -117,15 +118,21 @@ function State:sends(message, handle, options, callback)
   end
   handle, options, callback = forms(handle, options, callback)
   check_message(message)
-  local text = json.encode(message)
+  local is_binary = options and truthy(options.binary)
+  if is_binary and not self.is_ours then
+    errors.raise("ERR_INVALID_ARG_VALUE", 3, "options.binary", options.binary, NOT_OURS)
+  end
+  local text = json.encode(message, is_binary)
   if not truthy(handle) then
-    return self:enqueue(text, nil, callback)
+    return self:enqueue_alone(text, is_binary, callback)
   end
   handles.check(handle, self.is_ours)
-  local parcel, err = handles.prepare(self, handle, options and truthy(options.keepOpen))
+  local parcel, err = handles.prepare(self, handle, truthy(options and options.keepOpen), is_binary)
   if err then
     queue.refuse(self.owner, err, callback)
     return true
+  elseif not parcel then
+    return self:enqueue_alone(text, is_binary, callback)
   end
   return self:enqueue(text, parcel, callback)
 end

@@ -13,7 +13,9 @@
 --   entries      what the line says of each handle: { type =, key =, mode =, head = }
 --   descriptors  their Descriptors, in the same places; none for what has nothing to send
 --   is_list      a list was sent
---   needs_ours   only another process of ours knows what the line says: a list, or a head
+--   is_binary    the message has binary strings
+--   needs_ours   only another process of ours knows what the line says: a list, a head, or
+--                binary strings
 --   waits        how many of the sockets have still to write something. `parcel.go` is
 --                called on a tick when none has; one that was destroyed meanwhile has no
 --                descriptor then
@@ -196,9 +198,10 @@ end
 ---@param channel table
 ---@param handle any
 ---@param keep_open? boolean
+---@param is_binary? boolean
 ---@return table? parcel nil: there is no descriptor, or `err`
 ---@return net.Error? err the system refused a duplicate; nothing has happened
-function handles.prepare(channel, handle, keep_open)
+function handles.prepare(channel, handle, keep_open, is_binary)
   local is_list = type(handle) == "table"
   local list = is_list and table.move(handle, 1, rawlen(handle), 1, {}) or { handle }
   local descriptors, entries = duplicate_all(list, keep_open)
@@ -209,7 +212,7 @@ function handles.prepare(channel, handle, keep_open)
   end
   local parcel = {
     entries = entries, descriptors = descriptors, waits = 0,
-    is_list = is_list, needs_ours = is_list,
+    is_list = is_list, is_binary = is_binary, needs_ours = is_list or is_binary,
   }
   for place, one in ipairs(list) do
     take(parcel, place, one, channel, keep_open)
@@ -217,11 +220,16 @@ function handles.prepare(channel, handle, keep_open)
   return parcel
 end
 
---- Has a parcel say what any program knows; false for a list, of which none does.
+--- The parcel of a message with binary strings, and nothing else.
+function handles.nothing()
+  return { entries = {}, descriptors = {}, waits = 0, is_binary = true, needs_ours = true }
+end
+
+--- Has a parcel say what any program knows; false for what none does.
 ---@param parcel table
 ---@return boolean
 function handles.make_plain(parcel)
-  if parcel.is_list then
+  if parcel.is_list or parcel.is_binary then
     return false
   end
   local entry = parcel.entries[1]
@@ -231,6 +239,13 @@ function handles.make_plain(parcel)
   end
   parcel.needs_ours = false
   return true
+end
+
+--- The line of a message with binary strings that goes alone.
+---@param message string JSON
+---@return string
+function handles.binary(message)
+  return ('{"cmd":"NODE_LUANET","act":"binary","msg":%s}'):format(message)
 end
 
 --- What the line says of one handle besides its type.
@@ -256,15 +271,15 @@ function handles.line(parcel, message)
     texts[place] = entry_text(entry, parcel.descriptors[place])
     going[#going + 1] = parcel.descriptors[place]
   end
+  local entry, flag = parcel.entries[1], parcel.is_binary and ',"binary":true' or ""
   if parcel.is_list then
-    return ('{"cmd":"NODE_HANDLE","type":"lua.Handles","msg":%s,"handles":[%s]}'):format(
-      message, table.concat(texts, ",")), going
+    return ('{"cmd":"NODE_HANDLE","type":"lua.Handles","msg":%s,"handles":[%s]%s}'):format(
+      message, table.concat(texts, ","), flag), going
   elseif #going == 0 then
-    return message, going
+    return parcel.is_binary and handles.binary(message) or message, going
   end
-  local entry = parcel.entries[1]
   return ('{"cmd":"NODE_HANDLE","type":"%s","msg":'):format(entry.type) .. message
-    .. fields(entry) .. "}", going
+    .. fields(entry) .. flag .. "}", going
 end
 
 --- Closes what a parcel has, and will have: it goes nowhere, or has been there. What is only

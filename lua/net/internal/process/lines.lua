@@ -35,6 +35,11 @@ function State:line(message)
   local cmd = message.cmd
   if cmd == "NODE_HANDLE" then
     self:handle_line(message)
+  elseif cmd == "NODE_LUANET" and message.act == "binary" then
+    local again = self.is_ours and native.reread(self.native)
+    if again then
+      native.post(self.native, again)
+    end
   elseif cmd == "NODE_HANDLE_ACK" or cmd == "NODE_HANDLE_NACK" then
     self:acknowledged(cmd == "NODE_HANDLE_NACK")
   elseif self.handlers[cmd] or cmd:find("^NODE_SOCKET_") then
@@ -46,6 +51,10 @@ end
 --- answer to a new connection of a cluster waits for its tick.
 function State:handle_line(message)
   local c, inner = self.native, message.msg
+  if message.binary == true and self.is_ours then
+    message = native.reread(c) or message
+    inner = message.msg
+  end
   if type(inner) == "table" and inner.cmd == "NODE_HANDLE" then
     message, inner = inner, inner.msg
   end
@@ -63,12 +72,14 @@ end
 
 --- What was posted, on its tick.
 function State:internal(message, group, size)
-  if message.cmd ~= "NODE_HANDLE" then
+  local inner = message.msg
+  if message.cmd == "NODE_LUANET" and message.act == "binary" then
+    self:tell_inner(inner, nil, size)
+    return
+  elseif message.cmd ~= "NODE_HANDLE" then
     self:handle_internal(message)
     return
-  end
-  local inner = message.msg
-  if is_internal(inner) then
+  elseif is_internal(inner) then
     close_all(table.move(group, 2, #group, 1, {}))
     self.ack_due = inner.cmd == "NODE_CLUSTER" and inner.act == "newconn"
     self:handle_internal(inner, group[1])
@@ -80,7 +91,14 @@ function State:internal(message, group, size)
   else
     object = arrivals.receive(self, message, group)
   end
-  self:tell(inner == nil and json.null or inner, object, size)
+  self:tell_inner(inner, object, size)
+end
+
+--- Tells what was in a line, or in none of its fields; what is internal is no message.
+function State:tell_inner(message, object, size)
+  if not is_internal(message) then
+    self:tell(message == nil and json.null or message, object, size)
+  end
 end
 
 --- An ACK that is still due leaves.

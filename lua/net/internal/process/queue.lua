@@ -88,6 +88,14 @@ function State:done()
   self.current = nil
 end
 
+--- What is wrong with a message that only a process of ours would know, as the peer turns
+--- out to be another program.
+local function not_ours(parcel)
+  return parcel.is_list and errors.codes.ERR_INVALID_HANDLE_TYPE()
+    or errors.new("TypeError", "A binary message can only be sent to a process of this library",
+      "ERR_INVALID_HANDLE_TYPE")
+end
+
 --- Gives the current message to the kernel, as soon as its socket's data and the lines before
 --- it allow that.
 function State:begin()
@@ -100,7 +108,7 @@ function State:begin()
   elseif parcel.needs_ours and self.unsure then
     return -- until `greeted` is called
   elseif parcel.needs_ours and not self.is_ours and not handles.make_plain(parcel) then
-    refuse(self.owner, errors.codes.ERR_INVALID_HANDLE_TYPE(), entry.callback)
+    refuse(self.owner, not_ours(parcel), entry.callback)
     self:done()
     return
   elseif parcel.waits > 0 then
@@ -147,6 +155,14 @@ function State:enqueue(text, parcel, callback, owed)
   self.current = { text = text, parcel = parcel, callback = callback }
   self:advance()
   return true
+end
+
+--- Takes in a message without handles.
+function State:enqueue_alone(text, is_binary, callback)
+  if is_binary and self.unsure then
+    return self:enqueue(text, handles.nothing(), callback)
+  end
+  return self:enqueue(is_binary and handles.binary(text) or text, nil, callback)
 end
 
 --- An ACK or NACK. One that nobody waits for means nothing.
