@@ -267,3 +267,141 @@ describe("A child that somebody else has waited for", function()
     assert.is_false(kid:kill())
   end))
 end)
+
+describe("A child beside a process that fork(2) has made", function()
+  --- What a script prints, in a Lua that has fork() and wait().
+  local function forking(t, script)
+    local program = lua.compile("spec/support/forks.c", t.tmpname())
+    if not program then
+      return pending("no Lua library to link with")
+    end
+    local path = t.tmpname(".lua")
+    local file <close> = assert(io.open(path, "w"))
+    file:write([[
+      io.stdout:setvbuf("no")
+      local net, child, process = require("net"), require("net.child"), require("net.process")
+      require("net.timers").setTimeout(process.exit, 20000, 1):unref() -- a guard
+      local function sleeper(options)
+        local kid = child.spawn("sleep", { "20" }, options)
+        kid:on("exit", function(...) print("exit", ...) end)
+        return kid
+      end
+      local function descriptors()
+        local pipe <close> = io.popen("ls -l /proc/" .. process.pid .. "/fd")
+        return select(2, pipe:read("a"):gsub("pidfd", ""))
+      end
+      local function over() -- a leak checker would wait for the parent's threads
+        process.kill(process.pid, "SIGKILL")
+      end
+    ]], script)
+    file:close()
+    local result = lua.run({ program = program, args = { path } })
+    assert.equal("", result.stderr)
+    assert.equal(0, result.code)
+    return result.stdout
+  end
+
+  it("is not its: it hears nothing, is not held and kills nobody", within(function(t)
+    local text = forking(t, [[
+      local kid = sleeper({ stdio = "ignore" })
+      local pid = fork()
+      if pid == 0 then
+        print("before a turn", kid:kill("SIGKILL"), kid:kill(0), kid.killed)
+        net.run() -- nothing holds it
+        print("after", kid:kill("SIGKILL"), kid.pid ~= nil, kid.exitCode, kid.signalCode)
+        over()
+      end
+      wait(pid)
+      kid:kill("SIGTERM")
+      net.run()
+    ]])
+    if not text then return end
+    assert.equal("before a turn\tfalse\tfalse\tfalse\nafter\tfalse\ttrue\tnil\tnil\nexit\tnil\tSIGTERM\n",
+      text)
+  end))
+
+  it("has its end told once, by the process that has started it", within(function(t)
+    local text = forking(t, [[
+      local kid = child.spawn("sh", { "-c", "exit 3" }, { stdio = "ignore" })
+      kid:on("exit", function(...) print("exit", ...) end)
+      kid:on("close", function() print("close") end)
+      local state
+      repeat -- the end waits to be heard
+        for line in io.lines("/proc/" .. kid.pid .. "/status") do
+          state = line:match("^State:%s*(%u)") or state
+        end
+      until state == "Z"
+      local pid = fork()
+      if pid == 0 then
+        require("net.timers").setTimeout(function() print("child's loop") end, 10)
+        net.run()
+        over()
+      end
+      wait(pid)
+      net.run()
+    ]])
+    if not text then return end
+    assert.equal("child's loop\nexit\t3\tnil\nclose\n", text)
+  end))
+
+  it("leaves it no descriptor and no limit of time", within(function(t)
+    local text = forking(t, [[
+      local controller = net.abort.AbortController()
+      local kid = sleeper({ stdio = "ignore", timeout = 15000, signal = controller.signal })
+      kid:on("error", function(err) print("error", err.code) end)
+      print("parent", descriptors())
+      local pid = fork()
+      if pid == 0 then
+        print("child", descriptors())
+        net.run()
+        controller:abort()
+        net.run()
+        print("child is done")
+        over()
+      end
+      wait(pid)
+      controller:abort()
+      net.run()
+    ]])
+    if not text then return end
+    assert.equal("parent\t1\nchild\t0\nchild is done\nerror\tABORT_ERR\nexit\tnil\tSIGTERM\n", text)
+  end))
+
+  it("does not disturb the children that it starts itself", within(function(t)
+    local text = forking(t, [[
+      local kid = sleeper({ stdio = "ignore" })
+      local pid = fork()
+      if pid == 0 then
+        local own = child.spawn("sh", { "-c", "echo 5 >&3; exit 4" },
+          { stdio = { "ignore", "ignore", "ignore", "ipc" } })
+        own:on("message", print)
+        own:on("exit", function(...) print("own", ...) end)
+        net.run()
+        print(own.exitCode, kid.exitCode)
+        over()
+      end
+      wait(pid)
+      kid:kill()
+      net.run()
+    ]])
+    if not text then return end
+    assert.equal("5\nown\t4\tnil\n4\tnil\nexit\tnil\tSIGTERM\n", text)
+  end))
+
+  it("is let go of by a process that only closes its Lua state", within(function(t)
+    local text = forking(t, [[
+      local kid = sleeper({ stdio = "ignore" })
+      kid:unref()
+      local pid = fork()
+      if pid == 0 then
+        return
+      end
+      wait(pid)
+      print(kid:kill(0), kid:kill())
+      kid:ref()
+      net.run()
+    ]])
+    if not text then return end
+    assert.equal("true\ttrue\nexit\tnil\tSIGTERM\n", text)
+  end))
+end)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * forks.c - for close_state_spec: runs a script in a Lua that has fork(), which gives
- * the child's process id, and 0 in the child; and wait(), which waits for it. */
+ * forks.c - runs a script in a Lua that has fork(), which gives the child's process id, and
+ * 0 in the child; and wait([pid]), which waits for it, or for any. */
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@ static int lua_fork(lua_State *L) {
 }
 
 static int lua_wait(lua_State *L) {
-  lua_pushinteger(L, wait(NULL));
+  lua_pushinteger(L, waitpid((pid_t)luaL_optinteger(L, 1, -1), NULL, 0));
   return 1;
 }
 

@@ -81,6 +81,42 @@ static void close_unshared(void) {
   unshared = NULL;
 }
 
+/* --- what no child is to use ---------------------------------------------------- */
+
+void net_atexit_keep(struct net_loop *loop, struct net_parents *p,
+                     void (*let_go)(lua_State *L, struct net_parents *p)) {
+  *p = (struct net_parents){ let_go, forks, loop->parents, &loop->parents };
+  if (p->next)
+    p->next->at = &p->next;
+  loop->parents = p;
+}
+
+void net_atexit_drop(struct net_parents *p) {
+  if (p->at == NULL)
+    return;
+  *p->at = p->next;
+  if (p->next)
+    p->next->at = p->at;
+  p->at = NULL;
+}
+
+int net_atexit_is_parents(const struct net_parents *p) { return p->forks != forks; }
+
+int net_atexit_look(struct net_loop *loop) {
+  if (loop->forks == forks)
+    return 0;
+  loop->forks = forks;
+  struct net_parents *next;
+  for (struct net_parents *p = loop->parents; p; p = next) {
+    next = p->next;
+    if (net_atexit_is_parents(p)) {
+      net_atexit_drop(p);
+      p->let_go(net_loop_thread(loop), p);
+    }
+  }
+  return 1;
+}
+
 /* --- fork(2) ------------------------------------------------------------------- */
 
 static void before_fork(void) {

@@ -27,6 +27,20 @@ struct net_unshared {
 void net_atexit_unshare(struct net_unshared *u, int *fd);
 /* Is about to be closed, or is another's. */
 void net_atexit_share(struct net_unshared *u);
+/* What a child made by fork(2) has a copy of, and is its parent's: in the first turn there
+ * 'let_go' is called, once. Part of its owner, who has set it to 0. */
+struct net_parents {
+  void (*let_go)(lua_State *L, struct net_parents *p); /* lets no 'next' go; [-0, +0, -] */
+  unsigned forks;                                      /* of the process that has it */
+  struct net_parents *next, **at;
+};
+void net_atexit_keep(struct net_loop *loop, struct net_parents *p,
+                     void (*let_go)(lua_State *L, struct net_parents *p));
+void net_atexit_drop(struct net_parents *p);
+/* Is this process such a child? Also before its first turn, and when it was dropped. */
+int net_atexit_is_parents(const struct net_parents *p);
+/* Is called in each turn; true in the first in such a child. */
+int net_atexit_look(struct net_loop *loop);
 /* A number that is another one in a child made by fork(2). */
 unsigned net_atexit_forks(void);
 /* To be called once before. [-0, +0, e] */

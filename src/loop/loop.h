@@ -137,9 +137,7 @@ struct net_loop {
   void (*woken)(void *stream); /* tells a member of 'wakes'; dispatches, and never raises */
   void (*flush)(lua_State *L, struct net_flushable *f);         /* of a dirty stream; [-0, +0, m] */
   void (*flush_channel)(lua_State *L, struct net_flushable *f); /* the same; [-0, +0, e] */
-  void (*in_child)(lua_State *L, struct net_loop *loop);        /* in a child made by fork(2), once;
-                                                            NULL: nobody minds. [-0, +0, -] */
-  struct net_channel *channels;                                 /* borrowed; those that are open */
+  struct net_parents *parents; /* borrowed; what is not a child's that is made by fork(2) */
   struct net_names names;
   struct net_tasks tasks;
   struct net_pumps pumps;

@@ -106,23 +106,13 @@ static void run_timers(struct net_loop *loop) {
     net_dispatch(loop, NULL, NULL);
 }
 
-/* A child made by fork(2) has all watchers started anew. */
-static void look_for_fork(struct net_loop *loop) {
-  unsigned forks = net_atexit_forks();
-  if (forks == loop->forks)
-    return;
-  loop->forks = forks;
-  loop->forked = loop->started = 1;
-  if (loop->in_child)
-    loop->in_child(net_loop_thread(loop), loop);
-}
-
 static void on_prepare(struct ev_loop *ev, ev_prepare *w, int revents) {
   struct net_loop *loop = w->data;
   (void)ev, (void)revents;
   loop->now = 0;
   loop->vain = 0;
-  look_for_fork(loop);
+  if (net_atexit_look(loop))
+    loop->forked = loop->started = 1; /* all watchers are started anew */
   if (loop->L == NULL)
     loop->halted = 0;
   if (loop->L == NULL && loop->depth == 0)

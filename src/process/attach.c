@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <lauxlib.h>
 
+#include "base/container.h"
 #include "base/error.h"
 #include "loop/atexit.h"
 #include "loop/dispatch.h"
@@ -45,12 +46,9 @@ static void on_io(struct ev_loop *ev, ev_io *w, int revents) {
     net_ready(c->o.loop, net_channel_readable, c); /* what is noted last runs first */
 }
 
-/* This process is a child of fork(2), and its descriptors are closed. */
-static void in_child(lua_State *L, struct net_loop *loop) {
-  while (loop->channels) {
-    struct net_channel *c = loop->channels;
-    net_channel_shut(L, c);
-  }
+/* This process is a child of fork(2), and the descriptor is closed. */
+static void let_go(lua_State *L, struct net_parents *p) {
+  net_channel_shut(L, net_container_of(p, struct net_channel, parents));
 }
 
 /* --- for Lua -------------------------------------------------------------------------- */
@@ -78,9 +76,7 @@ static int core_open(lua_State *L) {
   c->io.data = c;
   c->readable = net_channel_readable;
   c->connected = c->flushable.is_channel = 1;
-  c->next = loop->channels;
-  loop->channels = c;
-  loop->in_child = in_child;
+  net_atexit_keep(loop, &c->parents, let_go);
   loop->flush_channel = net_channel_flush;
   net_atexit_unshare(&c->own, &c->fd);
   net_channel_review(c);

@@ -76,15 +76,6 @@ void net_channel_review(struct net_channel *c) {
   hold(c);
 }
 
-static void leave_list(struct net_channel *c) {
-  struct net_channel **at = &c->o.loop->channels;
-  while (*at && *at != c)
-    at = &(*at)->next;
-  if (*at)
-    *at = c->next;
-  c->next = NULL;
-}
-
 /* Nothing of it is the system's from here on. The buffer goes later if a line in it is
  * being looked at. */
 static void shut(struct net_channel *c) {
@@ -92,7 +83,7 @@ static void shut(struct net_channel *c) {
   net_atexit_share(&c->own);
   c->fd = -1;
   c->connected = c->blocked = 0;
-  leave_list(c);
+  net_atexit_drop(&c->parents);
   net_loop_clean(c->o.loop, &c->flushable);
   net_ready_forget(c->o.loop, c);
   net_channel_review(c); /* stops the watcher first */

@@ -46,7 +46,7 @@ struct net_channel {
   struct net_object o;
   int fd;                                        /* owned; -1: closed, or the parent's */
   struct net_unshared own;                       /* by which a child made by fork(2) closes it */
-  struct net_channel *next;                      /* borrowed; of the loop's channels */
+  struct net_parents parents;                    /* while it is open */
   ev_io io;                                      /* active while 'watched' is not 0 */
   void (*readable)(lua_State *L, void *channel); /* net_channel_readable */
   struct net_flushable flushable;

@@ -30,6 +30,7 @@
 #include "base/sys.h"
 #include "events/emitter.h"
 #include "events/signal.h"
+#include "loop/atexit.h"
 #include "loop/dispatch.h"
 #include "process/descriptor.h"
 #include "process/reap.h"
@@ -50,6 +51,7 @@ struct childprocess {
   int running; /* anchored, until it is told */
   int told;    /* Lua's half is done with */
   int unrefd;  /* it does not hold the loop */
+  struct net_parents parents;
 };
 
 static const struct net_class child_class;
@@ -58,11 +60,16 @@ static struct childprocess *check(lua_State *L) { return net_object_check(L, 1, 
 
 /* --- its end --------------------------------------------------------------------- */
 
+/* A child made by fork(2) of the process that has started it has a copy of the object: there
+ * it is nobody's child. */
+static int is_ours(const struct childprocess *c) { return !net_atexit_is_parents(&c->parents); }
+
 /* Nothing of libev's or the system's is its own from here on. */
 static void child_stop(lua_State *L, struct childprocess *c) {
   if (!c->running)
     return;
   c->running = 0;
+  net_atexit_drop(&c->parents);
   net_reap_stop(&c->reap);
   net_ready_forget(c->o.loop, c);
   if (!c->unrefd)
@@ -73,7 +80,7 @@ static void child_stop(lua_State *L, struct childprocess *c) {
 /* Lua half: calls ended(kid), which is to call told(kid). */
 static void child_ended(lua_State *L, void *arg) {
   struct childprocess *c = arg;
-  if (!net_reap_look(&c->reap)) {
+  if (!is_ours(c) || !net_reap_look(&c->reap)) {
     net_settle_none(c->o.loop);
     return;
   }
@@ -105,10 +112,29 @@ static int core_again(lua_State *L) {
   return 0;
 }
 
+/* Lua half: calls ended(kid, true), in a process that has but a copy of the object. */
+static void child_left(lua_State *L, void *arg) {
+  struct childprocess *c = arg;
+  net_push(L, &c->o);
+  child_stop(L, c);
+  lua_getiuservalue(L, -1, VAL_ENDED);
+  lua_insert(L, -2);
+  lua_pushboolean(L, 1);
+  lua_call(L, 2, 0);
+}
+
+static void let_go(lua_State *L, struct net_parents *p) {
+  struct childprocess *c = net_container_of(p, struct childprocess, parents);
+  (void)L;
+  net_reap_stop(&c->reap);
+  net_ready(c->o.loop, child_left, c);
+}
+
 /* lua_close: one that has ended leaves no zombie; others go on without us. */
 static void child_end(lua_State *L, int idx) {
   struct childprocess *c = lua_touserdata(L, idx);
-  (void)net_reap_look(&c->reap);
+  if (is_ours(c))
+    (void)net_reap_look(&c->reap);
   child_stop(L, c);
 }
 
@@ -248,6 +274,7 @@ static int core_start(lua_State *L) {
     net_unanchor(L, &c->o);
   } else {
     c->running = 1;
+    net_atexit_keep(c->o.loop, &c->parents, let_go);
     net_reap_start(&c->reap, c->o.loop, c->pid);
     if (!c->unrefd)
       net_loop_ref(c->o.loop);
@@ -321,7 +348,8 @@ static int get_signalCode(lua_State *L) {
 
 /* --- for lua/net/internal/process ------------------------------------------------- */
 
-/* new(ended, life) -> a ChildProcess that is not started */
+/* new(ended, life) -> a ChildProcess that is not started; ended(kid) is called when it has
+ * ended, and ended(kid, true) where this process is no more its parent */
 static int core_new(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   luaL_checktype(L, 2, LUA_TTABLE);
@@ -348,7 +376,7 @@ static int core_life(lua_State *L) {
 static int core_signal(lua_State *L) {
   const struct childprocess *c = check(L);
   int err = -ESRCH;
-  if (c->running && c->reap.pid > 0)
+  if (c->running && is_ours(c) && c->reap.pid > 0)
     err = kill(c->reap.pid, (int)luaL_checkinteger(L, 2)) < 0 ? -errno : 0;
   lua_pushinteger(L, err);
   return 1;

@@ -18,12 +18,20 @@
 #include "loop/dispatch.h"
 #include "loop/watch.h"
 
+static void close_pidfd(struct net_reap *r) {
+  net_atexit_share(&r->own);
+  net_sys_close(r->pidfd);
+  r->pidfd = -1;
+}
+
 static void on_pidfd(struct ev_loop *ev, ev_io *w, int revents) {
   struct net_reap *r = net_container_of(w, struct net_reap, io);
+  int err = net_io_refused(r->loop, w, revents);
   (void)ev;
-  if (net_io_refused(r->loop, w, revents) < 0) {
-    net_sys_close(r->pidfd);
-    r->pidfd = -1;
+  if (r->pidfd < 0)
+    return; /* in a child of fork(2), before the turn's first look at that */
+  if (err < 0) {
+    close_pidfd(r);
     net_sigchld_start(r->loop, &r->chld);
   }
   r->ended(r);
@@ -71,6 +79,7 @@ void net_reap_start(struct net_reap *r, struct net_loop *loop, pid_t pid) {
   if (net_watch_reaps())
     host_start(r);
   if (net_sys_pidfd(pid, &r->pidfd) == 0) {
+    net_atexit_unshare(&r->own, &r->pidfd);
     ev_io_init(&r->io, on_pidfd, r->pidfd, EV_READ);
     net_io_start(loop, &r->io);
   } else {
@@ -100,11 +109,10 @@ void net_reap_stop(struct net_reap *r) {
     return;
   net_sigchld_stop(r->loop, &r->chld);
   host_stop(r);
-  if (r->pidfd >= 0) {
+  if (ev_is_active(&r->io))
     net_io_stop(r->loop, &r->io);
-    net_sys_close(r->pidfd);
-    r->pidfd = -1;
-  }
+  if (r->pidfd >= 0)
+    close_pidfd(r);
 }
 
 void net_reap_again(struct net_reap *r) {

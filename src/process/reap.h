@@ -10,6 +10,7 @@
 #include <ev.h>
 #include <sys/types.h>
 
+#include "loop/atexit.h"
 #include "loop/loop.h"
 #include "loop/sigchld.h"
 
@@ -22,6 +23,7 @@ struct net_reap {
   int over;                          /* 'status' is there */
   int status;                        /* as waitpid's, or a negative errno if nobody has it */
   int pidfd;                         /* owned; -1: none */
+  struct net_unshared own;           /* by which a child made by fork(2) closes it */
   ev_io io;                          /* of 'pidfd' */
   struct net_sigchld chld;           /* where there is no 'pidfd' */
   ev_child host;                     /* where libev reaps */

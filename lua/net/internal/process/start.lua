@@ -82,9 +82,13 @@ local function spawn_error(kid, err)
 end
 
 --- It has ended, or was refused. What follows the listeners is on a tick, and comes whatever
---- they do.
-local function on_ended(kid)
+--- they do. In a process that was made by fork(2) it is `left` to the one that has started
+--- it: nobody is told of its end, nor kills it.
+local function on_ended(kid, left)
   local life = native.life(kid)
+  if left then
+    return end_limits(life)
+  end
   if life.channel and life.channel.isOpen and not (life.heard or life.refused) then
     life.heard = true -- its last messages, and "disconnect", come before "exit"
     native.again(kid)
