@@ -84,3 +84,43 @@ describe("kid:receive and process.receive", function()
     assert.equal("ERR_CANNOT_WAIT", raised(require("net.process").receive).code)
   end))
 end)
+
+describe("kid.stdout in a task", function()
+  it("may be waited for when the child ends", within(function()
+    co.run(function()
+      for _ = 1, 10 do
+        local kid = child.spawn("sh", { "-c", "exec 3>&1; (sleep 0.01; echo late >&3) & exit 0" })
+        assert.equal("late\n", kid.stdout:receive("all"))
+      end
+    end)
+  end))
+
+  it("loses nothing to the child's end between two reads", within(function()
+    co.run(function()
+      local kid = child.spawn("sh", { "-c", "seq 1 20000" })
+      local n, over = 0, false
+      kid:on("exit", function() over = true end)
+      for line in kid.stdout:lines() do
+        n = n + 1
+        assert.equal(tostring(n), line)
+        while n == 15000 and not over do co.sleep(1) end
+      end
+      assert.equal(20000, n)
+    end)
+  end))
+
+  it("is emptied when the task is over that has read a part of it, so that 'close' comes", within(function(t)
+    co.run(function()
+      local kid = child.spawn("sh", { "-c", "seq 1 20000" })
+      kid:on("close", t.calls(1))
+      co.spawn(function()
+        kid.stdout:receive()
+        co.await(kid, "exit")
+        t.log(kid.stdout:receive())
+      end)
+      co.await(kid, "close")
+      t.log("closed")
+    end)
+    assert.same({ "2", "closed" }, t.lines)
+  end))
+end)

@@ -33,6 +33,15 @@ static int core_private(lua_State *L) {
   return 1;
 }
 
+/* empty(s): resumes it, as nobody reads it; where a task has it in its hands, when that is
+ * over, as it may be between two reads */
+static int core_empty(lua_State *L) {
+  struct net_stream *s = net_socket_check(L);
+  if (s->io.data == NULL || !net_stream_waiters(s)->empties(s))
+    net_readable_resume(L, 1);
+  return 0;
+}
+
 /* connecting(s, is_unix) */
 static int core_connecting(lua_State *L) {
   net_socket_check(L);
@@ -296,6 +305,7 @@ static const luaL_Reg stream_functions[] = {
   { "new", core_new },
   { "is", core_is },
   { "private", core_private },
+  { "empty", core_empty },
   { "connecting", core_connecting },
   { "dial", core_dial },
   { "dialing", core_dialing },

@@ -172,6 +172,8 @@ struct net_waiters {
   size_t (*arrived)(lua_State *L, struct net_stream *s, const char *bytes, size_t n);
   /* The peer has ended, and Node would call finish() now: is it for somebody else to? */
   int (*keeps_open)(struct net_stream *s);
+  /* What nobody reads is to be thrown away: is it for somebody else to, later? */
+  int (*empties)(struct net_stream *s);
   /* Pushes the name of who reads, while somebody does. [-0, +1, e] */
   void (*name_reader)(lua_State *L, const struct net_stream *s);
   int reads;  /* somebody waits for bytes, who hears of them by 'news' alone */

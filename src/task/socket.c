@@ -62,6 +62,12 @@ static int keeps_open(struct net_stream *s) {
   return 1;
 }
 
+static int empties(struct net_stream *s) {
+  struct net_task_socket *ts = net_task_socket_of(s);
+  ts->empty_due = ts->holder != NULL;
+  return ts->empty_due;
+}
+
 static void let_go(struct net_task_socket *ts) {
   net_list_remove(&ts->held);
   ts->holder = NULL;
@@ -82,8 +88,19 @@ static struct net_task *heir_of(lua_State *L, struct net_task *t) {
   return heir && !net_task_has_ended(heir) ? heir : NULL;
 }
 
+/* The holder of the socket on the top has ended, and nobody else has it. [-0, +0, e] */
+static void holder_over(lua_State *L, struct net_task_socket *ts) {
+  struct net_stream *s = ts->stream;
+  int empty_due = ts->empty_due, end_due = ts->end_due;
+  ts->empty_due = ts->end_due = 0;
+  if (end_due)
+    net_tick_step(L, lua_gettop(L), &s->o, net_finish_end_tick, 0);
+  if (empty_due)
+    net_readable_resume(L, lua_gettop(L));
+}
+
 /* The task is over: its heir has its sockets; without one those whose peer has ended are
- * finished. [-0, +0, e] */
+ * finished, and what is to be emptied is. [-0, +0, e] */
 static void sockets_over(lua_State *L, struct net_task *t) {
   if (net_list_is_empty(&t->sockets))
     return;
@@ -96,11 +113,10 @@ static void sockets_over(lua_State *L, struct net_task *t) {
       continue;
     }
     let_go(ts);
-    if (!ts->end_due || !s->o.anchored)
+    if (!s->o.anchored)
       continue;
-    ts->end_due = 0;
     net_push(L, &s->o);
-    net_tick_step(L, lua_gettop(L), &s->o, net_finish_end_tick, 0);
+    holder_over(L, ts);
     lua_pop(L, 1);
   }
 }
@@ -126,6 +142,7 @@ static struct net_task_socket *socket_new(lua_State *L, int idx, struct net_stre
   ts->mark = SIZE_MAX;
   ts->waiters.news = socket_news;
   ts->waiters.keeps_open = keeps_open;
+  ts->waiters.empties = empties;
   ts->waiters.name_reader = name_reader;
   net_list_init(&ts->writers);
   net_list_init(&ts->held);

@@ -38,6 +38,7 @@ struct net_task_socket {
   struct net_link held;    /* among those of the holder */
   uint32_t timed : 1;      /* the idle timeout has woken the reader */
   uint32_t end_due : 1;    /* the peer has ended, and finish() waits for the holder's end */
+  uint32_t empty_due : 1;  /* what is unread is thrown away then */
 };
 
 /* That of the stream at absolute 'idx', made when missing; the task has it in hands from

@@ -55,11 +55,11 @@ local function count_end(kid, life)
   end
 end
 
---- On a tick: pipes that nobody has read are read now, so that they can close.
+--- On a tick: pipes that nobody reads are emptied now, so that they can close.
 local function flush_stdio(kid)
   for _, pipe in pairs(kid.stdio) do
     if pipe.readable then
-      pipe:resume()
+      stream.empty(pipe)
     end
   end
   count_end(kid, native.life(kid)) -- where a listener has raised
