@@ -12,7 +12,6 @@
 -- Shows: serve, receive with a limit, keep-alive, an idle timeout, a graceful shutdown.
 
 local co = require("net.co")
-local net = require("net")
 local process = require("net.process")
 
 local HEAD_MAX = 8192 -- bytes of a line of the head
@@ -21,85 +20,96 @@ local BODY_MAX = 1048576 -- bytes
 local IDLE = 15000 -- milliseconds without traffic
 local GRACE = 10000 -- milliseconds for what is under way at the end
 
+local BAD, TOO_LONG = "400 Bad Request", "431 Request Header Fields Too Large"
+
 io.stdout:setvbuf("line")
 
-local port, host = ...
 local draining = false
 local idle = {} -- sockets between two requests, as keys
 
---- Reads the head of a request: method, target and headers; nil where there is none, and
---- nil and a status for one that is refused.
-local function read_head(socket)
-  local first, err = socket:receive("line", HEAD_MAX)
-  if not first then
-    return nil, err.code == "ERR_RECEIVE_TOO_LONG" and "431 Request Header Fields Too Large"
-  end
-  local method, target = first:match("^(%u+) (%S+) HTTP/1%.[01]$")
-  if not method then
-    return nil, "400 Bad Request"
-  end
+--- The headers, up to the empty line; nil where the client has gone, and nil and a status where
+--- they are refused.
+local function read_headers(socket)
   local headers = {}
-  for _ = 1, HEADERS_MAX do
-    local line = socket:receive("line", HEAD_MAX)
+  for _ = 0, HEADERS_MAX do
+    local line, err = socket:receive("line", HEAD_MAX)
     if line == "" then
-      return { method = method, target = target, headers = headers }
+      return headers
+    elseif not line then
+      return nil, err.code == "ERR_RECEIVE_TOO_LONG" and TOO_LONG or nil
     end
-    local name, value = (line or ""):match("^([^:%s]+):%s*(.-)%s*$")
+    local name, value = line:match("^([^:%s]+):%s*(.-)%s*$")
     if not name then
-      return nil, line and "400 Bad Request"
+      return nil, BAD
     end
     headers[name:lower()] = value
   end
-  return nil, "431 Request Header Fields Too Large"
+  return nil, TOO_LONG
 end
 
-local function respond(socket, status, body, keep)
-  return socket:send("HTTP/1.1 ", status, "\r\nContent-Type: text/plain\r\nContent-Length: ",
-    ("%d"):format(#body), "\r\nConnection: ", keep and "keep-alive" or "close", "\r\n\r\n", body)
+--- A request without its body; nil, or nil and a status, as above.
+local function read_head(socket)
+  idle[socket] = true
+  local first, err = socket:receive("line", HEAD_MAX)
+  idle[socket] = nil
+  if not first then
+    return nil, err.code == "ERR_RECEIVE_TOO_LONG" and TOO_LONG or nil
+  end
+  local method, target, minor = first:match("^(%u+) (%S+) HTTP/1%.([01])$")
+  if not method then
+    return nil, BAD
+  end
+  local headers, status = read_headers(socket)
+  if not headers then
+    return nil, status
+  end
+  local connection = (headers.connection or ""):lower()
+  local keep = connection ~= "close" and (minor == "1" or connection == "keep-alive")
+  return { method = method, target = target, headers = headers, keep = keep }
 end
 
---- The body of a request, or nil and a status.
+--- The body of a request; nil, or nil and a status, as above.
 local function read_body(socket, headers)
-  local length = tonumber(headers["content-length"] or "0", 10)
+  local length = headers["content-length"] or "0"
   if headers["transfer-encoding"] then
     return nil, "501 Not Implemented"
-  elseif not length or length > BODY_MAX then
-    return nil, length and "413 Content Too Large" or "400 Bad Request"
+  elseif not length:find("^%d+$") then
+    return nil, BAD
+  elseif #length > 9 or tonumber(length) > BODY_MAX then
+    return nil, "413 Content Too Large"
+  elseif (headers.expect or ""):lower() == "100-continue" then
+    socket:send("HTTP/1.1 100 Continue\r\n\r\n")
   end
-  return socket:receive(length)
+  return (socket:receive(tonumber(length)))
+end
+
+local function respond(socket, status, body, request)
+  return socket:send("HTTP/1.1 ", status, "\r\nContent-Type: text/plain\r\nContent-Length: ",
+    ("%d"):format(#body), "\r\nConnection: ", request.keep and "keep-alive" or "close",
+    "\r\n\r\n", request.method ~= "HEAD" and body or "")
 end
 
 --- One request: whether the connection goes on.
 local function serve_one(socket)
-  idle[socket] = true
-  local request, status = read_head(socket)
-  idle[socket] = nil
-  if not request then
-    if status then
-      respond(socket, status, status .. "\n", false)
-    end
-    return false
-  end
   local body
-  body, status = read_body(socket, request.headers)
-  if not body then
-    if type(status) == "string" then
-      respond(socket, status, status .. "\n", false)
-    end
-    return false
+  local request, status = read_head(socket)
+  if request then
+    body, status = read_body(socket, request.headers)
   end
-  local keep = not draining and (request.headers.connection or ""):lower() ~= "close"
-  return respond(socket, "200 OK", ("%s %s, %d bytes\n"):format(request.method, request.target,
-    #body), keep) and keep
+  if not body then -- without a status nobody is there to hear one
+    return status and respond(socket, status, status .. "\n", {}) and false
+  end
+  request.keep = request.keep and not draining
+  local text = ("%s %s, %d bytes\n"):format(request.method, request.target, #body)
+  return respond(socket, "200 OK", text, request) and request.keep
 end
 
 local function handle(socket)
   socket:setTimeout(IDLE)
   while serve_one(socket) do end
-  idle[socket] = nil
 end
 
-co.run(function()
+co.run(function(port, host)
   local server = assert(co.listen(tonumber(port) or 8080, host or "127.0.0.1"))
   local bound = server:address()
   print(("listening on http://%s:%d"):format(bound.address, bound.port))
@@ -117,6 +127,4 @@ co.run(function()
   if not co.timeout(GRACE, serving) then
     serving:cancel()
   end
-end)
-
-net.run()
+end, ...)
