@@ -103,6 +103,38 @@ describe("make deps", function()
       deps("$scratch/tools/deps.sh build </dev/null"))
   end)
 
+  it("has apt-get start and enable no server, and leaves nothing behind", function()
+    assert.equal("101\ndisable -q redis-server\nnothing is left\n", (output([[
+      mkdir -p $scratch/bin && cp -r tools $scratch/tools
+      for name in sh ls env cat grep awk sed tr dirname mkdir chmod rm tee id seq sort; do
+        ln -s "$(command -v $name)" $scratch/bin/$name
+      done
+      printf '#!/bin/sh\n[ "$1" = update ] || { $DEPS_POLICY; echo $?; } >>$scratch/called\n' >$scratch/bin/apt-get
+      printf '#!/bin/sh\necho "$@" >>$scratch/called\n' >$scratch/bin/systemctl
+      printf '#!/bin/sh\nexec "$@"\n' >$scratch/bin/sudo
+      for name in busted curl wrk socat strace luarocks; do cp $scratch/bin/sudo $scratch/bin/$name; done
+      sed -i '/^    busted)/s/)/) return 0 ;; x)/' $scratch/tools/deps.sh
+      chmod +x $scratch/bin/*
+      export DEPS_POLICY=$scratch/policy scratch
+      PATH=$scratch/bin $scratch/tools/deps.sh test </dev/null >$scratch/said 2>&1
+      cat $scratch/called; [ -e $scratch/policy ] || echo nothing is left
+    ]])))
+  end)
+
+  it("keeps the policy of a machine that has one", function()
+    assert.equal("7\nkept\n", (output([[
+      mkdir -p $scratch/bin && cp -r tools $scratch/tools
+      printf '#!/bin/sh\n[ "$1" = update ] || { $DEPS_POLICY; echo $?; } >>$scratch/called\n' >$scratch/bin/apt-get
+      printf '#!/bin/sh\nexec "$@"\n' >$scratch/bin/sudo
+      printf '#!/bin/sh\nexit 1\n' >$scratch/bin/no-compiler
+      printf '#!/bin/sh\nexit 7\n' >$scratch/policy
+      chmod +x $scratch/bin/* $scratch/policy
+      export PATH=$scratch/bin:$PATH CC=no-compiler DEPS_POLICY=$scratch/policy scratch
+      $scratch/tools/deps.sh build </dev/null >$scratch/said 2>&1
+      sort -u $scratch/called; [ -x $scratch/policy ] && echo kept
+    ]])))
+  end)
+
   it("shows the command, and asks on a terminal", function()
     if not os.execute("script --version 2>/dev/null | grep -q util-linux") then
       return pending("no script(1) of util-linux here")

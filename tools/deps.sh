@@ -41,6 +41,12 @@ check wanted valgrind     valgrind      valgrind          valgrind          valg
 peers wanted npm          npm           npm               npm               npm         node
 peers wanted haproxy      haproxy       haproxy           haproxy           haproxy     haproxy
 peers wanted wrk          wrk           wrk               wrk               wrk         wrk
+peers wanted curl         curl          curl              curl              curl        curl
+peers wanted redis-server redis-server  redis             redis             redis       redis
+peers wanted postgres     postgresql    postgresql-server postgresql        postgresql  postgresql
+peers wanted nginx        nginx         nginx             nginx             nginx       nginx
+peers wanted swaks        swaks         swaks             swaks             swaks       swaks
+peers wanted python3      python3       python3           python3           python      python
 bench wanted valgrind     valgrind      valgrind          valgrind          valgrind    -
 '
 
@@ -59,6 +65,8 @@ present() { # present WHAT: is it there already?
     ev.h | openssl/ssl.h) has_header "$1" ;;
     busted) lua=$(./find-lua.sh bin) &&
       "$lua" -e 'assert(package.searchpath("busted.runner", package.path))' 2>/dev/null ;;
+    postgres) command -v postgres >/dev/null || ls /usr/lib*/postgresql*/bin/postgres \
+      /usr/lib*/postgresql/*/bin/postgres >/dev/null 2>&1 ;;
     libasan.so) case $(gcc -print-file-name=libasan.so 2>/dev/null) in /*) ;; *) return 1 ;; esac ;;
     *) command -v "$1" >/dev/null ;;
   esac
@@ -127,6 +135,26 @@ agreed() { # shows the commands, and asks if it may; without a terminal it may
   case $answer in '' | [Yy]*) ;; *) return 1 ;; esac
 }
 
+# Debian's packages start their servers, now and at each boot. Ours are only for specs, which
+# start their own: while we install, the program that apt-get asks says no, if there is none yet.
+policy=${DEPS_POLICY:-/usr/sbin/policy-rc.d}
+start_nothing() {
+  { [ "$manager" = apt-get ] && [ ! -e "$policy" ]; } || return 0
+  trap '$root rm -f "$policy"' EXIT
+  trap 'exit 130' INT TERM
+  printf '#!/bin/sh\nexit 101\n' | $root tee "$policy" >/dev/null
+  $root chmod 755 "$policy"
+}
+
+enable_nothing() { # enable_nothing PACKAGE...: that were not here before
+  [ "$manager" = apt-get ] && command -v systemctl >/dev/null || return 0
+  for package in "$@"; do
+    case $package in
+      redis-server | postgresql | nginx | haproxy) $root systemctl disable -q $package || true ;;
+    esac
+  done
+}
+
 install_all() { # all at once; else with fresh lists; else each by itself
   ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || [ "$manager" != apt-get ] || refresh
   try "$@" && return
@@ -174,7 +202,11 @@ if ! agreed "$@"; then
   [ $# = 0 ] || die "nothing was installed. Needed are: $*"
   exit 0
 fi
-[ -z "$packages" ] || install_all $packages
+if [ -n "$packages" ]; then
+  start_nothing
+  install_all $packages
+  enable_nothing $packages
+fi
 for rock in $rocks; do
   $(rocks_installer) "$rock" || say "no rock $rock"
 done
