@@ -14,7 +14,8 @@
  *     connect  CONNECTIONS at a time: connect, send one byte, get it back, close
  *     hold     CONNECTIONS are opened and held, and the server's memory is read
  *
- *     -c N  connections      -w S  seconds to warm up    -p PID  the server
+ *     -c N  connections      -w S  seconds to warm up    -p PID  the server; further ones:
+ *                                                              their CPU time counts, too
  *     -s N  bytes            -t S  seconds to measure    -i N    idle connections
  *     -d N  depth            -n N  messages on each connection, in place of -t
  *     -l S  seconds without a byte that are a failure (5)
@@ -60,7 +61,9 @@ struct snapshot {
 
 static struct {
   const char *scenario;
-  int connections, depth, pid, idle;
+  int connections, depth, idle;
+  int pid;                   /* 0: none is told */
+  int more[7], count;        /* pids of those that serve with it */
   size_t size;
   uint64_t quota;            /* messages on each connection; 0: by time */
   double warm, seconds, patience;
@@ -323,12 +326,20 @@ static void drain(void) {
     turn();
 }
 
+/* CPU time of all that serve, ns. */
+static long long served(void) {
+  long long sum = o.pid ? proc_cpu(o.pid) : 0;
+  for (int i = 0; i < o.count; i++)
+    sum += proc_cpu(o.more[i]);
+  return sum;
+}
+
 static struct snapshot look(void) {
   struct rusage ru;
   getrusage(RUSAGE_SELF, &ru);
   return (struct snapshot){
       .at = now_ns(), .done = done, .bytes = bytes,
-      .server = o.pid ? proc_cpu(o.pid) : 0,
+      .server = served(),
       .sleeps = o.pid ? proc_sleeps(o.pid) : 0,
       .own = (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000000000LL +
              (ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) * 1000LL};
@@ -381,6 +392,13 @@ static void parse_target(const char *text) {
   }
 }
 
+static void add_server(int pid) {
+  if (o.pid == 0)
+    o.pid = pid;
+  else if (o.count < (int)(sizeof o.more / sizeof *o.more))
+    o.more[o.count++] = pid;
+}
+
 static int parse(int argc, char **argv) {
   for (int opt; (opt = getopt(argc, argv, "c:s:d:w:t:n:p:i:l:")) != -1;)
     switch (opt) {
@@ -390,7 +408,7 @@ static int parse(int argc, char **argv) {
       case 'w': o.warm = atof(optarg); break;
       case 't': o.seconds = atof(optarg); break;
       case 'n': o.quota = strtoull(optarg, NULL, 10); break;
-      case 'p': o.pid = atoi(optarg); break;
+      case 'p': add_server(atoi(optarg)); break;
       case 'l': o.patience = atof(optarg); break;
       case 'i': o.idle = atoi(optarg); break;
       default: return 0;

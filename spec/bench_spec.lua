@@ -316,6 +316,27 @@ describe("the bench's work of two processes #slow", function()
   it("prints what a socket cost both", function()
     prints("bench/programs/sockets.lua", 0.05)
   end)
+
+  it("prints what a cluster cost, and what part of a core its load took", function()
+    scratch = run("mktemp -d"):gsub("%s", "")
+    compile("load")
+    for _, what in ipairs { "one echo", "rr echo", "least connect", "none echo", "reuseport echo",
+      "rr primary" } do
+      local mode, work = what:match("(%w+) (%w+)")
+      local output, code = run(("BENCH_OUT='%s' %s"):format(scratch,
+        process.lua("bench/programs/cluster.lua", mode, work, 0.05)))
+      assert.equal(0, code, output)
+      assert.matches("^%d+%.%d %d+ %d%.%d%d\n$", output)
+    end
+    run("rm -rf " .. scratch)
+  end)
+
+  it("fails where a cluster's load does", function()
+    local output, code = run("BENCH_OUT=/nonexistent " ..
+      process.lua("bench/programs/cluster.lua", "one", "echo", 0.05) .. " 2>&1")
+    assert.not_equal(0, code)
+    assert.matches("ENOENT", output)
+  end)
 end)
 
 describe("the kept figures of the bench", function()

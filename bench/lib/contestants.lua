@@ -73,10 +73,10 @@ function list.find()
   add("cjson", "lua-cjson", nil, lua_version('print(require("cjson")._VERSION)'),
     "no lua-cjson here")
   list.net.work = { codec = work("codec.lua net"), messages = work("messages.lua"),
-    sockets = work("sockets.lua") }
+    sockets = work("sockets.lua"), cluster = work("cluster.lua") }
   list.cjson.work = { codec = work("codec.lua cjson") }
   list.node.work = { codec = work("codec.js", binary), messages = work("messages.js", binary),
-    sockets = work("sockets.js", binary) }
+    sockets = work("sockets.js", binary), cluster = work("cluster.js", binary) }
   return list
 end
 

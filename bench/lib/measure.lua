@@ -103,15 +103,16 @@ function measure.start(contestant, _, times)
   return { run = function() return { ms = tonumber(tool.shell(command)) } end, close = nothing }
 end
 
---- A program that needs no load: it prints the CPU time of a unit of work, in ns, and how
---- many units it did in a second.
+--- A program that needs no load, or starts it itself: it prints the CPU time of a unit of
+--- work, in ns, how many units it did in a second, and what part of a core its load took.
 function measure.work(contestant, s, times)
   local command = ("%s%s %s %g"):format(s.alone and tool.server_pin or "",
     contestant.work[s.program], s.load, times.seconds)
   local function run()
     local stolen = tool.watch_host()
-    local cost, rate = tool.shell(command):match("^(%S+) (%S+)")
-    return { cost = tonumber(cost), done = tonumber(rate), seconds = 1, stolen = stolen() }
+    local cost, rate, load = tool.shell(command):match("^(%S+) (%S+) ?(%S*)")
+    return { cost = tonumber(cost), done = tonumber(rate), seconds = 1, stolen = stolen(),
+      load_busy = tonumber(load) }
   end
   return { run = run, close = nothing }
 end

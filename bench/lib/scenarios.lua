@@ -107,6 +107,16 @@ local function processes(key, name, per, program, load)
   }
 end
 
+--- Two workers under a primary, all counted, beside Node's cluster. They are not kept to a
+--- core, and share what there is with the load.
+local function clusters(mode, what, per, name)
+  return {
+    kind = "work", key = ("cluster-%s-%s"):format(mode, what), name = name, per = per,
+    program = "cluster", load = mode .. " " .. what, base = "node", who = { "node", "net" },
+    target = 1, known = {},
+  }
+end
+
 --- A message as JSON, beside lua-cjson.
 local function codec(what, bytes, size)
   return {
@@ -176,4 +186,15 @@ return {
   processes("messages-records", "a message of 10 KiB of records to a child and back", "message",
     "messages", "10240 records"),
   processes("sockets", "a socket sent to a child, or back", "socket", "sockets", ""),
+  clusters("one", "echo", "message", "echo, 64 connections x 64 B, one process"),
+  clusters("rr", "echo", "message", "echo through a cluster of 2, SCHED_RR"),
+  clusters("least", "echo", "message", "echo through a cluster of 2, SCHED_LEAST (Node: RR)"),
+  clusters("none", "echo", "message", "echo through a cluster of 2, SCHED_NONE"),
+  clusters("reuseport", "echo", "message", "echo through a cluster of 2, reusePort"),
+  clusters("one", "connect", "connection", "connect, one byte, close, one process"),
+  clusters("rr", "connect", "connection", "connect to a cluster of 2, SCHED_RR"),
+  clusters("least", "connect", "connection", "connect to a cluster of 2, SCHED_LEAST (Node: RR)"),
+  clusters("none", "connect", "connection", "connect to a cluster of 2, SCHED_NONE"),
+  clusters("reuseport", "connect", "connection", "connect to a cluster of 2, reusePort"),
+  clusters("rr", "primary", "connection", "connect to a cluster of 2, SCHED_RR, for the primary"),
 }
