@@ -42,7 +42,9 @@ build = {
     lib = { ["net.tls.core"] = "build/rock-tls/net/tls/core.so" },
     -- spec/rockspec_spec.lua checks that these are all the files there are.
     lua = {
+      ["net.internal.tls.context"] = "lua/net/internal/tls/context.lua",
       ["net.internal.tls.errors"] = "lua/net/internal/tls/errors.lua",
+      ["net.internal.tls.identity"] = "lua/net/internal/tls/identity.lua",
       ["net.tls"] = "lua/net/tls.lua",
     },
   },

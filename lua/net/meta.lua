@@ -2445,12 +2445,158 @@ function held:release() end
 ---@field DEFAULT_MIN_VERSION string
 --- The highest version of a context that does not name one; may be assigned.
 ---@field DEFAULT_MAX_VERSION string
+--- The certificates of the system's authorities, each as PEM: what `getCACertificates("system")` gives.
+---@field rootCertificates string[] (read-only)
 local tls = {}
 
 --- The names of the ciphers that OpenSSL has, in lower case and sorted; those of TLS 1.3 begin with
 --- `tls_`.
 ---@return string[]
 function tls.getCiphers() end
+
+--- What connections share: certificates and keys, whom they trust, versions and ciphers. It costs
+--- a third of a millisecond and 15 KiB, and serves any number of connections, on either side.
+---
+--- Everything is looked at here: what OpenSSL does not take raises at this call, never at a
+--- handshake, and nobody is ever asked for a passphrase. Without `ca` those are trusted whom the
+--- system trusts: the certificates in the files that `SSL_CERT_FILE` and `SSL_CERT_DIR` name, else
+--- where OpenSSL was built to look, else in the usual places; read once, when they are first needed.
+--- If there are none at all, a warning says so.
+---
+--- Options: `net.tls.SecureContextOptions`.
+---
+--- Raises `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`; about versions
+--- `ERR_TLS_INVALID_PROTOCOL_VERSION`, `ERR_TLS_PROTOCOL_VERSION_CONFLICT`,
+--- `ERR_TLS_INVALID_PROTOCOL_METHOD`; about ciphers `ERR_SSL_NO_CIPHER_MATCH`; about files
+--- `ERR_OSSL_PEM_NO_START_LINE` (there is no such thing in it), `ERR_OSSL_PEM_BAD_END_LINE` (it is cut
+--- off), `ERR_OSSL_UNSUPPORTED` (of a key: it is none), `ERR_OSSL_BAD_DECRYPT` (no passphrase, or a
+--- wrong one), `ERR_OSSL_X509_KEY_VALUES_MISMATCH` (another certificate's key),
+--- `ERR_SSL_EE_KEY_TOO_SMALL`, `ERR_CRYPTO_OPERATION_FAILED`, `ERR_CRYPTO_UNSUPPORTED_OPERATION`; about
+--- engines `ERR_CRYPTO_CUSTOM_ENGINE_NOT_SUPPORTED`.
+---@param options? net.tls.SecureContextOptions
+---@return net.tls.SecureContext
+function tls.createSecureContext(options) end
+
+--- A context of these versions and options, which trusts nobody and has no certificate. Programs
+--- want `tls.createSecureContext`.
+---
+--- Raises as that does.
+---@param secureProtocol? string
+---@param secureOptions? integer
+---@param minVersion? string
+---@param maxVersion? string
+---@return net.tls.SecureContext
+function tls.SecureContext(secureProtocol, secureOptions, minVersion, maxVersion) end
+
+--- Whether a certificate is that of a host, by Node's rules: nil, or an error that says why not,
+--- `ERR_TLS_CERT_ALTNAME_INVALID` with the fields `reason`, `host` and `cert`. What a client asks
+--- unless the option `checkServerIdentity` says otherwise; one's own may ask this first.
+---
+--- A name has to be one of the alternative names; the common name counts only if there is no
+--- name of a host among them. `*` stands for a part of the first label, before at least two others.
+--- An address has to be one of the addresses.
+---
+--- Raises `ERR_TLS_CERT_ALTNAME_FORMAT`.
+---@param host string a name, in any script, or an IP address
+---@param cert net.tls.Certificate
+---@return net.Error? err
+function tls.checkServerIdentity(host, cert) end
+
+--- The certificates of authorities that contexts without `ca` trust, each as PEM. There is no list
+--- of ours: `"default"` and `"system"` are the same until `tls.setDefaultCACertificates`, `"bundled"`
+--- and `"extra"`, which are Node's, are empty.
+---
+--- Raises `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`.
+---@param kind? "default"|"system"|"bundled"|"extra" (default "default")
+---@return string[]
+function tls.getCACertificates(kind) end
+
+--- From now on contexts without `ca` trust these, and nobody else; `{}` is nobody at all. Contexts
+--- that are there go on as they are.
+---
+--- Raises `ERR_INVALID_ARG_TYPE`; `ERR_CRYPTO_OPERATION_FAILED` if there is no certificate in any of
+--- them, and then nothing has changed.
+---@param certs string[] PEMs
+function tls.setDefaultCACertificates(certs) end
+
+--- A context of TLS, for any number of connections. It has no methods.
+---@class net.tls.SecureContext
+
+---@class net.tls.SecureContextOptions
+--- trusted authorities, each text with any number of certificates, instead of the system's
+---@field ca? string|string[]
+--- a certificate in `ca` that is no root, or no authority's, ends a good chain, too
+---@field allowPartialTrustChain? boolean (default false)
+--- own certificate, with those between it and a root behind it; several for several kinds of key
+---@field cert? string|string[]
+--- its key, or one for each `cert`, in any order; `{pem =, passphrase =}` in a list
+---@field key? string|(string|table)[]
+--- of keys and `pfx` that are encrypted
+---@field passphrase? string
+--- PKCS #12: key, certificate and those that come along, which are trusted; `{buf =, passphrase =}` in a list
+---@field pfx? string|(string|table)[]
+--- lists of what authorities have revoked; with one, each certificate of a chain needs a list
+---@field crl? string|string[]
+--- `"TLSv1"`, `"TLSv1.1"`, `"TLSv1.2"` or `"TLSv1.3"`; below 1.2 also `ciphers = "DEFAULT@SECLEVEL=0"`
+---@field minVersion? string (default tls.DEFAULT_MIN_VERSION)
+---@field maxVersion? string (default tls.DEFAULT_MAX_VERSION)
+--- instead of those two: `TLS_method`, `TLSv1_2_method`, and each with `_client` or `_server` before `_method`
+---@field secureProtocol? string
+--- OpenSSL's list, and names that begin with `TLS_` for TLS 1.3; those alone mean TLS 1.3 alone
+---@field ciphers? string (default tls.DEFAULT_CIPHERS)
+--- the server's order of ciphers counts
+---@field honorCipherOrder? boolean (default false)
+--- groups for key exchange, `"X25519:P-256"`; `"auto"`: OpenSSL's
+---@field ecdhCurve? string (default tls.DEFAULT_ECDH_CURVE)
+--- parameters of Diffie and Hellman for TLS 1.2, as PEM, of at least 1024 bits; `"auto"`: OpenSSL's
+---@field dhparam? string
+--- algorithms of signatures, `"ecdsa_secp256r1_sha256:RSA+SHA256"`
+---@field sigalgs? string (default OpenSSL's)
+--- sum of `SSL_OP_…`
+---@field secureOptions? integer
+--- under which sessions are resumed, at most 32 bytes
+---@field sessionIdContext? string
+--- seconds
+---@field sessionTimeout? integer (default 7200 with OpenSSL 3)
+--- 48 bytes, for tickets that other processes take, too
+---@field ticketKeys? string (default random)
+
+--- A certificate as a table. What it does not have is nil.
+---@class net.tls.Certificate
+--- `{CN = "a.com", O = {"x", "y"}}`: a list where there are several
+---@field subject table<string, string|string[]>
+---@field issuer table<string, string|string[]>
+--- `DNS:a.com, IP Address:1.2.3.4`; a name that could be taken for two is a JSON string
+---@field subjectaltname? string
+--- `{["OCSP - URI"] = {"http://…"}}`
+---@field infoAccess? table<string, string[]>
+--- may issue others
+---@field ca boolean
+--- of RSA and curves: the key's size
+---@field bits? integer
+--- of RSA, hexadecimal
+---@field modulus? string
+--- of RSA, `"0x10001"`
+---@field exponent? string
+--- of RSA as SubjectPublicKeyInfo, of curves the point: bytes
+---@field pubkey? string
+--- `"prime256v1"`
+---@field asn1Curve? string
+--- `"P-256"`
+---@field nistCurve? string
+--- `"Nov 30 08:14:33 2026 GMT"`
+---@field valid_from string
+---@field valid_to string
+--- SHA-1, `"AA:BB…"`
+---@field fingerprint string
+---@field fingerprint256 string
+---@field fingerprint512 string
+--- numbers of what it is for, `"1.3.6.1.5.5.7.3.1"`
+---@field ext_key_usage? string[]
+--- hexadecimal
+---@field serialNumber string
+--- all of it: DER, bytes
+---@field raw string
 
 --- ## net.dns
 ---

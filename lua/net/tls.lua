@@ -51,6 +51,12 @@ end
 
 -- The rest: the module that has it.
 local REST = {
+  SecureContext = "net.internal.tls.context",
+  checkServerIdentity = "net.internal.tls.identity",
+  createSecureContext = "net.internal.tls.context",
+  getCACertificates = "net.internal.tls.context",
+  rootCertificates = "net.internal.tls.context",
+  setDefaultCACertificates = "net.internal.tls.context",
 }
 
 return setmetatable(tls, {

@@ -6,12 +6,13 @@
 #include "tls/context.h"
 
 #include <lauxlib.h>
+#include <limits.h>
 
-#include "tls/error.h"
 #include "tls/net.h"
 
 struct net_tls_context *net_tls_context_test(lua_State *L, int idx) {
-  return luaL_testudata(L, idx, NET_TLS_CONTEXT);
+  struct net_tls_context *c = luaL_testudata(L, idx, NET_TLS_CONTEXT);
+  return c && c->ctx ? c : NULL;
 }
 
 struct net_tls_context *net_tls_context_check(lua_State *L, int idx) {
@@ -21,6 +22,18 @@ struct net_tls_context *net_tls_context_check(lua_State *L, int idx) {
   return c;
 }
 
+struct net_tls_context *net_tls_context_push(lua_State *L) {
+  struct net_tls_context *c = lua_newuserdatauv(L, sizeof *c, 0);
+  c->ctx = NULL;
+  c->shares = 0;
+  luaL_setmetatable(L, NET_TLS_CONTEXT);
+  return c;
+}
+
+BIO *net_tls_context_bio(const char *bytes, size_t len) {
+  return len <= INT_MAX ? BIO_new_mem_buf(bytes, (int)len) : NULL;
+}
+
 static int context_gc(lua_State *L) {
   struct net_tls_context *c = lua_touserdata(L, 1);
   SSL_CTX_free(c->ctx);
@@ -28,25 +41,13 @@ static int context_gc(lua_State *L) {
   return 0;
 }
 
-static int core_new(lua_State *L) {
-  struct net_tls_context *c = lua_newuserdatauv(L, sizeof *c, 0);
-  c->ctx = NULL;
-  luaL_setmetatable(L, NET_TLS_CONTEXT);
-  ERR_clear_error();
-  c->ctx = SSL_CTX_new(TLS_method());
-  if (c->ctx == NULL || !SSL_CTX_set_min_proto_version(c->ctx, TLS1_2_VERSION) ||
-      !SSL_CTX_set_max_proto_version(c->ctx, TLS1_3_VERSION))
-    return net_tls_raise_error(L);
-  return 1;
-}
-
 void net_tls_context_open(lua_State *L) {
   luaL_newmetatable(L, NET_TLS_CONTEXT);
   lua_pushcfunction(L, context_gc);
   lua_setfield(L, -2, "__gc");
+  lua_pushliteral(L, "SecureContext");
+  lua_setfield(L, -2, "__name"); /* so it is called in texts of errors */
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable"); /* its finalizer is nobody else's to call */
   lua_pop(L, 1);
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, core_new);
-  lua_setfield(L, -2, "new");
-  lua_setfield(L, -2, "context");
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * context.h - SecureContext: what connections share, certificates and keys, trust, versions
- * and ciphers. An SSL_CTX in a userdata. */
+ * context.h - SecureContext: what connections are made of, an SSL_CTX as a Lua object.
+ *
+ * This is the object alone; configure.h has how one is made. */
 #ifndef NET_TLS_CONTEXT_H
 #define NET_TLS_CONTEXT_H
 
@@ -13,15 +14,19 @@
 
 struct net_tls_context {
   SSL_CTX *ctx; /* owned; a connection takes a reference of its own (SSL_new does) */
+  int shares;   /* its store is the default one, which is not to be changed: see anchors.h */
 };
 
-/* The context at 'idx', or NULL. [-0, +0, m] */
+/* The context at 'idx', NULL if it is none, or was never made. [-0, +0, m] */
 struct net_tls_context *net_tls_context_test(lua_State *L, int idx);
 /* The same; raises ERR_TLS_INVALID_CONTEXT where it is none. [-0, +0, e] */
 struct net_tls_context *net_tls_context_check(lua_State *L, int idx);
+/* Pushes one without an SSL_CTX, which it will own. [-0, +1, m] */
+struct net_tls_context *net_tls_context_push(lua_State *L);
+/* The bytes of a Lua string, for libssl to read there; NULL: no memory, or 2 GiB. [-] */
+BIO *net_tls_context_bio(const char *bytes, size_t len);
 
-/* Into the table of net.tls.core on the top: context.new() -> a context of TLS 1.2 and 1.3,
- * without certificates or anybody to trust. [-0, +0, e] */
+/* Makes the metatable. [-0, +0, m] */
 void net_tls_context_open(lua_State *L);
 
 #endif

@@ -8,6 +8,7 @@
 #include <lua.h>
 #include <stdlib.h>
 
+#include "tls/configure.h"
 #include "tls/context.h"
 #include "tls/error.h"
 #include "tls/net.h"
@@ -126,6 +127,7 @@ int luaopen_net_tls_core(lua_State *L) {
   lua_createtable(L, 0, 16);
   open_constants(L);
   net_tls_context_open(L);
+  net_tls_configure_open(L);
   lua_pushcfunction(L, core_ciphers);
   lua_setfield(L, -2, "ciphers");
   lua_pushstring(L, OpenSSL_version(OPENSSL_VERSION));

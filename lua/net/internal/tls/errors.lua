@@ -10,6 +10,7 @@ local errors = require("net.internal.errors")
 local SIMPLE = {
   ERR_CRYPTO_CUSTOM_ENGINE_NOT_SUPPORTED = { "Error",
     "Custom engines not supported by this OpenSSL" },
+  ERR_CRYPTO_UNSUPPORTED_OPERATION = { "Error", "%s" },
   ERR_TLS_ALPN_CALLBACK_INVALID_RESULT = { "TypeError", "ALPN callback returned a value (%s) "
     .. "that did not match any of the client's offered protocols (%s)" },
   ERR_TLS_ALPN_CALLBACK_WITH_PROTOCOLS = { "TypeError",
@@ -49,6 +50,16 @@ end
 ---@return net.Error
 function errors.codes.ERR_CRYPTO_OPERATION_FAILED(message)
   return errors.new("Error", message or "Operation failed", "ERR_CRYPTO_OPERATION_FAILED")
+end
+
+--- A certificate that is not that of the host.
+---@param reason string
+---@param host string
+---@param cert net.tls.Certificate
+---@return net.Error
+function errors.codes.ERR_TLS_CERT_ALTNAME_INVALID(reason, host, cert)
+  return errors.new("Error", "Hostname/IP does not match certificate's altnames: " .. reason,
+    "ERR_TLS_CERT_ALTNAME_INVALID", { reason = reason, host = host, cert = cert })
 end
 
 return errors

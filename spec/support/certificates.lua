@@ -1,0 +1,244 @@
+-- SPDX-License-Identifier: MIT
+
+--- Certificates for specs, made by the program `openssl` when they are asked for.
+---
+---     local ca = certificates.authority()
+---     local leaf = ca:issue({ san = "DNS:localhost,IP:127.0.0.1" })
+---     leaf.cert, leaf.key                          -- PEMs
+---     ca:revoke(leaf)
+---     tls.connect({ ca = ca.cert, crl = ca:crl() })
+---
+--- What may be said of one, all optional:
+---
+---     subject = "/CN=localhost"   -- default
+---     san = "DNS:a.com,IP:::1"    -- alternative names
+---     key = "ec"                  -- "rsa:2048", "ed25519", "dsa"; or what another has as `key`
+---     ext = { "extendedKeyUsage=clientAuth", "1.2.3=DER:0500" }
+---     sections = "[dn]\nCN=x\n"   -- what those refer to
+---     from, to = "20200101000000Z", "20210101000000Z"
+---     digest = "sha256"
+---
+--- All files are in one folder, which is removed when the Lua state ends.
+
+local lfs = require("lfs")
+
+local M = {}
+
+local FROM, TO = "20240101000000Z", "20991231235959Z"
+
+local folder, count = nil, 0
+
+local function remove(path)
+  if lfs.attributes(path, "mode") == "directory" then
+    for name in lfs.dir(path) do
+      if name ~= "." and name ~= ".." then
+        remove(path .. "/" .. name)
+      end
+    end
+    return lfs.rmdir(path)
+  end
+  os.remove(path)
+end
+
+-- Removes the folder when the state is closed.
+local owner = setmetatable({}, {
+  __gc = function()
+    if folder then
+      remove(folder)
+    end
+  end,
+})
+
+--- A path that no other file has, in the folder.
+---@param name string
+---@return string
+function M.path(name)
+  if not folder then
+    folder = os.tmpname()
+    os.remove(folder)
+    assert(lfs.mkdir(folder))
+    owner.folder = folder
+  end
+  count = count + 1
+  return ("%s/%d.%s"):format(folder, count, name)
+end
+
+function M.read(path)
+  local file <close> = assert(io.open(path, "rb"))
+  return file:read("a")
+end
+
+--- Writes a file, and gives its path.
+---@param name string
+---@param text string
+---@return string
+function M.write(name, text)
+  local path = M.path(name)
+  local file <close> = assert(io.open(path, "wb"))
+  file:write(text)
+  return path
+end
+
+--- Runs `openssl` with such arguments, and gives what it printed.
+function M.openssl(arguments, ...)
+  local words = table.pack(...)
+  for i = 1, words.n do
+    words[i] = "'" .. tostring(words[i]):gsub("'", "'\\''") .. "'"
+  end
+  local command = "openssl " .. arguments:format(table.unpack(words, 1, words.n))
+  local pipe = assert(io.popen(command .. " 2>&1 </dev/null"))
+  local said = pipe:read("a")
+  assert(pipe:close(), command .. "\n" .. said)
+  return said
+end
+
+-- Keys
+
+local KINDS = {
+  ec = "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out %s",
+  ed25519 = "genpkey -algorithm ed25519 -out %s",
+  dsa = "dsaparam -genkey -out %s 1024",
+}
+
+--- A new key of a kind, as PEM.
+---@param kind? string "ec" if left out
+---@return string
+function M.key(kind)
+  local path = M.path("key")
+  kind = kind or "ec"
+  local bits = kind:match("^rsa:(%d+)$")
+  if bits then
+    M.openssl("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:" .. bits .. " -out %s", path)
+  else
+    M.openssl(KINDS[kind] or kind, path)
+  end
+  return M.read(path)
+end
+
+local function key_of(options)
+  local key = options.key
+  return key and key:find("BEGIN", 1, true) and key or M.key(key)
+end
+
+-- Authorities
+
+local Authority = {}
+Authority.__index = Authority
+
+local CONFIG = [[
+[ca]
+default_ca = own
+[own]
+dir = %s
+database = %s
+new_certs_dir = %s
+rand_serial = yes
+unique_subject = no
+default_md = sha256
+preserve = yes
+policy = any
+default_crl_days = 30
+crl_extensions = crl
+[crl]
+[any]
+C = optional
+ST = optional
+L = optional
+O = optional
+OU = optional
+CN = optional
+emailAddress = optional
+DC = optional
+serialNumber = optional
+[req]
+distinguished_name = nothing
+string_mask = utf8only
+utf8 = yes
+[nothing]
+]]
+
+--- Makes the folder and files of an authority; `cert` and `key` come later.
+local function new_authority()
+  local database = M.write("index", "")
+  local config = M.write("cnf", CONFIG:format(folder, database, folder))
+  return setmetatable({ config = config }, Authority)
+end
+
+--- The section that says what stands in a certificate, and what it refers to.
+local function extensions(options, ext)
+  local lines = { "[ext]" }
+  for _, line in ipairs(ext) do lines[#lines + 1] = line end
+  for _, line in ipairs(options.ext or {}) do lines[#lines + 1] = line end
+  if options.san then
+    lines[#lines + 1] = "subjectAltName=" .. options.san
+  end
+  lines[#lines + 1] = options.sections or ""
+  return M.write("ext", table.concat(lines, "\n") .. "\n")
+end
+
+--- Signs; `how` is how the authority signs: by itself, or as itself.
+local function sign(authority, options, ext, how, ...)
+  local key = key_of(options)
+  local key_path, request, cert = M.write("key", key), M.path("csr"), M.path("crt")
+  M.openssl("req -new -config %s -key %s -subj %s -out %s -utf8", authority.config, key_path,
+    options.subject or "/CN=localhost", request)
+  M.openssl("ca -batch -config %s -in %s -out %s -notext -extensions ext -extfile %s "
+    .. "-startdate %s -enddate %s -md %s " .. how, authority.config, request, cert,
+    extensions(options, ext), options.from or FROM, options.to or TO,
+    options.digest or (options.key == "ed25519" and "default") or "sha256", ...)
+  return { cert = M.read(cert), key = key, path = cert, key_path = key_path }
+end
+
+local function signed_by_itself(options, ext)
+  local authority = new_authority()
+  options.key = key_of(options)
+  local key_path = M.write("key", options.key)
+  local made = sign(authority, options, ext, "-selfsign -keyfile %s", key_path)
+  authority.cert, authority.key = made.cert, made.key
+  authority.path, authority.key_path = made.path, made.key_path
+  return authority
+end
+
+--- An authority that has signed itself: a root.
+function M.authority(options)
+  options = options or {}
+  options.subject = options.subject or "/CN=an authority"
+  return signed_by_itself(options, { "basicConstraints=critical,CA:true" })
+end
+
+--- A certificate that has signed itself, and is no authority.
+function M.self_signed(options)
+  return signed_by_itself(options or {}, {})
+end
+
+--- A certificate of this authority.
+function Authority:issue(options)
+  return sign(self, options or {}, { "basicConstraints=CA:false" }, "-cert %s -keyfile %s",
+    self.path, self.key_path)
+end
+
+--- An authority below this one.
+function Authority:intermediate(options)
+  options = options or {}
+  options.subject = options.subject or "/CN=an authority in between"
+  local made, below = sign(self, options, { "basicConstraints=critical,CA:true" },
+    "-cert %s -keyfile %s", self.path, self.key_path), new_authority()
+  below.cert, below.key, below.path, below.key_path = made.cert, made.key, made.path, made.key_path
+  return below
+end
+
+--- Revokes what this authority has issued.
+function Authority:revoke(issued)
+  M.openssl("ca -config %s -cert %s -keyfile %s -revoke %s", self.config, self.path,
+    self.key_path, issued.path)
+end
+
+--- The list of what it has revoked, as PEM.
+function Authority:crl()
+  local path = M.path("crl")
+  M.openssl("ca -config %s -cert %s -keyfile %s -gencrl -out %s", self.config, self.path,
+    self.key_path, path)
+  return M.read(path)
+end
+
+return M
