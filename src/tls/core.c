@@ -8,9 +8,11 @@
 #include <lua.h>
 #include <stdlib.h>
 
+#include "tls/certificate.h"
 #include "tls/configure.h"
 #include "tls/context.h"
 #include "tls/error.h"
+#include "tls/identity.h"
 #include "tls/net.h"
 #include "tls/openssl.h"
 
@@ -128,6 +130,8 @@ int luaopen_net_tls_core(lua_State *L) {
   open_constants(L);
   net_tls_context_open(L);
   net_tls_configure_open(L);
+  net_tls_certificate_open(L);
+  net_tls_identity_open(L);
   lua_pushcfunction(L, core_ciphers);
   lua_setfield(L, -2, "ciphers");
   lua_pushstring(L, OpenSSL_version(OPENSSL_VERSION));
