@@ -7,7 +7,6 @@
 ---     redis.port, redis.path
 ---     redis:stop()
 
-local net = require("net")
 local process = require("spec.support.process")
 local sockets = require("spec.support.sockets")
 
@@ -42,18 +41,6 @@ function Daemon:stop(signal)
   run("rm -rf " .. quote(self.folder))
 end
 
---- A port that nobody has at this moment.
-local function free_port()
-  local server = net.createServer()
-  server:listen(0, "127.0.0.1")
-  sockets.wait(function() return server.listening end)
-  local port = server:address().port
-  server:close()
-  sockets.wait(function() return not server.listening end)
-  net.run("nowait")
-  return port
-end
-
 --- Starts a server and waits until it says so; with another port if that was taken meanwhile.
 ---@param ready string pattern of a line
 ---@param command fun(folder: string, port: integer): string for the shell
@@ -61,7 +48,7 @@ end
 local function start(ready, command, path)
   local why
   for _ = 1, 3 do
-    local daemon = setmetatable({ port = free_port() }, Daemon)
+    local daemon = setmetatable({ port = sockets.free_port() }, Daemon)
     daemon.folder = run("mktemp -d"):gsub("\n", "")
     run("chmod 755 " .. daemon.folder)
     daemon.path = daemon.folder .. "/" .. path:format(daemon.port)

@@ -50,6 +50,15 @@ function M.path()
   return path .. ".sock"
 end
 
+--- A port that nobody has at this moment, for programs that cannot be told to take any.
+function M.free_port()
+  local server, where = M.listen()
+  server:close()
+  M.wait(function() return not server.listening end)
+  net.run("nowait")
+  return where.port
+end
+
 --- A listening server and the options that lead to it.
 ---@param options? {server: table, unix: boolean} `server` goes to createServer
 function M.listen(options)
