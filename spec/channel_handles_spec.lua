@@ -396,15 +396,15 @@ describe("a handle that comes", function()
     assert.is_true(c.connected)
   end))
 
-  promise("is refused by NACK while this process has no descriptor left, and comes when it has",
+  promise("is refused by NACK while this process has no descriptor left, and comes when it has #rlimit",
     connected(function(peer, c, owner)
       local said, server, kept = listen_to(owner), sockets.listen(), {}
       local limit = foreign.rights.limit(64)
+      local _ <close> = setmetatable({}, { __close = function() foreign.rights.limit(limit) end })
       repeat kept[#kept + 1] = core.descriptor.dup(2) until not core.descriptor.dup(2)
       peer:send(line_of("net.Server", '"server"'), { server:fd() }):expect(NACK):expect_nothing()
       for _, descriptor in ipairs(kept) do descriptor:close() end
       peer:send(line_of("net.Server", '"server"'), { server:fd() }):expect(ACK)
-      foreign.rights.limit(limit)
       wait(function() return said[1] end)
       assert.equal(1, #said)
       assert.is_true(c.connected)
