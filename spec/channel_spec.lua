@@ -192,6 +192,82 @@ describe("A peer that asks and does not read", function()
   end))
 end)
 
+describe("A peer that acknowledges no handle", function()
+  local LIMIT = 64 << 20
+  local TEXT = ("x"):rep(1 << 20)
+
+  --- Sends a server, and behind it as much as may wait.
+  local function fill(p)
+    local server = sockets.listen()
+    p.channel:send("server", server)
+    for _ = 1, LIMIT // #TEXT do
+      p.channel:send(TEXT)
+    end
+    return server
+  end
+
+  promise("has 64 MiB wait for it and no more, which the callback is told, and the handle is as it was",
+    connected(function(p)
+      local server = fill(p)
+      local client, socket = sockets.pair()
+      local err
+      assert.is_false(p.channel:send(1, function(e) err = e end))
+      assert.is_false(p.channel:send(2, socket, p:note("socket")))
+      assert.is_false(p.channel:send(3))
+      p:turn()
+      assert.same(list("ENOBUFS", -105, "write", "write ENOBUFS"),
+        list(err.code, err.errno, err.syscall, err.message))
+      assert.same(list("error ENOBUFS", "socket ENOBUFS"),
+        (function() table.sort(p.seen) return p.seen end)())
+      assert.is_false(socket.pending)
+      assert.equal("ERR_INVALID_HANDLE_TYPE", raised(p.channel.send, p.channel, 1, "x").code)
+      p:heard()
+      p:say('{"cmd":"NODE_HANDLE_ACK"}\n')
+      p:turn()
+      local heard = 0
+      repeat
+        heard = heard + #(p:heard())
+        p:turn(1)
+      until heard >= LIMIT // #TEXT * (#TEXT + 3)
+      assert.is_true(p.channel:send("once more", p:note("sent")))
+      p:turn()
+      assert.equal("sent", p.seen[3])
+      client:destroy()
+      socket:destroy()
+      server:close()
+    end))
+
+  promise("has no more answers wait for it than that", connected(function(p)
+    local server = fill(p)
+    for _ = 1, 1000 do
+      p:say('{"cmd":"NODE_SOCKET_GET_COUNT","key":"k"}\n')
+    end
+    p:turn()
+    assert.equal(LIMIT // #TEXT, p.channel.last - p.channel.first + 1)
+    assert.same({}, p.seen)
+    server:close()
+  end))
+
+  promise("is not asked for a count then, which is told", connected(function(p)
+    local other, where = sockets.listen()
+    local client = net.connect(where)
+    p.channel:send("socket", (sockets.wait_for(other, "connection")))
+    p:turn()
+    for _ = 1, 2 do
+      p:heard()
+      p:say('{"cmd":"NODE_HANDLE_ACK"}\n')
+      p:turn()
+    end
+    local server, err = fill(p), nil
+    other:getConnections(function(e) err = e end)
+    p:turn()
+    assert.equal("ENOBUFS", err.code)
+    other:close()
+    server:close()
+    client:destroy()
+  end))
+end)
+
 describe("A line that is too long", function()
   local function too_long(text)
     return connected(function(p)

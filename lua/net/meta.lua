@@ -1624,7 +1624,8 @@ function process.emitWarning(warning, type, code) end
 --- leaves at once.
 ---
 --- Returns false when 131072 bytes wait, or messages wait behind a handle that has not arrived; the
---- message is kept all the same, and nothing tells when there is room again but the callbacks.
+--- message is kept all the same, but for `write ENOBUFS`, and nothing tells when there is room again
+--- but the callbacks.
 ---
 --- A `handle` goes along, and is the second argument of `"message"` there:
 ---
@@ -1656,8 +1657,9 @@ function process.emitWarning(warning, type, code) end
 --- it waits. If it cannot take the descriptor, that is sent three times more, and then given up with
 --- a `SentHandleNotReceivedWarning`.
 ---
---- By callback or else `"error"`: `ERR_IPC_CHANNEL_CLOSED`; `write EPIPE` and the like; `dup EMFILE`,
---- and the handle is as it was; `ERR_INVALID_HANDLE_TYPE` for a list or a `binary` message to a
+--- By callback or else `"error"`: `ERR_IPC_CHANNEL_CLOSED`; `write EPIPE` and the like; `write
+--- ENOBUFS`, as 64 MiB wait behind a handle that the other process does not acknowledge, or `dup
+--- EMFILE`, and the handle is as it was; `ERR_INVALID_HANDLE_TYPE` for a list or a `binary` message to a
 --- child that turns out to be another program. Raises `ERR_MISSING_ARGS`, `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_HANDLE_TYPE`,
 --- `ERR_WORKER_HANDLE_NOT_TRANSFERABLE` for a `BoundSocket` that is adopted or closed,
 --- `ERR_INVALID_ARG_VALUE` for what has no JSON, with its path, for a `cmd` that begins with

@@ -123,14 +123,17 @@ function State:sends(message, handle, options, callback)
     errors.raise("ERR_INVALID_ARG_VALUE", 3, "options.binary", options.binary, NOT_OURS)
   end
   local text = json.encode(message, is_binary)
-  if not truthy(handle) then
-    return self:enqueue_alone(text, is_binary, callback)
+  local has_handle = truthy(handle)
+  if has_handle then
+    handles.check(handle, self.is_ours)
   end
-  handles.check(handle, self.is_ours)
-  local parcel, err = handles.prepare(self, handle, truthy(options and options.keepOpen), is_binary)
+  local err, parcel = self:full(), nil
+  if has_handle and not err then
+    parcel, err = handles.prepare(self, handle, truthy(options and options.keepOpen), is_binary)
+  end
   if err then
     queue.refuse(self.owner, err, callback)
-    return true
+    return err.syscall == "dup" -- as a write that fails at once; else there is no room
   elseif not parcel then
     return self:enqueue_alone(text, is_binary, callback)
   end
@@ -263,7 +266,7 @@ local guard_metatable = {
 function channel.attach(owner, descriptor, options)
   options = options or {}
   local self = setmetatable({
-    owner = owner, handlers = {}, queue = {}, first = 1, last = 0, closing = false,
+    owner = owner, handlers = {}, queue = {}, first = 1, last = 0, waiting = 0, closing = false,
     ended = options.ended, is_own = options.is_own, native = false,
   }, state_metatable)
   for name, method in next, State do

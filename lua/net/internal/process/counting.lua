@@ -102,9 +102,9 @@ end
 local function ignore() end
 
 --- Sends `{"cmd":…,"key":…}`, the fields in Node's order, and `more` behind them.
-local function tell(channel, cmd, key, more, is_answer)
+local function tell(channel, cmd, key, more, is_answer, sent)
   channel:send_internal(('{"cmd":"%s","key":%s%s}'):format(cmd, core.json.encode(key), more or ""),
-    nil, ignore, is_answer)
+    nil, sent or ignore, is_answer)
 end
 
 --- As `tell`, to a question. A peer that asks and does not read is not heard before it does:
@@ -124,14 +124,22 @@ local function request(channel, cmd, reply, key, callback)
     return
   end
   local waiting, name = asked[channel] or {}, reply .. " " .. key
+  local function finish(message, err)
+    core.unlisten(channel.owner, "disconnect", on_end)
+    callback(err, message)
+  end
   asked[channel] = waiting
   waiting[name] = waiting[name] or {}
-  table.insert(waiting[name], function(message)
-    core.unlisten(channel.owner, "disconnect", on_end)
-    callback(nil, message)
-  end)
+  table.insert(waiting[name], finish)
   hidden(channel.owner, "disconnect", on_end)
-  tell(channel, cmd, key)
+  tell(channel, cmd, key, nil, false, function(err)
+    if err and err.code == "ENOBUFS" then -- other ends are told by 'disconnect'
+      local list = waiting[name]
+      remove(list, finish)
+      waiting[name] = #list > 0 and list or nil
+      finish(nil, err)
+    end
+  end)
 end
 
 --- A reply has come: to the request that waits longest.

@@ -27,6 +27,8 @@ local process = lazy.module("net.process")
 
 local FULL = 131072 -- bytes that wait; from here on `send` says false
 local REPEATS = 3 -- of a message with a handle that arrived without
+local LIMIT = 67108864 -- bytes behind a handle; when they wait nothing joins them
+local ENTRY, PARCEL = 256, 1024 -- bytes that an entry takes besides its text, about
 
 local json, native = core.json, core.channel
 
@@ -51,22 +53,40 @@ end
 
 local refuse = queue.refuse
 
+--- How many bytes of memory a message that waits takes, about.
+local function cost(text, parcel)
+  return #text + (parcel and PARCEL or ENTRY)
+end
+
+--- Takes the oldest out of those that wait.
+local function shift(self)
+  local entry = self.queue[self.first]
+  self.queue[self.first], self.first = nil, self.first + 1
+  self.waiting = self.waiting - cost(entry.text, entry.parcel)
+end
+
+--- Whether so much waits behind a handle that no more may: the peer has not acknowledged it,
+--- and a hostile one never will. Returns why, if so.
+---@return net.Error?
+function State:full()
+  return self.waiting >= LIMIT and errors.system("ENOBUFS", "write") or nil
+end
+
 --- Has all that can be sent leave, oldest first. It may be called at any time, and once more
 --- where it raised.
 function State:advance()
-  local waiting = self.queue
   if self.current and not self.current.begun then
     self:begin()
   end
   while not self.current and self.first <= self.last do
-    local entry = waiting[self.first]
+    local entry = self.queue[self.first]
     if entry.parcel then
       self.current = entry
-      waiting[self.first], self.first = nil, self.first + 1
+      shift(self)
       self:begin()
     else
       native.write(self.native, entry.text .. "\n", entry.callback, false, entry.owed)
-      waiting[self.first], self.first = nil, self.first + 1
+      shift(self)
     end
   end
   self:settle()
@@ -146,7 +166,7 @@ function State:enqueue(text, parcel, callback, owed)
   if self.current then
     local last = self.last + 1
     self.queue[last] = { text = text, parcel = parcel, callback = callback, owed = owed }
-    self.last = last
+    self.last, self.waiting = last, self.waiting + cost(text, parcel)
     self:advance()
     return last == self.first
   elseif not parcel then
@@ -191,12 +211,13 @@ function State:send_internal(message, descriptor, callback, is_answer, lost, is_
     entries = { { type = "net.Native" } }, descriptors = { descriptor }, waits = 0, lost = lost,
     is_lent = is_lent,
   }
-  if not self.isOpen then
+  local err = not self.isOpen and errors.codes.ERR_IPC_CHANNEL_CLOSED() or self:full()
+  if err then
     if parcel then
       handles.discard(parcel)
     end
     if callback then
-      core.tick(callback, errors.codes.ERR_IPC_CHANNEL_CLOSED())
+      core.tick(callback, err)
     end
     return false
   end
@@ -221,7 +242,7 @@ function State:dismiss(err)
   end
   while self.first <= self.last do
     give_up(self.queue[self.first])
-    self.queue[self.first], self.first = nil, self.first + 1
+    shift(self)
   end
 end
 
