@@ -830,6 +830,43 @@ describe("Messages that nobody listens to", function()
     assert.same(list("message 1"), p.seen)
   end, quiet))
 
+  promise("come before those of the same chunk that follow the listener", connected(function(p)
+    p.owner:on("error", function() p:follow("message") end)
+    p:say("1\n2\n}\n3\n")
+    p:turn()
+    assert.same(list("message 1", "message 2", "message 3"), p.seen)
+  end, quiet))
+
+  promise("come before the ticks of their listeners, but behind those before", connected(function(p)
+    p:say("1\n2\n")
+    p:turn()
+    core.tick(function()
+      p.owner:on("message", function(m)
+        p.seen[#p.seen + 1] = m
+        core.tick(p:note("tick of " .. m))
+      end)
+      core.tick(p:note("tick"))
+    end)
+    p:turn()
+    assert.same(list(1, 2, "tick", "tick of 1", "tick of 2"), p.seen)
+  end, quiet))
+
+  promise("cost a listener the same, however many there are", connected(function(p)
+    p:say(("1\n"):rep(10000))
+    p:turn()
+    collectgarbage()
+    local before, got = collectgarbage("count"), 0
+    for _ = 1, 50 do
+      p.owner:once("message", function() got = got + 1 end)
+    end
+    assert.is_true(collectgarbage("count") - before < 256)
+    p:turn()
+    assert.equal(50, got)
+    p.owner:on("message", function() got = got + 1 end)
+    p:turn()
+    assert.equal(50 + 9999, got)
+  end, quiet))
+
   promise("all come although a listener raises", connected(function(p)
     p:say("1\n2\n3\n")
     p:turn()
@@ -851,6 +888,34 @@ describe("Messages that nobody listens to", function()
     p:turn()
     assert.same({}, p.seen)
   end, quiet))
+
+  promise("take no more memory than maxMessage, or a mebibyte, though their tables are longer than their lines",
+    connected(function(p)
+      local line = "[" .. ("[],"):rep(3000) .. "0]\n" -- 9 KB, and 200 as tables
+      local process = require("net.process")
+      local quieter = process.noWarnings
+      process.noWarnings = true
+      collectgarbage()
+      local before = collectgarbage("count")
+      for _ = 1, 50 do
+        p:say(line)
+        p:turn(1)
+      end
+      collectgarbage()
+      assert.is_true(collectgarbage("count") - before < 2048)
+      process.noWarnings = quieter
+      p:follow("message")
+      p:turn()
+      assert.is_true(#p.seen >= 3 and #p.seen < 10)
+    end, { quiet = true, max_message = 1 << 20 }))
+
+  promise("are kept, if it is one, whatever memory that takes", connected(function(p)
+    p:say("[" .. ("[],"):rep(30000) .. "0]\n")
+    p:turn()
+    p:follow("message")
+    p:turn()
+    assert.equal(1, #p.seen)
+  end, { quiet = true, max_message = 1 << 20 }))
 
   promise("are kept up to maxMessage bytes, and beyond it dropped, with one warning", connected(
     function(p)

@@ -1529,8 +1529,9 @@ function immediate:hasRef() end
 --- From `process.exit`, and at the end of `luanet`.
 ---@field on fun(self: net.process, event: "exit", listener: fun(code: integer)): net.process
 --- From the process that started this one, see `process.send`; with a server or socket that it
---- sent along, which accepts, or is read, from here on. Tick. Without a listener messages are kept, up to `maxMessage` bytes and 64 handles,
---- and told when there is one.
+--- sent along, which accepts, or is read, from here on. Tick. Without a listener messages are kept,
+--- up to `maxMessage` bytes, 64 handles, and as much memory as `maxMessage`, or a mebibyte, and told
+--- when there is one.
 ---@field on fun(self: net.process, event: "message", listener: fun(message: any, handle?: any)): net.process
 --- The channel to that process is closed: it has ended, or one of the two disconnected. Behind all
 --- of its messages.

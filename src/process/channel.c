@@ -150,6 +150,12 @@ static int channel_want(lua_State *L) {
   return 0;
 }
 
+/* keeps(channel, boolean): whether messages are kept in Lua */
+static int channel_keeps(lua_State *L) {
+  net_channel_self(L)->keeps = lua_toboolean(L, 2) & 1;
+  return 0;
+}
+
 /* wait(channel, queues, busy): whether messages have to queue in Lua, and whether something
  * waits there */
 static int channel_wait(lua_State *L) {
@@ -218,6 +224,7 @@ const luaL_Reg net_channel_functions[] = { { "shut", channel_shut },
                                            { "is_open", channel_is_open },
                                            { "is_internal", channel_is_internal },
                                            { "want", channel_want },
+                                           { "keeps", channel_keeps },
                                            { "wait", channel_wait },
                                            { "limit", channel_limit },
                                            { "await_first", channel_await_first },

@@ -12,7 +12,7 @@
  *                                    that is no JSON. It is told again if that raises, as is
  *     state:line(message)            an internal line
  *     state:internal(message, group, size)   what 'post' has queued, on its tick
- *     state:keep(message, size)      nobody listens to "message"
+ *     state:tell(message, nil, size) nobody listens to "message", or others are kept
  *     state:fail(err, is_over)       on "error"; 'is_over': and as after an EOF
  *     state:over()                   the peer has closed its end
  *     state:drained()                all has left, where 'flush' or 'send_with' said no
@@ -67,6 +67,7 @@ struct net_channel {
   unsigned awaited : 1;       /* 'drained' is to be called */
   unsigned ahead_awaited : 1; /* 'went' is */
   unsigned wanted : 1;        /* somebody listens, so it holds the loop */
+  unsigned keeps : 1;         /* messages are kept: those that come are behind them */
   unsigned queues : 1;        /* a handle is under way: all else goes through Lua */
   unsigned busy : 1;          /* lines wait in Lua, so it holds the loop */
   unsigned told_to : 2;       /* CHANNEL_REF or CHANNEL_UNREF: for good; 0: not told */

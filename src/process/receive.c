@@ -32,17 +32,18 @@ enum kind {
 
 /* --- ticks ------------------------------------------------------------------------ */
 
-static void tell_message(lua_State *L, lua_Integer size) {
+static void tell_message(lua_State *L, struct net_channel *c, lua_Integer size) {
   int top = lua_gettop(L); /* the value */
   lua_getiuservalue(L, 1, VAL_OWNER);
   lua_pushliteral(L, "message");
   lua_pushvalue(L, top);
-  if (net_emit_at(L, top + 1, top + 2, 1))
+  if (!c->keeps && net_emit_at(L, top + 1, top + 2, 1))
     return;
-  net_channel_push_hook(L, 1, "keep");
+  net_channel_push_hook(L, 1, "tell");
   lua_pushvalue(L, top);
+  lua_pushnil(L);
   lua_pushinteger(L, size);
-  lua_call(L, 3, 0);
+  lua_call(L, 4, 0);
 }
 
 /* Takes the oldest pair; the rest is for its kind. */
@@ -54,7 +55,7 @@ static void inbox_step(lua_State *L, const struct net_step *step) {
   net_pairs_pop(L, &c->inbox);
   if (kind == MESSAGE) {
     lua_pop(L, 1);
-    tell_message(L, size);
+    tell_message(L, c, size);
   } else if (kind == INTERNAL) {
     net_channel_push_hook(L, 1, "internal");
     lua_pushvalue(L, -4);

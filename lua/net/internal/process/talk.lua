@@ -55,7 +55,7 @@ function Talk:line(message)
 end
 
 --- A line that is nothing internal.
-function Talk:keep()
+function Talk:tell()
   core.tick(tell_over, self)
 end
 
