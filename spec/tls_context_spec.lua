@@ -281,18 +281,25 @@ describe("the certificates and keys of a context", function()
   end)
 
   it("ask neither the terminal nor standard input", function()
-    local result = lua.run({ stdin = "secret\n", args = { certificates.write("pem", encrypted("secret")) },
+    -- A PEM of anything may say that it is encrypted.
+    local cert = ours().cert:gsub("CERTIFICATE%-%-%-%-%-\n", "%0Proc-Type: 4,ENCRYPTED\n"
+      .. "DEK-Info: AES-128-CBC,000102030405060708090A0B0C0D0E0F\n\n", 1)
+    local result = lua.run({ stdin = "secret\n",
+      args = { certificates.write("pem", encrypted("secret")), certificates.write("pem", cert) },
       script = [[
-        local file <close> = io.open((...))
-        local pem = file:read("a")
-        local create = require("net.tls").createSecureContext
-        local _, of_key = pcall(create, { key = pem })
-        local _, of_cert = pcall(create, { cert = pem })
-        local _, of_ca = pcall(create, { ca = pem })
-        print(of_key.code, of_cert.code, of_ca.code)
+        local function read(path)
+          local file <close> = io.open(path)
+          return file:read("a")
+        end
+        local function code_of(options)
+          local _, err = pcall(require("net.tls").createSecureContext, options)
+          return err.code
+        end
+        local key, cert = read(...), read((select(2, ...)))
+        print(code_of({ key = key }), code_of({ cert = cert }), code_of({ ca = cert }))
       ]] })
-    assert.same({ "ERR_OSSL_BAD_DECRYPT\tERR_OSSL_PEM_NO_START_LINE\tERR_OSSL_PEM_NO_START_LINE\n", "" },
-      { result.stdout, result.stderr })
+    assert.equal("", result.stderr) -- where it would ask
+    assert.matches("^ERR_OSSL_BAD_DECRYPT\tERR_OSSL_[%u_]+\tERR_OSSL_[%u_]+\n$", result.stdout)
   end)
 
   it("may come as PKCS #12", function()
