@@ -23,7 +23,7 @@
 #define MAX_HOST 255 /* bytes; past it libuv says EINVAL */
 
 /* What Lua passes as hints: Linux's values of the AI_* constants, everywhere. */
-enum { HINT_V4MAPPED = 8, HINT_ALL = 16, HINT_ADDRCONFIG = 32 };
+enum { HINT_CANONNAME = 2, HINT_V4MAPPED = 8, HINT_ALL = 16, HINT_ADDRCONFIG = 32 };
 
 enum { VAL_CALLBACK = VAL_OWN, LOOKUP_UVS = VAL_CALLBACK };
 
@@ -50,7 +50,8 @@ static void lookup_settled(lua_State *L, struct lookup *lk) {
   net_unanchor(L, &lk->o);
 }
 
-/* Appends {address =, family =} to the table on the top. [-0, +0, m] */
+/* Appends {address =, family =, name =} to the table on the top; with HINT_CANONNAME the first
+ * one has a name. [-0, +0, m] */
 static void push_address(lua_State *L, const struct addrinfo *ai) {
   struct net_addr a;
   if ((ai->ai_family != AF_INET && ai->ai_family != AF_INET6) || ai->ai_addrlen > sizeof a.sa)
@@ -58,6 +59,8 @@ static void push_address(lua_State *L, const struct addrinfo *ai) {
   memcpy(&a.sa, ai->ai_addr, ai->ai_addrlen);
   a.len = ai->ai_addrlen;
   lua_createtable(L, 0, 2);
+  lua_pushstring(L, ai->ai_canonname);
+  lua_setfield(L, -2, "name");
   net_addr_push_host(L, &a);
   lua_setfield(L, -2, "address");
   lua_pushinteger(L, ai->ai_family == AF_INET6 ? 6 : 4);
@@ -65,9 +68,14 @@ static void push_address(lua_State *L, const struct addrinfo *ai) {
   lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
 }
 
-/* Pushes what the callback gets: a code, or nil and the list. [-0, +(1|2), m] */
+/* Pushes what the callback gets: a code, or nil and the list, or the name. [-0, +(1|2), m] */
 static int push_answer(lua_State *L, const struct net_job *job) {
   int code = job->code;
+  if (job->name) {
+    lua_pushnil(L);
+    lua_pushstring(L, job->name);
+    return 2;
+  }
   if (code == 0) {
     lua_pushnil(L);
     lua_newtable(L);
@@ -184,6 +192,8 @@ static int lookup_gc(lua_State *L) {
 static int check_hints(lua_State *L, int idx) {
   lua_Integer hints = luaL_checkinteger(L, idx);
   int flags = hints & HINT_ADDRCONFIG ? AI_ADDRCONFIG : 0;
+  if (hints & HINT_CANONNAME)
+    flags |= AI_CANONNAME;
 #ifdef AI_V4MAPPED
   if (hints & HINT_V4MAPPED)
     flags |= AI_V4MAPPED;
@@ -219,7 +229,7 @@ static void check_arguments(lua_State *L, struct addrinfo *hints) {
 /* Queues the look-up of the host at 1; 0 or a code. A job that was refused is
  * freed with the Lookup. [-0, +0, -] */
 static int lookup_start(lua_State *L, struct net_lookup_pool *p, struct lookup *lk,
-                        const struct addrinfo *hints) {
+                        const struct addrinfo *hints, int reverse) {
   size_t len;
   const char *host = lua_tolstring(L, 1, &len);
   if (len == 0 || len > MAX_HOST)
@@ -228,23 +238,18 @@ static int lookup_start(lua_State *L, struct net_lookup_pool *p, struct lookup *
   if (lk->job == NULL)
     return NET_EAI_MEMORY;
   lk->job->owner = lk;
+  lk->job->reverse = reverse;
   return net_lookup_pool_add(p, lk->job);
 }
 
-/* resolve(host, family, hints, callback) -> a Lookup, or nil and a code
- * 'family' is 0, 4 or 6, 'hints' bits of 8 (V4MAPPED), 16 (ALL), 32 (ADDRCONFIG).
- * The callback gets a code, or nil and a list of {address =, family =} in the
- * order of the system; the look-up holds the loop until then. Codes are negative:
- * libuv's EAI_*, or -errno. */
-static int core_resolve(lua_State *L) {
-  struct addrinfo hints;
-  check_arguments(L, &hints);
+/* A Lookup of the host at 1, whose callback is at 4; or nil and a code. [-0, +(1|2), e] */
+static int lookup_new(lua_State *L, const struct addrinfo *hints, int reverse) {
   struct net_lookup_pool *p = pool_get(L);
   struct lookup *lk = net_object_new(L, net_loop_get(L), &lookup_class, sizeof *lk, LOOKUP_UVS);
   lua_pushvalue(L, 4);
   lua_setiuservalue(L, 5, VAL_CALLBACK);
   net_anchor(L, 5, &lk->o);
-  int code = lookup_start(L, p, lk, &hints);
+  int code = lookup_start(L, p, lk, hints, reverse);
   if (code < 0) {
     net_unanchor(L, &lk->o);
     lua_pushnil(L);
@@ -254,6 +259,32 @@ static int core_resolve(lua_State *L) {
   net_loop_ref(lk->o.loop);
   lk->waits = 1;
   return 1;
+}
+
+/* resolve(host, family, hints, callback) -> a Lookup, or nil and a code
+ * 'family' is 0, 4 or 6, 'hints' bits of 2 (CANONNAME), 8 (V4MAPPED), 16 (ALL), 32 (ADDRCONFIG).
+ * The callback gets a code, or nil and a list of {address =, family =} in the
+ * order of the system; the look-up holds the loop until then. Codes are negative:
+ * libuv's EAI_*, or -errno. */
+static int core_resolve(lua_State *L) {
+  struct addrinfo hints;
+  check_arguments(L, &hints);
+  return lookup_new(L, &hints, 0);
+}
+
+/* reverse(address, callback) -> a Lookup, or nil and a code
+ * The callback gets a code, or nil and the name of that IP address. */
+static int core_reverse(lua_State *L) {
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  lua_pushinteger(L, 0);
+  lua_insert(L, 2);
+  lua_pushinteger(L, 0);
+  lua_insert(L, 3);
+  struct addrinfo hints;
+  check_arguments(L, &hints);
+  hints.ai_flags = AI_NUMERICHOST;
+  return lookup_new(L, &hints, 1);
 }
 
 static const luaL_Reg lookup_methods[] = {
@@ -290,4 +321,6 @@ void net_lookup_open(lua_State *L) {
   lua_setfield(L, -2, "Lookup");
   lua_pushcfunction(L, core_resolve);
   lua_setfield(L, -2, "resolve");
+  lua_pushcfunction(L, core_reverse);
+  lua_setfield(L, -2, "reverse");
 }

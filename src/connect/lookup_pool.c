@@ -55,6 +55,7 @@ void net_job_free(struct net_job *job) {
     return;
   if (job->answer)
     freeaddrinfo(job->answer);
+  free(job->name);
   free(job);
 }
 
@@ -131,12 +132,28 @@ static int code_of(int eai, int saved_errno) {
   return NET_EAI_FAIL; /* which says no more than that */
 }
 
+/* From the address that was found to its name. */
+static int job_reverse(struct net_job *job) {
+  const struct addrinfo *ai = job->answer;
+  job->name = malloc(NI_MAXHOST);
+  if (job->name == NULL)
+    return EAI_MEMORY;
+  int eai = getnameinfo(ai->ai_addr, ai->ai_addrlen, job->name, NI_MAXHOST, NULL, 0, NI_NAMEREQD);
+  if (eai != 0) {
+    free(job->name);
+    job->name = NULL;
+  }
+  return eai;
+}
+
 static void job_run(struct net_job *job) {
   errno = 0;
   int eai = getaddrinfo(job->host, NULL, &job->hints, &job->answer);
-  job->code = code_of(eai, errno);
   if (eai != 0)
     job->answer = NULL;
+  else if (job->reverse)
+    eai = job_reverse(job);
+  job->code = code_of(eai, errno);
 }
 
 /* --- threads ------------------------------------------------------------------ */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * lookup_pool.h - getaddrinfo(3) on a few threads. No Lua in here.
+ * lookup_pool.h - getaddrinfo(3), and getnameinfo(3), on a few threads. No Lua in here.
  *
  *     add ─▶ waiting ─(thread: getaddrinfo)─▶ done ─ev_async─▶ on_done ─▶ net_lookup_pool_done
  *
@@ -33,6 +33,8 @@ struct net_job {
   struct addrinfo hints;
   struct addrinfo *answer; /* owned; NULL until it is done, and after a failure */
   int code;
+  int reverse; /* the host is an address, of which the name is asked */
+  char *name;  /* owned; that name, NULL as 'answer' */
   char host[]; /* ends in NUL */
 };
 
