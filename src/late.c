@@ -26,6 +26,7 @@
 #include "connect/boundsocket.h"
 #include "connect/dial.h"
 #include "loop/timeout.h"
+#include "luasocket/watch.h"
 #include "process/processes.h"
 
 enum { FIELDS = 14 };
@@ -50,6 +51,7 @@ static const struct late {
   { net_dial_open, { "dial", "Dial" } },
   { net_timeout_open, { "immediate", "Immediate", "timeout", "Timeout" } },
   { net_json_open, { "json" } },
+  { net_luasocket_open, { "open_luasocket" } },
   { net_processes_open,
     { "child", "ChildProcess", "handover", "monotonic_usec", "notify", "handles", "acceptor",
       "inherited", "channel", "Channel", "descriptor" } },

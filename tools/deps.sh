@@ -47,6 +47,7 @@ peers wanted postgres     postgresql    postgresql-server postgresql        post
 peers wanted nginx        nginx         nginx             nginx             nginx       nginx
 peers wanted swaks        swaks         swaks             swaks             swaks       swaks
 peers wanted python3      python3       python3           python3           python      python
+peers wanted luasocket    lua-socket    lua-socket        lua5.4-socket     lua-socket  rock:luasocket
 bench wanted valgrind     valgrind      valgrind          valgrind          valgrind    -
 '
 
@@ -67,6 +68,8 @@ present() { # present WHAT: is it there already?
       "$lua" -e 'assert(package.searchpath("busted.runner", package.path))' 2>/dev/null ;;
     postgres) command -v postgres >/dev/null || ls /usr/lib*/postgresql*/bin/postgres \
       /usr/lib*/postgresql/*/bin/postgres >/dev/null 2>&1 ;;
+    luasocket) lua=$(./find-lua.sh bin) &&
+      "$lua" -e 'assert(package.searchpath("socket.core", package.cpath))' 2>/dev/null ;;
     libasan.so) case $(gcc -print-file-name=libasan.so 2>/dev/null) in /*) ;; *) return 1 ;; esac ;;
     *) command -v "$1" >/dev/null ;;
   esac

@@ -21,6 +21,7 @@ local TABLE = {
   socket = { "stream" },
   server = { "stream", "address" },
   task = { "stream" },
+  luasocket = { "task" },
   process = { "socket", "server" },
   tls = {}, -- a library of its own, which knows the seam alone
 }

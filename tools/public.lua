@@ -121,6 +121,7 @@ local MAKE = {
   ["net.Worker"] = { worker },
   ["net.Task"] = { task }, ["net.Group"] = { group }, ["net.Queue"] = { net.co.queue },
   ["net.Semaphore"] = { net.co.semaphore }, ["net.Held"] = { held },
+  ["net.LuaSocket"] = { net.luasocket.tcp },
   ["net.AbortController"] = { net.abort.AbortController },
   ["net.AbortSignal"] = { signal, composite },
 }
@@ -132,6 +133,7 @@ local TABLES = {
   net = net, ["net.events"] = net.events, ["net.timers"] = net.timers, ["net.dns"] = net.dns,
   ["net.abort"] = net.abort, ["net.child"] = net.child,
   ["net.cluster"] = net.cluster, ["net.co"] = net.co,
+  ["net.luasocket"] = net.luasocket, ["net.LuaSocketUnixClass"] = net.luasocket.unix,
   ["net.ServerClass"] = net.Server, ["net.SocketClass"] = net.Socket,
   ["net.BlockListClass"] = net.BlockList, ["net.SocketAddressClass"] = net.SocketAddress,
   ["net.BoundSocketClass"] = net.BoundSocket, ["net.EventEmitterClass"] = net.events.EventEmitter,
@@ -181,6 +183,10 @@ local function add_object(members, object)
     return
   end
   local index = getmetatable(object).__index
+  if type(index) == "table" then
+    add(members, index)
+    return
+  end
   add(members, (select(2, debug.getupvalue(index, METHODS))))
   add(members, (select(2, debug.getupvalue(index, GETTERS))), "field")
   add(members, (debug.getuservalue(object, UV_FIELDS)), "field")

@@ -2432,6 +2432,319 @@ local held = {}
 --- Gives it back, once.
 function held:release() end
 
+--- ## net.luasocket
+---
+--- `require("net.luasocket")`, or `net.luasocket`: the API of LuaSocket 3 over the loop. What is
+--- written for LuaSocket runs as it is, its own modules (`socket.http`, `socket.smtp`, `socket.ftp`,
+--- `ltn12`) too, and many at once, each in a task. A program that wants its libraries to use it says
+--- so before it loads them:
+---
+---     package.loaded.socket = require("net.luasocket")
+---     local http = require("socket.http")
+---
+--- A library that asks for `socket.core` or `socket.unix` is given the same table, or its field
+--- `unix`. Every function and method gives what LuaSocket's gives, by the same words; see LuaSocket's
+--- manual, [the guide](guide/from-luasocket.md) and
+--- [what differs](differences.md#what-netluasocket-does-otherwise-than-luasocket). What counts here is
+--- where a call waits:
+---
+--- - **In a task** as tasks do: others run. A cancel or a timeout of `net.co` interrupts it; nothing
+---   that has arrived is lost by that, only the limits of `settimeout` give a part away.
+--- - **Where nobody runs the loop**, in the main script or in a coroutine of its own, the call runs
+---   it until it is done, as one that blocks; an uncaught error of what runs meanwhile comes out of it.
+--- - **Anywhere else**, in a listener say, a call that would have to wait raises `ERR_CANNOT_WAIT`;
+---   with `settimeout(0)` none does.
+---
+--- One task at a time receives from a socket; a second one is told so by `ERR_SOCKET_BUSY`. Any number
+--- may send: calls follow each other, the bytes of each together. `close` ends all waits for the socket.
+--- A socket holds the loop only while a call waits for it.
+
+---@class net.luasocket
+--- size of the chunks of sources
+---@field BLOCKSIZE integer
+--- the sinks that `sink` knows, by name
+---@field sinkt table<string, function>
+--- the sources that `source` knows, by name
+---@field sourcet table<string, function>
+--- look-ups: `toip`, `tohostname`, `getaddrinfo`, `getnameinfo`, `gethostname`
+---@field dns table<string, function>
+local luasocket = {}
+net.luasocket = luasocket
+
+--- A new TCP socket, of the family that it will need.
+---@return net.LuaSocket? master
+---@return string? err
+function luasocket.tcp() end
+
+--- One for IPv4.
+---@return net.LuaSocket? master
+---@return string? err
+function luasocket.tcp4() end
+
+--- One for IPv6 alone.
+---@return net.LuaSocket? master
+---@return string? err
+function luasocket.tcp6() end
+
+--- Connects.
+---@param host string
+---@param port integer|string
+---@param localhost? string
+---@param localport? integer|string
+---@param family? "unspec"|"inet"|"inet6"
+---@return net.LuaSocket? client
+---@return string? err
+function luasocket.connect(host, port, localhost, localport, family) end
+
+--- The same over IPv4.
+---@param host string
+---@param port integer|string
+---@param localhost? string
+---@param localport? integer|string
+---@return net.LuaSocket? client
+---@return string? err
+function luasocket.connect4(host, port, localhost, localport) end
+
+--- The same over IPv6.
+---@param host string
+---@param port integer|string
+---@param localhost? string
+---@param localport? integer|string
+---@return net.LuaSocket? client
+---@return string? err
+function luasocket.connect6(host, port, localhost, localport) end
+
+--- Listens; `"*"` is any IPv4 address.
+---@param host string
+---@param port integer|string
+---@param backlog? integer (default 32)
+---@return net.LuaSocket? server
+---@return string? err
+function luasocket.bind(host, port, backlog) end
+
+--- Waits until one of these can be read or written, or so many seconds. Takes whatever has a
+--- `getfd`, and asks its `dirty`.
+---@param receivers? table[]
+---@param senders? table[]
+---@param seconds? number (default no limit)
+---@return table readable by number and by object
+---@return table writable
+---@return "timeout"? err
+function luasocket.select(receivers, senders, seconds) end
+
+--- Waits so many seconds.
+---@param seconds number
+function luasocket.sleep(seconds) end
+
+--- The time of day.
+---@return number seconds since the epoch
+function luasocket.gettime() end
+
+--- Returns its arguments, or raises the second one, for `protect`, if the first is nil or false.
+---@param ... any
+---@return any ...
+function luasocket.try(...) end
+
+--- A `try` that calls a function before it raises.
+---@param finalizer? fun()
+---@return fun(...: any): ...: any
+function luasocket.newtry(finalizer) end
+
+--- A function that calls `fn`, and returns nil and the error where `try` has raised one. All else
+--- passes through it, cancels and timeouts too.
+---@param fn function
+---@return fun(...: any): ...: any
+function luasocket.protect(fn) end
+
+--- What is behind the first `n` of the others.
+---@param n integer
+---@param ... any
+---@return any ...
+function luasocket.skip(n, ...) end
+
+--- A function that calls one of a table's by its first argument.
+---@param t table<string, function>
+---@return function
+function luasocket.choose(t) end
+
+--- A sink of LTN12 over a socket: `"keep-open"`, the default, or `"close-when-done"`.
+---@param name? string
+---@param over net.LuaSocket
+---@return table sink
+function luasocket.sink(name, over) end
+
+--- A source over a socket: `"until-closed"`, the default, or `"by-length"`.
+---@param name? string
+---@param over net.LuaSocket
+---@param length? integer
+---@return table source
+function luasocket.source(name, over, length) end
+
+--- Raises `ERR_METHOD_NOT_IMPLEMENTED`: there are no datagrams here.
+function luasocket.udp() end
+
+--- The same.
+luasocket.udp4 = luasocket.udp
+
+--- The same.
+luasocket.udp6 = luasocket.udp
+
+--- Called, it makes a Unix socket, as its fields `stream` and `tcp` do; `dgram` and `udp` raise.
+---@class net.LuaSocketUnixClass
+---@overload fun(): net.LuaSocket
+local UnixSocket = {}
+luasocket.unix = UnixSocket
+
+--- A new Unix socket.
+---@return net.LuaSocket? master
+---@return string? err
+function UnixSocket.stream() end
+
+--- The same.
+UnixSocket.tcp = UnixSocket.stream
+
+--- Raises `ERR_METHOD_NOT_IMPLEMENTED`: there are no datagrams here.
+function UnixSocket.dgram() end
+
+--- The same.
+UnixSocket.udp = UnixSocket.dgram
+
+--- A TCP or a Unix socket, a userdata. Its class changes as it is used, from `tcp{master}` to
+--- `tcp{client}` or `tcp{server}`, or from `unixstream{master}`; a method that is not of its class
+--- raises. Unix sockets have no `getpeername`, `getfamily`, `getoption`, `gettimeout`, and take a path for
+--- host and port.
+---@class net.LuaSocket
+--- such as `"tcp{client}"`
+---@field class string (read-only)
+local luasocket_object = {}
+
+--- Connects a master, and makes it a client. With `settimeout(0)` it goes on after `nil, "timeout"`:
+--- `select` tells when, and a second call its result.
+---@param host string
+---@param port integer|string
+---@return 1? ok
+---@return string? err
+function luasocket_object:connect(host, port) end
+
+--- Chooses the address of a master; `"*"` is any.
+---@param host string
+---@param port integer|string
+---@return 1? ok
+---@return string? err
+function luasocket_object:bind(host, port) end
+
+--- The same as `connect`.
+luasocket_object.setpeername = luasocket_object.connect
+
+--- The same as `bind`.
+luasocket_object.setsockname = luasocket_object.bind
+
+--- Makes a bound master a server.
+---@param backlog? integer (default 32)
+---@return 1? ok
+---@return string? err
+function luasocket_object:listen(backlog) end
+
+--- Waits for a connection.
+---@return net.LuaSocket? client
+---@return string? err
+function luasocket_object:accept() end
+
+--- A line, without its end and any CR (`"*l"`); everything to the end (`"*a"`); or so many bytes. What
+--- comes is put behind the prefix, which counts for the number.
+---@param pattern? "*l"|"*a"|integer
+---@param prefix? string
+---@return string? data
+---@return string? err `"closed"`, `"timeout"`, …
+---@return string? partial what came, taken
+function luasocket_object:receive(pattern, prefix) end
+
+--- Sends bytes i to j, as `string.sub` has them. Returns when the kernel has them.
+---@param data string
+---@param i? integer (default 1)
+---@param j? integer (default -1)
+---@return integer? last index of the last byte that was sent
+---@return string? err
+---@return integer? last the same after an error
+function luasocket_object:send(data, i, j) end
+
+--- Ends one half of a connection, or both.
+---@param half? "send"|"receive"|"both"
+---@return 1
+function luasocket_object:shutdown(half) end
+
+--- Closes it. Whoever waits for it gets `"closed"`.
+---@return 1
+function luasocket_object:close() end
+
+--- Limits the time of each call that waits: `"b"` and `"t"` are two limits, both from the call's start,
+--- of which the nearer counts.
+---@param seconds? number nil, negative: none; 0: the call does not wait
+---@param mode? "b"|"t"|"r"
+---@return 1
+function luasocket_object:settimeout(seconds, mode) end
+
+--- Both limits, negative for none.
+---@return number block
+---@return number total
+function luasocket_object:gettimeout() end
+
+--- `"keepalive"`, `"reuseaddr"`, `"reuseport"`, `"tcp-nodelay"`, `"ipv6-v6only"` (boolean), `"linger"`
+--- (`{on =, timeout =}`), `"recv-buffer-size"`, `"send-buffer-size"`, `"tcp-keepidle"`, `"tcp-keepcnt"`,
+--- `"tcp-keepintvl"`, `"tcp-defer-accept"`, `"tcp-fastopen"`, `"tcp-fastopen-connect"` (integer).
+---@param name string
+---@param value boolean|integer|table
+---@return 1? ok
+---@return string? err
+function luasocket_object:setoption(name, value) end
+
+--- The value of one of these, or of `"error"`.
+---@param name string
+---@return any value
+---@return string? err
+function luasocket_object:getoption(name) end
+
+--- Who is at the other end.
+---@return string? address
+---@return integer|string port or what went wrong
+---@return "inet"|"inet6"|nil family
+function luasocket_object:getpeername() end
+
+--- Its own address; of a Unix socket its path.
+---@return string? address
+---@return string port or what went wrong
+---@return "inet"|"inet6"|nil family
+function luasocket_object:getsockname() end
+
+--- Its family.
+---@return "inet4"|"inet6"
+function luasocket_object:getfamily() end
+
+--- Bytes received and sent, and its age in seconds.
+---@return integer received
+---@return integer sent
+---@return number age
+function luasocket_object:getstats() end
+
+--- Sets them.
+---@param received? integer
+---@param sent? integer
+---@param age? number
+---@return 1
+function luasocket_object:setstats(received, sent, age) end
+
+--- Whether it has read what nobody has received yet.
+---@return boolean
+function luasocket_object:dirty() end
+
+--- The number of its descriptor, -1 for none.
+---@return integer
+function luasocket_object:getfd() end
+
+--- Gives it another one, or none by -1. The one before stays open, for whoever has taken it.
+---@param fd integer
+function luasocket_object:setfd(fd) end
+
 --- ## net.tls
 ---
 --- `require("net.tls")`, of the rock `net-tls`: Node's `tls`. It is under construction; what is

@@ -62,6 +62,7 @@ local REST = {
   co = true,
   dns = true,
   events = true,
+  luasocket = true,
   process = true,
   timers = true,
   BlockList = "net.internal.address.blocklist",

@@ -1,0 +1,69 @@
+-- SPDX-License-Identifier: MIT
+
+--- net.internal.luasocket.send - writing to a plain socket.
+--
+-- Bytes go to the kernel, and nowhere else: what it has not taken when the limit is over is
+-- the caller's. Calls of several tasks follow each other, each one's bytes together.
+
+local core = require("net.core")
+local wait = require("net.internal.luasocket.wait")
+local words = require("net.internal.luasocket.words")
+
+local plain = core.open_luasocket()
+local EAGAIN, EBADF = plain.errors.EAGAIN, plain.errors.EBADF
+
+--- The range that i and j mean in `size` bytes, as string.sub has it.
+local function range(size, i, j)
+  i = i == nil and 1 or words.integer(i, 2, "send")
+  j = j == nil and -1 or words.integer(j, 3, "send")
+  i = math.max(i < 0 and size + i + 1 or i, 1)
+  return i, math.min(j < 0 and size + j + 1 or j, size)
+end
+
+local function reason(socket, err)
+  if err == EBADF and plain.fd(socket) < 0 then
+    return "closed"
+  end
+  return words.of(err)
+end
+
+--- Sends bytes i to j. Nil and a word: not all of them; and the index of the last.
+local function send_all(socket, state, data, i, j, limit)
+  while i <= j do
+    local sent, err, what = state.via.send(socket, data, i, j)
+    local in_time = true
+    if sent then
+      state.sent = state.sent + sent
+      i = i + sent
+    elseif err ~= EAGAIN then
+      return nil, reason(socket, err), i - 1
+    else
+      in_time, err = wait.ready(socket, state, what or wait.WRITES, limit)
+    end
+    if not in_time then
+      return nil, err and words.of(err) or "timeout", i - 1
+    end
+  end
+  return i - 1, nil, nil
+end
+
+--- socket:send(data[, i[, j]]), for a client.
+---@return integer? last index
+---@return string? err
+---@return integer? last index, where there is an err
+local function send(socket, state, data, i, j)
+  local limit = wait.limit(state.block, state.total)
+  data = words.text(data, 1, "send")
+  i, j = range(#data, i, j)
+  if i > j then
+    return i - 1, nil, nil
+  end
+  wait.be_fair(limit)
+  if not wait.take_turn(state.sender, limit) then
+    return nil, "timeout", i - 1
+  end
+  local _ <close> = state.sender
+  return send_all(socket, state, data, i, j, limit)
+end
+
+return { send = send }

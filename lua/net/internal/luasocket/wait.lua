@@ -1,0 +1,223 @@
+-- SPDX-License-Identifier: MIT
+
+--- net.internal.luasocket.wait - how a call that LuaSocket would block in waits.
+--
+-- In a task as tasks do, so that others run. Where nobody runs the loop, in the main script
+-- or in a coroutine of its own, the call runs it until what it waits for has come: to the
+-- program that is a call that blocks, though listeners and tasks go on meanwhile. Anywhere
+-- else, in a listener say, nothing can wait, and the call raises ERR_CANNOT_WAIT.
+--
+-- A limit is a time of the monotonic clock in microseconds; nil: there is none; false: the
+-- call does not wait at all.
+
+local core = require("net.core")
+require("net.internal.lazy") -- by which the core knows errors
+
+local plain = core.open_luasocket()
+local tasks = core.open_tasks()
+
+local LONGEST = 2^40 -- ms, of any wait
+local LONGEST_USEC = LONGEST * 1000
+local IN_A_ROW = 64 -- calls of tasks that had nothing to wait for, before others have a turn
+
+local wait = { READS = 1, WRITES = 2 }
+
+local LATE = 1 -- what a Watch says when its time is over
+
+local in_a_row = 0
+
+--- The nearer of two limits that begin now, in seconds; negative ones are none.
+---@param block number
+---@param total number
+---@return integer|false|nil limit
+function wait.limit(block, total)
+  local seconds = total
+  if block >= 0 and not (total >= 0 and total < block) then
+    seconds = block
+  end
+  if seconds == 0 then
+    return false
+  end
+  local usec = seconds > 0 and math.ceil(math.min(seconds * 1e6, LONGEST_USEC))
+  return usec and plain.now() + usec or nil
+end
+
+--- Whether it is over, and else how many ms are left, nil for no end.
+local function left(limit)
+  if limit == nil then
+    return false
+  end
+  local usec = limit and limit - plain.now() or 0
+  return usec <= 0, math.ceil(usec / 1000)
+end
+
+-- Waiting
+
+--- Runs the loop until `start`'s function was called, with one value that is not nil. It may
+--- be so before the poll of a turn, which then must not wait.
+local function block(start)
+  local answer, runs
+  local undo = start(function(value)
+    local counts = answer == nil
+    if counts then
+      answer = value
+      if runs then
+        core.stop()
+      end
+    end
+    return counts
+  end)
+  runs = true
+  local _ <close> = setmetatable({}, {
+    __close = function(_, err)
+      if err ~= nil then -- of another's, which comes out here
+        undo(answer)
+      end
+    end,
+  })
+  while answer == nil do
+    core.run("once")
+  end
+  return answer
+end
+
+--- Calls `start(resume)`, waits until resume(value) is called, and returns that value. The
+--- function that start returns is called if an error ends the wait, with the value, if any.
+---@param start fun(resume: fun(value: any): boolean): fun(value: any)
+function wait.suspend(start)
+  in_a_row = 0
+  if plain.may_block() then
+    return block(start)
+  end
+  return tasks.suspend(start)
+end
+
+--- Has others run where a task's calls never have to wait.
+function wait.be_fair(limit)
+  in_a_row = in_a_row + 1
+  if in_a_row >= IN_A_ROW and limit ~= false then
+    in_a_row = 0
+    if tasks.can_wait() then
+      tasks.yield()
+    end
+  end
+end
+
+--- Waits for any of a list of descriptors (plain.watch) until the limit is over.
+---@param list integer[]
+---@param limit integer|false|nil
+---@param states table[] of the plain sockets among them; to close one ends the wait
+---@return boolean? in_time true: look again, perhaps for the last time; false: the limit was over
+---  before; nil: the system refuses
+---@return integer? err negative errno
+function wait.any(list, limit, states)
+  local over, ms = left(limit)
+  if over then
+    return false
+  end
+  local watch
+  local function leave()
+    watch:stop()
+    for _, state in ipairs(states) do
+      state.watches[watch] = nil
+    end
+  end
+  local answer = wait.suspend(function(resume)
+    watch = plain.watch(resume, ms, list)
+    for _, state in ipairs(states) do
+      state.watches[watch] = resume
+    end
+    return leave
+  end)
+  leave()
+  if answer < 0 then
+    return nil, answer
+  end
+  return true
+end
+
+--- The same for one plain socket.
+---@param what integer wait.READS, wait.WRITES
+function wait.ready(socket, state, what, limit)
+  return wait.any({ plain.fd(socket), what }, limit, { state })
+end
+
+--- Whoever waits for a socket looks again: it has another descriptor, or none.
+function wait.wake(state)
+  for watch, resume in pairs(state.watches) do
+    watch:stop()
+    resume(0)
+  end
+end
+
+--- Waits so many ms, a number.
+function wait.sleep(ms)
+  wait.suspend(function(resume)
+    local watch = plain.watch(resume, math.ceil(math.min(ms, LONGEST)), {})
+    return function()
+      watch:stop()
+    end
+  end)
+end
+
+-- Turns
+
+local TURN = "turn"
+
+--- The next of those that wait for their turn has it.
+local function pass(turn)
+  local queue = turn.queue
+  while queue[1] do
+    if table.remove(queue, 1)(TURN) then
+      return
+    end
+  end
+  turn.taken = false
+end
+
+local Turn = { __close = pass }
+
+--- What one has at a time: who has taken it holds it in a to-be-closed variable.
+---@return table turn
+function wait.turn()
+  return setmetatable({ taken = false, queue = {} }, Turn)
+end
+
+local function remove(queue, resume)
+  for i, other in ipairs(queue) do
+    if other == resume then
+      return table.remove(queue, i)
+    end
+  end
+end
+
+--- Waits until it is our turn. First come, first served.
+---@return boolean in_time
+function wait.take_turn(turn, limit)
+  if not turn.taken then
+    turn.taken = true
+    return true
+  end
+  local over, ms = left(limit)
+  if over then
+    return false
+  end
+  local watch, own
+  local answer = wait.suspend(function(resume)
+    own = resume
+    turn.queue[#turn.queue + 1] = resume
+    watch = plain.watch(resume, ms, {})
+    return function(given)
+      watch:stop()
+      remove(turn.queue, resume)
+      if given == TURN then
+        pass(turn)
+      end
+    end
+  end)
+  watch:stop()
+  remove(turn.queue, own)
+  return answer ~= LATE
+end
+
+return wait

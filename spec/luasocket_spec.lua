@@ -1,0 +1,460 @@
+-- SPDX-License-Identifier: MIT
+
+-- net.luasocket where it is LuaSocket: calls that block, in the main script, as busted's is.
+-- What each call gives beside the real one is compared by spec/peers/luasocket_peers.lua.
+
+local co = require("net.co")
+local net = require("net")
+local socket = require("net.luasocket")
+local support = require("spec.support.tasks")
+local timers = require("net.timers")
+local within = require("spec.support").within
+
+local raised = support.raised
+
+--- Where a server is.
+local function address_of(server)
+  local host, port = server:getsockname()
+  return host, port
+end
+
+--- Runs `fn(client, peer, server, t)` with both ends of a connection, closed afterwards.
+local function connected(fn)
+  return within(function(t)
+    local server = assert(socket.bind("127.0.0.1", 0))
+    local client = assert(socket.connect(address_of(server)))
+    local peer = assert(server:accept())
+    t.finally(function()
+      client:close()
+      peer:close()
+      server:close()
+    end)
+    fn(client, peer, server, t)
+    client:close()
+    peer:close()
+    server:close()
+  end)
+end
+
+--- What a method says of wrong arguments.
+local function complaint(fn, ...)
+  return (tostring(raised(fn, ...)):gsub("^[^:]*:%d+: ", ""))
+end
+
+describe("a socket of net.luasocket", function()
+  it("is a userdata with LuaSocket's classes", within(function()
+    local master = socket.tcp()
+    assert.equal("userdata", type(master))
+    assert.truthy(tostring(master):find("^tcp{master}: 0x%x+$"))
+    assert.equal("tcp{master}", master.class)
+    assert.equal(-1, master:getfd())
+    assert(master:bind("127.0.0.1", 0))
+    assert(master:listen())
+    assert.equal("tcp{server}", master.class)
+    master:close()
+  end))
+
+  it("raises for a method of another class", connected(function(client, _, server)
+    assert.equal("calling 'send' on bad self (tcp{client} expected)",
+      complaint(server.send, server, "x"))
+    assert.equal("calling 'accept' on bad self (tcp{server} expected)",
+      complaint(client.accept, client))
+    assert.equal("calling 'getfd' on bad self (tcp{any} expected)",
+      complaint(client.getfd, socket.unix))
+    assert.equal("calling 'getfd' on bad self (tcp{any} expected)",
+      complaint(client.getfd, io.stdout))
+    local unix = socket.unix()
+    assert.equal("calling 'close' on bad self (tcp{any} expected)", complaint(client.close, unix))
+    unix:close()
+  end))
+
+  it("survives what can be done with its metatable", connected(function(client)
+    local meta = getmetatable(client)
+    for _, value in pairs { io.stdout, {}, "x", 1 } do
+      assert.has_no.errors(function() meta.__gc(value) end)
+    end
+    local other = setmetatable({}, meta)
+    assert.has.errors(function() other:receive() end)
+  end))
+
+  it("gives integers where something is counted", connected(function(client, peer)
+    local _, port = client:getpeername()
+    local received, sent = client:getstats()
+    for _, n in ipairs { client:send("abc"), client:getfd(), port, received, sent } do
+      assert.equal("integer", math.type(n))
+    end
+    assert.equal("abc", (peer:receive(3)))
+  end))
+
+  it("raises for what is no data, pattern or option", connected(function(client)
+    assert.equal("bad argument #1 to 'send' (string expected, got nil)",
+      complaint(client.send, client))
+    assert.equal("bad argument #1 to 'receive' (invalid receive pattern)",
+      complaint(client.receive, client, "*x"))
+    assert.equal("bad argument #1 to 'receive' (invalid receive pattern)",
+      complaint(client.receive, client, -1))
+    assert.equal("bad argument #2 to 'settimeout' (invalid timeout mode)",
+      complaint(client.settimeout, client, 1, "x"))
+    assert.equal("bad argument #1 to 'setoption' (unsupported option `x')",
+      complaint(client.setoption, client, "x"))
+    assert.equal("bad argument #2 to 'setoption' (number expected, got string)",
+      complaint(client.setoption, client, "recv-buffer-size", "x"))
+    assert.equal("bad argument #1 to 'shutdown' (invalid option 'x')",
+      complaint(client.shutdown, client, "x"))
+  end))
+
+  it("raises at the line of its caller", connected(function(client)
+    local line = debug.getinfo(1, "l").currentline + 1
+    local _, err = pcall(function() client:receive("*x") end)
+    assert.truthy(err:find("luasocket_spec.lua:" .. line .. ":", 1, true), err)
+  end))
+
+  it("tells of datagrams that there are none", function()
+    local unix = socket.unix
+    for _, fn in ipairs { socket.udp, socket.udp4, socket.udp6, unix.dgram, unix.udp } do
+      assert.equal("ERR_METHOD_NOT_IMPLEMENTED", raised(fn).code)
+    end
+  end)
+end)
+
+describe("receive", function()
+  it("gives lines, counts, and what is left", connected(function(client, peer)
+    client:send("one\r\nt\rwo\n12345rest")
+    assert.same({ "one", "two", "12345" },
+      { (peer:receive()), (peer:receive("*l")), (peer:receive(5)) })
+    client:close()
+    assert.equal("rest", (peer:receive("*a")))
+    assert.same({ nil, "closed", "" }, { peer:receive("*a") })
+  end))
+
+  it("gives and takes the part that came in time", connected(function(client, peer)
+    client:send("abc")
+    peer:settimeout(0.02)
+    assert.same({ nil, "timeout", "-abc" }, { peer:receive(9, "-") })
+    assert.same({ nil, "timeout", "" }, { peer:receive("*l") })
+    client:send("de\n")
+    assert.equal("de", (peer:receive("*l")))
+  end))
+
+  it("puts a line together however it was cut", connected(function(client, peer)
+    for _, part in ipairs { "a", "b\r", "\n", ("x"):rep(30000), "\nend" } do
+      client:send(part)
+    end
+    assert.equal("ab", (peer:receive()))
+    assert.equal(30000, #peer:receive())
+    assert.equal("end", (peer:receive(3)))
+  end))
+
+  it("ends by \"closed\" after a reset, and keeps what came before", connected(
+    function(client, peer)
+      client:send("before\nrest")
+      assert.equal("before", (peer:receive()))
+      client:setoption("linger", { on = true, timeout = 0 })
+      client:close()
+      assert.same({ nil, "closed", "rest" }, { peer:receive() })
+      assert.same({ nil, "closed", "" }, { peer:receive() })
+    end))
+
+  it("has two limits, both from the call's start", connected(function(client, peer)
+    peer:settimeout(10)
+    peer:settimeout(0.05, "t")
+    local dribble = timers.setInterval(function() client:send("x") end, 10)
+    local before = socket.gettime()
+    local _, err = peer:receive(1000000)
+    assert.equal("timeout", err)
+    assert.is_true(socket.gettime() - before < 5)
+    peer:settimeout(0.05)
+    peer:settimeout(10, "t")
+    assert.equal("timeout", (select(2, peer:receive("*l"))))
+    dribble:close()
+  end))
+end)
+
+describe("send", function()
+  it("tells exactly how far the kernel has taken it", connected(function(client, peer)
+    local data = ("0123456789"):rep(1000000)
+    client:settimeout(0)
+    local ok, err, last = client:send(data)
+    assert.same({ nil, "timeout" }, { ok, err })
+    local rest = client:receive(0)
+    assert.is_nil(rest)
+    peer:settimeout(0.2)
+    local _, _, part = peer:receive(#data)
+    assert.equal(last, #part)
+    client:settimeout(5)
+    local sent = client:send(data, last + 1, last + 10)
+    assert.equal(last + 10, sent)
+    assert.equal(data:sub(last + 1, last + 10), (peer:receive(10)))
+  end))
+
+  it("ends by \"closed\" where nobody reads any more", connected(function(client, peer)
+    peer:setoption("linger", { on = true, timeout = 0 })
+    peer:close()
+    assert.same({ nil, "closed", 0 }, { client:send("x") })
+  end))
+
+  it("gives the last index for any range", connected(function(client, peer)
+    assert.same({ 5, 4, 3, 3, 9 }, { (client:send("hello")), (client:send("hello", -3, -2)),
+      (client:send("hello", 2, 3)), (client:send("hello", 4, 3)), (client:send("hello", 10)) })
+    assert.equal("hellollel", (peer:receive(9)))
+  end))
+end)
+
+describe("close", function()
+  it("does not linger, but for a reset", connected(function(client, peer)
+    client:setoption("linger", { on = true, timeout = 60 })
+    client:settimeout(0)
+    client:send(("x"):rep(10000000))
+    client:close() -- which would wait a minute
+    peer:settimeout(5)
+    assert.truthy(#peer:receive("*a") > 0)
+  end))
+
+  it("is done by the collector where the program forgets it", within(function()
+    local server = assert(socket.bind("127.0.0.1", 0))
+    local client = assert(socket.connect(address_of(server))) -- luacheck: ignore
+    local peer = assert(server:accept())
+    client = nil
+    collectgarbage()
+    peer:settimeout(5)
+    assert.same({ nil, "closed", "" }, { peer:receive() })
+    peer:close()
+    server:close()
+  end))
+end)
+
+describe("connect", function()
+  it("goes on after a limit of 0, and a second one tells its result", within(function()
+    local server = assert(socket.bind("127.0.0.1", 0))
+    local host, port = server:getsockname()
+    local client = socket.tcp()
+    client:settimeout(0)
+    assert.same({ nil, "timeout" }, { client:connect(host, port) })
+    local _, writable = socket.select(nil, { client }, 5)
+    assert.equal(client, writable[1])
+    assert.equal(1, client:connect(host, port))
+    assert.same({ nil, "already connected" }, { client:connect(host, port) })
+    client:close()
+    server:close()
+    client = socket.tcp()
+    client:settimeout(0)
+    client:connect(host, port)
+    socket.select(nil, { client }, 5)
+    assert.same({ nil, "connection refused" }, { client:connect(host, port) })
+    client:close()
+  end))
+
+  it("may be tried again after a failure, by one of each kind", within(function()
+    for _, make in ipairs { socket.tcp, socket.tcp4 } do
+      local server = assert(socket.bind("127.0.0.1", 0))
+      local host, port = server:getsockname()
+      server:close()
+      local client = make()
+      assert.same({ nil, "connection refused" }, { client:connect(host, port) })
+      assert.is_nil((client:connect(host, port)))
+      client:close()
+      assert.is_nil((client:connect(host, port)))
+      client:close()
+    end
+  end))
+
+  it("has LuaSocket's words for names and services", within(function()
+    local client = socket.tcp()
+    assert.same({ nil, "host or service not provided, or not known" },
+      { client:connect("no-such-host.invalid", 80) })
+    assert.same({ nil, "host or service not provided, or not known" },
+      { client:connect("a\0b", 80) })
+    assert.same({ nil, "service not supported for socket type" },
+      { client:connect("127.0.0.1", "no-such-service") })
+    assert.same({ nil, "Address family for hostname not supported" },
+      { socket.connect6("127.0.0.1", 80) })
+    client:close()
+  end))
+end)
+
+describe("setfd", function()
+  it("moves a connection from one object to another", connected(function(client, peer)
+    local other = socket.tcp()
+    other:setfd(client:getfd())
+    client:setfd(-1)
+    client:close()
+    peer:send("still there\n")
+    local fd = other:getfd()
+    other:setfd(-1)
+    client:setfd(fd)
+    assert.equal("still there", (client:receive()))
+    client:setfd(fd) -- which it has
+    peer:close()
+    assert.same({ nil, "closed", "" }, { client:receive() })
+  end))
+
+  it("raises for what is no descriptor", connected(function(client)
+    assert.equal("bad argument #1 to 'setfd' (number expected, got nil)",
+      complaint(client.setfd, client))
+    local other = socket.tcp()
+    assert.equal("setfd: Bad file descriptor", complaint(other.setfd, other, 99999))
+    assert.equal(-1, other:getfd())
+  end))
+end)
+
+describe("select", function()
+  it("tells who is ready, by number and by object", connected(function(client, peer, server)
+    assert.same({ {}, {}, "timeout" }, { socket.select({ peer, server }, nil, 0) })
+    client:send("one\ntwo\n")
+    local r, w, err = socket.select({ peer, server }, { client })
+    assert.same({ 1, peer, 1, client, nil }, { r[peer], r[1], w[client], w[1], err })
+    peer:receive()
+    assert.is_true(peer:dirty())
+    r = socket.select({ peer }, nil, 5)
+    assert.equal(peer, r[1])
+  end))
+
+  it("takes whatever has a getfd", connected(function(client, peer)
+    local wrapped = { getfd = function() return peer:getfd() end }
+    local none = { getfd = function() return -1 end }
+    client:send("x")
+    local r = socket.select({ none, wrapped, {} }, nil, 5)
+    assert.same({ 1, 1 }, { #r, r[wrapped] })
+    assert.has.errors(function() socket.select({ 1 }) end)
+    assert.equal("bad argument #1 to 'select' (table expected, got number)",
+      complaint(socket.select, 1))
+    local gone = { getfd = function() return 99999 end }
+    assert.equal("select failed", complaint(socket.select, { gone }, nil, 1))
+  end))
+
+  it("knows no limit of descriptors", within(function(t)
+    local server, all = assert(socket.bind("127.0.0.1", 0, 1500)), {}
+    for i = 1, 1100 do
+      all[i] = socket.tcp4()
+      assert(all[i])
+    end
+    local client = assert(socket.connect(address_of(server)))
+    assert.is_true(client:getfd() > 1024)
+    local _, w = socket.select(nil, { client }, 5)
+    assert.equal(client, w[1])
+    t.finally(function()
+      for _, one in ipairs(all) do one:close() end
+    end)
+    for _, one in ipairs(all) do one:close() end
+    client:close()
+    server:close()
+  end))
+end)
+
+describe("a call that blocks", function()
+  it("runs the loop meanwhile", connected(function(client, peer)
+    timers.setTimeout(function() client:send("from a timer\n") end, 5)
+    assert.equal("from a timer", (peer:receive()))
+  end))
+
+  it("serves its own process", within(function()
+    local server = net.createServer(function(connection)
+      connection:on("data", function(data) connection:finish(data:upper()) end)
+    end)
+    server:listen(0, "127.0.0.1")
+    server:once("listening", net.stop)
+    net.run()
+    local client = assert(socket.connect("127.0.0.1", server:address().port))
+    client:send("shout")
+    assert.equal("SHOUT", (client:receive("*a")))
+    client:close()
+    server:close()
+  end))
+
+  it("works in a coroutine of the program's", connected(function(client, peer)
+    timers.setTimeout(function() client:send("x\n") end, 5)
+    local wrapped = coroutine.wrap(function()
+      coroutine.yield((peer:receive()))
+      return "end"
+    end)
+    assert.same({ "x", "end" }, { wrapped(), wrapped() })
+  end))
+
+  it("raises what another listener has raised, and may be made again", connected(
+    function(client, peer)
+      timers.setTimeout(function() error("of a timer", 0) end, 5)
+      assert.equal("of a timer", raised(peer.receive, peer))
+      client:send("later\n")
+      assert.equal("later", (peer:receive()))
+    end))
+
+  it("raises in a listener, where it would wait, and only there", connected(
+    function(client, peer, _, t)
+      timers.setTimeout(t.calls(1, function()
+        assert.equal("ERR_CANNOT_WAIT", raised(peer.receive, peer).code)
+        assert.equal("ERR_CANNOT_WAIT", raised(socket.sleep, 1).code)
+        peer:settimeout(0)
+        assert.same({ nil, "timeout", "" }, { peer:receive() })
+        client:send("x\n")
+        peer:settimeout()
+        assert.equal("x", (peer:receive()))
+      end), 1)
+      net.run()
+    end))
+
+  it("holds the loop no longer than it waits", connected(function()
+    assert.is_false(net.run())
+  end))
+end)
+
+describe("a call that blocks, and ends before the poll", function()
+  it("ends", connected(function(_, peer)
+    co.spawn(function() peer:close() end)
+    assert.same({ nil, "closed", "" }, { peer:receive() })
+  end))
+end)
+
+describe("sleep", function()
+  it("waits so many seconds, and not for nothing", within(function()
+    local before = socket.gettime()
+    socket.sleep(0.03)
+    assert.is_true(socket.gettime() - before >= 0.029)
+    socket.sleep(0)
+    socket.sleep(-1)
+    assert.equal("bad argument #1 to 'sleep' (number expected, got nil)", complaint(socket.sleep))
+  end))
+end)
+
+describe("a Unix socket", function()
+  it("connects by a path", within(function(t)
+    local path = t.tmpname()
+    local server = socket.unix()
+    assert(server:bind(path))
+    assert(server:listen())
+    local client = socket.unix.stream()
+    assert(client:connect(path))
+    local peer = assert(server:accept())
+    assert.truthy(tostring(peer):find("^unixstream{client}: 0x"))
+    client:send("hello\n")
+    assert.equal("hello", (peer:receive()))
+    for _, one in ipairs { client, peer, server } do one:close() end
+    assert.same({ nil, "connection refused" }, { socket.unix():connect(path) })
+    assert.same({ nil, "path too long" }, { socket.unix():connect(("x"):rep(200)) })
+    assert.equal("bad argument #1 to 'bind' (string expected, got nil)",
+      complaint(client.bind and function() socket.unix():bind() end))
+    collectgarbage()
+  end))
+
+  it("waits for room in a backlog", within(function(t)
+    local path, clients = t.tmpname(), {}
+    local server = socket.unix()
+    assert(server:bind(path))
+    assert(server:listen(0))
+    local err
+    repeat
+      local client = socket.unix()
+      client:settimeout(0)
+      clients[#clients + 1] = client
+      err = select(2, client:connect(path))
+    until err
+    assert.equal("timeout", err)
+    local late = clients[#clients]
+    late:settimeout(0.03)
+    assert.same({ nil, "timeout" }, { late:connect(path) })
+    timers.setTimeout(function() server:accept():close() end, 20)
+    late:settimeout(5)
+    assert.equal(1, late:connect(path))
+    for _, one in ipairs(clients) do one:close() end
+    server:close()
+  end))
+end)
