@@ -109,6 +109,24 @@ describe("kid.stdout in a task", function()
     end)
   end))
 
+  it("is closed when it is read to its end, so that the task may wait for 'close'", within(function()
+    co.run(function()
+      local kid = child.spawn("sh", { "-c", "echo out; echo err >&2; exit 3" })
+      local said = co.all({
+        function() return kid.stdout:receive("all") end,
+        function() return kid.stderr:receive("all") end,
+      })
+      assert.same({ "out\n", "err\n" }, said)
+      assert.same({ "close", 3, nil }, { co.await(kid, "close") })
+      assert.is_true(kid.stdout.destroyed)
+
+      kid = child.spawn("cat", {}, { stdio = { "pipe", "pipe", "inherit" } })
+      kid.stdin:finish("through\n")
+      for line in kid.stdout:lines() do assert.equal("through", line) end
+      assert.same({ "close", 0, nil }, { co.await(kid, "close") })
+    end)
+  end))
+
   it("is emptied when the task is over that has read a part of it, so that 'close' comes", within(function(t)
     co.run(function()
       local kid = child.spawn("sh", { "-c", "seq 1 20000" })

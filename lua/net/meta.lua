@@ -534,7 +534,8 @@ function server:serve(handler, onError) end
 --- an error with the code `EPIPE`. A server whose clients send a request, end, and wait for the
 --- answer needs `allowHalfOpen = true`, and has to call `finish()` itself. Or it reads in a
 --- [task](#netco): then `finish()` is called when the task that has read is over; after one that
---- `co.all`, `co.any` or `co.race` have started, when the task is over that has called them.
+--- `co.all`, `co.any` or `co.race` have started, when the task is over that has called them. The
+--- streams of a child process end as in callbacks, as nobody answers them.
 
 --- A socket that is not connected, or one around an open descriptor. `net.Stream` is the same
 --- class; its fields are the methods.

@@ -42,6 +42,13 @@ static int core_empty(lua_State *L) {
   return 0;
 }
 
+/* ends_at_once(s): the peer's end finishes it though a task has it in its hands: nobody
+ * answers to what a child has said last, and its "close" waits for this one */
+static int core_ends_at_once(lua_State *L) {
+  net_socket_check(L)->opt.at_once = 1;
+  return 0;
+}
+
 /* connecting(s, is_unix) */
 static int core_connecting(lua_State *L) {
   net_socket_check(L);
@@ -306,6 +313,7 @@ static const luaL_Reg stream_functions[] = {
   { "is", core_is },
   { "private", core_private },
   { "empty", core_empty },
+  { "ends_at_once", core_ends_at_once },
   { "connecting", core_connecting },
   { "dial", core_dial },
   { "dialing", core_dialing },

@@ -50,6 +50,7 @@ struct net_options {
   uint32_t write_off : 1; /* option writable = false */
   uint32_t nodelay : 1;
   uint32_t unref : 1;
+  uint32_t at_once : 1;       /* finished with the peer's end as in Node, whoever holds it */
   uint32_t keepalive : 1;     /* its server had keepAlive set */
   uint32_t onread : 1;        /* option onread: chunks go to its callback */
   uint32_t decoding : 1;      /* setEncoding: chunks pass SLOT_DECODER */

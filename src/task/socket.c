@@ -56,7 +56,7 @@ static void name_reader(lua_State *L, const struct net_stream *s) {
 
 static int keeps_open(struct net_stream *s) {
   struct net_task_socket *ts = net_task_socket_of(s);
-  if (s->opt.half_open || ts->holder == NULL)
+  if (s->opt.half_open || s->opt.at_once || ts->holder == NULL)
     return 0;
   ts->end_due = 1;
   return 1;

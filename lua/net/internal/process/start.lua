@@ -169,6 +169,7 @@ end
 --- A Socket on our end of a pipe; that of the child's standard input is only written to.
 local function new_pipe(entry, place)
   local pipe = socket.new({ readable = place > 0 })
+  stream.ends_at_once(pipe)
   native.open(pipe, entry.mine)
   return pipe
 end
