@@ -357,6 +357,16 @@ static void raise_mark(struct net_task_socket *ts) {
   ts->stream->in.hwm = need;
 }
 
+/* Waits for bytes. */
+static int wait_as_reader(lua_State *L, struct net_task_socket *ts, struct net_task *t) {
+  ts->reader = t;
+  ts->waiters.reads = 1;
+  ts->timed = 0;
+  t->wait.on = ts;
+  net_stream_touch(ts->stream);
+  return net_wait(L, t, &receive_kind);
+}
+
 /* What has come meanwhile is given at once. */
 static int wait_for_more(lua_State *L, struct net_task_socket *ts, struct net_task *t) {
   raise_mark(ts);
@@ -366,12 +376,7 @@ static int wait_for_more(lua_State *L, struct net_task_socket *ts, struct net_ta
     stop_reading(ts);
     return give_step(L, &ts->want, n);
   }
-  ts->reader = t;
-  ts->waiters.reads = 1;
-  ts->timed = 0;
-  t->wait.on = ts;
-  net_stream_touch(ts->stream);
-  return net_wait(L, t, &receive_kind);
+  return wait_as_reader(L, ts, t);
 }
 
 /* It was woken: what it waits for is there, or will not be. */
@@ -430,21 +435,44 @@ static void check_free(lua_State *L, const struct net_stream *s) {
 
 /* --- the methods ------------------------------------------------------------------------------ */
 
-/* Reads what 'w' says for the task: an answer that is there at once, but for every so many
- * of them in a row. [-0, +n, e] */
-static int receive(lua_State *L, struct net_task *t, const struct net_want *w) {
-  struct net_stream *s = net_stream_at(L, SOCKET);
-  check_free(L, s);
-  struct net_task_socket *ts = net_task_socket(L, SOCKET, t, 1);
-  if (s->opt.flowing || s->opt.paused)
-    net_readable_hand_over(s);
+/* Is there nothing but to wait, as most often? The task has read before, and is to read on;
+ * nothing is buffered, more may come, and nobody else reads. */
+static int is_dry(const struct net_stream *s, const struct net_task_socket *ts,
+                  const struct net_task *t, const struct net_want *w) {
+  if (ts == NULL || ts->holder != t || ts->reader || s->in.len > 0 || is_at_end(s))
+    return 0;
+  if (s->opt.flowing || s->opt.paused || s->opt.onread || s->pump)
+    return 0;
+  if (net_has(&s->o, ON_DATA) || net_has(&s->o, ON_READABLE) || !net_readable_is_read(s))
+    return 0;
+  return w->n > 0 && w->n < SIZE_MAX && t->credit + 1 < CALLS_IN_A_ROW && !net_wait_hit(t);
+}
+
+static void set_want(lua_State *L, struct net_task_socket *ts, const struct net_want *w) {
   ts->want = *w;
   ts->look = is_there;
   ts->waiters.arrived = reader_arrived;
   if (w->what == WANT_UNTIL)
-    search(&ts->want, s, lua_tostring(L, WHAT), lua_rawlen(L, WHAT));
+    search(&ts->want, ts->stream, lua_tostring(L, WHAT), lua_rawlen(L, WHAT));
   else
-    search(&ts->want, s, "\n", 1);
+    search(&ts->want, ts->stream, "\n", 1);
+}
+
+/* Reads what 'w' says for the task: an answer that is there at once, but for every so many
+ * of them in a row. [-0, +n, e] */
+static int receive(lua_State *L, struct net_stream *s, struct net_task *t,
+                   const struct net_want *w) {
+  struct net_task_socket *ts = net_task_socket_of(s);
+  if (is_dry(s, ts, t, w)) {
+    set_want(L, ts, w);
+    raise_mark(ts);
+    return wait_as_reader(L, ts, t);
+  }
+  check_free(L, s);
+  ts = net_task_socket(L, SOCKET, t, 1);
+  if (s->opt.flowing || s->opt.paused)
+    net_readable_hand_over(s);
+  set_want(L, ts, w);
   if (++t->credit < CALLS_IN_A_ROW) {
     int n = answer(L, s, &ts->want);
     if (n > 0)
@@ -465,27 +493,27 @@ static int receive(lua_State *L, struct net_task *t, const struct net_want *w) {
 /* socket:receive([what [, max]]) */
 static int socket_receive(lua_State *L) {
   struct net_want w = { .what = WANT_LINE };
-  const struct net_stream *s = net_object_check(L, SOCKET, &net_stream_class);
+  struct net_stream *s = net_object_check(L, SOCKET, &net_stream_class);
   struct net_task *t = net_wait_check_in(L, s->o.loop);
   lua_settop(L, MAX);
   want_read(L, &w);
-  return receive(L, t, &w);
+  return receive(L, s, t, &w);
 }
 
 /* socket:peek([what [, max]]) */
 static int socket_peek(lua_State *L) {
   struct net_want w = { .peeks = 1 };
-  const struct net_stream *s = net_object_check(L, SOCKET, &net_stream_class);
+  struct net_stream *s = net_object_check(L, SOCKET, &net_stream_class);
   struct net_task *t = net_wait_check_in(L, s->o.loop);
   lua_settop(L, MAX);
   want_read(L, &w);
-  return receive(L, t, &w);
+  return receive(L, s, t, &w);
 }
 
 /* socket:receiveUntil(delimiter [, max]) */
 static int socket_receive_until(lua_State *L) {
   struct net_want w = { .what = WANT_UNTIL };
-  const struct net_stream *s = net_object_check(L, SOCKET, &net_stream_class);
+  struct net_stream *s = net_object_check(L, SOCKET, &net_stream_class);
   struct net_task *t = net_wait_check_in(L, s->o.loop);
   lua_settop(L, MAX);
   if (lua_type(L, WHAT) != LUA_TSTRING)
@@ -497,20 +525,16 @@ static int socket_receive_until(lua_State *L) {
     return net_error_raise(L, "ERR_INVALID_ARG_VALUE", 3);
   }
   w.n = check_max(L, MAX, LIMIT);
-  return receive(L, t, &w);
+  return receive(L, s, t, &w);
 }
 
-/* One step of lines() or chunks(), whose upvalues are the socket, what it wants, and how
- * much. */
+/* One step of lines() or chunks(), whose upvalues are the socket and what it wants. */
 static int iterate(lua_State *L) {
-  struct net_want w = { .iterates = 1 };
+  const struct net_want *w = lua_touserdata(L, lua_upvalueindex(2));
   lua_settop(L, 0);
   lua_pushvalue(L, lua_upvalueindex(1));
-  lua_settop(L, MAX);
-  const struct net_stream *s = net_stream_at(L, SOCKET);
-  w.what = (int)lua_tointeger(L, lua_upvalueindex(2));
-  w.n = (size_t)lua_tointeger(L, lua_upvalueindex(3));
-  return receive(L, net_wait_check_in(L, s->o.loop), &w);
+  struct net_stream *s = net_stream_at(L, SOCKET);
+  return receive(L, s, net_wait_check_in(L, s->o.loop), w);
 }
 
 static int push_iterator(lua_State *L, int what) {
@@ -518,9 +542,9 @@ static int push_iterator(lua_State *L, int what) {
   lua_settop(L, 2);
   size_t max = check_max(L, 2, LIMIT);
   lua_settop(L, 1);
-  lua_pushinteger(L, what);
-  lua_pushinteger(L, (lua_Integer)max);
-  lua_pushcclosure(L, iterate, 3);
+  struct net_want *w = lua_newuserdatauv(L, sizeof *w, 0);
+  *w = (struct net_want){ .what = what, .iterates = 1, .n = max };
+  lua_pushcclosure(L, iterate, 2);
   return 1;
 }
 

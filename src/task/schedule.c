@@ -106,6 +106,8 @@ static void end_broken(lua_State *L, struct net_task *t) {
   net_task_close(L, t, TASK_FAILED);
 }
 
+/* Who has come back to wait is anchored, and no more is to be done; the end of another one may
+ * be the last that holds it, so it is pushed. [-0, +(0|1), e] */
 static void resume(lua_State *L, struct net_task *t) {
   struct net_scheduler *all = net_scheduler_of(t->o.loop);
   struct net_task *outer = all->running; /* one that was begun by hand, and runs the loop */
@@ -115,6 +117,9 @@ static void resume(lua_State *L, struct net_task *t) {
   all->running = t;
   int status = lua_resume(t->own.thread, L, nargs, &nvalues);
   all->running = outer;
+  if (status == LUA_YIELD && t->state == TASK_WAITING && !t->doomed)
+    return;
+  net_push(L, &t->o);
   if (status == LUA_OK) {
     t->nvalues = nvalues;
     end_returned(L, t);
@@ -132,7 +137,6 @@ static void resume_ready(lua_State *L, struct net_task *t) {
   net_list_remove(&t->ready);
   if (--t->o.loop->tasks.ready == 0 && t->o.loop->holding)
     net_loop_hold(t->o.loop);
-  net_push(L, &t->o); /* on the stack, the userdata keeps 't' alive */
   resume(L, t);
 }
 

@@ -72,13 +72,10 @@ static const struct net_wait_kind turn_kind = {
   .name = "send to", .unwait = turn_leave, .result = send_after_turn, .keeps = 1, .whose = 1
 };
 
-/* Writes the string at 'idx'; whether there is room for more. [-0, +0, e] */
-static int write_one(lua_State *L, struct net_stream *s, int idx) {
-  lua_pushvalue(L, idx);
-  if (net_writable_write_small(L, 1, s)) {
-    lua_pop(L, 1);
+/* Writes the string on the top; whether there is room for more. [-(0|1), +0, e] */
+static int write_top(lua_State *L, struct net_stream *s) {
+  if (net_writable_write_small(L, 1, s))
     return 1;
-  }
   lua_pushnil(L);
   net_writable_write(L, 1);
   int fits = lua_toboolean(L, -1);
@@ -89,14 +86,23 @@ static int write_one(lua_State *L, struct net_stream *s, int idx) {
 /* Writes the strings from 2 to 'last', which leave together. */
 static int write_all(lua_State *L, struct net_stream *s, int last) {
   if (last == 2)
-    return write_one(L, s, 2);
+    return write_top(L, s);
   s->req.corked++;
-  for (int i = 2; i <= last; i++)
-    (void)write_one(L, s, i);
+  for (int i = 2; i <= last; i++) {
+    lua_pushvalue(L, i);
+    (void)write_top(L, s);
+    lua_settop(L, last);
+  }
   net_writable_uncork(L, 1);
   int fits = s->req.len < s->req.hwm || s->req.len == 0;
   s->life.need_drain |= !fits;
   return fits;
+}
+
+/* Does nothing forbid it? */
+static int may_write(const struct net_stream *s) {
+  return !(s->life.errored || s->life.ending || s->life.destroyed || s->life.given ||
+           s->opt.write_off);
 }
 
 /* socket:send(...) -> true, when the mark allows more; nil, err */
@@ -107,9 +113,10 @@ static int socket_send(lua_State *L) {
   for (int i = 2; i <= last; i++)
     if (lua_type(L, i) != LUA_TSTRING)
       return net_error_arg_type(L, "chunk", "of type string", i);
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
-  struct net_task_socket *ts = net_task_socket(L, 1, t, 0);
-  int failed = give_failure(L), fits = 1;
+  struct net_task_socket *ts = net_task_socket_of(s);
+  if (ts == NULL || ts->holder == NULL)
+    ts = net_task_socket(L, 1, t, 0);
+  int failed = may_write(s) ? 0 : give_failure(L), fits = 1;
   if (failed > 0)
     return failed;
   if (last > 1)
