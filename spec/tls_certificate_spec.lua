@@ -121,6 +121,12 @@ describe("a certificate's table", function()
     assert.is_nil(table.asn1Curve)
   end)
 
+  it("has an exponent in capitals", function()
+    local table = certificate({ key = "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 "
+      .. "-pkeyopt rsa_keygen_pubexp:81409 -out %s" })
+    assert.equal("0x13E01", table.exponent)
+  end)
+
   it("has an RSA-PSS key's parts, as those of RSA", function()
     local table = certificate({ key = "genpkey -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048 -out %s" })
     assert.same({ 2048, "0x10001", 512 }, { table.bits, table.exponent, #table.modulus })

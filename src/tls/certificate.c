@@ -54,7 +54,7 @@ static int write_utf8(BIO *out, const ASN1_STRING *value) {
   return ok < 0 ? -1 : 0;
 }
 
-/* Pushes {CN = "a", OU = {"b", "c"}}; nil if a value of it is no text. [-0, +1, e] */
+/* Pushes {CN = "a", OU = {"b", "c"}}, without values that are no text. [-0, +1, e] */
 static void push_name(lua_State *L, const X509_NAME *name, struct net_tls_draft *s) {
   lua_newtable(L);
   for (int i = 0; i < X509_NAME_entry_count(name); i++) {
@@ -63,11 +63,8 @@ static void push_name(lua_State *L, const X509_NAME *name, struct net_tls_draft 
     int nid = OBJ_obj2nid(object);
     char oid[OID_SIZE];
     (void)OBJ_obj2txt(oid, sizeof oid, object, 1);
-    if (write_utf8(s->out, X509_NAME_ENTRY_get_data(entry)) < 0) {
-      lua_pop(L, 1);
-      lua_pushnil(L);
-      return;
-    }
+    if (write_utf8(s->out, X509_NAME_ENTRY_get_data(entry)) < 0)
+      continue;
     net_tls_draft_take(L, s, 1);
     add_value(L, nid == NID_undef ? oid : OBJ_nid2sn(nid));
   }

@@ -32,7 +32,7 @@ static int write_integer(BIO *out, const ASN1_INTEGER *integer, int is_exponent)
   char *hex = n && !is_exponent ? BN_bn2hex(n) : NULL;
   int ok;
   if (is_exponent)
-    ok = n && BIO_printf(out, "0x%llx", (unsigned long long)BN_get_word(n)) > 0;
+    ok = n && BIO_printf(out, "0x%llX", (unsigned long long)BN_get_word(n)) > 0;
   else
     ok = hex && BIO_puts(out, hex) > 0;
   OPENSSL_free(hex);
@@ -59,13 +59,15 @@ static void set_integers(lua_State *L, const struct parts *p, struct net_tls_dra
 /* The key as SubjectPublicKeyInfo, as of RSA also where the certificate says RSA-PSS. */
 static int write_rsa(BIO *out, const struct parts *p, int is_pss) {
   X509_PUBKEY *info = X509_PUBKEY_new();
-  unsigned char *copy = OPENSSL_memdup(p->key, (size_t)p->len);
+  unsigned char *copy = OPENSSL_memdup(p->key, (size_t)p->len), *der = NULL;
   int ok = info && copy &&
            X509_PUBKEY_set0_param(info, OBJ_nid2obj(NID_rsaEncryption),
                                   is_pss ? V_ASN1_UNDEF : V_ASN1_NULL, NULL, copy, p->len);
   if (!ok)
     OPENSSL_free(copy);
-  ok = ok && i2d_X509_PUBKEY_bio(out, info);
+  int len = ok ? i2d_X509_PUBKEY(info, &der) : -1;
+  ok = len > 0 && BIO_write(out, der, len) == len;
+  OPENSSL_free(der);
   X509_PUBKEY_free(info);
   return ok;
 }
