@@ -43,9 +43,15 @@ build = {
     lib = { ["net.tls.core"] = "build/rock-tls/net/tls/core.so" },
     -- spec/rockspec_spec.lua checks that these are all the files there are.
     lua = {
+      ["net.internal.tls.alpn"] = "lua/net/internal/tls/alpn.lua",
+      ["net.internal.tls.connect"] = "lua/net/internal/tls/connect.lua",
       ["net.internal.tls.context"] = "lua/net/internal/tls/context.lua",
       ["net.internal.tls.errors"] = "lua/net/internal/tls/errors.lua",
       ["net.internal.tls.identity"] = "lua/net/internal/tls/identity.lua",
+      ["net.internal.tls.server"] = "lua/net/internal/tls/server.lua",
+      ["net.internal.tls.sessions"] = "lua/net/internal/tls/sessions.lua",
+      ["net.internal.tls.socket"] = "lua/net/internal/tls/socket.lua",
+      ["net.internal.tls.state"] = "lua/net/internal/tls/state.lua",
       ["net.tls"] = "lua/net/tls.lua",
     },
   },

@@ -39,6 +39,13 @@ describe("An error of OpenSSL's", function()
     assert.equal("ERR_OSSL_PEM_NO_START_LINE", tlserrors.take().code)
   end)
 
+  promise("has one name for a record that is too long", function()
+    for _, reason in ipairs { 146, 150, 198 } do
+      tlserrors.put("SSL", reason)
+      assert.equal("ERR_SSL_DATA_LENGTH_TOO_LONG", tlserrors.take().code)
+    end
+  end)
+
   promise("has no code where the reason has no name", function()
     tlserrors.put("USER", 77)
     local err = tlserrors.take()

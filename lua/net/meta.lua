@@ -2748,8 +2748,9 @@ function luasocket_object:setfd(fd) end
 
 --- ## net.tls
 ---
---- `require("net.tls")`, of the rock `net-tls`: Node's `tls`. It is under construction; what is
---- there so far stands below. `local tls = require("net.tls")` is taken as read below.
+--- `require("net.tls")`, of the rock `net-tls`: Node's `tls`, encrypted sockets and servers over
+--- OpenSSL. Not there yet: names and protocols that a callback chooses (`SNICallback`, `addContext`,
+--- `ALPNCallback`), stores of sessions of one's own, OCSP, PSK. `local tls = require("net.tls")` is taken as read below.
 
 ---@class net.tls
 --- `SSL_OP_NO_TICKET` and the like: bits for the option `secureOptions`.
@@ -2835,6 +2836,280 @@ function tls.getCACertificates(kind) end
 --- them, and then nothing has changed.
 ---@param certs string[] PEMs
 function tls.setDefaultCACertificates(certs) end
+
+--- Connects, and does the handshake: net's `connect`, encrypted. `onSecureConnect` listens to
+--- `"secureConnect"` once. What is written before that is sent behind it, and not before the server
+--- has been verified; nor is anything that it sends told before.
+---
+---     connect(options [, onSecureConnect])
+---     connect(path [, options] [, onSecureConnect])
+---     connect(port [, host] [, options] [, onSecureConnect])
+---
+--- A server without a good certificate is refused: its chain has to end at somebody whom the context
+--- trusts, and it has to be that of `servername`, or `host`, or else of `"localhost"`. Why one was
+--- refused is the `code` of the `"error"`: `UNABLE_TO_VERIFY_LEAF_SIGNATURE`,
+--- `ERR_TLS_CERT_ALTNAME_INVALID` and so on.
+---
+--- With TLS 1.3 a client hears that *it* was refused, for want of a certificate, only behind
+--- `"secureConnect"`, and only if it reads.
+---
+--- Options: `net.tls.ConnectOptions`.
+---
+--- Raises what `net.connect`, `net.Socket` and `tls.createSecureContext` raise, and
+--- `ERR_MISSING_ARGS`, `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`,
+--- `ERR_TLS_INVALID_CONTEXT`.
+---@overload fun(options: net.tls.ConnectOptions, onSecureConnect?: fun()): net.tls.TLSSocket
+---@param port integer|string
+---@param host? string
+---@param options? net.tls.ConnectOptions
+---@param onSecureConnect? fun()
+---@return net.tls.TLSSocket
+function tls.connect(port, host, options, onSecureConnect) end
+
+--- A TLS server, which does not listen yet: a net.Server whose sockets do the handshake first.
+--- `onSecureConnection` listens to `"secureConnection"`.
+---
+--- Options: `net.tls.ServerOptions`.
+---
+--- Raises what `net.createServer` and `tls.createSecureContext` raise, and
+--- `ERR_TLS_ALPN_CALLBACK_WITH_PROTOCOLS`, `ERR_TLS_INVALID_CONTEXT`.
+---@param options? net.tls.ServerOptions
+---@param onSecureConnection? fun(socket: net.tls.TLSSocket)
+---@return net.tls.Server
+function tls.createServer(options, onSecureConnection) end
+
+--- The same as `tls.createServer`.
+tls.Server = tls.createServer
+
+--- TLS over another socket: one of net's, a TLS socket, a half of `net.duplexPair`. Within the call
+--- that stops flowing, and all that it has read and nobody has consumed is taken for what the peer
+--- says in TLS; what was written to it leaves before. From then on it hears nothing, and if one of
+--- the two is destroyed, both are. If it is connecting, or has still to send, the TLS socket waits for
+--- that.
+---
+--- As a client, without `isServer`, it verifies as `tls.connect` does, which takes it as its option
+--- `socket`. As a server without a tls.Server it tells `"secure"` when the handshake is over.
+---
+--- Options: `net.tls.TLSSocketOptions`.
+---
+--- Raises what `tls.connect` raises.
+---@param from? net.Socket
+---@param options? net.tls.TLSSocketOptions
+---@return net.tls.TLSSocket
+function tls.TLSSocket(from, options) end
+
+--- Whether a value is a TLS socket. `net.isSocket` is true of it, too.
+---@param v any
+---@return boolean
+function tls.isTLSSocket(v) end
+
+--- What `tls.connect` takes besides the options of `net.connect`, `net.Socket` and
+--- `tls.createSecureContext`.
+---@class net.tls.ConnectOptions
+--- another socket, over which TLS is done, instead of connecting
+---@field socket? net.Socket
+--- a context, instead of its options
+---@field secureContext? net.tls.SecureContext
+--- false: a server is taken whoever it is, and `authorized` and `authorizationError` tell
+---@field rejectUnauthorized? boolean (default true)
+--- the name that is asked for (SNI), and has to be in the certificate; `""`: none is asked for
+---@field servername? string (default host, if that is a name)
+--- instead of `tls.checkServerIdentity`; whoever raises or returns something refuses
+---@field checkServerIdentity? fun(host: string, cert: net.tls.Certificate): net.Error?
+--- names, best first, or such bytes as stand in the handshake
+---@field ALPNProtocols? string[]|string
+--- what `"session"` or `getSession` gave for the same host
+---@field session? string
+---@field minDHSize? number (bits; default 1024)
+--- (milliseconds) after which a handshake that is not over fails with `ERR_TLS_HANDSHAKE_TIMEOUT`
+---@field handshakeTimeout? number
+--- an end without the peer's word that it was all is `ERR_SSL_UNEXPECTED_EOF_WHILE_READING`
+---@field requireCloseNotify? boolean (default false)
+
+--- What `tls.createServer` takes besides the options of `net.createServer` and
+--- `tls.createSecureContext`, of which `honorCipherOrder` is true by default.
+---@class net.tls.ServerOptions
+--- a context, instead of its options
+---@field secureContext? net.tls.SecureContext
+--- clients are asked for a certificate; exactly `true`
+---@field requestCert? boolean (default false)
+--- exactly `false`: those without a good one are taken, and `authorized` tells
+---@field rejectUnauthorized? boolean (default true)
+--- names, best first, or such bytes as stand in the handshake; a client that knows none is refused
+---@field ALPNProtocols? string[]|string
+--- within which a handshake has to be over
+---@field handshakeTimeout? number (milliseconds; default 120000)
+--- an end without the peer's word that it was all is `ERR_SSL_UNEXPECTED_EOF_WHILE_READING`
+---@field requireCloseNotify? boolean (default false)
+
+--- What `tls.TLSSocket` takes besides the options of `tls.connect`, or of a server's side.
+---@class net.tls.TLSSocketOptions
+---@field isServer? boolean (default false)
+---@field secureContext? net.tls.SecureContext
+---@field requestCert? boolean (default false)
+---@field rejectUnauthorized? boolean (default true)
+---@field ALPNProtocols? string[]|string
+---@field handshakeTimeout? number milliseconds
+---@field requireCloseNotify? boolean (default false)
+
+--- ### TLS servers
+---
+--- All of [`net.Server`](#servers): `listen`, `close`, `maxConnections`, which count connections
+--- amid the handshake too. `"connection"` comes first, with a socket that has the connection until
+--- its listeners are done; `server:emit("connection", socket)` does TLS over a socket that somebody
+--- else has accepted.
+---@class net.tls.Server: net.Server
+--- A handshake is over, and the client verified, if that was asked for.
+---@field on fun(self, event: "secureConnection", listener: fun(socket: net.tls.TLSSocket))
+--- A handshake has failed, or took too long. The socket is destroyed behind this event, and has no
+--- `"error"`. A client that went away is `ECONNRESET`.
+---@field on fun(self, event: "tlsClientError", listener: fun(err: net.Error, socket: net.tls.TLSSocket))
+--- A line about the keys of a connection, for programs such as Wireshark: whoever has it can read
+--- all that is said. Counted are the listeners at the beginning of a handshake.
+---@field on fun(self, event: "keylog", listener: fun(line: string, socket: net.tls.TLSSocket))
+local tlsServer = {}
+
+--- New certificates without a restart: from the next handshake on the server is of these options.
+--- What is not given is as in `tls.createServer`; `{}` has no certificate. Connections that are there go
+--- on, tickets that were given stay good, and if this raises nothing has changed.
+---
+--- Raises what `tls.createSecureContext` raises.
+---@param options net.tls.SecureContextOptions
+function tlsServer:setSecureContext(options) end
+
+--- The keys of the tickets by which clients resume their sessions; a server with the same keys takes
+--- them, too. They are secrets.
+---@return string keys 48 bytes
+function tlsServer:getTicketKeys() end
+
+--- Sets them, for the next handshakes.
+---
+--- Raises `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`.
+---@param keys string 48 bytes
+function tlsServer:setTicketKeys(keys) end
+
+--- ### TLS sockets
+---
+--- All of [`net.Socket`](#sockets), of plain bytes: `write`, `bytesRead`, `setTimeout`, `finish`, which
+--- tells the peer that this was all, before the end. A callback of `write` says that the kernel has
+--- what became of it. `destroy` does not say so.
+---@class net.tls.TLSSocket: net.Socket
+--- true, of a TLS socket
+---@field encrypted boolean (read-only)
+--- the peer's certificate is good, and of a client's server that of the host
+---@field authorized boolean (read-only)
+--- why not: a code, or a text
+---@field authorizationError? string (read-only)
+--- nil before the handshake is over; false: none was agreed on
+---@field alpnProtocol string|false|nil (read-only)
+--- the name that the client asked for; nil before the handshake is over, false: none
+---@field servername string|false|nil (read-only)
+--- the handshake is not over
+---@field secureConnecting boolean (read-only)
+--- of one that a server has accepted
+---@field server? net.tls.Server (read-only)
+--- the peer has said that it has sent all: what came was not cut off
+---@field closeNotifyReceived boolean (read-only)
+--- Of a client: the handshake is over, and the server verified.
+---@field on fun(self, event: "secureConnect", listener: fun())
+--- The handshake is over, of either side; behind `"secureConnect"` and `"secureConnection"`.
+---@field on fun(self, event: "secure", listener: fun())
+--- Of a client: what the option `session` of a later connection to the same host takes. With TLS
+--- 1.3 it comes as often as the server likes, behind the handshake.
+---@field on fun(self, event: "session", listener: fun(session: string))
+--- Of a client: see the server's.
+---@field on fun(self, event: "keylog", listener: fun(line: string))
+local tlsSocket = {}
+
+--- The version: `"TLSv1.3"`; before the handshake is over the highest that there may be.
+---@return string? protocol nil before it has connected, and once it is closed
+function tlsSocket:getProtocol() end
+
+--- The cipher: `{name =, standardName =, version =}`; the version is the first that has it.
+---@return table? cipher nil before the handshake is over
+function tlsSocket:getCipher() end
+
+--- The peer's certificate; `{}` if it has shown none. A client that has resumed a session has that
+--- of the session's beginning.
+---@param detailed? boolean with `issuerCertificate`, up to a root, whose issuer is itself
+---@return net.tls.Certificate? certificate nil once it is closed
+function tlsSocket:getPeerCertificate(detailed) end
+
+--- The certificate that this side has shown; `{}` if it has none.
+---@return net.tls.Certificate? certificate nil once it is closed
+function tlsSocket:getCertificate() end
+
+--- Of a client: how keys were agreed on, `{type = "ECDH", name = "X25519", size = 253}`; `{}` if by
+--- the server's key alone.
+---@return table? info nil before the handshake is over, and of a server's side
+function tlsSocket:getEphemeralKeyInfo() end
+
+--- The algorithms of signatures that both sides know, as `"ECDSA+SHA256"`.
+---@return string[]? algorithms nil once it is closed
+function tlsSocket:getSharedSigalgs() end
+
+--- The last message of this side's handshake, for protocols that bind to it.
+---@return string? bytes
+function tlsSocket:getFinished() end
+
+--- The last message of the peer's.
+---@return string? bytes
+function tlsSocket:getPeerFinished() end
+
+--- What `"session"` gives. With TLS 1.3 it is of use once that was told.
+---@return string? session
+function tlsSocket:getSession() end
+
+--- Sets the session to be resumed, as the option does; before the socket has connected.
+---
+--- Raises `ERR_INVALID_ARG_TYPE`.
+---@param session string
+function tlsSocket:setSession(session) end
+
+--- Of a client: the ticket of its session.
+---@return string? bytes
+function tlsSocket:getTLSTicket() end
+
+--- Whether it goes on with a session of before.
+---@return boolean
+function tlsSocket:isSessionReused() end
+
+--- Bytes that both sides make of their keys, and nobody else can (RFC 5705).
+---
+--- Raises `ERR_TLS_INVALID_STATE` before the handshake is over, `ERR_INVALID_ARG_TYPE`,
+--- `ERR_OUT_OF_RANGE`.
+---@param length integer bytes
+---@param label string
+---@param context? string
+---@return string bytes
+function tlsSocket:exportKeyingMaterial(length, label, context) end
+
+--- Cuts what is written into records of this size: a smaller one is there sooner.
+---@param size integer (bytes) 512 to 16384
+---@return boolean done
+function tlsSocket:setMaxSendFragment(size) end
+
+--- Sets the name that a client asks for; before the socket has connected.
+---
+--- Raises `ERR_TLS_SNI_FROM_SERVER`, `ERR_INVALID_ARG_TYPE`.
+---@param name string
+function tlsSocket:setServername(name) end
+
+--- Sets the certificate that is shown, of a context or its options.
+---
+--- Raises what `tls.createSecureContext` raises.
+---@param credentials net.tls.SecureContext|net.tls.SecureContextOptions
+function tlsSocket:setKeyCert(credentials) end
+
+--- Does nothing but refuse: nobody renegotiates. The callback hears of
+--- `ERR_TLS_RENEGOTIATION_DISABLED`.
+---@param options? table
+---@param callback? fun(err: net.Error)
+---@return false
+function tlsSocket:renegotiate(options, callback) end
+
+--- Does nothing: that is so already.
+function tlsSocket:disableRenegotiation() end
 
 --- A context of TLS, for any number of connections. It has no methods.
 ---@class net.tls.SecureContext

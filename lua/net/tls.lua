@@ -52,9 +52,14 @@ end
 -- The rest: the module that has it.
 local REST = {
   SecureContext = "net.internal.tls.context",
+  Server = "net.internal.tls.server",
+  TLSSocket = "net.internal.tls.socket",
   checkServerIdentity = "net.internal.tls.identity",
+  connect = "net.internal.tls.connect",
   createSecureContext = "net.internal.tls.context",
+  createServer = "net.internal.tls.server",
   getCACertificates = "net.internal.tls.context",
+  isTLSSocket = "net.internal.tls.socket",
   rootCertificates = "net.internal.tls.context",
   setDefaultCACertificates = "net.internal.tls.context",
 }

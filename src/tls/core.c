@@ -9,12 +9,17 @@
 #include <stdlib.h>
 
 #include "tls/certificate.h"
+#include "tls/classes.h"
 #include "tls/configure.h"
+#include "tls/connection.h"
 #include "tls/context.h"
 #include "tls/error.h"
+#include "tls/facts.h"
 #include "tls/identity.h"
 #include "tls/net.h"
 #include "tls/openssl.h"
+#include "tls/settings.h"
+#include "tls/transport.h"
 
 /* --- constants ------------------------------------------------------------------------- */
 
@@ -121,8 +126,14 @@ static void open_openssl(lua_State *L) {
     luaL_error(L, "not enough memory");
 }
 
+static const char core_key; /* registry: the table, as long as the Lua state lives */
+
+/* A program may require it again; its classes are there already, and have objects. */
 int luaopen_net_tls_core(lua_State *L) {
   luaL_checkversion(L);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &core_key) == LUA_TTABLE)
+    return 1;
+  lua_pop(L, 1);
   net_tls_net = net_capi_get(L);
   net_tls_error_open(L);
   open_openssl(L);
@@ -132,9 +143,16 @@ int luaopen_net_tls_core(lua_State *L) {
   net_tls_configure_open(L);
   net_tls_certificate_open(L);
   net_tls_identity_open(L);
+  net_tls_classes_open(L);
+  net_tls_connection_open(L);
+  net_tls_settings_open(L);
+  net_tls_facts_open(L);
+  net_tls_transport_open(L);
   lua_pushcfunction(L, core_ciphers);
   lua_setfield(L, -2, "ciphers");
   lua_pushstring(L, OpenSSL_version(OPENSSL_VERSION));
   lua_setfield(L, -2, "openssl");
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &core_key);
   return 1;
 }

@@ -14,11 +14,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tls/openssl.h"
-
 static const char metatable_key; /* registry: that of net's errors */
 
 /* --- the queue ------------------------------------------------------------------- */
+
+/* A record that is too long has one name in OpenSSL 3.2, and three before. */
+static unsigned long canonical(unsigned long code) {
+  int reason = ERR_GET_REASON(code);
+  if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
+      (reason == SSL_R_PACKET_LENGTH_TOO_LONG || reason == SSL_R_ENCRYPTED_LENGTH_TOO_LONG))
+    return ERR_PACK(ERR_LIB_SSL, 0, SSL_R_DATA_LENGTH_TOO_LONG);
+  return code;
+}
 
 static unsigned long next_entry(const char **data, int *flags) {
 #if OPENSSL_VERSION_NUMBER >= 0x30000000L
@@ -44,7 +51,7 @@ void net_tls_failure_take(struct net_tls_failure *f) {
   while ((code = next_entry(&data, &flags)) != 0) {
     if (f->count == NET_TLS_FAILURE_MAX)
       continue;
-    f->entry[f->count].code = code;
+    f->entry[f->count].code = canonical(code);
     f->entry[f->count].alert = alert_in(data, flags);
     f->count++;
   }
@@ -56,7 +63,9 @@ void net_tls_failure_take(struct net_tls_failure *f) {
 static void push_reason(lua_State *L, unsigned long code) {
   static const char old[] = "sslv3 alert ";
   const char *reason = ERR_reason_error_string(code);
-  if (reason && strncmp(reason, old, sizeof old - 1) == 0)
+  if (code == NET_TLS_UNEXPECTED_EOF)
+    lua_pushliteral(L, "unexpected eof while reading");
+  else if (reason && strncmp(reason, old, sizeof old - 1) == 0)
     lua_pushfstring(L, "ssl/tls alert %s", reason + sizeof old - 1);
   else
     lua_pushstring(L, reason); /* nil for NULL */

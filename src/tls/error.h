@@ -6,6 +6,11 @@
 
 #include <lua.h>
 
+#include "tls/openssl.h"
+
+/* Only OpenSSL 3 has it, and there it is not told by who reads from a BIO. */
+#define NET_TLS_UNEXPECTED_EOF ERR_PACK(ERR_LIB_SSL, 0, 294)
+
 /* How much of the queue is kept: the first says what failed, the rest is its stack. */
 enum { NET_TLS_FAILURE_MAX = 6 };
 

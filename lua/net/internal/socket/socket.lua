@@ -70,6 +70,14 @@ end
 ---@param options? net.SocketOptions|integer
 ---@return net.Socket
 function M.new(options)
+  return M.make(options, stream.new)
+end
+
+--- The same, of another class.
+---@param options? net.SocketOptions|integer
+---@param new fun(): net.Socket makes a closed one
+---@return net.Socket
+function M.make(options, new)
   if type(options) == "number" then
     options = { fd = options }
   elseif options ~= nil and type(options) ~= "table" then
@@ -78,7 +86,7 @@ function M.new(options)
   options = options or {}
   local bound = args.bound_socket(options)
   socket_options.check(options, bound)
-  local socket = stream.new()
+  local socket = new()
   socket_options.apply(socket, options)
   if bound then
     boundsocket.attach(socket, bound)
@@ -176,7 +184,13 @@ local function on_connected(socket)
       socket:emit("error", errors.system(err, "setTypeOfService"))
     end
   end
+  if private.opens then
+    private.opens(socket)
+  end
 end
+
+--- The hook by which a layer comes under a socket before anything is sent: private.opens.
+M.on_connected = on_connected
 
 --- Folds both forms of setKeepAlive into one table: seconds, counts.
 local function keep_alive_wish(enable, initial_delay, interval, count)

@@ -1,0 +1,193 @@
+-- SPDX-License-Identifier: MIT
+
+--- net.internal.tls.server - `tls.createServer`, and what a TLS server does besides net's.
+
+local core = require("net.tls.core")
+local net_core = require("net.core")
+local alpn = require("net.internal.tls.alpn")
+local context = require("net.internal.tls.context")
+local lazy = require("net.internal.lazy")
+local options_of = require("net.internal.options")
+local socket_of = require("net.internal.tls.socket")
+local validate = require("net.internal.validate")
+
+local errors = lazy.module("net.internal.errors")
+
+local methods = core.Server.methods
+local emit = net_core.Server.methods.emit
+
+local HANDSHAKE_TIMEOUT = 120000 -- ms
+
+local M = {}
+
+---@class net.tls.Settings
+---@field context net.tls.SecureContext of the handshakes to come
+---@field requests boolean
+---@field rejects boolean
+---@field timeout number ms
+---@field alpn? string as in ALPN's extension
+---@field given table the options
+
+--- Server -> its settings.
+---@type table<net.tls.Server, net.tls.Settings>
+local settings = setmetatable({}, { __mode = "k" })
+
+-- Accepting
+
+local function new_state(server, set)
+  return {
+    isServer = true, server = server, pending = true, context = set.context,
+    requests = set.requests, rejects = set.rejects, alpn_names = set.alpn,
+    handshakeTimeout = set.timeout, requireCloseNotify = set.requireCloseNotify,
+    asks = set.asks,
+  }
+end
+
+--- Whoever listens to 'connection' gets a socket of its own, which has the connection until
+--- the listeners are done.
+local function show_raw(server, socket)
+  local raw = core.plain()
+  local bytes = assert(core.take(raw, socket))
+  emit(server, "connection", raw)
+  return raw, bytes
+end
+
+core.on_accepted(function(server, socket, is_heard)
+  local state = new_state(server, settings[server])
+  if not is_heard then
+    return socket_of.accept(socket, state)
+  end
+  local raw = show_raw(server, socket)
+  socket_of.take_back(socket, state, raw)
+end)
+
+--- A connection that a program has, as if it had been accepted.
+function methods:emit(event, stream, ...)
+  if event ~= "connection" or not net_core.stream.is(stream) then
+    return emit(self, event, stream, ...)
+  end
+  emit(self, event, stream, ...)
+  local state = new_state(self, settings[self])
+  local socket = socket_of.make({ allowHalfOpen = stream.allowHalfOpen }, state)
+  socket_of.over(socket, stream)
+  return true
+end
+
+-- Settings
+
+local function check_function(value, name)
+  if value ~= nil then
+    validate.func(value, name)
+  end
+end
+
+--- What the options say, checked; nothing of the server has changed by then.
+local function read_settings(given)
+  if given.ALPNCallback ~= nil then
+    validate.func(given.ALPNCallback, "options.ALPNCallback")
+    if given.ALPNProtocols ~= nil then
+      errors.raise("ERR_TLS_ALPN_CALLBACK_WITH_PROTOCOLS", 3)
+    end
+  end
+  check_function(given.SNICallback, "options.SNICallback")
+  if given.handshakeTimeout ~= nil then
+    validate.number(given.handshakeTimeout, "options.handshakeTimeout")
+  end
+  return {
+    given = given,
+    context = M.new_context(given),
+    requests = given.requestCert == true,
+    rejects = given.rejectUnauthorized ~= false,
+    timeout = given.handshakeTimeout or HANDSHAKE_TIMEOUT,
+    alpn = alpn.encode(given.ALPNProtocols, 3),
+    requireCloseNotify = options_of.truthy(given.requireCloseNotify),
+    asks = given.ALPNCallback ~= nil or given.SNICallback ~= nil,
+    contexts = {},
+  }
+end
+
+--- The context of a server: it has its own order of ciphers, unless told otherwise.
+function M.new_context(given)
+  if given.secureContext ~= nil then
+    return (socket_of.context_of(given))
+  end
+  local own = {}
+  for name, value in pairs(given) do own[name] = value end
+  if own.honorCipherOrder == nil then
+    own.honorCipherOrder = true
+  end
+  return (context.createSecureContext(own))
+end
+
+function M.settings_of(server)
+  return settings[server]
+end
+
+--- The settings of a server; raises for what is none.
+local function check_self(self)
+  local set = settings[self]
+  if not set then
+    errors.raise("ERR_INVALID_THIS", 3, "Server")
+  end
+  return set
+end
+
+--- From the next handshake on the server is of these options; what is not given is as in
+--- createServer. Connections that are there go on as they are, tickets stay good, and where
+--- this raises all stays as it was.
+---@param options net.tls.SecureContextOptions
+function methods:setSecureContext(options)
+  local set = check_self(self)
+  validate.object(options, "options")
+  local made = M.new_context(options)
+  if options.ticketKeys == nil then
+    core.context.set_ticket_keys(made, core.context.ticket_keys(set.context))
+  end
+  set.context = made
+end
+
+--- The keys of the tickets that this server gives, which others may set to take them.
+---@return string keys 48 bytes
+function methods:getTicketKeys()
+  return core.context.ticket_keys(check_self(self).context)
+end
+
+--- Sets them: from the next handshake on.
+---@param keys string 48 bytes
+function methods:setTicketKeys(keys)
+  local set = check_self(self)
+  context.check_ticket_keys(keys, "keys")
+  core.context.set_ticket_keys(set.context, keys)
+end
+
+-- Making one
+
+--- A new TLS server, which does not listen yet.
+---
+---     createServer([options] [, onSecureConnection])
+---@param given? table|fun(socket: net.tls.TLSSocket)
+---@param on_connection? fun(socket: net.tls.TLSSocket)
+---@return net.tls.Server
+function M.createServer(given, on_connection)
+  if type(given) == "function" then
+    given, on_connection = nil, given
+  elseif given ~= nil and type(given) ~= "table" then
+    errors.raise("ERR_INVALID_ARG_TYPE", 2, "options", "Object", given)
+  end
+  given = given or {}
+  local set = read_settings(given)
+  local values = options_of.read(options_of.server, given)
+  local self = core.server()
+  settings[self] = set
+  if type(on_connection) == "function" then
+    self:on("secureConnection", on_connection)
+  end
+  for name, value in pairs(values) do
+    self[name] = value
+  end
+  return self
+end
+
+M.Server = M.createServer
+
+return M

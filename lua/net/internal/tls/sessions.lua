@@ -1,0 +1,34 @@
+-- SPDX-License-Identifier: MIT
+
+--- net.internal.tls.sessions - a client's sessions, as a program keeps them.
+--
+-- A session is as good as a certificate, and the name was checked when it began: so what a
+-- program gets says for whom it is, and is not used for anybody else.
+
+local M = {}
+
+local MAGIC = "net.tls session 1\n"
+
+--- What the events and getSession give.
+---@param state net.tls.State
+---@param der string
+---@return string
+function M.wrap(state, der)
+  return MAGIC .. string.pack("<s2", state.host or "") .. der
+end
+
+--- The session in what a program has kept, for a connection to this host. Others' are used
+--- only where nobody asks who the peer is.
+---@param blob string
+---@param host string
+---@param rejects boolean
+---@return string? der
+function M.unwrap(blob, host, rejects)
+  if blob:sub(1, #MAGIC) ~= MAGIC then
+    return not rejects and blob or nil
+  end
+  local ok, name, at = pcall(string.unpack, "<s2", blob, #MAGIC + 1)
+  return ok and name == host and blob:sub(at) or nil
+end
+
+return M

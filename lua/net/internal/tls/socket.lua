@@ -1,0 +1,378 @@
+-- SPDX-License-Identifier: MIT
+
+--- net.internal.tls.socket - TLSSocket: a net.Socket whose bytes are encrypted below.
+--
+-- The object is one of net's, of a class of its own; what is under it is the core's
+-- transport. Here are the ways to make one, over a connection that it makes itself or over
+-- another socket, and what a program asks it. What becomes of its handshake is state.lua's.
+
+local core = require("net.tls.core")
+local net_core = require("net.core")
+local alpn = require("net.internal.tls.alpn")
+local context = require("net.internal.tls.context")
+local lazy = require("net.internal.lazy")
+local net_socket = require("net.internal.socket.socket")
+local sessions = require("net.internal.tls.sessions")
+local state_of = require("net.internal.tls.state")
+local validate = require("net.internal.validate")
+
+local errors = lazy.module("net.internal.errors")
+
+local stream = net_core.stream
+local methods, getters = core.TLSSocket.methods, core.TLSSocket.getters
+
+local M = {}
+
+local EAGAIN = net_core.errnum("EAGAIN")
+
+-- Making one ready
+
+--- A connection of the core's as the state says, not under the socket yet.
+local function new_connection(socket, state)
+  local conn = core.connection(state.context, state.isServer, socket)
+  conn:verify(state.requests, state.rejects)
+  if state.alpn_names then
+    conn:alpn(state.alpn_names)
+  end
+  if state.sends then
+    conn:name(state.sends)
+  end
+  if state.resumes then
+    local der = sessions.unwrap(state.resumes, state.host, state.rejects)
+    if der then
+      conn:resume(der)
+    end
+  end
+  conn:flag("notify", state.requireCloseNotify)
+  conn:flag("asks", state.asks)
+  return conn
+end
+
+--- Puts TLS under a socket that is open. 'bytes' are what was read of the connection
+--- before, 'from' the socket that had it.
+local function install(socket, state, bytes, from)
+  state.conn = new_connection(socket, state)
+  state.pending, state.authorized, state.authorizationError = true, false, nil
+  state.alpn, state.name, state.session = nil, nil, nil
+  if state.isServer and state.server and state.server:listenerCount("keylog") > 0 then
+    state.conn:flag("keylog", true)
+  end
+  core.install(socket, state.conn, bytes, from)
+  if not state.timer then
+    state_of.watch(socket, state, state.handshakeTimeout)
+  end
+end
+
+--- Called when the socket has connected, before anything is sent.
+local function opens(socket)
+  install(socket, state_of.of(socket))
+end
+
+--- Makes a new socket of that class, with that state, ready for its connection.
+---@param options table those of net.Socket
+---@param state net.tls.State
+---@return net.tls.TLSSocket
+function M.make(options, state)
+  local socket = net_socket.make(options, core.socket)
+  stream.private(socket).tls = state
+  return socket
+end
+
+--- Has the socket do TLS as soon as it has connected by itself.
+function M.on_connect(socket)
+  local private = stream.private(socket)
+  private.opens, private.on_connected = opens, net_socket.on_connected
+end
+
+--- Puts TLS under an accepted socket.
+function M.accept(socket, state, bytes)
+  stream.private(socket).tls = state
+  install(socket, state, bytes)
+end
+
+-- Over another socket
+
+--- What became of the other socket before its connection could be had.
+local function lost(socket, state)
+  local message = state.isServer and "socket hang up"
+    or "Client network socket disconnected before secure TLS connection was established"
+  state_of.fail(socket, state, errors.new("Error", message, "ECONNRESET"))
+end
+
+local function begin_over(socket, state, from, bytes, was_connecting)
+  install(socket, state, bytes, from)
+  if was_connecting then
+    socket:emit("connect")
+  end
+  stream.begin(socket)
+end
+
+--- Takes the connection of 'from', or waits until it can be had.
+local function take(socket, state, from, was_connecting)
+  if socket.destroyed then
+    return
+  end
+  local bytes, errno = core.take(socket, from)
+  if bytes then
+    return begin_over(socket, state, from, bytes, was_connecting)
+  elseif errno ~= EAGAIN then
+    return lost(socket, state)
+  elseif not socket.connecting then
+    stream.connecting(socket, false)
+  end
+  from:write("", function()
+    take(socket, state, from, was_connecting or from.connecting)
+  end)
+end
+
+--- Gives an accepted socket its connection back, and puts TLS under it.
+function M.take_back(socket, state, raw)
+  stream.private(socket).tls = state
+  take(socket, state, raw, false)
+end
+
+--- Puts TLS over a socket that somebody else has made.
+---@param socket net.tls.TLSSocket
+---@param from net.Socket
+function M.over(socket, from)
+  local state = state_of.of(socket)
+  state.over = from
+  take(socket, state, from, from.connecting)
+end
+
+-- Fields
+
+function getters.encrypted() return true end
+
+local function field(name, key, otherwise)
+  getters[name] = function(self)
+    local state = state_of.of(self)
+    if not state or state[key] == nil then
+      return otherwise
+    end
+    return state[key]
+  end
+end
+
+field("authorized", "authorized", false)
+field("authorizationError", "authorizationError")
+field("alpnProtocol", "alpn")
+field("servername", "name")
+field("server", "server")
+field("secureConnecting", "pending", true)
+
+--- Whether the peer has said that it has sent all.
+function getters.closeNotifyReceived(self)
+  local state = state_of.of(self)
+  return state ~= nil and state.conn ~= nil and state.conn:got_notify()
+end
+
+-- Methods
+
+--- The receiver of a method, and its connection; none before it has connected.
+local function conn_of(self)
+  if not core.is_socket(self) then
+    errors.raise("ERR_INVALID_THIS", 3, "TLSSocket")
+  end
+  local state = state_of.of(self)
+  return state and state.conn, state
+end
+
+--- The connection, if it has one that is not closed.
+local function live(self)
+  local conn, state = conn_of(self)
+  return conn and conn:state() and conn, state
+end
+
+function methods:getProtocol()
+  local conn = live(self)
+  return conn and conn:protocol() or nil
+end
+
+function methods:getCipher()
+  local conn = live(self)
+  if conn then
+    local name, standard, version = conn:cipher()
+    return name and { name = name, standardName = standard, version = version } or nil
+  end
+end
+
+function methods:getPeerCertificate(detailed)
+  local conn = live(self)
+  return conn and (conn:certificate(false, detailed) or {}) or nil
+end
+
+function methods:getCertificate()
+  local conn = live(self)
+  return conn and (conn:certificate(true) or {}) or nil
+end
+
+function methods:getEphemeralKeyInfo()
+  local conn, state = live(self)
+  if not conn or conn:state() ~= "open" then
+    return nil
+  elseif state.isServer then
+    return nil
+  end
+  local kind, name, size = conn:ephemeral()
+  return kind and { type = kind, name = name, size = size } or {}
+end
+
+function methods:getSharedSigalgs()
+  local conn = live(self)
+  return conn and conn:sigalgs() or nil
+end
+
+function methods:getFinished()
+  local conn = live(self)
+  return conn and conn:finished() or nil
+end
+
+function methods:getPeerFinished()
+  local conn = live(self)
+  return conn and conn:peer_finished() or nil
+end
+
+function methods:getSession()
+  local conn, state = live(self)
+  local der = conn and conn:state() == "open" and conn:session()
+  return der and (state.isServer and der or sessions.wrap(state, der)) or nil
+end
+
+function methods:setSession(session)
+  local conn, state = conn_of(self)
+  validate.string(session, "session")
+  if state then
+    state.resumes = session
+    local der = conn and sessions.unwrap(session, state.host or "", state.rejects)
+    if der and conn:state() == "new" then
+      conn:resume(der)
+    end
+  end
+end
+
+function methods:getTLSTicket()
+  local conn = live(self)
+  return conn and conn:ticket() or nil
+end
+
+function methods:isSessionReused()
+  local conn = live(self)
+  return conn and conn:reused() or false
+end
+
+function methods:exportKeyingMaterial(length, label, context_bytes)
+  local conn = live(self)
+  validate.uint32(length, "length")
+  validate.string(label, "label")
+  if context_bytes ~= nil then
+    validate.string(context_bytes, "context")
+  end
+  if not conn or conn:state() ~= "open" then
+    errors.raise("ERR_TLS_INVALID_STATE", 2)
+  end
+  return conn:export(length, label, context_bytes)
+end
+
+function methods:setMaxSendFragment(size)
+  local conn = live(self)
+  validate.number(size, "size")
+  local whole = math.tointeger(size)
+  return conn and whole and conn:fragment(whole) or false
+end
+
+function methods:setServername(name)
+  local conn, state = conn_of(self)
+  validate.string(name, "name")
+  if state and state.isServer then
+    errors.raise("ERR_TLS_SNI_FROM_SERVER", 2)
+  end
+  if state then
+    state.sends = name ~= "" and name or nil
+    if conn and conn:state() == "new" and state.sends then
+      conn:name(name)
+    end
+  end
+end
+
+function methods:setKeyCert(credentials)
+  local conn = conn_of(self)
+  if not context.isSecureContext(credentials) then
+    credentials = context.createSecureContext(credentials)
+  end
+  if conn and conn:state() then
+    conn:context(credentials)
+  end
+end
+
+--- Renegotiation is off, for good: TLS 1.3 has none, and in 1.2 it is a way to attack.
+function methods:renegotiate(_, callback)
+  conn_of(self)
+  if callback ~= nil then
+    validate.func(callback, "callback")
+    net_core.tick(callback, errors.codes.ERR_TLS_RENEGOTIATION_DISABLED())
+  end
+  return false
+end
+
+function methods:disableRenegotiation()
+  conn_of(self)
+end
+
+-- The class
+
+local function server_state(options)
+  return {
+    isServer = true, server = options.server, pending = true,
+    requests = options.requestCert == true,
+    rejects = options.rejectUnauthorized ~= false,
+  }
+end
+
+--- A TLS socket over another one, or without a connection yet.
+---
+--- Raises what createSecureContext raises, ERR_INVALID_ARG_TYPE, ERR_TLS_INVALID_CONTEXT.
+---@param from? net.Socket
+---@param options? net.tls.TLSSocketOptions
+---@return net.tls.TLSSocket
+function M.TLSSocket(from, options)
+  options = options or {}
+  validate.object(options, "options")
+  if from ~= nil and not stream.is(from) then
+    errors.raise("ERR_INVALID_ARG_TYPE", 2, "socket", "net.Socket", from)
+  end
+  if not options.isServer then
+    return require("net.internal.tls.connect").over(from, options)
+  end
+  local state = server_state(options)
+  state.context = M.context_of(options)
+  state.alpn_names = alpn.encode(options.ALPNProtocols, 2)
+  state.handshakeTimeout = options.handshakeTimeout
+  state.requireCloseNotify = options.requireCloseNotify
+  local socket = M.make({ allowHalfOpen = from and from.allowHalfOpen or options.allowHalfOpen,
+    highWaterMark = options.highWaterMark }, state)
+  if from then
+    M.over(socket, from)
+  end
+  return socket
+end
+
+--- The context that the options have, or one made of them.
+function M.context_of(options)
+  local given = options.secureContext
+  if given == nil then
+    return context.createSecureContext(options)
+  elseif not context.isSecureContext(given) then
+    errors.raise("ERR_TLS_INVALID_CONTEXT", 3)
+  end
+  return given
+end
+
+--- Whether a value is a TLS socket.
+---@param v any
+---@return boolean
+function M.isTLSSocket(v)
+  return core.is_socket(v)
+end
+
+return M

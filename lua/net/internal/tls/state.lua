@@ -1,0 +1,265 @@
+-- SPDX-License-Identifier: MIT
+
+--- net.internal.tls.state - what is known of a TLS socket, and what becomes of its handshake.
+--
+-- The core (src/tls/handshake.c) calls here from the loop, amid no call of OpenSSL's: a
+-- handshake is over, has failed, waits for an answer; a session or a key has come. What is
+-- policy is decided here: whom the peer has to be, which event comes in which order, and
+-- when bytes may pass (`conn:open`), which is never before all of that is good.
+
+local core = require("net.tls.core")
+local net_core = require("net.core")
+local identity = require("net.internal.tls.identity")
+local lazy = require("net.internal.lazy")
+local timers = require("net.timers")
+
+local errors = lazy.module("net.internal.errors")
+local sessions = lazy.module("net.internal.tls.sessions")
+
+local private = net_core.stream.private
+
+local M = {}
+
+---@class net.tls.State
+---@field conn userdata the core's Connection; one for each time that the socket connects
+---@field isServer boolean
+---@field server? net.tls.Server
+---@field requests boolean the peer is asked for a certificate
+---@field rejects boolean and refused without a good one
+---@field host? string whom a client has to meet
+---@field identity? function a program's own checkServerIdentity
+---@field minDHSize? number bits
+---@field given? table a client's options
+---@field pending boolean the handshake is not over
+---@field timer? table its time limit
+---@field on_close? function a listener, while it lasts
+---@field told? boolean 'tlsClientError' was
+
+--- What is known of a TLS socket; nil before it was made ready.
+---@param socket net.tls.TLSSocket
+---@return net.tls.State?
+function M.of(socket)
+  return private(socket).tls
+end
+
+-- Its end
+
+local function forget_handshake(socket, state)
+  state.pending = false
+  if state.timer then
+    timers.clearTimeout(state.timer)
+    state.timer = nil
+  end
+  if state.on_close then
+    socket:off("close", state.on_close)
+    state.on_close = nil
+  end
+end
+
+local function reset_error(message, fields)
+  return errors.new("Error", message, "ECONNRESET", fields)
+end
+
+--- Ends a client that has refused its server, or was refused. What it has written before
+--- fails with the same error, hence by the write, if it is waiting.
+local function destroy(socket, state, err)
+  if state.conn and state.conn:state() and socket.writableLength > 0 then
+    state.conn:refuse(err)
+    timers.setImmediate(socket.destroy, socket, err)
+  else
+    socket:destroy(err)
+  end
+end
+
+--- The handshake came to nothing: a server's listeners hear of it, once, or the socket
+--- fails.
+local function fail(socket, state, err)
+  forget_handshake(socket, state)
+  if not state.server then
+    destroy(socket, state, err)
+  elseif not state.told then
+    state.told = true
+    local _ <close> = setmetatable({}, { __close = function() socket:destroy() end })
+    state.server:emit("tlsClientError", err, socket) -- while it is known who it was
+  end
+end
+
+local function on_timeout(socket)
+  local state = M.of(socket)
+  state.timer = nil
+  if state.pending then
+    fail(socket, state, errors.codes.ERR_TLS_HANDSHAKE_TIMEOUT())
+  end
+end
+
+--- Limits the time of a handshake, and notes if the socket goes before it is over.
+---@param socket net.tls.TLSSocket
+---@param state net.tls.State
+---@param ms? number
+function M.watch(socket, state, ms)
+  if ms and ms > 0 then
+    state.timer = timers.setTimeout(on_timeout, ms, socket)
+  end
+  if state.timer or state.server then
+    state.on_close = function()
+      state.on_close = nil
+      forget_handshake(socket, state)
+      if state.server and not state.told then
+        fail(socket, state, reset_error("socket hang up"))
+      end
+    end
+    socket:once("close", state.on_close)
+  end
+end
+
+-- Whom a client has met
+
+--- The error that the peer's certificate is, as it is not that of whom was meant.
+local function name_error(socket, state)
+  if state.identity then
+    local ok, err = pcall(state.identity, state.host, socket:getPeerCertificate(true))
+    return err or (not ok and errors.new("Error", "checkServerIdentity has failed")) or nil
+  elseif not state.conn:is_of(identity.prepare(state.host).ascii) then
+    return identity.checkServerIdentity(state.host, socket:getPeerCertificate(true))
+      or errors.codes.ERR_TLS_CERT_ALTNAME_INVALID("the certificate is not that of the host",
+        state.host, socket:getPeerCertificate(true))
+  end
+end
+
+--- The same as authorizationError.
+local function word_of(err)
+  return type(err) == "table" and (err.code or err.message) or tostring(err)
+end
+
+local function dh_error(state)
+  local kind, _, bits = state.conn:ephemeral()
+  if kind == "DH" and bits < state.minDHSize then
+    return errors.codes.ERR_TLS_DH_PARAM_SIZE(bits)
+  end
+end
+
+--- Lets bytes pass, and tells. A session that came before the verdict comes behind it.
+local function client_open(socket, state)
+  state.conn:open()
+  socket:emit("secureConnect")
+  if state.session then
+    local der = state.session
+    state.session = nil
+    socket:emit("session", sessions.wrap(state, der))
+  end
+  socket:emit("secure")
+end
+
+local function client_secure(socket, state)
+  local err = dh_error(state)
+  if err then
+    return fail(socket, state, err)
+  end
+  err = state.conn:verdict()
+  local is_chain = err ~= nil
+  if not err and not state.conn:reused() then
+    err = name_error(socket, state)
+  end
+  forget_handshake(socket, state)
+  state.authorized = err == nil
+  if err then
+    state.authorizationError = word_of(err)
+    if state.rejects then
+      destroy(socket, state, err)
+      if not is_chain then
+        socket:emit("secure")
+      end
+      return
+    end
+  end
+  client_open(socket, state)
+end
+
+-- Whom a server has met
+
+local function server_secure(socket, state)
+  local err = state.requests and state.conn:verdict() or nil
+  if err then
+    state.authorizationError = word_of(err)
+    if state.rejects then
+      return fail(socket, state, err)
+    end
+  end
+  forget_handshake(socket, state)
+  state.authorized = state.requests and not err
+  state.conn:open()
+  if state.server then
+    state.server:emit("secureConnection", socket)
+  end
+  socket:emit("secure")
+end
+
+-- What the core tells
+
+local on = {}
+
+--- The handshake is over.
+function on.secure(socket, state)
+  state.alpn, state.name = state.conn:chosen()
+  if state.isServer then
+    server_secure(socket, state)
+  else
+    client_secure(socket, state)
+  end
+end
+
+--- OpenSSL has ended it, or the system has.
+function on.failed(socket, state, err)
+  if err.code == "ERR_SSL_CERTIFICATE_VERIFY_FAILED" then
+    err = state.conn:verdict(true) or err
+    state.authorizationError = word_of(err)
+  end
+  fail(socket, state, err)
+end
+
+--- The peer has ended before it was over.
+function on.hangup(socket, state)
+  if state.isServer and not state.server then
+    socket:emit("end")
+    return socket:destroy()
+  elseif state.isServer then
+    return fail(socket, state, reset_error("socket hang up"))
+  end
+  local given = state.given or {}
+  fail(socket, state, reset_error("Client network socket disconnected before secure TLS "
+    .. "connection was established", { path = given.path, host = given.host, port = given.port,
+    localAddress = given.localAddress }))
+  socket:emit("end")
+end
+
+function on.keylog(socket, state, line)
+  if state.server then
+    state.server:emit("keylog", line .. "\n", socket)
+  else
+    socket:emit("keylog", line .. "\n")
+  end
+end
+
+function on.session(socket, state, der)
+  if state.pending then
+    state.session = der
+  else
+    socket:emit("session", sessions.wrap(state, der))
+  end
+end
+
+--- A client has said what it wants.
+function on.hello(socket, state)
+  require("net.internal.tls.hello").answer(socket, state)
+end
+
+M.fail = fail
+
+core.on_event(function(socket, event, ...)
+  local state = socket and M.of(socket)
+  if state then
+    on[event](socket, state, ...)
+  end
+end)
+
+return M

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * callbacks.c - what OpenSSL calls amid a handshake or a read. See callbacks.h.
+ *
+ * None of it calls Lua, as an error there would be a longjmp through OpenSSL's frames: it
+ * is noted, and told when the call is over. Where OpenSSL needs an answer that the program
+ * has to give, the handshake is suspended in the client-hello callback. */
+#include "tls/callbacks.h"
+
+static int ex_index(void) {
+  static int index = -1;
+  if (index < 0)
+    index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+  return index;
+}
+
+static struct net_tls *connection_of(const SSL *ssl) { return SSL_get_ex_data(ssl, ex_index()); }
+
+int net_tls_callbacks_attach(struct net_tls *t) { return SSL_set_ex_data(t->ssl, ex_index(), t); }
+
+/* --- notes ------------------------------------------------------------------------------ */
+
+/* Adds a note, which has the session from here on; without memory it is forgotten. */
+static void add_note(struct net_tls *t, enum net_tls_news what, SSL_SESSION *session,
+                     const char *text) {
+  size_t len = text ? strlen(text) : 0;
+  struct net_tls_note *note = malloc(sizeof *note + len), **last = &t->notes;
+  if (note == NULL) {
+    SSL_SESSION_free(session);
+    return;
+  }
+  *note = (struct net_tls_note){ .what = what, .session = session, .len = len };
+  memcpy(note->text, text ? text : "", len);
+  while (*last)
+    last = &(*last)->next;
+  *last = note;
+}
+
+/* A session that a later connection may resume. Returns whether it is kept. */
+static int on_session(SSL *ssl, SSL_SESSION *session) {
+  struct net_tls *t = connection_of(ssl);
+  if (t == NULL || t->is_server)
+    return 0;
+  add_note(t, NET_TLS_SESSION, session, NULL);
+  return 1;
+}
+
+static void on_keys(const SSL *ssl, const char *line) {
+  struct net_tls *t = connection_of(ssl);
+  if (t && t->logs_keys)
+    add_note(t, NET_TLS_KEYLOG, NULL, line);
+}
+
+/* --- what the client asks for --------------------------------------------------------------- */
+
+/* The name in the server_name extension: a list of one, of which RFC 6066 says the rest. */
+static size_t name_in(const unsigned char *ext, size_t len, const unsigned char **name) {
+  enum { LIST = 2, TYPE = 1, LENGTH = 2, HEAD = LIST + TYPE + LENGTH };
+  if (len <= HEAD || ext[LIST] != TLSEXT_NAMETYPE_host_name)
+    return 0;
+  size_t n = (size_t)ext[LIST + TYPE] << 8 | ext[LIST + TYPE + 1];
+  *name = ext + HEAD;
+  return n <= len - HEAD ? n : 0;
+}
+
+/* Keeps both; the names of ALPN's list begin behind its length. */
+static struct net_tls_hello *read_hello(SSL *ssl) {
+  const unsigned char *ext = NULL, *name = NULL, *alpn = NULL;
+  size_t len = 0, name_len = 0, alpn_len = 0;
+  if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &ext, &len))
+    name_len = name_in(ext, len, &name);
+  if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &alpn,
+                                &alpn_len))
+    alpn_len = alpn_len > 2 ? alpn_len - 2 : 0;
+  struct net_tls_hello *h = calloc(1, sizeof *h + name_len + alpn_len);
+  if (h == NULL)
+    return NULL;
+  if (name_len > 0)
+    h->name = memcpy(h->bytes, name, name_len);
+  if (alpn_len > 0)
+    h->alpn = memcpy(h->bytes + name_len, alpn + 2, alpn_len);
+  h->name_len = name_len;
+  h->alpn_len = alpn_len;
+  return h;
+}
+
+/* Where the program has a say the handshake stops here, and goes on when that is said. */
+static int on_hello(SSL *ssl, int *alert, void *arg) {
+  struct net_tls *t = connection_of(ssl);
+  (void)arg;
+  if (t == NULL || !t->asks)
+    return SSL_CLIENT_HELLO_SUCCESS;
+  if (t->hello == NULL && (t->hello = read_hello(ssl)) == NULL) {
+    *alert = SSL_AD_INTERNAL_ERROR;
+    return SSL_CLIENT_HELLO_ERROR;
+  }
+  return SSL_CLIENT_HELLO_RETRY;
+}
+
+static int on_name(SSL *ssl, int *alert, void *arg) {
+  (void)alert, (void)arg;
+  return SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) ? SSL_TLSEXT_ERR_OK
+                                                            : SSL_TLSEXT_ERR_NOACK;
+}
+
+/* The first of ours that the client knows too; nothing in common ends the handshake. */
+static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *len,
+                   const unsigned char *theirs, unsigned theirs_len, void *arg) {
+  const struct net_tls *t = connection_of(ssl);
+  unsigned char *chosen = NULL;
+  (void)arg;
+  if (t == NULL || t->alpn == NULL)
+    return SSL_TLSEXT_ERR_NOACK;
+  if (SSL_select_next_proto(&chosen, len, t->alpn, t->alpn_len, theirs, theirs_len) !=
+      OPENSSL_NPN_NEGOTIATED)
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+  *out = chosen;
+  return SSL_TLSEXT_ERR_OK;
+}
+
+/* --- installing -------------------------------------------------------------------------------- */
+
+void net_tls_callbacks_log_keys(SSL *ssl) {
+  SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(ssl), on_keys);
+}
+
+void net_tls_callbacks_install(SSL_CTX *ctx) {
+  SSL_CTX_sess_set_new_cb(ctx, on_session);
+  SSL_CTX_set_client_hello_cb(ctx, on_hello, NULL);
+  SSL_CTX_set_tlsext_servername_callback(ctx, on_name);
+  SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+}

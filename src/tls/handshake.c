@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * handshake.c - from the first byte to the verdict. See handshake.h.
+ *
+ * A handshake takes half a millisecond of computing, and clients come by the dozen: those
+ * who are connected would wait for all of them. So what the poll tells of a handshake is
+ * only noted, those who are open go first, and no turn spends more than a budget on
+ * handshakes.
+ *
+ * All that is decided by the program is decided by the Lua half: see net_tls_tell. */
+#include "tls/handshake.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "tls/callbacks.h"
+#include "tls/flow.h"
+
+enum { BUDGET = 4000000 }; /* ns a turn */
+
+/* What the handshakes of the turn have cost. */
+static struct {
+  uint32_t turn;
+  long spent;
+} budget;
+
+static long now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (long)t.tv_sec * 1000000000L + t.tv_nsec;
+}
+
+/* Is there something left of the turn's budget? */
+static int may_spend(const struct net_handle *h) {
+  uint32_t turn = net_tls_net->turn(h->stream);
+  if (turn != budget.turn) {
+    budget.turn = turn;
+    budget.spent = 0;
+  }
+  return budget.spent < BUDGET;
+}
+
+/* The transport's name alone tells a layer of ours from others'. */
+int net_tls_is_there(struct net_stream *stream, const struct net_tls *t) {
+  struct net_handle *h = net_tls_net->handle(stream);
+  while (h && h->state != t)
+    h = h->via->below ? h->via->below(h) : NULL;
+  return h != NULL;
+}
+
+/* --- news for Lua ----------------------------------------------------------------------- */
+
+/* Pushes what is in the note, and its event. [-0, +1, m] */
+static const char *push_note(lua_State *L, struct net_tls_note *note) {
+  if (note->what == NET_TLS_KEYLOG) {
+    lua_pushlstring(L, note->text, note->len);
+    return "keylog";
+  }
+  int len = i2d_SSL_SESSION(note->session, NULL);
+  unsigned char *bytes = lua_newuserdatauv(L, len > 0 ? (size_t)len : 1, 0), *end = bytes;
+  len = i2d_SSL_SESSION(note->session, &end);
+  lua_pushlstring(L, (char *)bytes, len > 0 ? (size_t)len : 0);
+  lua_remove(L, -2);
+  return "session";
+}
+
+void net_tls_tell_notes(lua_State *L, struct net_stream *stream, struct net_tls *t) {
+  while (net_tls_is_there(stream, t) && t->notes) {
+    struct net_tls_note *note = t->notes;
+    const char *event = push_note(L, note);
+    t->notes = note->next;
+    SSL_SESSION_free(note->session);
+    free(note);
+    net_tls_tell(L, t, event, 1);
+  }
+}
+
+/* --- the handshake --------------------------------------------------------------------- */
+
+/* How it stands. */
+enum step { WANTS_MORE, IS_DONE, WAITS, HAS_FAILED, HAS_ENDED, IS_BROKEN };
+
+static enum step step_of(struct net_tls *t, int result) {
+  switch (SSL_get_error(t->ssl, result)) {
+    case SSL_ERROR_NONE: return IS_DONE;
+    case SSL_ERROR_WANT_READ: return WANTS_MORE;
+    case SSL_ERROR_WANT_CLIENT_HELLO_CB: return WAITS;
+    default: net_tls_fail(t); return HAS_FAILED;
+  }
+}
+
+/* OpenSSL wants more: reads it. */
+static enum step read_more(struct net_tls *t, int *more) {
+  ssize_t n = net_tls_fill(t, NET_TLS_WINDOW);
+  *more = n > 0;
+  if (n > 0 || n == -EAGAIN)
+    return WANTS_MORE;
+  if (n == 0)
+    return HAS_ENDED;
+  t->broken = (int)n;
+  t->below_failed = n == NET_OWN_ERROR;
+  return IS_BROKEN;
+}
+
+/* As far as what has arrived allows. */
+static enum step advance(struct net_tls *t) {
+  enum step step;
+  int more = 1;
+  do {
+    step = step_of(t, SSL_do_handshake(t->ssl));
+    if (step == WANTS_MORE)
+      step = read_more(t, &more);
+  } while (step == WANTS_MORE && more);
+  return step;
+}
+
+/* Pushes the error of what is broken below. [-0, +1, e] */
+static void push_broken(lua_State *L, const struct net_tls *t) {
+  const struct net_handle *b = &t->below;
+  while (t->below_failed && b->via->error == NULL && b->via->below)
+    b = b->via->below(b);
+  if (t->below_failed && b->via->error)
+    b->via->error(L, (struct net_handle *)(uintptr_t)b);
+  else
+    net_tls_net->error_sys(L, t->broken, "read");
+}
+
+/* Tells the Lua half how it stands; what it does then is its own. [-0, +0, e] */
+static void tell_step(lua_State *L, struct net_tls *t, enum step step) {
+  switch (step) {
+    case IS_DONE:
+      t->secure = 1;
+      net_tls_tell(L, t, "secure", 0);
+      break;
+    case WAITS:
+      t->waits = 1;
+      net_tls_tell(L, t, "hello", 0);
+      break;
+    case HAS_FAILED:
+      net_tls_failure_push(L, &t->failure);
+      net_tls_tell(L, t, "failed", 1);
+      break;
+    case HAS_ENDED: net_tls_tell(L, t, "hangup", 0); break;
+    case IS_BROKEN:
+      push_broken(L, t);
+      net_tls_tell(L, t, "failed", 1);
+      break;
+    case WANTS_MORE: break;
+  }
+}
+
+/* Is something written that leaves by itself, with the last flight in front of it? [-0, +0, e] */
+static int has_written(lua_State *L) {
+  lua_getfield(L, 1, "writableLength");
+  int has = lua_tointeger(L, -1) > 0;
+  lua_pop(L, 1);
+  return has;
+}
+
+/* The keys of a client are told who listens. [-0, +0, e] */
+static void look_for_listeners(lua_State *L, struct net_tls *t) {
+  if (t->is_server)
+    return;
+  net_tls_push_socket(L, t);
+  t->logs_keys = !lua_isnil(L, -1) && net_tls_net->listens(L, -1, "keylog");
+  lua_pop(L, 1);
+  if (t->logs_keys)
+    net_tls_callbacks_log_keys(t->ssl);
+}
+
+/* One go. The last flight waits until Lua has been told, whose first bytes may go along.
+ * [-0, +0, e] */
+static void go_on(lua_State *L, struct net_handle *h, struct net_tls *t) {
+  struct net_stream *stream = h->stream;
+  long began = now();
+  look_for_listeners(L, t);
+  if (net_tls_enter(t) < 0) {
+    t->broken = -ENOMEM;
+    tell_step(L, t, IS_BROKEN);
+    return;
+  }
+  enum step step = advance(t);
+  net_tls_leave(t, step == IS_DONE);
+  budget.spent += now() - began;
+  if (t->out.len > 0)
+    net_tls_net->wake(h, NET_WRITE); /* also if Lua raises */
+  net_tls_tell_notes(L, stream, t);
+  if (!net_tls_is_there(stream, t))
+    return;
+  tell_step(L, t, step);
+  if (net_tls_is_there(stream, t) && !has_written(L))
+    net_tls_flush(t);
+}
+
+void net_tls_handshake(lua_State *L, struct net_handle *h, struct net_tls *t) {
+  if (t->waits || t->secure)
+    return;
+  if (!t->queued || !may_spend(h)) {
+    t->queued = 1;
+    net_tls_net->wake(h, NET_READ);
+    return;
+  }
+  t->queued = 0;
+  go_on(L, h, t);
+}

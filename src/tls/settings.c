@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * settings.c - what the Lua half says to a connection before and amid its handshake.
+ *
+ * All of it is the library's own: what programs give was checked before. */
+#include "tls/settings.h"
+
+#include <lauxlib.h>
+
+#include "tls/callbacks.h"
+#include "tls/connection.h"
+#include "tls/context.h"
+#include "tls/identity.h"
+#include "tls/tickets.h"
+#include "tls/verify.h"
+
+/* The connection at index 1, which has an SSL still. [-0, +0, e] */
+static struct net_tls *check_open(lua_State *L) {
+  struct net_tls *t = net_tls_check(L, 1);
+  if (t->ssl == NULL)
+    luaL_error(L, "the connection is closed");
+  return t;
+}
+
+/* Has 'ready' run. */
+static void wake(const struct net_tls *t, int events) {
+  struct net_handle *h = t->installed ? net_tls_net->handle(t->below.stream) : NULL;
+  if (h)
+    net_tls_net->wake(h, events);
+}
+
+/* verify(requests, rejects): whether the peer has to show a certificate, and a good one */
+static int connection_verify(lua_State *L) {
+  struct net_tls *t = check_open(L);
+  int requests = lua_toboolean(L, 2), rejects = lua_toboolean(L, 3);
+  net_tls_verify_set(t->ssl, (t->is_server ? NET_TLS_VERIFY_SERVER : 0) |
+                               (requests ? NET_TLS_VERIFY_REQUEST : 0) |
+                               (rejects ? NET_TLS_VERIFY_REJECT : 0));
+  return 0;
+}
+
+/* name(servername): what a client asks for */
+static int connection_name(lua_State *L) {
+  struct net_tls *t = check_open(L);
+  ERR_clear_error();
+  if (!SSL_set_tlsext_host_name(t->ssl, luaL_checkstring(L, 2)))
+    return net_tls_raise_error(L);
+  return 0;
+}
+
+/* alpn(names): as they stand in the extension; a server's are in its order */
+static int connection_alpn(lua_State *L) {
+  struct net_tls *t = check_open(L);
+  size_t len;
+  const char *names = luaL_checklstring(L, 2, &len);
+  if (!t->is_server) {
+    if (SSL_set_alpn_protos(t->ssl, (const unsigned char *)names, (unsigned)len) != 0)
+      return luaL_error(L, "not enough memory");
+    return 0;
+  }
+  unsigned char *copy = malloc(len > 0 ? len : 1);
+  if (copy == NULL)
+    return luaL_error(L, "not enough memory");
+  memcpy(copy, names, len);
+  free(t->alpn);
+  t->alpn = copy;
+  t->alpn_len = (unsigned)len;
+  return 0;
+}
+
+/* flag(name, on) */
+static int connection_flag(lua_State *L) {
+  static const char *const names[] = { "asks", "keylog", "notify", NULL };
+  struct net_tls *t = check_open(L);
+  unsigned on = (unsigned)lua_toboolean(L, 3);
+  switch (luaL_checkoption(L, 2, NULL, names)) {
+    case 0: t->asks = on; break;
+    case 1:
+      t->logs_keys = on;
+      if (on)
+        net_tls_callbacks_log_keys(t->ssl);
+      break;
+    default: t->wants_notify = on;
+  }
+  return 0;
+}
+
+/* context(context): from now on it is of that one */
+static int connection_context(lua_State *L) {
+  struct net_tls *t = check_open(L);
+  struct net_tls_context *c = net_tls_context_check(L, 2);
+  ERR_clear_error();
+  net_tls_callbacks_install(c->ctx);
+  if (!net_tls_tickets_bind(t->ssl, SSL_get_SSL_CTX(t->ssl)) ||
+      SSL_set_SSL_CTX(t->ssl, c->ctx) == NULL)
+    return net_tls_raise_error(L);
+  return 0;
+}
+
+/* hello() -> name or nil, names of ALPN's extension or nil: what the client asks for */
+static int connection_hello(lua_State *L) {
+  const struct net_tls_hello *h = net_tls_check(L, 1)->hello;
+  lua_settop(L, 0);
+  lua_pushlstring(L, h && h->name ? h->name : "", h ? h->name_len : 0);
+  lua_pushlstring(L, h && h->alpn ? (const char *)h->alpn : "", h ? h->alpn_len : 0);
+  for (int i = 1; i <= 2; i++)
+    if (lua_rawlen(L, i) == 0) {
+      lua_pushnil(L);
+      lua_replace(L, i);
+    }
+  return 2;
+}
+
+/* go(): Lua has said what was asked; the handshake goes on */
+static int connection_go(lua_State *L) {
+  struct net_tls *t = check_open(L);
+  free(t->hello);
+  t->hello = NULL;
+  t->asks = t->waits = 0;
+  t->queued = 1;
+  wake(t, NET_READ);
+  return 0;
+}
+
+/* open(): the verdict is good, bytes may pass */
+static int connection_open(lua_State *L) {
+  struct net_tls *t = check_open(L);
+  t->open = 1;
+  wake(t, NET_READ | NET_WRITE);
+  return 0;
+}
+
+/* verdict(has_failed) -> nil, or the error that the peer's certificates are; of a handshake
+ * that has failed it is the one that ended it */
+static int connection_verdict(lua_State *L) {
+  struct net_tls *t = check_open(L);
+  long verdict = SSL_get_verify_result(t->ssl);
+  X509 *peer = SSL_get_peer_certificate(t->ssl);
+  X509_free(peer);
+  if (peer == NULL && !lua_toboolean(L, 2) && (t->is_server || verdict == X509_V_OK)) {
+    /* As Node: with a cipher without certificates there is none to be had. */
+    if (!t->is_server && SSL_session_reused(t->ssl))
+      return 0;
+    verdict = X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT;
+  }
+  if (verdict == X509_V_OK)
+    return 0;
+  net_tls_verify_push(L, verdict);
+  return 1;
+}
+
+/* is_of(host) -> boolean: is the peer's certificate that of a host, which identity.lua has
+ * prepared? */
+static int connection_is_of(lua_State *L) {
+  struct net_tls *t = check_open(L);
+  size_t len;
+  const char *host = luaL_checklstring(L, 2, &len);
+  X509 *peer = SSL_get_peer_certificate(t->ssl);
+  lua_pushboolean(L, peer != NULL && net_tls_identity_check(peer, host, len));
+  X509_free(peer);
+  return 1;
+}
+
+/* session(der) -> whether OpenSSL knows what to do with it */
+static int connection_resume(lua_State *L) {
+  struct net_tls *t = check_open(L);
+  size_t len;
+  const char *bytes = luaL_checklstring(L, 2, &len);
+  const unsigned char *at = (const unsigned char *)bytes;
+  SSL_SESSION *session = d2i_SSL_SESSION(NULL, &at, (long)len);
+  lua_pushboolean(L, session != NULL && SSL_set_session(t->ssl, session) == 1);
+  SSL_SESSION_free(session);
+  ERR_clear_error();
+  return 1;
+}
+
+/* state() -> "new", "handshake", "open" or nil: it is closed */
+static int connection_state(lua_State *L) {
+  const struct net_tls *t = net_tls_check(L, 1);
+  if (t->ssl == NULL)
+    return 0;
+  lua_pushstring(L, t->open ? "open" : t->installed ? "handshake" : "new");
+  return 1;
+}
+
+/* got_notify() -> whether the peer has said that this was all */
+static int connection_got_notify(lua_State *L) {
+  lua_pushboolean(L, net_tls_check(L, 1)->got_notify);
+  return 1;
+}
+
+void net_tls_settings_open(lua_State *L) {
+  static const luaL_Reg methods[] = {
+    { "verify", connection_verify },
+    { "name", connection_name },
+    { "alpn", connection_alpn },
+    { "flag", connection_flag },
+    { "context", connection_context },
+    { "hello", connection_hello },
+    { "go", connection_go },
+    { "open", connection_open },
+    { "verdict", connection_verdict },
+    { "is_of", connection_is_of },
+    { "resume", connection_resume },
+    { "state", connection_state },
+    { "got_notify", connection_got_notify },
+    { NULL, NULL },
+  };
+  lua_getfield(L, -1, "Connection");
+  luaL_setfuncs(L, methods, 0);
+  lua_pop(L, 1);
+}
