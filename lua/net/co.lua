@@ -182,7 +182,6 @@ end
 ---@return any ... what fn returns; nil and an AbortError once it was interrupted
 function co.withSignal(signal, fn, ...)
   validate.signal(signal, "signal")
-  validate.func(fn, "fn")
   local scope, on_abort
   local function release()
     signal:removeEventListener("abort", on_abort)
@@ -231,6 +230,12 @@ local function remove_all(emitter, listeners)
   end
 end
 
+--- Anything with `on` and `off`, as events.once takes it.
+local function is_emitter(value)
+  local kind = type(value)
+  return (kind == "table" or kind == "userdata") and value.on ~= nil and value.off ~= nil
+end
+
 --- Waits for the first of some events of an emitter, or for the end of a task.
 ---@param emitter table|userdata
 ---@param ... any events
@@ -241,7 +246,9 @@ function co.await(emitter, ...)
     return emitter:await()
   end
   local events = table.pack(...)
-  if events.n == 0 then
+  if not is_emitter(emitter) then
+    errors.raise("ERR_INVALID_ARG_TYPE", 2, "source", { "EventEmitter", "Task" }, emitter)
+  elseif events.n == 0 then
     errors.raise("ERR_MISSING_ARGS", 2, "event")
   end
   return tasks.suspend(function(resume)
@@ -286,6 +293,9 @@ end
 ---@param fn function called with its arguments and the callback
 ---@return function
 function co.wrap(fn)
+  if fn == nil then
+    validate.func(fn, "fn")
+  end
   return function(...)
     local given = table.pack(...)
     return settled(tasks.suspend(function(resume)

@@ -206,11 +206,21 @@ static int timeout_over(lua_State *L, int status, lua_KContext ctx) {
   return scope_over(L, status);
 }
 
+/* Something that can be called, a task too. [-0, +0, e] */
+static void check_fn(lua_State *L, int idx) {
+  if (lua_isfunction(L, idx))
+    return;
+  if (luaL_getmetafield(L, idx, "__call") == LUA_TNIL)
+    net_error_arg_type(L, "fn", "of type function", idx);
+  else
+    lua_pop(L, 1);
+}
+
 /* timeout(ms, fn, ...): 'ms' is an integer >= 1, or HUGE_VAL */
 static int core_timeout(lua_State *L) {
   struct net_task *t = net_wait_check(L);
   lua_Number ms = luaL_checknumber(L, 1);
-  luaL_checkany(L, 2); /* before the scope is pushed, as all that raises */
+  check_fn(L, 2); /* before the scope is pushed, as all that raises */
   struct deadline *d = deadline_new(L, t->o.loop);
   lua_replace(L, 1);
   d->timer.fire = deadline_fire;
@@ -227,7 +237,7 @@ static int core_timeout(lua_State *L) {
 /* shield(fn, ...): outer scopes do not reach it */
 static int core_shield(lua_State *L) {
   struct net_task *t = net_wait_check(L);
-  luaL_checkany(L, 1);
+  check_fn(L, 1);
   struct deadline *d = deadline_new(L, t->o.loop);
   lua_insert(L, 1);
   d->scope.shields = 1;
@@ -258,7 +268,7 @@ static struct deadline *scope_check(lua_State *L) {
 static int core_within(lua_State *L) {
   struct net_task *t = net_wait_check(L);
   struct deadline *d = scope_check(L);
-  luaL_checkany(L, 2);
+  check_fn(L, 2);
   net_scope_push(&d->scope, t->inner);
   return net_task_pcall(L, 1, timeout_over);
 }

@@ -8,6 +8,7 @@
 local core = require("net.core")
 local lazy = require("net.internal.lazy")
 
+local errors = lazy.module("net.internal.errors")
 local process = lazy.module("net.process")
 
 local tasks = core.open_tasks()
@@ -71,6 +72,15 @@ end
 function children.check_wait()
   if not tasks.can_wait() then
     tasks.yield() -- which says why
+  end
+end
+
+--- Raises where a method is called with a dot, or of something else.
+---@param self any
+---@param class table its metatable
+function children.check_this(self, class)
+  if debug.getmetatable(self) ~= class then
+    errors.raise("ERR_INVALID_THIS", 3, class.__name)
   end
 end
 

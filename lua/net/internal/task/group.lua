@@ -82,6 +82,7 @@ end
 ---@param ... any its arguments
 ---@return net.Task
 function Group:spawn(fn, ...)
+  children.check_this(self, Group)
   local group = self._group
   if group.limit and not group.closed then
     wait_for_room(group)
@@ -100,6 +101,7 @@ end
 --- nil and the error if it was interrupted.
 ---@param reason? any
 function Group:cancel(reason)
+  children.check_this(self, Group)
   if not self._group.closed then
     stop(self._group, errors.codes.ERR_TASK_CANCELLED(reason))
   end

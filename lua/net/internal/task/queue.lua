@@ -8,9 +8,11 @@
 local core = require("net.core")
 local lazy = require("net.internal.lazy")
 local validate = require("net.internal.validate")
-local check_wait = require("net.internal.task.children").check_wait
+local children = require("net.internal.task.children")
 
 local errors = lazy.module("net.internal.errors")
+
+local check_this, check_wait = children.check_this, children.check_wait
 
 local tasks = core.open_tasks()
 
@@ -146,6 +148,7 @@ end
 ---@return true? ok
 ---@return net.Error err when the queue is closed
 function Queue:put(v)
+  check_this(self, Queue)
   check_wait()
   check_item(v)
   if self._closed then
@@ -164,6 +167,7 @@ end
 ---@param v any but nil
 ---@return boolean taken false when the queue is full or closed
 function Queue:push(v)
+  check_this(self, Queue)
   check_item(v)
   if self._closed then
     return false
@@ -181,6 +185,7 @@ end
 ---@return any value nil when the queue is closed and empty
 ---@return any err what it was closed with
 function Queue:get()
+  check_this(self, Queue)
   check_wait()
   local value = list_take(self._list)
   if value ~= nil then
@@ -204,6 +209,7 @@ end
 --- Ends the queue: what is in it is still handed out.
 ---@param err? any what `get` gives then, behind nil
 function Queue:close(err)
+  check_this(self, Queue)
   if self._closed then
     return
   end
@@ -220,6 +226,7 @@ end
 --- closed with.
 ---@return fun(): any
 function Queue:items()
+  check_this(self, Queue)
   return function()
     local value, err = self:get()
     if value == nil and err ~= nil then
@@ -267,6 +274,7 @@ end
 
 --- Gives it back, once.
 function Held:release()
+  check_this(self, Held)
   local semaphore = self._semaphore
   if semaphore then
     self._semaphore = nil
@@ -279,6 +287,7 @@ Held.__close = Held.release
 --- Waits until one is free, and takes it.
 ---@return net.Held held to be released, or kept in a <close> variable
 function Semaphore:acquire()
+  check_this(self, Semaphore)
   check_wait()
   if self._free > 0 then
     self._free = self._free - 1

@@ -115,10 +115,17 @@ end
 
 -- One after the other
 
+local function check_this(self)
+  if not core.server.is(self) then
+    errors.raise("ERR_INVALID_THIS", 3, "Server")
+  end
+end
+
 --- For a `for` loop: the next connection, until the server closes. Raises if it could not
 --- listen.
 ---@return fun(): net.Socket?
 function methods:incoming()
+  check_this(self)
   local state = state_of(self)
   if state.listener then
     errors.raise("ERR_SOCKET_BUSY", 2, "another loop over its connections")
@@ -324,6 +331,7 @@ end
 ---@param onError? fun(err: any, socket: net.Socket)
 ---@return net.Task task that returns true when the server is closed and all handlers have ended
 function methods:serve(handler, onError)
+  check_this(self)
   validate.func(handler, "handler")
   if onError ~= nil then
     validate.func(onError, "onError")

@@ -90,6 +90,9 @@ end
 function sockets.finished(it)
   children.check_wait()
   local is_socket = core.stream.is(it)
+  if not is_socket and not core.server.is(it) then
+    errors.raise("ERR_INVALID_ARG_TYPE", 2, "it", { "Socket", "Server" }, it)
+  end
   local function outcome()
     local err = is_socket and it.errored
     if err then
@@ -115,12 +118,21 @@ function sockets.finished(it)
   return outcome()
 end
 
+local function check_socket(value, name)
+  if not core.stream.is(value) then
+    errors.raise("ERR_INVALID_ARG_TYPE", 3, name, "Socket", value)
+  end
+end
+
 --- Has all of `a`, and its end, sent to `b`. On a failure, or interrupted, both are destroyed.
 ---@param a net.Socket
 ---@param b net.Socket
 ---@return true? ok
 ---@return net.Error? err
 function sockets.pipeline(a, b)
+  children.check_wait()
+  check_socket(a, "a")
+  check_socket(b, "b")
   local function wait()
     if a.closed and not a.readableEnded then -- of which nothing comes any more
       return nil, a.errored or errors.codes.ERR_STREAM_PREMATURE_CLOSE()
