@@ -132,23 +132,36 @@ function M.compile(source, program, flags)
   end
 end
 
---- Compiles a C module that takes sources of the core in, and loads it; nil where there
---- are no headers of Lua. A module that does not compile for another reason raises.
+--- Compiles a C module that takes sources of the core in; nil where there are no headers of
+--- Lua. One that does not compile for another reason raises.
 ---@param source string path
----@param name string as in luaopen_name
+---@param path string where it goes
 ---@param libraries? string "-lssl" and the like
----@return table? module
-function M.module(source, name, libraries)
-  local path, command = os.tmpname(), compiler()
+---@return string? path
+function M.build(source, path, libraries)
+  local command = compiler()
   local shared = select(2, shell("uname -s")):find("Darwin") and "-bundle -undefined dynamic_lookup" or "-shared"
   if not shell(("echo '#include <lua.h>' | %s -E -xc -"):format(command)) then
     return nil
   end
   local built, output = shell(("%s %s %s -fPIC -fvisibility=hidden -iquote src -iquote include -o %s %s %s"):format(
     command, os.getenv("CPPFLAGS") or "", shared, quote(path), source, libraries or ""))
+  return assert(built and path, output)
+end
+
+--- As `build`, and loads it.
+---@param source string path
+---@param name string as in luaopen_name
+---@param libraries? string
+---@return table? module
+function M.module(source, name, libraries)
+  local path = M.build(source, os.tmpname(), libraries)
+  if not path then
+    return nil
+  end
   local open, problem = package.loadlib(path, "luaopen_" .. name)
   os.remove(path)
-  return assert(open, built and problem or output)()
+  return assert(open, problem)()
 end
 
 --- Runs a script to its end.

@@ -6,6 +6,7 @@
  *     rights.send(fd, bytes [, list of numbers])   -- how many bytes, or nil and a negative errno
  *     rights.recv(fd)                              -- bytes ("" at the end) and a list of
  *                                                  -- numbers, or nil and a negative errno
+ *     rights.wait(fd)                              -- until there is something, or the end
  *     rights.close(number)
  *     rights.udp(), rights.file()                  -- numbers of what is no stream
  *     rights.limit(n)                              -- of descriptors; returns the one before */
@@ -15,6 +16,7 @@
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <lua.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -82,6 +84,12 @@ static int rights_recv(lua_State *L) {
   return 2;
 }
 
+static int rights_wait(lua_State *L) {
+  struct pollfd poller = { .fd = (int)luaL_checkinteger(L, 1), .events = POLLIN };
+  (void)poll(&poller, 1, -1);
+  return 0;
+}
+
 static int rights_close(lua_State *L) {
   (void)close((int)luaL_checkinteger(L, 1));
   return 0;
@@ -110,6 +118,7 @@ __attribute__((visibility("default"))) int luaopen_rights(lua_State *L);
 int luaopen_rights(lua_State *L) {
   static const luaL_Reg functions[] = { { "send", rights_send },   { "recv", rights_recv },
                                         { "close", rights_close }, { "udp", rights_udp },
+                                        { "wait", rights_wait },
                                         { "file", rights_file },   { "limit", rights_limit },
                                         { NULL, NULL } };
   luaL_newlib(L, functions);
