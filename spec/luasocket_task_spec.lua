@@ -295,6 +295,32 @@ describe("a socket that several tasks use", function()
   end))
 end)
 
+describe("task.waiting", function()
+  it("says what a call waits for, and from whom", connected(function(client, peer, server)
+    local near, far = client:getpeername(), select(2, client:getpeername())
+    local _, own = client:getsockname()
+    local function waiting(fn, ...)
+      local task = co.spawn(fn, ...)
+      co.yield()
+      local text = task.waiting
+      return text
+    end
+    local at, from = near .. ":" .. far, near .. ":" .. own
+    assert.equal('receive "*l" from ' .. at, waiting(client.receive, client))
+    assert.equal("receive 7 from " .. from, waiting(peer.receive, peer, 7))
+    stall(client)
+    assert.equal("send to " .. at, waiting(client.send, client, "x"))
+    assert.equal("its turn to send to " .. at, waiting(client.send, client, "x"))
+    assert.equal("accept on " .. at, waiting(server.accept, server))
+    assert.equal("select of 1 sockets", waiting(socket.select, { server }))
+    assert.equal("sleep", waiting(socket.sleep, 100))
+    assert.equal('look up "localhost"', waiting(socket.dns.toip, "localhost"))
+    for _, task in ipairs(co.tasks()) do
+      if task ~= co.current() then task:cancel() end
+    end
+  end))
+end)
+
 describe("protect", function()
   it("keeps an error and its traceback, in a task and outside of one", within(function()
     local function fails() error("mine") end

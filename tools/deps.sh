@@ -47,6 +47,8 @@ peers wanted postgres     postgresql    postgresql-server postgresql        post
 peers wanted nginx        nginx         nginx             nginx             nginx       nginx
 peers wanted swaks        swaks         swaks             swaks             swaks       swaks
 peers wanted python3      python3       python3           python3           python      python
+peers wanted pyftpdlib    python3-pyftpdlib python3-pyftpdlib py3-pyftpdlib  python-pyftpdlib -
+peers wanted tinyproxy    tinyproxy-bin tinyproxy         tinyproxy         tinyproxy   tinyproxy
 peers wanted luasocket    lua-socket    lua-socket        lua5.4-socket     lua-socket  rock:luasocket
 bench wanted valgrind     valgrind      valgrind          valgrind          valgrind    -
 '
@@ -68,6 +70,7 @@ present() { # present WHAT: is it there already?
       "$lua" -e 'assert(package.searchpath("busted.runner", package.path))' 2>/dev/null ;;
     postgres) command -v postgres >/dev/null || ls /usr/lib*/postgresql*/bin/postgres \
       /usr/lib*/postgresql/*/bin/postgres >/dev/null 2>&1 ;;
+    pyftpdlib) PATH=/usr/bin:$PATH python3 -c 'import pyftpdlib' 2>/dev/null ;;
     luasocket) lua=$(./find-lua.sh bin) &&
       "$lua" -e 'assert(package.searchpath("socket.core", package.cpath))' 2>/dev/null ;;
     libasan.so) case $(gcc -print-file-name=libasan.so 2>/dev/null) in /*) ;; *) return 1 ;; esac ;;

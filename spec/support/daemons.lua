@@ -107,4 +107,13 @@ function M.nginx(extra, http)
   end, "nginx.sock")
 end
 
+--- A proxy for HTTP.
+function M.tinyproxy()
+  return start("Accepting connections", function(folder, port)
+    local file <close> = assert(io.open(folder .. "/tinyproxy.conf", "w"))
+    file:write(("Port %d\nListen 127.0.0.1\nMaxClients 100\nLogLevel Info\n"):format(port))
+    return ("tinyproxy -d -c %s/tinyproxy.conf"):format(folder)
+  end, "none")
+end
+
 return M

@@ -105,7 +105,7 @@ end
 --- Waits for an attempt that is under way.
 local function finish_connect(socket, state, limit)
   while not is_writable(socket) do
-    local in_time, err = wait.ready(socket, state, wait.WRITES, limit)
+    local in_time, err = wait.ready(socket, state, wait.WRITES, limit, "connect by")
     if not in_time then
       return nil, err and words.of(err) or "timeout"
     end
@@ -130,7 +130,7 @@ function Class.connect(socket, state, limit, address, port)
     if limit == false or limit and limit < plain.now() then
       return nil, "timeout"
     end
-    wait.any({}, wait.limit(RETRY, -1), { state })
+    wait.any({}, wait.limit(RETRY, -1), { state }, "connect to %s", address)
     ok, err = plain.connect(socket, address, port)
   end
   if ok then
@@ -174,7 +174,7 @@ local function add_servers(class, methods)
         return nil, words.of(err)
       end
       local in_time
-      in_time, err = wait.ready(self, state, wait.READS, limit)
+      in_time, err = wait.ready(self, state, wait.READS, limit, "accept on")
       if not in_time then
         return nil, err and words.of(err) or "timeout"
       end

@@ -17,8 +17,8 @@ local NOT_FOUND = "host not found"
 
 local names = {}
 
---- Waits for a look-up: `ask(callback)` gives a request, or nil and a code.
-local function ask_system(ask)
+--- Waits for a look-up of `name`: `ask(callback)` gives a request, or nil and a code.
+local function ask_system(name, ask)
   return table.unpack(wait.suspend(function(resume)
     local request, code = ask(function(err, found)
       resume({ err, found })
@@ -31,7 +31,7 @@ local function ask_system(ask)
         request:cancel()
       end
     end
-  end), 1, 2)
+  end, "look up %s", name), 1, 2)
 end
 
 local function numeric(host, version, family)
@@ -54,7 +54,7 @@ function names.resolve(host, family, hints)
   elseif host:find("\0", 1, true) then
     return nil, words.NO_NAME
   end
-  local code, list = ask_system(function(callback)
+  local code, list = ask_system(host, function(callback)
     return core.resolve(host, number, hints or 0, callback)
   end)
   if code then
@@ -101,7 +101,7 @@ end
 
 --- The name of an address; nil and LuaSocket's word.
 local function name_of(address)
-  local code, name = ask_system(function(callback)
+  local code, name = ask_system(address, function(callback)
     return core.reverse(address, callback)
   end)
   return name, code and words.of_resolver(code)

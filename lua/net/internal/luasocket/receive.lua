@@ -66,7 +66,7 @@ end
 
 local Reader = { __close = function(reader) reader.waits = false end }
 
---- Who reads a socket: there is one that waits.
+--- Who reads a socket, and what: there is one that waits.
 ---@return table reader
 function receive.reader()
   return setmetatable({ waits = false }, Reader)
@@ -86,16 +86,16 @@ local function reason(socket, err)
   return words.of(err)
 end
 
-local function wait_for_more(socket, state, what, limit)
+local function wait_for_more(socket, state, news, limit)
   local reader <close> = state.reader
   reader.waits = true
-  return wait.ready(socket, state, what, limit)
+  return wait.ready(socket, state, news, limit, "receive %s from", reader.wants)
 end
 
 --- Appends what one read gives. Nil and a word: nothing comes any more, or in time.
 local function fill(socket, state, most, limit)
   while true do
-    local data, err, what = state.via.recv(socket, most)
+    local data, err, news = state.via.recv(socket, most)
     if data then
       if data == "" then
         return nil, "closed"
@@ -106,7 +106,7 @@ local function fill(socket, state, most, limit)
       return nil, reason(socket, err)
     end
     local in_time
-    in_time, err = wait_for_more(socket, state, what or wait.READS, limit)
+    in_time, err = wait_for_more(socket, state, news or wait.READS, limit)
     if not in_time then
       return nil, err and words.of(err) or "timeout"
     end
@@ -208,6 +208,7 @@ function receive.receive(socket, state, what, prefix)
     n = n - #prefix
   end
   wait.be_fair(limit)
+  state.reader.wants = what or "*l"
   local size, why, behind = pattern(socket, state, limit, n)
   local data = prefix .. given(pattern, take(state.buffer, size), behind)
   state.received = state.received + size

@@ -81,7 +81,8 @@ local function select_(receivers, senders, seconds)
     if any then
       return readers, writers, nil
     end
-    local in_time, err = wait.any(asked.fds, limit, asked.states)
+    local in_time, err = wait.any(asked.fds, limit, asked.states, "select of %s sockets",
+      #asked.objects)
     if in_time == nil then
       error("select failed: " .. words.of(err), 2)
     elseif not in_time then

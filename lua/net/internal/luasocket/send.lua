@@ -30,7 +30,7 @@ end
 --- Sends bytes i to j. Nil and a word: not all of them; and the index of the last.
 local function send_all(socket, state, data, i, j, limit)
   while i <= j do
-    local sent, err, what = state.via.send(socket, data, i, j)
+    local sent, err, news = state.via.send(socket, data, i, j)
     local in_time = true
     if sent then
       state.sent = state.sent + sent
@@ -38,7 +38,7 @@ local function send_all(socket, state, data, i, j, limit)
     elseif err ~= EAGAIN then
       return nil, reason(socket, err), i - 1
     else
-      in_time, err = wait.ready(socket, state, what or wait.WRITES, limit)
+      in_time, err = wait.ready(socket, state, news or wait.WRITES, limit, "send to")
     end
     if not in_time then
       return nil, err and words.of(err) or "timeout", i - 1
@@ -59,7 +59,7 @@ local function send(socket, state, data, i, j)
     return i - 1, nil, nil
   end
   wait.be_fair(limit)
-  if not wait.take_turn(state.sender, limit) then
+  if not wait.take_turn(state.sender, limit, socket) then
     return nil, "timeout", i - 1
   end
   local _ <close> = state.sender

@@ -83,13 +83,17 @@ end
 
 --- Calls `start(resume)`, waits until resume(value) is called, and returns that value. The
 --- function that start returns is called if an error ends the wait, with the value, if any.
+--- The rest is what `task.waiting` tells, such as "receive %s from", 3 and a socket.
 ---@param start fun(resume: fun(value: any): boolean): fun(value: any)
-function wait.suspend(start)
+---@param what string
+---@param detail? any
+---@param whose? any
+function wait.suspend(start, what, detail, whose)
   in_a_row = 0
   if plain.may_block() then
     return block(start)
   end
-  return tasks.suspend(start)
+  return tasks.suspend(start, false, what, detail, whose)
 end
 
 --- Has others run where a task's calls never have to wait.
@@ -107,10 +111,13 @@ end
 ---@param list integer[]
 ---@param limit integer|false|nil
 ---@param states table[] of the plain sockets among them; to close one ends the wait
+---@param what string as in `suspend`, like the next two
+---@param detail? any
+---@param whose? any
 ---@return boolean? in_time true: look again, perhaps for the last time; false: the limit was over
 ---  before; nil: the system refuses
 ---@return integer? err negative errno
-function wait.any(list, limit, states)
+function wait.any(list, limit, states, what, detail, whose)
   local over, ms = left(limit)
   if over then
     return false
@@ -128,7 +135,7 @@ function wait.any(list, limit, states)
       state.watches[watch] = resume
     end
     return leave
-  end)
+  end, what, detail, whose)
   leave()
   if answer < 0 then
     return nil, answer
@@ -137,9 +144,9 @@ function wait.any(list, limit, states)
 end
 
 --- The same for one plain socket.
----@param what integer wait.READS, wait.WRITES
-function wait.ready(socket, state, what, limit)
-  return wait.any({ plain.fd(socket), what }, limit, { state })
+---@param news integer wait.READS, wait.WRITES
+function wait.ready(socket, state, news, limit, what, detail)
+  return wait.any({ plain.fd(socket), news }, limit, { state }, what, detail, socket)
 end
 
 --- Whoever waits for a socket looks again: it has another descriptor, or none.
@@ -157,7 +164,7 @@ function wait.sleep(ms)
     return function()
       watch:stop()
     end
-  end)
+  end, "sleep")
 end
 
 -- Turns
@@ -192,8 +199,9 @@ local function remove(queue, resume)
 end
 
 --- Waits until it is our turn. First come, first served.
+---@param socket any whose turn it is
 ---@return boolean in_time
-function wait.take_turn(turn, limit)
+function wait.take_turn(turn, limit, socket)
   if not turn.taken then
     turn.taken = true
     return true
@@ -214,7 +222,7 @@ function wait.take_turn(turn, limit)
         pass(turn)
       end
     end
-  end)
+  end, "its turn to send to", nil, socket)
   watch:stop()
   remove(turn.queue, own)
   return answer ~= LATE

@@ -35,6 +35,18 @@ local function join(host, port)
   return (host:find(":", 1, true) and "[%s]:%d" or "%s:%d"):format(host, port)
 end
 
+--- The same of an object of net.luasocket.
+local function place_of_plain(value)
+  local plain = core.open_luasocket()
+  if plain.state(value) then
+    local host, port = plain.peername(value)
+    if not host then
+      host, port = plain.sockname(value)
+    end
+    return host and math.type(port) and join(host, port) or host
+  end
+end
+
 --- Where a socket is connected to, or a server listens.
 local function place_of(value)
   if core.stream.is(value) then
@@ -44,6 +56,8 @@ local function place_of(value)
     return type(at) == "table" and join(at.address, at.port) or at
   elseif core.child.is(value) then
     return value.pid and "child " .. value.pid
+  elseif type(value) == "userdata" then
+    return place_of_plain(value)
   end
 end
 
