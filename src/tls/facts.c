@@ -2,14 +2,14 @@
  *
  * facts.c - what a connection knows of itself: versions, ciphers, sessions, certificates.
  *
- * Each returns nothing once the layer is closed, and the SSL gone. */
+ * For Lua, of the Connection; what an SSL says is inspect.c's. Each returns nothing once the
+ * layer is closed, and the SSL gone. */
 #include "tls/facts.h"
 
 #include <lauxlib.h>
-#include <openssl/x509.h>
 
-#include "tls/certificate.h"
 #include "tls/connection.h"
+#include "tls/inspect.h"
 
 /* The SSL of the connection at index 1, or NULL. [-0, +0, e] */
 static SSL *ssl_at(lua_State *L) { return net_tls_check(L, 1)->ssl; }
@@ -19,20 +19,17 @@ static int connection_protocol(lua_State *L) {
   const SSL *ssl = ssl_at(L);
   if (ssl == NULL)
     return 0;
-  lua_pushstring(L, SSL_get_version(ssl));
+  net_tls_inspect_protocol(L, ssl);
   return 1;
 }
 
-/* cipher() -> name, standard name, version */
+/* cipher() -> {name =, standardName =, version =} or nil */
 static int connection_cipher(lua_State *L) {
   const SSL *ssl = ssl_at(L);
-  const SSL_CIPHER *cipher = ssl ? SSL_get_current_cipher(ssl) : NULL;
-  if (cipher == NULL)
+  if (ssl == NULL)
     return 0;
-  lua_pushstring(L, SSL_CIPHER_get_name(cipher));
-  lua_pushstring(L, SSL_CIPHER_standard_name(cipher));
-  lua_pushstring(L, SSL_CIPHER_get_version(cipher));
-  return 3;
+  net_tls_inspect_cipher(L, ssl);
+  return 1;
 }
 
 /* chosen() -> ALPN's name or false, the server's name or false */
@@ -57,26 +54,23 @@ static int connection_chosen(lua_State *L) {
 
 static int connection_reused(lua_State *L) {
   SSL *ssl = ssl_at(L);
-  lua_pushboolean(L, ssl != NULL && SSL_session_reused(ssl));
-  return 1;
-}
-
-/* Pushes what 'get' gives of a connection, or nil. [-0, +1, m] */
-static int push_finished(lua_State *L, size_t (*get)(const SSL *, void *, size_t)) {
-  char bytes[EVP_MAX_MD_SIZE];
-  const SSL *ssl = ssl_at(L);
-  size_t len = ssl ? get(ssl, bytes, sizeof bytes) : 0;
-  if (len == 0)
+  if (ssl == NULL)
     return 0;
-  lua_pushlstring(L, bytes, len);
+  lua_pushboolean(L, SSL_session_reused(ssl));
   return 1;
 }
 
-static int connection_finished(lua_State *L) { return push_finished(L, SSL_get_finished); }
-
-static int connection_peer_finished(lua_State *L) {
-  return push_finished(L, SSL_get_peer_finished);
+static int push_finished(lua_State *L, int of_peer) {
+  const SSL *ssl = ssl_at(L);
+  if (ssl == NULL)
+    return 0;
+  net_tls_inspect_finished(L, ssl, of_peer);
+  return 1;
 }
+
+static int connection_finished(lua_State *L) { return push_finished(L, 0); }
+
+static int connection_peer_finished(lua_State *L) { return push_finished(L, 1); }
 
 /* session() -> DER, or nil */
 static int connection_session(lua_State *L) {
@@ -105,93 +99,47 @@ static int connection_ticket(lua_State *L) {
   return 1;
 }
 
-/* certificate(mine, detailed) -> table, or nil: the peer's, or the one that was sent */
+/* certificate(mine, detailed) -> table, {} if there is none: the one that was sent, or the
+ * peer's */
 static int connection_certificate(lua_State *L) {
-  SSL *ssl = ssl_at(L);
+  const SSL *ssl = ssl_at(L);
   if (ssl == NULL)
     return 0;
-  int is_mine = lua_toboolean(L, 2), is_detailed = lua_toboolean(L, 3);
-  X509 *certificate = is_mine ? SSL_get_certificate(ssl) : SSL_get_peer_certificate(ssl);
-  if (certificate == NULL)
-    return 0;
-  if (!is_mine)
-    X509_free(certificate); /* the SSL has it too, for as long as it lives */
-  if (is_detailed)
-    net_tls_certificate_push_chain(L, certificate, is_mine ? NULL : SSL_get_peer_cert_chain(ssl),
-                                   SSL_get_SSL_CTX(ssl));
+  if (lua_toboolean(L, 2))
+    net_tls_inspect_certificate(L, ssl);
   else
-    net_tls_certificate_push(L, certificate);
+    net_tls_inspect_peer_certificate(L, ssl, lua_toboolean(L, 3));
   return 1;
 }
 
-/* Pushes the kind of a key, its name if it has one, its bits. [-0, +3, m] */
-static void push_key(lua_State *L, EVP_PKEY *key) {
-  int id = EVP_PKEY_id(key);
-  lua_pushstring(L, id == EVP_PKEY_DH ? "DH" : "ECDH");
-  if (id == EVP_PKEY_DH) {
-    lua_pushnil(L);
-  } else {
-#if OPENSSL_VERSION_NUMBER >= 0x30000000L
-    char name[64] = "";
-    size_t len = 0;
-    if (!EVP_PKEY_get_group_name(key, name, sizeof name, &len))
-      (void)snprintf(name, sizeof name, "%s", OBJ_nid2sn(id));
-    lua_pushstring(L, name);
-#else
-    lua_pushstring(L, OBJ_nid2sn(id));
-#endif
-  }
-  lua_pushinteger(L, EVP_PKEY_bits(key));
-}
-
-/* ephemeral() -> kind, name or nil, bits; nil: none */
+/* ephemeral() -> {type =, name =, size =} or nil */
 static int connection_ephemeral(lua_State *L) {
   SSL *ssl = ssl_at(L);
-  EVP_PKEY *key = NULL;
-  if (ssl == NULL || SSL_get_server_tmp_key(ssl, &key) != 1 || key == NULL)
+  if (ssl == NULL)
     return 0;
-  push_key(L, key);
-  EVP_PKEY_free(key);
-  return 3;
+  net_tls_inspect_ephemeral_key(L, ssl);
+  return 1;
 }
 
 /* sigalgs() -> a list of names as "ECDSA+SHA256" */
 static int connection_sigalgs(lua_State *L) {
   SSL *ssl = ssl_at(L);
-  int count = ssl ? SSL_get_shared_sigalgs(ssl, 0, NULL, NULL, NULL, NULL, NULL) : 0;
-  lua_createtable(L, count > 0 ? count : 0, 0);
-  for (int i = 0; i < count; i++) {
-    int sign = NID_undef, hash = NID_undef;
-    SSL_get_shared_sigalgs(ssl, i, &sign, &hash, NULL, NULL, NULL);
-    const char *kind = sign == EVP_PKEY_RSA       ? "RSA"
-                       : sign == EVP_PKEY_RSA_PSS ? "RSA-PSS"
-                       : sign == EVP_PKEY_DSA     ? "DSA"
-                       : sign == EVP_PKEY_EC      ? "ECDSA"
-                                                  : OBJ_nid2sn(sign);
-    if (hash == NID_undef)
-      lua_pushstring(L, kind);
-    else
-      lua_pushfstring(L, "%s+%s", kind, OBJ_nid2sn(hash));
-    lua_rawseti(L, -2, i + 1);
-  }
+  if (ssl == NULL)
+    return 0;
+  net_tls_inspect_sigalgs(L, ssl);
   return 1;
 }
 
 /* export(length, label, context or nil) -> bytes */
 static int connection_export(lua_State *L) {
   SSL *ssl = ssl_at(L);
-  size_t size = (size_t)luaL_checkinteger(L, 2), label_len, context_len = 0;
-  const char *label = luaL_checklstring(L, 3, &label_len);
-  const char *context = luaL_optlstring(L, 4, NULL, &context_len);
-  unsigned char *bytes = lua_newuserdatauv(L, size > 0 ? size : 1, 0);
+  size_t size = (size_t)luaL_checkinteger(L, 2);
+  luaL_checkstring(L, 3);
+  luaL_optstring(L, 4, NULL);
+  lua_settop(L, 4);
   if (ssl == NULL)
     return 0;
-  ERR_clear_error();
-  if (SSL_export_keying_material(ssl, bytes, size, label, label_len, (const unsigned char *)context,
-                                 context_len, context != NULL) != 1)
-    return net_tls_raise_error(L);
-  lua_pushlstring(L, (char *)bytes, size);
-  OPENSSL_cleanse(bytes, size);
+  net_tls_inspect_export(L, ssl, size, 3, 4);
   return 1;
 }
 

@@ -169,14 +169,15 @@ void net_tls_inspect_peer_certificate(lua_State *L, const SSL *ssl, int detailed
 }
 
 void net_tls_inspect_export(lua_State *L, SSL *ssl, size_t length, int label, int context) {
-  luaL_Buffer buffer;
   size_t label_len, context_len = 0;
   const char *label_text = lua_tolstring(L, label, &label_len);
   const char *bytes = lua_isnoneornil(L, context) ? NULL : lua_tolstring(L, context, &context_len);
-  unsigned char *out = (unsigned char *)luaL_buffinitsize(L, &buffer, length);
+  unsigned char *out = lua_newuserdatauv(L, length > 0 ? length : 1, 0);
   ERR_clear_error();
   if (SSL_export_keying_material(ssl, out, length, label_text, label_len,
                                  (const unsigned char *)bytes, context_len, bytes != NULL) <= 0)
     net_tls_raise_error(L);
-  luaL_pushresultsize(&buffer, length);
+  lua_pushlstring(L, (const char *)out, length);
+  OPENSSL_cleanse(out, length);
+  lua_remove(L, -2);
 }

@@ -35,7 +35,9 @@ local METHODS = {
   TLSv1_2_method = { VERSIONS["TLSv1.2"], VERSIONS["TLSv1.2"] },
 }
 
-local M = {}
+local M = {
+  HIGHEST = "TLSv1.3", -- the version of a connection that has agreed on none yet
+}
 
 -- What is wrong
 

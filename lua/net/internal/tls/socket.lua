@@ -23,6 +23,7 @@ local methods, getters = core.TLSSocket.methods, core.TLSSocket.getters
 
 local M = {}
 
+local UINT32_MAX = 4294967295
 local EAGAIN = net_core.errnum("EAGAIN")
 
 -- Making one ready
@@ -184,53 +185,46 @@ local function live(self)
   return conn and conn:state() and conn, state
 end
 
+--- What the connection answers; before there is one, `otherwise`; nil when it is closed.
+local function ask(self, otherwise, question, ...)
+  local conn = conn_of(self)
+  if conn then
+    return conn[question](conn, ...)
+  elseif not self.destroyed then
+    return otherwise
+  end
+end
+
 function methods:getProtocol()
-  local conn = live(self)
-  return conn and conn:protocol() or nil
+  return (ask(self, context.HIGHEST, "protocol"))
 end
 
 function methods:getCipher()
-  local conn = live(self)
-  if conn then
-    local name, standard, version = conn:cipher()
-    return name and { name = name, standardName = standard, version = version } or nil
-  end
+  return (ask(self, nil, "cipher"))
 end
 
 function methods:getPeerCertificate(detailed)
-  local conn = live(self)
-  return conn and (conn:certificate(false, detailed) or {}) or nil
+  return (ask(self, {}, "certificate", false, detailed))
 end
 
 function methods:getCertificate()
-  local conn = live(self)
-  return conn and (conn:certificate(true) or {}) or nil
+  return (ask(self, {}, "certificate", true))
 end
 
 function methods:getEphemeralKeyInfo()
-  local conn, state = live(self)
-  if not conn or conn:state() ~= "open" then
-    return nil
-  elseif state.isServer then
-    return nil
-  end
-  local kind, name, size = conn:ephemeral()
-  return kind and { type = kind, name = name, size = size } or {}
+  return (ask(self, nil, "ephemeral"))
 end
 
 function methods:getSharedSigalgs()
-  local conn = live(self)
-  return conn and conn:sigalgs() or nil
+  return (ask(self, {}, "sigalgs"))
 end
 
 function methods:getFinished()
-  local conn = live(self)
-  return conn and conn:finished() or nil
+  return (ask(self, nil, "finished"))
 end
 
 function methods:getPeerFinished()
-  local conn = live(self)
-  return conn and conn:peer_finished() or nil
+  return (ask(self, nil, "peer_finished"))
 end
 
 function methods:getSession()
@@ -252,18 +246,16 @@ function methods:setSession(session)
 end
 
 function methods:getTLSTicket()
-  local conn = live(self)
-  return conn and conn:ticket() or nil
+  return (ask(self, nil, "ticket"))
 end
 
 function methods:isSessionReused()
-  local conn = live(self)
-  return conn and conn:reused() or false
+  return (ask(self, false, "reused"))
 end
 
 function methods:exportKeyingMaterial(length, label, context_bytes)
   local conn = live(self)
-  validate.uint32(length, "length")
+  validate.integer(length, "length", 1, UINT32_MAX)
   validate.string(label, "label")
   if context_bytes ~= nil then
     validate.string(context_bytes, "context")
@@ -276,9 +268,8 @@ end
 
 function methods:setMaxSendFragment(size)
   local conn = live(self)
-  validate.number(size, "size")
-  local whole = math.tointeger(size)
-  return conn and whole and conn:fragment(whole) or false
+  size = validate.integer(size, "size")
+  return conn and conn:fragment(size) or false
 end
 
 function methods:setServername(name)

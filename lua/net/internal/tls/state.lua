@@ -132,9 +132,9 @@ local function word_of(err)
 end
 
 local function dh_error(state)
-  local kind, _, bits = state.conn:ephemeral()
-  if kind == "DH" and bits < state.minDHSize then
-    return errors.codes.ERR_TLS_DH_PARAM_SIZE(bits)
+  local key = state.conn:ephemeral()
+  if key and key.type == "DH" and key.size < state.minDHSize then
+    return errors.codes.ERR_TLS_DH_PARAM_SIZE(key.size)
   end
 end
 
