@@ -14,13 +14,15 @@
 /* How much of the queue is kept: the first says what failed, the rest is its stack. */
 enum { NET_TLS_FAILURE_MAX = 6 };
 
+struct net_tls_entry {
+  unsigned long code;
+  int alert; /* the number of the alert that the peer sent; -1: it is about none */
+};
+
 /* A queue that was read, for who may not run Lua yet. */
 struct net_tls_failure {
   unsigned count; /* 0: OpenSSL has said nothing */
-  struct {
-    unsigned long code;
-    int alert; /* the number of the alert that the peer sent; -1: it is about none */
-  } entry[NET_TLS_FAILURE_MAX];
+  struct net_tls_entry entry[NET_TLS_FAILURE_MAX];
 };
 
 /* Reads the error queue of this thread, and leaves it empty. What stays in there would turn

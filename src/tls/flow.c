@@ -110,7 +110,18 @@ void net_tls_leave(struct net_tls *t, int hold) {
   t->s = NULL;
 }
 
+/* What OpenSSL's TLS says comes before what its ciphers say, as with some of its versions
+ * these are in the queue, too, and first. */
 void net_tls_fail(struct net_tls *t) {
-  net_tls_failure_take(&t->failure);
+  struct net_tls_failure *f = &t->failure;
+  unsigned i = 0;
+  net_tls_failure_take(f);
+  while (i < f->count && ERR_GET_LIB(f->entry[i].code) != ERR_LIB_SSL)
+    i++;
+  for (; i > 0 && i < f->count; i--) {
+    struct net_tls_entry entry = f->entry[i];
+    f->entry[i] = f->entry[i - 1];
+    f->entry[i - 1] = entry;
+  }
   t->failed = 1;
 }

@@ -25,8 +25,13 @@ static ssize_t why_not(struct net_tls *t) {
   return t->broken ? t->broken : -EAGAIN;
 }
 
-/* The other side ended without close_notify: where that matters it is an error. */
+/* The other side ended without close_notify: where that matters it is an error. The system
+ * tells of a reset once, and that may have been by a write. */
 static void end_of_file(struct net_tls *t) {
+  if (t->unsendable == -ECONNRESET) {
+    t->broken = t->unsendable;
+    return;
+  }
   t->ended = 1;
   if (!t->wants_notify)
     return;

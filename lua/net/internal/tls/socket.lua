@@ -121,6 +121,9 @@ local function take(socket, state, from, was_connecting)
   elseif not socket.connecting then
     stream.connecting(socket, false)
   end
+  while from.writableCorked > 0 do
+    from:uncork()
+  end
   from:write("", function()
     take(socket, state, from, was_connecting or from.connecting)
   end)
