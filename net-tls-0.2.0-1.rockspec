@@ -47,6 +47,7 @@ build = {
       ["net.internal.tls.connect"] = "lua/net/internal/tls/connect.lua",
       ["net.internal.tls.context"] = "lua/net/internal/tls/context.lua",
       ["net.internal.tls.errors"] = "lua/net/internal/tls/errors.lua",
+      ["net.internal.tls.hello"] = "lua/net/internal/tls/hello.lua",
       ["net.internal.tls.identity"] = "lua/net/internal/tls/identity.lua",
       ["net.internal.tls.server"] = "lua/net/internal/tls/server.lua",
       ["net.internal.tls.sessions"] = "lua/net/internal/tls/sessions.lua",

@@ -2749,8 +2749,7 @@ function luasocket_object:setfd(fd) end
 --- ## net.tls
 ---
 --- `require("net.tls")`, of the rock `net-tls`: Node's `tls`, encrypted sockets and servers over
---- OpenSSL. Not there yet: names and protocols that a callback chooses (`SNICallback`, `addContext`,
---- `ALPNCallback`), stores of sessions of one's own, OCSP, PSK. `local tls = require("net.tls")` is taken as read below.
+--- OpenSSL. Not there yet: stores of sessions of one's own, OCSP, PSK. `local tls = require("net.tls")` is taken as read below.
 
 ---@class net.tls
 --- `SSL_OP_NO_TICKET` and the like: bits for the option `secureOptions`.
@@ -2927,7 +2926,8 @@ function tls.isTLSSocket(v) end
 ---@field requireCloseNotify? boolean (default false)
 
 --- What `tls.createServer` takes besides the options of `net.createServer` and
---- `tls.createSecureContext`, of which `honorCipherOrder` is true by default.
+--- `tls.createSecureContext`, of which `honorCipherOrder` is true by default, and `sessionIdContext` made of the
+--- command line.
 ---@class net.tls.ServerOptions
 --- a context, instead of its options
 ---@field secureContext? net.tls.SecureContext
@@ -2937,6 +2937,11 @@ function tls.isTLSSocket(v) end
 ---@field rejectUnauthorized? boolean (default true)
 --- names, best first, or such bytes as stand in the handshake; a client that knows none is refused
 ---@field ALPNProtocols? string[]|string
+--- called for a client that asks for a name: `callback(nil, context)`, now or later, chooses the context,
+--- `callback(nil, nil)` the server's own, `callback(err)` refuses
+---@field SNICallback? fun(servername: string, callback: fun(err: any, context: net.tls.SecureContext?))
+--- called for a client that offers protocols, with `{servername =, protocols =}`: one of them, or nil to refuse
+---@field ALPNCallback? fun(offer: table): string?
 --- within which a handshake has to be over
 ---@field handshakeTimeout? number (milliseconds; default 120000)
 --- an end without the peer's word that it was all is `ERR_SSL_UNEXPECTED_EOF_WHILE_READING`
@@ -2968,6 +2973,15 @@ function tls.isTLSSocket(v) end
 --- all that is said. Counted are the listeners at the beginning of a handshake.
 ---@field on fun(self, event: "keylog", listener: fun(line: string, socket: net.tls.TLSSocket))
 local tlsServer = {}
+
+--- A certificate for clients that ask for such a name: `*` stands for what is no dot, and case does
+--- not count. Of several that match the one that was added last counts; if none does, the server's own.
+--- The option `SNICallback` takes the place of all of them.
+---
+--- Raises `ERR_TLS_REQUIRED_SERVER_NAME`, and what `tls.createSecureContext` raises.
+---@param name string
+---@param context net.tls.SecureContext|net.tls.SecureContextOptions
+function tlsServer:addContext(name, context) end
 
 --- New certificates without a restart: from the next handshake on the server is of these options.
 --- What is not given is as in `tls.createServer`; `{}` has no certificate. Connections that are there go

@@ -111,6 +111,8 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *len,
   (void)arg;
   if (t == NULL || t->alpn == NULL)
     return SSL_TLSEXT_ERR_NOACK;
+  if (t->alpn_len == 0)
+    return SSL_TLSEXT_ERR_ALERT_FATAL; /* the program has refused all of them */
   if (SSL_select_next_proto(&chosen, len, t->alpn, t->alpn_len, theirs, theirs_len) !=
       OPENSSL_NPN_NEGOTIATED)
     return SSL_TLSEXT_ERR_ALERT_FATAL;

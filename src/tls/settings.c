@@ -85,6 +85,13 @@ static int connection_flag(lua_State *L) {
   return 0;
 }
 
+/* What the SSL has of its own, and does not follow. */
+static int follow(SSL *ssl, SSL_CTX *ctx) {
+  SSL_set_options(ssl, SSL_CTX_get_options(ctx));
+  return SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(ctx)) &&
+         SSL_set_max_proto_version(ssl, (int)SSL_CTX_get_max_proto_version(ctx));
+}
+
 /* context(context): from now on it is of that one */
 static int connection_context(lua_State *L) {
   struct net_tls *t = check_open(L);
@@ -92,7 +99,7 @@ static int connection_context(lua_State *L) {
   ERR_clear_error();
   net_tls_callbacks_install(c->ctx);
   if (!net_tls_tickets_bind(t->ssl, SSL_get_SSL_CTX(t->ssl)) ||
-      SSL_set_SSL_CTX(t->ssl, c->ctx) == NULL)
+      SSL_set_SSL_CTX(t->ssl, c->ctx) == NULL || !follow(t->ssl, c->ctx))
     return net_tls_raise_error(L);
   return 0;
 }

@@ -12,6 +12,7 @@ local socket_of = require("net.internal.tls.socket")
 local validate = require("net.internal.validate")
 
 local errors = lazy.module("net.internal.errors")
+local hello = lazy.module("net.internal.tls.hello")
 
 local methods = core.Server.methods
 local emit = net_core.Server.methods.emit
@@ -39,7 +40,7 @@ local function new_state(server, set)
     isServer = true, server = server, pending = true, context = set.context,
     requests = set.requests, rejects = set.rejects, alpn_names = set.alpn,
     handshakeTimeout = set.timeout, requireCloseNotify = set.requireCloseNotify,
-    asks = set.asks,
+    asks = set.asks, settings = set,
   }
 end
 
@@ -106,6 +107,22 @@ local function read_settings(given)
   }
 end
 
+local id_context
+
+--- What sessions are of one program's by, if it does not say: 32 hexadecimal digits made of
+--- its command line. OpenSSL resumes none of a client with a certificate without.
+local function default_id_context()
+  if not id_context then
+    local words, hashes = {}, { 0xCBF29CE484222325, 0x84222325CBF29CE4 }
+    for i = -9, arg and #arg or -10 do words[#words + 1] = arg[i] end
+    for c in table.concat(words, " "):gmatch(".") do
+      for i = 1, 2 do hashes[i] = (hashes[i] ~ c:byte()) * 0x100000001B3 end
+    end
+    id_context = ("%016x%016x"):format(hashes[1], hashes[2])
+  end
+  return id_context
+end
+
 --- The context of a server: it has its own order of ciphers, unless told otherwise.
 function M.new_context(given)
   if given.secureContext ~= nil then
@@ -116,6 +133,7 @@ function M.new_context(given)
   if own.honorCipherOrder == nil then
     own.honorCipherOrder = true
   end
+  own.sessionIdContext = own.sessionIdContext or default_id_context()
   return (context.createSecureContext(own))
 end
 
@@ -144,6 +162,23 @@ function methods:setSecureContext(options)
     core.context.set_ticket_keys(made, core.context.ticket_keys(set.context))
   end
   set.context = made
+end
+
+--- A context for clients that ask for such a name: `*` stands for what is no dot. Of several
+--- that match the last one counts.
+---@param name string
+---@param options net.tls.SecureContext|net.tls.SecureContextOptions
+function methods:addContext(name, options)
+  local set = check_self(self)
+  if not options_of.truthy(name) then
+    errors.raise("ERR_TLS_REQUIRED_SERVER_NAME", 2)
+  end
+  validate.string(name, "hostname")
+  if not context.isSecureContext(options) then
+    options = M.new_context(validate.object(options, "context"))
+  end
+  table.insert(set.contexts, { pattern = hello.pattern(name), context = options })
+  set.asks = true
 end
 
 --- The keys of the tickets that this server gives, which others may set to take them.

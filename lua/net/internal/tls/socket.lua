@@ -132,6 +132,9 @@ end
 --- Gives an accepted socket its connection back, and puts TLS under it.
 function M.take_back(socket, state, raw)
   stream.private(socket).tls = state
+  if socket.destroyed then
+    return lost(socket, state)
+  end
   take(socket, state, raw, false)
 end
 

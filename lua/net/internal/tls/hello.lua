@@ -1,0 +1,131 @@
+-- SPDX-License-Identifier: MIT
+
+--- net.internal.tls.hello - what a server's program says to a client's first message: which
+--- context for its name, which of its protocols.
+--
+-- The handshake stands still meanwhile, so an answer may come late; the handshake's time
+-- limit goes on. No answer is good twice.
+
+local alpn = require("net.internal.tls.alpn")
+local context = require("net.internal.tls.context")
+local lazy = require("net.internal.lazy")
+local state_of = require("net.internal.tls.state")
+
+local errors = lazy.module("net.internal.errors")
+
+local M = {}
+
+local function plain_error(message)
+  return errors.new("Error", message)
+end
+
+-- Protocols
+
+--- Has the program choose one; returns whether the handshake goes on.
+local function choose_protocol(socket, state, callback, name, offered)
+  local list = alpn.decode(offered)
+  local chosen = callback({ servername = name or "", protocols = list })
+  if chosen == nil then
+    state.conn:alpn("") -- none is good, and the client hears so by an alert
+    return true
+  end
+  for _, protocol in ipairs(list) do
+    if protocol == chosen then
+      state.conn:alpn(string.pack("s1", chosen))
+      return true
+    end
+  end
+  state_of.fail(socket, state, errors.codes.ERR_TLS_ALPN_CALLBACK_INVALID_RESULT(chosen,
+    table.concat(list, ", ")))
+  return false
+end
+
+-- Names
+
+--- The context for a name among those that were added: the last that matches.
+---@param contexts table[] {pattern =, context =}
+---@param name string
+---@return net.tls.SecureContext?
+function M.find(contexts, name)
+  name = name:lower()
+  for i = #contexts, 1, -1 do
+    if name:find(contexts[i].pattern) then
+      return contexts[i].context
+    end
+  end
+end
+
+--- A name with `*` for a run of what is no dot, as a pattern of Lua's.
+---@param name string
+---@return string
+function M.pattern(name)
+  local text = name:lower():gsub("[%^%$%(%)%%%.%[%]%+%-%?]", "%%%0"):gsub("%*", "[^.]*")
+  return "^" .. text .. "$"
+end
+
+local function go_on(state)
+  if state.conn:state() == "handshake" then
+    state.conn:go()
+  end
+end
+
+--- What SNICallback calls.
+local function answer_once(socket, state)
+  local answered = false
+  return function(err, chosen)
+    if not state.pending then
+      return -- it took too long, or is closed
+    elseif answered then
+      return state_of.fail(socket, state, errors.codes.ERR_MULTIPLE_CALLBACK())
+    end
+    answered = true
+    if err ~= nil and err ~= false then
+      return state_of.fail(socket, state, err)
+    elseif chosen ~= nil and not context.isSecureContext(chosen) then
+      return state_of.fail(socket, state, plain_error("Invalid SNI context"))
+    elseif chosen ~= nil then
+      state.conn:context(chosen)
+    end
+    go_on(state)
+  end
+end
+
+local function choose_context(socket, state, set, name)
+  local callback = set.given.SNICallback
+  if not callback then
+    local chosen = M.find(set.contexts, name)
+    if chosen then
+      state.conn:context(chosen)
+    end
+    return go_on(state)
+  end
+  local ok, err = pcall(callback, name, answer_once(socket, state))
+  if not ok and state.pending then
+    state_of.fail(socket, state, err)
+  end
+end
+
+-- Both
+
+--- A client has said what it wants.
+---@param socket net.tls.TLSSocket
+---@param state net.tls.State
+function M.answer(socket, state)
+  local set = state.settings
+  local name, offered = state.conn:hello()
+  if set.given.ALPNCallback and offered then
+    local ok, go = pcall(choose_protocol, socket, state, set.given.ALPNCallback, name, offered)
+    if not ok then
+      return state_of.fail(socket, state, go)
+    elseif not go then
+      return
+    end
+  end
+  if name then
+    choose_context(socket, state, set, name)
+  else
+    go_on(state)
+  end
+end
+
+return M

@@ -1,0 +1,214 @@
+-- SPDX-License-Identifier: MIT
+
+--- What a server's program says to a client's first message: which certificate for the name
+--- that it asks for, which of its protocols.
+
+local net = require("net")
+local timers = require("net.timers")
+local tls = require("net.tls")
+local pair = require("spec.support.tlspair")
+local within = require("spec.support").within
+
+local VERSIONS = { "TLSv1.2", "TLSv1.3" }
+
+local made = {}
+
+--- A certificate for a name.
+local function certificate(name)
+  made[name] = made[name] or pair.ca:issue({ subject = "/CN=" .. name, san = "DNS:" .. name })
+  return { cert = made[name].cert, key = made[name].key }
+end
+
+--- Connects once for each name, and gives whose certificate came back, or the error's code.
+local function ask(t, server, names, options)
+  local got = {}
+  local function next_one(i)
+    if not names[i] then
+      return server:close()
+    end
+    local own = { servername = names[i], checkServerIdentity = function() end }
+    for key, value in pairs(options or {}) do own[key] = value end
+    local client = pair.connect(server, own)
+    client:on("secureConnect", function()
+      got[i] = client:getPeerCertificate().subject.CN
+      client:finish()
+    end)
+    client:on("error", function(err) got[i] = err.code end)
+    client:resume():on("close", t.calls(1, function() next_one(i + 1) end))
+  end
+  next_one(1)
+  t.run()
+  return got
+end
+
+describe("A TLS server's contexts", function()
+  for _, version in ipairs(VERSIONS) do
+    it("are chosen by the name that a client asks for, the last that matches: " .. version,
+      within(function(t)
+        local server, log = pair.listen({ minVersion = version, maxVersion = version })
+        server:addContext("a.example", certificate("a.example"))
+        server:addContext("*.b.example", certificate("*.b.example"))
+        server:addContext("x.b.example", tls.createSecureContext(certificate("x.b.example")))
+        assert.same({ "a.example", "a.example", "*.b.example", "x.b.example", "localhost", "localhost",
+          "localhost" }, ask(t, server, { "a.example", "A.Example", "y.b.example", "x.b.example",
+            "z.y.b.example", "bxexample", "" }))
+        assert.equal(7, #log)
+      end))
+  end
+
+  it("have their own authorities for the clients' certificates", within(function(t)
+    local server, log = pair.listen({ requestCert = true, ca = pair.ca.cert })
+    local own = certificate("a.example")
+    own.ca = pair.other_ca.cert
+    server:addContext("a.example", own)
+    ask(t, server, { "a.example", "b.example" }, { cert = pair.stranger.cert, key = pair.stranger.key })
+    assert.same({ "secureConnection", "tlsClientError UNABLE_TO_VERIFY_LEAF_SIGNATURE" }, log)
+  end))
+
+  it("raise for no name, and for what is no context", within(function(t)
+    local server = tls.createServer(certificate("a.example"))
+    for _, row in ipairs { { "ERR_TLS_REQUIRED_SERVER_NAME", "", {} },
+      { "ERR_TLS_REQUIRED_SERVER_NAME", nil, {} }, { "ERR_INVALID_ARG_TYPE", "a", "x" },
+      { "ERR_OSSL_PEM_NO_START_LINE", "a", { cert = "x" } } } do
+      local ok, err = pcall(server.addContext, server, row[2], row[3])
+      assert.same({ false, row[1] }, { ok, err.code })
+    end
+    t.run()
+  end))
+end)
+
+describe("SNICallback", function()
+  for _, version in ipairs(VERSIONS) do
+    it("chooses, now or later: " .. version, within(function(t)
+      local context, asked = tls.createSecureContext(certificate("a.example")), {}
+      local server = pair.listen({ minVersion = version, maxVersion = version,
+        SNICallback = function(name, callback)
+          asked[#asked + 1] = name
+          if name == "late.example" then
+            return timers.setTimeout(callback, 5, nil, context)
+          end
+          callback(nil, name == "now.example" and context or nil)
+        end })
+      assert.same({ "a.example", "a.example", "localhost", "localhost" },
+        ask(t, server, { "now.example", "late.example", "other.example", "" }))
+      assert.same({ "now.example", "late.example", "other.example" }, asked)
+    end))
+
+    it("refuses: " .. version, within(function(t)
+      local server, log = pair.listen({ minVersion = version, maxVersion = version,
+        SNICallback = function(name, callback)
+          if name == "raises" then error(net.Error("raised"), 0) end
+          if name == "twice" then callback(nil, nil) return callback(nil, nil) end
+          callback(name == "error" and net.Error("mine") or nil, name == "wrong" and "x" or nil)
+        end })
+      ask(t, server, { "error", "raises", "wrong", "twice" })
+      assert.same({ "tlsClientError mine", "tlsClientError raised",
+        "tlsClientError Invalid SNI context", "tlsClientError ERR_MULTIPLE_CALLBACK" }, log)
+    end))
+  end
+
+  it("that never answers is ended by the handshake's time limit", within(function(t)
+    local kept
+    local server, log = pair.listen({ handshakeTimeout = 200,
+      SNICallback = function(_, callback) kept = callback end })
+    assert.same({ "ECONNRESET" }, ask(t, server, { "a.example" }))
+    kept(nil, nil)
+    assert.same({ "tlsClientError ERR_TLS_HANDSHAKE_TIMEOUT" }, log)
+  end))
+
+  it("answers a client that has gone", within(function(t)
+    local server, log, client
+    server, log = pair.listen({ SNICallback = function(_, callback)
+      client:destroy()
+      timers.setTimeout(function()
+        callback(nil, nil)
+        server:close()
+      end, 10)
+    end })
+    client = pair.connect(server)
+    client:on("close", t.calls(1))
+    server:on("close", t.calls(1))
+    t.run()
+    assert.same({ "tlsClientError ECONNRESET" }, log)
+  end))
+
+  it("has to be a function", function()
+    local ok, err = pcall(tls.createServer, { SNICallback = 1 })
+    assert.same({ false, "ERR_INVALID_ARG_TYPE" }, { ok, err.code })
+  end)
+end)
+
+describe("ALPN", function()
+  --- What both sides have agreed on, or the error's code.
+  local function agree(t, server_options, client_options)
+    local there
+    local server, log = pair.listen(server_options, function(socket)
+      there = socket.alpnProtocol
+      socket:finish()
+    end)
+    local client, here = pair.connect(server, client_options), nil
+    assert.is_nil(client.alpnProtocol)
+    client:on("secureConnect", function() here = client.alpnProtocol end)
+    client:on("error", function(err) here = err.code end)
+    client:resume():on("close", t.calls(1, function() server:close() end))
+    t.run()
+    return { here, there, log[1] }
+  end
+
+  for _, version in ipairs(VERSIONS) do
+    local function with(options)
+      options.minVersion, options.maxVersion = version, version
+      return options
+    end
+
+    it("goes by the server's order, and is false without a list: " .. version, within(function(t)
+      assert.same({ "b", "b", "secureConnection" }, agree(t, with { ALPNProtocols = { "x", "b", "a" } },
+        { ALPNProtocols = { "a", "b" } }))
+      assert.same({ "a", "a", "secureConnection" }, agree(t, with { ALPNProtocols = "\1a" },
+        { ALPNProtocols = "\1b\1a" }))
+      assert.same({ false, false, "secureConnection" }, agree(t, with { ALPNProtocols = { "a" } }, {}))
+      assert.same({ false, false, "secureConnection" }, agree(t, with {}, { ALPNProtocols = { "a" } }))
+    end))
+
+    it("is what ALPNCallback says: " .. version, within(function(t)
+      local seen
+      local options = with { ALPNCallback = function(offer)
+        seen = offer
+        return offer.protocols[2]
+      end }
+      assert.same({ "b", "b", "secureConnection" }, agree(t, options, { ALPNProtocols = { "a", "b" } }))
+      assert.same({ servername = "localhost", protocols = { "a", "b" } }, seen)
+      seen = nil
+      assert.same({ false, false, "secureConnection" }, agree(t, options, {}))
+      assert.is_nil(seen)
+    end))
+
+    it("ends where ALPNCallback refuses: " .. version, within(function(t)
+      local answer
+      local options = with { ALPNCallback = function()
+        if answer == "raise" then error(net.Error("raised"), 0) end
+        return answer
+      end }
+      assert.same({ "ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL", nil,
+        "tlsClientError ERR_SSL_NO_APPLICATION_PROTOCOL" }, agree(t, options, { ALPNProtocols = { "a" } }))
+      answer = "b"
+      assert.same({ "ECONNRESET", nil, "tlsClientError ERR_TLS_ALPN_CALLBACK_INVALID_RESULT" },
+        agree(t, options, { ALPNProtocols = { "a" } }))
+      answer = "raise"
+      assert.same({ "ECONNRESET", nil, "tlsClientError raised" },
+        agree(t, options, { ALPNProtocols = { "a" } }))
+    end))
+  end
+
+  it("raises for lists that are none", function()
+    for _, row in ipairs { { "ERR_INVALID_ARG_VALUE", { "" } }, { "ERR_OUT_OF_RANGE", { ("x"):rep(256) } },
+      { "ERR_INVALID_ARG_TYPE", { 1 } }, { "ERR_INVALID_ARG_TYPE", 1 } } do
+      for _, make in ipairs { tls.createServer, tls.connect } do
+        local ok, err = pcall(make, { port = 1, ALPNProtocols = row[2] })
+        assert.same({ false, row[1] }, { ok, err.code })
+      end
+    end
+    local ok, err = pcall(tls.createServer, { ALPNProtocols = { "a" }, ALPNCallback = print })
+    assert.same({ false, "ERR_TLS_ALPN_CALLBACK_WITH_PROTOCOLS" }, { ok, err.code })
+  end)
+end)

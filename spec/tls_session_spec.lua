@@ -1,0 +1,170 @@
+-- SPDX-License-Identifier: MIT
+
+--- Sessions that a client resumes, and the keys that servers share for that.
+
+local net = require("net")
+local tls = require("net.tls")
+local pair = require("spec.support.tlspair")
+local sockets = require("spec.support.sockets")
+local within = require("spec.support").within
+
+local VERSIONS = { "TLSv1.2", "TLSv1.3" }
+
+--- Connects, and gives the last session that the client was told of, whether it was resumed
+--- on each side, and the error's code.
+local function visit(t, server, options)
+  local result = {}
+  local function on_there(socket)
+    result.there = socket:isSessionReused()
+    socket:write("x")
+  end
+  server:once("secureConnection", on_there)
+  local client = pair.connect(server, options)
+  client:on("session", function(session) result.session = session end)
+  client:on("secureConnect", function()
+    result.here, result.authorized = client:isSessionReused(), client.authorized
+    result.name = (client:getPeerCertificate().subject or {}).CN
+  end)
+  client:on("error", function(err) result.error = err.code end)
+  client:once("data", function()
+    result.got = client:getSession()
+    client:finish()
+  end)
+  local over
+  client:resume():on("close", t.calls(1, function() over = true end))
+  while not over do net.run("once") end
+  server:off("secureConnection", on_there)
+  return result
+end
+
+--- A server for as long as `use(server)` takes.
+local function with_server(t, options, use)
+  local server, log = pair.listen(options)
+  use(server, log)
+  local closed = false
+  server:close(t.calls(1, function() closed = true end))
+  sockets.wait(function() return closed end)
+end
+
+describe("A TLS session", function()
+  for _, version in ipairs(VERSIONS) do
+    local options = { minVersion = version, maxVersion = version }
+
+    it("is resumed, with what was verified then: " .. version, within(function(t)
+      with_server(t, options, function(server)
+        local first = visit(t, server, options)
+        assert.same({ false, false, true }, { first.here, first.there, first.authorized })
+        assert.is_string(first.session)
+        local second = visit(t, server, { session = first.session })
+        assert.same({ true, true, true, "localhost" },
+          { second.here, second.there, second.authorized, second.name })
+        assert.is_true(visit(t, server, { session = first.got }).here)
+      end)
+    end))
+
+    it("is not used for another name, or where it is none: " .. version, within(function(t)
+      with_server(t, options, function(server)
+        local first = visit(t, server, { servername = "localhost" })
+        local other = visit(t, server, { session = first.session, host = "127.0.0.1" })
+        assert.same({ false, true }, { other.here, other.authorized })
+        for _, blob in ipairs { "", "x", first.session:sub(1, -2), first.session .. "x",
+          first.session:sub(1, 30) } do
+          assert.is_true(visit(t, server, { session = blob }).authorized)
+        end
+      end)
+    end))
+
+    it("that was begun without verifying is refused by who verifies: " .. version, within(function(t)
+      with_server(t, options, function(server)
+        local first = visit(t, server, { ca = pair.other_ca.cert, rejectUnauthorized = false })
+        local second = visit(t, server, { ca = pair.other_ca.cert, session = first.session })
+        assert.same({ "UNABLE_TO_VERIFY_LEAF_SIGNATURE" }, { second.error, second.here })
+      end)
+    end))
+
+    it("is taken by another server with the same keys, and by no other: " .. version,
+      within(function(t)
+        with_server(t, options, function(one)
+          local first = visit(t, one, options)
+          with_server(t, options, function(two)
+            assert.is_false(visit(t, two, { session = first.session }).here)
+            assert.not_equal(one:getTicketKeys(), two:getTicketKeys())
+            two:setTicketKeys(one:getTicketKeys())
+            assert.is_true(visit(t, two, { session = first.session }).here)
+          end)
+        end)
+      end))
+
+    it("with a client's certificate is resumed: " .. version, within(function(t)
+      with_server(t, { minVersion = version, maxVersion = version, requestCert = true,
+        ca = pair.ca.cert }, function(server)
+        local own = { cert = pair.client.cert, key = pair.client.key }
+        local first = visit(t, server, own)
+        own.session = first.session
+        local second = visit(t, server, own)
+        assert.same({ true, true }, { second.here, second.there })
+      end)
+    end))
+
+    it("outlives a new certificate: " .. version, within(function(t)
+      with_server(t, options, function(server)
+        local keys = server:getTicketKeys()
+        local first = visit(t, server, options)
+        local other = pair.ca:issue({ subject = "/CN=renewed", san = "DNS:localhost" })
+        server:setSecureContext({ cert = other.cert, key = other.key, minVersion = version,
+          maxVersion = version })
+        assert.equal(keys, server:getTicketKeys())
+        assert.equal("renewed", visit(t, server).name)
+        assert.is_true(visit(t, server, { session = first.session }).here)
+      end)
+    end))
+  end
+
+  it("of a server's keys is 48 bytes, and nothing else", within(function(t)
+    local server = tls.createServer()
+    for _, row in ipairs { { "ERR_INVALID_ARG_VALUE", "x" }, { "ERR_INVALID_ARG_TYPE", 48 } } do
+      local ok, err = pcall(server.setTicketKeys, server, row[2])
+      assert.same({ false, row[1] }, { ok, err.code })
+    end
+    assert.equal(48, #server:getTicketKeys())
+    t.run()
+  end))
+end)
+
+describe("setSecureContext", function()
+  it("keeps what there is where it raises", within(function(t)
+    with_server(t, {}, function(server)
+      local ok, err = pcall(server.setSecureContext, server, { cert = "none", key = pair.server.key })
+      assert.same({ false, "ERR_OSSL_PEM_NO_START_LINE" }, { ok, err.code })
+      assert.equal("localhost", visit(t, server).name)
+    end)
+  end))
+
+  it("with nothing leaves no certificate", within(function(t)
+    with_server(t, {}, function(server, log)
+      server:setSecureContext({})
+      assert.equal("ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE", visit(t, server).error)
+      assert.matches("^tlsClientError ERR_SSL_NO_S", log[1])
+    end)
+  end))
+
+  it("lets live connections go on", within(function(t)
+    local server = pair.listen({}, function(socket) socket:pipe(socket) end)
+    local client = pair.connect(server)
+    client:on("secureConnect", function()
+      server:setSecureContext({})
+      client:finish("still here")
+    end)
+    client:on("data", t.calls(1, function(chunk) assert.equal("still here", chunk) end))
+    client:on("close", t.calls(1, function() server:close() end))
+    t.run()
+  end))
+
+  it("is a TLS server's, and wants options", within(function(t)
+    local ok, err = pcall(tls.createServer().setSecureContext, net.createServer(), {})
+    assert.same({ false, "ERR_INVALID_THIS" }, { ok, err.code })
+    ok, err = pcall(tls.createServer().setSecureContext, tls.createServer(), "x")
+    assert.same({ false, "ERR_INVALID_ARG_TYPE" }, { ok, err.code })
+    t.run()
+  end))
+end)
