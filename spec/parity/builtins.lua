@@ -171,6 +171,12 @@ local function assigns(object, name, v)
   return (pcall(function() object[name] = v end))
 end
 
+--- Keeps the program busy for so many milliseconds: timers of that time are due by then.
+local function spin(ms)
+  local from = os.clock()
+  repeat until (os.clock() - from) * 1000 >= ms -- time of ours, hence no less of the clock's
+end
+
 --- Gives a world its builtins and tells which tables are called with a dot.
 ---@param w table the world
 ---@param blackhole fun(w: table): integer the port of a listener that never accepts
@@ -205,6 +211,7 @@ function builtins.install(w, blackhole)
     sorted = function(list) return sorted(w, list) end,
     probe = function(f) return probe(w, f) end,
     background = function(ms, f) timers.setTimeout(f, ms):unref() end,
+    spin = spin,
     option = option,
     misapplied = misapplied,
     method = function(object, name, ...) return object[name](object, ...) end,

@@ -628,6 +628,7 @@ function builtinsOf(w) {
     push(list, v) { list.push(v); },
     sorted: (list) => [...list].sort(byText(w)),
     probe: (f) => probe(w, f),
+    spin(ms) { const from = performance.now(); while (performance.now() - from < ms); },
     background(ms, f) { setTimeout(f, ms).unref(); }, // fires only if something else holds the loop
     option: (name, v, others) => ({ ...others, [name]: v }),
     method: (object, name, ...args) => object[name](...args),
