@@ -14,19 +14,18 @@
 --   expected    its death is somebody's affair (reload.lua): none is forked in its place
 --   replaced    its successor has been forked already, by a reload
 --   gone        its channel has ended
+--   started     false until it is somebody's; what is not does not tell of anything
 --
 -- What happens to a worker is told in Node's order: the worker's listeners before the
 -- cluster's, but for a message.
 
 local core = require("net.core")
-local child = require("net.child")
 local keys = require("net.internal.cluster.keys")
 local lazy = require("net.internal.lazy")
 local process = require("net.process")
 local settings = require("net.internal.cluster.settings")
 local shared = require("net.internal.cluster.shared")
 
-local errors = lazy.module("net.internal.errors")
 local reload = lazy.module("net.internal.cluster.reload")
 local respawn = lazy.module("net.internal.cluster.respawn")
 local timers = lazy.module("net.timers")
@@ -61,6 +60,9 @@ end
 
 local function on_disconnect(record)
   local worker = record.worker
+  if not record.started then
+    return
+  end
   connected[record] = nil
   record.gone = true
   settle_reason(worker)
@@ -75,6 +77,9 @@ end
 
 local function on_exit(record, code, signal)
   local worker = record.worker
+  if not record.started then
+    return
+  end
   settle_reason(worker)
   if not worker:isConnected() then
     keys.died(record, respawn.expects(record))
@@ -87,7 +92,7 @@ end
 
 --- Where not even a channel could be made, this is all that comes.
 local function on_close(record)
-  if not record.gone then
+  if record.started and not record.gone then
     connected[record] = nil
     remove(record)
     primary.review_leaving()
@@ -198,28 +203,6 @@ end
 
 local next_id = 0
 
---- What the worker's environment has beside the primary's own.
-local function environment(env, id)
-  local merged = process.env
-  for name, value in pairs(env or {}) do
-    merged[name] = value
-  end
-  merged.NODE_UNIQUE_ID = tostring(id)
-  return merged
-end
-
-local function start(id, env)
-  local now = primary.cluster.settings
-  if now.exec == nil then
-    errors.raise("ERR_INVALID_ARG_VALUE", 4, "settings.exec", now.exec)
-  end
-  return child.fork(now.exec, now.args, {
-    cwd = now.cwd, env = environment(env, id), execArgv = now.execArgv, execPath = now.execPath,
-    silent = now.silent, stdio = now.stdio, uid = now.uid, gid = now.gid,
-    serialization = now.serialization, maxMessage = now.maxMessage,
-  })
-end
-
 --- Whether the worker is one of this library, as far as it has said.
 local function is_lua(kid)
   local channel = core.child.life(kid).channel
@@ -247,21 +230,40 @@ local function watch(record)
   core.tick(primary.cluster.emit, primary.cluster, "fork", worker)
 end
 
+--- The process is the worker's, and what it says.
+local function adopt(record, kid)
+  local worker = record.worker
+  worker.process = kid
+  records[worker], connected[record] = record, true
+  primary.cluster.workers[worker.id] = worker
+  record.link = shared.link(core.child.life(kid).channel, acts_of(record), worker)
+  watch(record)
+end
+
+--- A worker that nobody gets, as something was raised, has never been. Its process is ended.
+local guard_metatable = {
+  __close = function(record)
+    if not record.started then
+      connected[record] = nil
+      remove(record)
+    end
+  end,
+}
+
 --- Starts a worker.
 ---@param env table? what its environment has besides ours
 ---@return table record
 function primary.fork(env)
   primary.setup()
   next_id = next_id + 1
-  local kid = start(next_id, env)
-  local worker = setmetatable({ id = next_id, process = kid, state = "none" }, Worker)
-  local record = { worker = worker, env = env, keys = {}, held = 0, listened = 0 }
+  local worker = setmetatable({ id = next_id, state = "none" }, Worker)
+  local record <close> = setmetatable({
+    worker = worker, env = env, keys = {}, held = 0, listened = 0, started = false,
+  }, guard_metatable)
   function record.starve() warn_of_lost(record) end
-  function record.greeted() return is_lua(kid) end
-  records[worker], connected[record] = record, true
-  record.link = shared.link(core.child.life(kid).channel, acts_of(record), worker)
-  primary.cluster.workers[next_id] = worker
-  watch(record)
+  function record.greeted() return is_lua(worker.process) end
+  settings.start(primary.cluster.settings, next_id, env, function(kid) adopt(record, kid) end)
+  record.started = true
   return record
 end
 

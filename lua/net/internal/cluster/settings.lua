@@ -1,11 +1,14 @@
 -- SPDX-License-Identifier: MIT
 
---- net.internal.cluster.settings - what setupPrimary says, and the scheduling policy.
+--- net.internal.cluster.settings - what setupPrimary says, a worker that is started by it,
+-- and the scheduling policy.
 
 local core = require("net.core")
 local lazy = require("net.internal.lazy")
 
 local errors = lazy.module("net.internal.errors")
+local options = lazy.module("net.internal.process.options")
+local process = lazy.module("net.process")
 local validate = lazy.module("net.internal.validate")
 
 local POLICIES = { none = 1, rr = 2, least = 3 }
@@ -94,6 +97,35 @@ function settings.merge(before, given)
     end
   end
   return merged
+end
+
+-- Workers
+
+--- What a worker's environment has beside the primary's own.
+local function environment(env, id)
+  local merged = process.env
+  for name, value in pairs(env or {}) do
+    merged[name] = value
+  end
+  merged.NODE_UNIQUE_ID = tostring(id)
+  return merged
+end
+
+--- Starts a worker's process; `follow`: see net.internal.process.start.
+---@param now table the settings
+---@param id integer
+---@param env table?
+---@param follow fun(kid: net.ChildProcess)
+function settings.start(now, id, env, follow)
+  if now.exec == nil then
+    errors.raise("ERR_INVALID_ARG_VALUE", 4, "settings.exec", now.exec)
+  end
+  local plan = options.fork(now.exec, now.args, {
+    cwd = now.cwd, env = environment(env, id), execArgv = now.execArgv, execPath = now.execPath,
+    silent = now.silent, stdio = now.stdio, uid = now.uid, gid = now.gid,
+    serialization = now.serialization, maxMessage = now.maxMessage,
+  }, process.execPath)
+  require("net.internal.process.start")(plan, follow)
 end
 
 return settings

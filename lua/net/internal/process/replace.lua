@@ -170,8 +170,11 @@ local function on_disconnect(state)
   end
 end
 
-local function follow(state)
-  local kid = state.kid
+local function follow(state, kid, ready)
+  state.kid = kid
+  state.timer = timers.setTimeout(function()
+    fail(state, errors.system("ETIMEDOUT", "replace"))
+  end, ready)
   kid:once("ready", function() on_ready(state) end)
   kid:on("error", function(err) fail(state, err) end)
   kid:once("disconnect", function() on_disconnect(state) end)
@@ -207,12 +210,7 @@ local function replace(script, args, opts, callback)
     servers[name] = opts.servers[name]
   end
   local state = { servers = servers, drain = drain, callback = callback }
-  state.kid = start(plan)
-  follow(state)
-  state.timer = timers.setTimeout(function()
-    fail(state, errors.system("ETIMEDOUT", "replace"))
-  end, ready)
-  return state.kid
+  return start(plan, function(kid) follow(state, kid, ready) end)
 end
 
 return replace

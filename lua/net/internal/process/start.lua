@@ -289,8 +289,9 @@ end
 
 --- Starts the process of the plan.
 ---@param plan table
+---@param follow? fun(kid: net.ChildProcess) what else is to be done for somebody to have it
 ---@return net.ChildProcess
-local function start(plan)
+local function start(plan, follow)
   local kid, life = new_kid(plan)
   local guard <close> = setmetatable({ kid = kid, done = false }, guard_metatable)
   core.tick(on_started, kid)
@@ -311,6 +312,9 @@ local function start(plan)
     open_channel(kid, life, plan)
   end
   give_away(plan.stdio)
+  if follow then
+    follow(kid)
+  end
   guard.done = true
   return kid
 end
