@@ -17,7 +17,8 @@ local roundrobin = lazy.module("net.internal.cluster.roundrobin")
 local sharedhandle = lazy.module("net.internal.cluster.sharedhandle")
 
 local EADDRINUSE, EINVAL = core.errnum("EADDRINUSE"), core.errnum("EINVAL")
-local EMFILE = core.errnum("EMFILE")
+local EMFILE, ENOMEM = core.errnum("EMFILE"), core.errnum("ENOMEM")
+local NO_MEMORY = "not enough memory" -- Lua's own error
 local BACKLOG, BACKLOG_MAX = 511, 2147483647 -- connections
 local KEYS_MAX = 1024    -- of one worker
 local PATH_MAX = 4096    -- bytes, of what a worker may say
@@ -123,10 +124,10 @@ local function make(policy, key, query)
   return roundrobin.new(key, query.backlog, policy == SCHED_LEAST)
 end
 
+--- Closes what nobody serves. It is forgotten only then, as closing it may want memory.
 local function drop(key)
-  local handle = handles[key]
+  handles[key]:close()
   handles[key] = nil
-  handle:close()
 end
 
 --- The state of a key, made and listening if it is new; or nil and the errno.
@@ -134,12 +135,12 @@ local function find(policy, key, query)
   local handle = handles[key]
   if not handle then
     handle = make(policy, key, query)
+    handles[key] = handle
     local errno = handle:listen(query)
     if errno then
-      handle:close()
+      drop(key)
       return nil, errno
     end
-    handles[key] = handle
   end
   return handle
 end
@@ -167,6 +168,25 @@ local function join(worker, policy, key, query)
   return reply, descriptor, handle
 end
 
+--- As `join`, with an errno for what it raises, where memory runs out or the system does not
+--- tell where a socket is: what it has opened by then is closed again.
+local function try_to_join(worker, policy, key, query)
+  local was = handles[key]
+  local ok, reply, descriptor, handle = pcall(join, worker, policy, key, query)
+  if ok then
+    return reply, descriptor, handle
+  end
+  keys.leave(worker, key, true)
+  if not was and handles[key] then
+    drop(key)
+  end
+  local errno = type(reply) == "table" and reply.errno or reply == NO_MEMORY and ENOMEM
+  if not errno then
+    error(reply, 0)
+  end
+  return { errno = errno }
+end
+
 --- Answers a worker that wants to listen.
 ---@param worker table its record, see primary.lua
 ---@param message table
@@ -176,7 +196,7 @@ function keys.query(worker, message, policy)
   local key = query and key_of(query, message)
   local reply, descriptor, handle = { errno = EINVAL }, nil, nil
   if query then
-    reply, descriptor, handle = join(worker, policy, key, query)
+    reply, descriptor, handle = try_to_join(worker, policy, key, query)
   end
   reply.ack, reply.key, reply.data = message.seq, key, null
   worker.link:send(reply, descriptor, nil, nil, function()
