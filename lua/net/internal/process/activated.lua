@@ -39,25 +39,41 @@ local function split(names)
 end
 
 local objects, names -- in the order of their descriptors
-local by_number -- 1 is the first descriptor
+local by_number -- 1 is the first descriptor; false where there is nothing for us
 
---- Makes all objects that can be made.
+--- Makes all objects that can be made. What runs out of memory is gone on with by the next
+--- call: none of the first is lost, as each has its place before it is made.
+local function make_all(numbers)
+  if not by_number then
+    local places = {}
+    for _, i in ipairs(numbers) do
+      places[i] = false
+    end
+    by_number = places
+  end
+  for _, i in ipairs(numbers) do
+    local make = not by_number[i] and MAKERS[core.descriptor_role(FIRST + i - 1)]
+    if make then
+      by_number[i] = make(FIRST + i - 1) or false
+    end
+  end
+end
+
+--- Makes the lists, when somebody first asks.
 local function open()
   if objects then
     return
   end
   local given = core.activated or { open = {} }
-  local list, list_names, numbers, texts = {}, {}, {}, split(given.names)
+  local list, list_names, texts = {}, {}, split(given.names)
+  make_all(given.open)
   for _, i in ipairs(given.open) do
-    local make = MAKERS[core.descriptor_role(FIRST + i - 1)]
-    local object = make and make(FIRST + i - 1)
-    if object then
+    if by_number[i] then
       local name = texts[i] or ""
-      list[#list + 1], list_names[#list_names + 1] = object, name ~= "" and name or UNNAMED
-      numbers[i] = object
+      list[#list + 1], list_names[#list_names + 1] = by_number[i], name ~= "" and name or UNNAMED
     end
   end
-  objects, names, by_number = list, list_names, numbers
+  objects, names = list, list_names
 end
 
 --- The sockets that the process was started with, and what they are called.
@@ -79,7 +95,7 @@ local function activated(name)
 end
 
 local function is_free(object)
-  return object ~= nil and bound.is_open(object)
+  return object and bound.is_open(object)
 end
 
 --- The one that `listen` is to have; nil if there is none that is not adopted.
