@@ -113,15 +113,17 @@ static int core_connected(lua_State *L) {
   return 0;
 }
 
-/* adopt(s, fd): a connected descriptor from outside -> true, or nil, errno. Anchored
- * first: nothing may raise between the mark that it is ours and its owner. */
+/* adopt(s, fd): a connected descriptor from outside -> true, or nil, errno; -EINVAL if the
+ * system does not say what it is. Anchored first: nothing may raise between the mark that
+ * it is ours and its owner. */
 static int core_adopt(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
   int fd = (int)luaL_checkinteger(L, 2), was_anchored = s->o.anchored;
+  enum net_fd_kind kind = net_sys_kind(fd);
   net_anchor(L, 1, &s->o);
-  int err = net_sys_adopt(fd);
+  int err = kind == NET_FD_OTHER ? -EINVAL : net_sys_adopt(fd);
   if (err == 0)
-    net_stream_open_fd(L, 1, fd, net_sys_kind(fd));
+    net_stream_open_fd(L, 1, fd, kind);
   else if (!was_anchored)
     net_unanchor(L, &s->o);
   return net_push_result(L, err);
