@@ -22,11 +22,13 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <limits.h>
 #include <lua.h>
 #include <lualib.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -426,6 +428,43 @@ static int lua_mend(lua_State *L) {
   return 0;
 }
 
+/* Descriptors that are given to a program by their numbers, 3 and 4, are the same in each
+ * run: nothing else may be there meanwhile. */
+enum { GIVEN = 3, GIVEN_END = 5 };
+
+static void hold_given(void) {
+  int null = open("/dev/null", O_RDWR | O_CLOEXEC, 0L);
+  for (int fd = GIVEN; fd < GIVEN_END; fd++)
+    if (fd != null)
+      (void)dup3(null, fd, O_CLOEXEC);
+  if (null >= GIVEN_END)
+    close(null);
+}
+
+static void set_number(const char *name, long n) {
+  char text[32];
+  snprintf(text, sizeof text, "%ld", n);
+  setenv(name, text, 1);
+}
+
+/* activate() -> fd: what is loaded next is started as by socket activation, with a server,
+ * "web", and a connection, "peer", whose other end is returned. */
+static int lua_activate(lua_State *L) {
+  struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), ends[2];
+  if (bind(server, (struct sockaddr *)&in, sizeof in) < 0 || listen(server, 8) < 0 ||
+      socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0 || dup2(server, GIVEN) < 0 ||
+      dup2(ends[0], GIVEN + 1) < 0)
+    return luaL_error(L, "activate: %s", strerror(errno));
+  close(server);
+  close(ends[0]);
+  set_number("LISTEN_PID", getpid());
+  set_number("LISTEN_FDS", GIVEN_END - GIVEN);
+  setenv("LISTEN_FDNAMES", "web:peer", 1);
+  lua_pushinteger(L, ends[1]);
+  return 1;
+}
+
 /* --- the program ------------------------------------------------------------------------ */
 
 static int descriptors(void) {
@@ -452,6 +491,7 @@ static int run(const char *script) {
   luaL_openlibs(L);
   lua_register(L, "play", lua_play);
   lua_register(L, "mend", lua_mend);
+  lua_register(L, "activate", lua_activate);
   lua_pushboolean(L, grown);
   lua_setglobal(L, "grown");
   length = wanted;
@@ -466,6 +506,7 @@ static int run(const char *script) {
   if (failed || !lua_isnil(L, -1))
     printf("%ld: %s\n", first, luaL_tolstring(L, -1, NULL));
   lua_close(L);
+  hold_given();
   return shared->seen >= first;
 }
 
@@ -481,6 +522,7 @@ int main(int argc, char **argv) {
   error = atoi(argv[3]);
   wanted = atol(argv[4]) ? atol(argv[4]) : LONG_MAX;
   grown = argc > 6;
+  hold_given();
   if (atol(argv[5])) {
     first = atol(argv[5]);
     armed = 1;

@@ -8,7 +8,8 @@
 ---   * an error is none of the failure's;
 ---   * "close" came twice, or not at all, though there was memory to call its listener;
 ---   * bytes are missing, or wrong, or a whole text did not come, and nobody was told;
----   * something holds the loop, or is anchored, when all is closed.
+---   * something holds the loop, or is anchored, when all is closed;
+---   * a process goes on that a call has started, which then raised.
 ---
 --- What is noted goes where room was made before, as memory may be what fails.
 
@@ -99,6 +100,18 @@ function scene.own(thing, usual)
   return thing
 end
 
+local unclaimed = false
+
+--- Calls what starts a process. If it raises, nobody has that, and it must have been ended.
+function scene.start(fn, ...)
+  local ok, result = pcall(fn, ...)
+  unclaimed = unclaimed or not ok
+  if not ok then
+    error(result, 0)
+  end
+  return result
+end
+
 --- The port of a server; one that does not listen has told why.
 function scene.port(server)
   local address = server:address()
@@ -138,6 +151,7 @@ local function close_all()
     local thing = things[i]
     if is_kid(thing) then
       mend()
+      pcall(thing.ref, thing)
       pcall(thing.kill, thing, "SIGKILL")
     elseif net.isSocket(thing) then
       pcall(thing.destroy, thing)
@@ -158,6 +172,7 @@ local function close_strays()
       pcall(core.channel.shut, value)
     elseif math.type(key) == "integer" and is_kid(value) then
       mend()
+      pcall(value.ref, value)
       pcall(value.kill, value, "SIGKILL")
     end
   end
@@ -172,6 +187,35 @@ end
 local function run_on(turns)
   mend()
   return play_on(turns)
+end
+
+local function is_owned(kid)
+  for i = 1, count do
+    if things[i] == kid then
+      return true
+    end
+  end
+  return false
+end
+
+--- Is there a process that nobody has? One that was killed ends before long.
+local function has_stray()
+  for key, value in pairs(debug.getregistry()) do
+    if math.type(key) == "integer" and is_kid(value) and not is_owned(value) then
+      return true
+    end
+  end
+  return false
+end
+
+local function check_strays()
+  for _ = 1, unclaimed and TURNS or 0 do
+    if not has_stray() then
+      return nil
+    end
+    run_on(1)
+  end
+  return unclaimed and "a process that nobody has goes on" or nil
 end
 
 --- Without memory a listener may not even be called; that is told, and once.
@@ -220,6 +264,7 @@ function scene.run(fn, finish)
   if alive and told == 0 then
     problem = problem or "it neither ends nor says why"
   end
+  problem = problem or check_strays()
   close_all()
   if victim == "memory" then
     close_strays()
