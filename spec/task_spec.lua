@@ -512,6 +512,32 @@ describe("the end of net.run()", function()
 end)
 
 describe("co.sleep, co.yield and co.every", function()
+  it("waits a millisecond for what is no time, as setTimeout does", within(function()
+    co.run(function()
+      for _, ms in ipairs { 0, -1, 0.2, "1", "x", 2 ^ 31, 0 / 0, false } do
+        assert.is_true(co.sleep(ms))
+      end
+      assert.is_true(co.sleep())
+      assert.is_true(co.sleep(1.9))
+    end)
+  end))
+
+  it("costs a task that sleeps no more than 1,600 bytes, its thread included", within(function()
+    local function sleep() co.sleep(50) end
+    co.run(function()
+      co.all { sleep, sleep } -- what they need once is there
+      collectgarbage()
+      collectgarbage()
+      local before = collectgarbage("count")
+      for _ = 1, 1000 do co.spawn(sleep) end
+      co.yield()
+      collectgarbage()
+      collectgarbage()
+      local each = (collectgarbage("count") - before) * 1024 / 1000
+      assert.is_true(each < 1600 * math.max(1, string.packsize("T") / 8), each)
+    end)
+  end))
+
   it("wait: so long, for what a turn has to read, at a fixed rate", within(function(t)
     co.run(function()
       assert.is_true(co.sleep(1))

@@ -112,12 +112,11 @@ local function duration(ms)
   return ms >= 1 and ms <= MAX_MS and ms // 1 | 0 or 1
 end
 
+local sleep = tasks.sleeper(duration)
+
 --- Waits so many milliseconds.
----@param ms number
----@return true
-function co.sleep(ms)
-  return tasks.sleep(duration(ms))
-end
+---@type fun(ms: number): true
+co.sleep = sleep
 
 --- Lets others run, and what there is to read of this turn.
 ---@type fun(): true
@@ -135,7 +134,7 @@ function co.every(ms)
     n = math.max(n + 1, (now - start) // ms)
     local due = start + n * ms
     if due > now then
-      tasks.sleep(due - now)
+      sleep(due - now)
     else
       tasks.yield()
     end

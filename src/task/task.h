@@ -74,12 +74,12 @@ struct net_wait_kind {
 
 struct net_wait {
   unsigned cares;                   /* NET_NEWS_*, of a stream: what wakes it */
+  int shielded;                     /* no scope reaches it */
   uint64_t bytes;                   /* written to it before a flush() */
   const struct net_wait_kind *kind; /* NULL: waits for nothing */
   struct net_link link;             /* among those that wait for the same */
   void *on;                         /* borrowed: what is waited for; the waiting frame holds it */
   lua_Integer serial;               /* counts the waits of the task */
-  int shielded;                     /* no scope reaches it */
 };
 
 enum net_task_state {
@@ -93,8 +93,8 @@ enum net_task_state {
 
 /* User values of a task, behind the object's. */
 enum {
-  VAL_THREAD = VAL_OWN,
-  VAL_BODY,   /* the function that it runs */
+  VAL_THREAD = VAL_EVENTS, /* in that place, as it emits nothing */
+  VAL_BODY = VAL_OWN,      /* the function that it runs */
   VAL_KEEPER, /* function(task) -> whether it takes an error that nobody awaits; nil: nobody */
   VAL_HELD,   /* by its wait; see 'holds' */
   VAL_HEIR,   /* the task that gets the sockets in its hands when it ends; nil: nobody */
@@ -103,8 +103,6 @@ enum {
 
 struct net_task {
   struct net_object o;
-  enum net_task_state state;
-  int number; /* counts tasks, from 1 */
   struct net_coroutine own;
   struct net_coroutine *inner; /* where its code runs or waits */
   struct net_scope cancel;     /* the outermost scope */
@@ -114,9 +112,11 @@ struct net_task {
   struct net_link awaiting; /* the tasks that wait for its end */
   struct net_link sockets;  /* those that it has in hands; see socket.h */
   struct net_timer timer;   /* of a sleep */
-  unsigned credit;          /* calls in a row that had nothing to wait for: a count */
+  int number;               /* counts tasks, from 1 */
   int heirs;                /* tasks that were woken by its end and have not gone on: a count */
   int nvalues;              /* arguments before it has begun, results once it has ended */
+  uint32_t state : 4;       /* enum net_task_state */
+  uint32_t credit : 8;      /* calls in a row that had nothing to wait for: a count */
   uint32_t begun : 1;
   uint32_t interrupted : 1;       /* the wait that ends raises the error of a scope */
   uint32_t failed : 1;            /* the value on its thread is an error */
@@ -190,7 +190,7 @@ void net_wait_turn_over(struct net_task *t);
 void net_wait_interrupt(lua_State *L, struct net_task *t);
 /* Takes the task off what it waits for, without a word. [-0, +0, m] */
 void net_wait_leave(lua_State *L, struct net_task *t);
-/* sleep(ms), yield(), suspend(start) into the table on the top. [-0, +0, m] */
+/* sleeper(duration), yield(), suspend(start) into the table on the top. [-0, +0, m] */
 void net_wait_open(lua_State *L);
 
 /* --- scope.c: what ends waits early -------------------------------------------------- */

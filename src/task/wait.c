@@ -218,10 +218,24 @@ static int sleep_over(lua_State *L) {
   return 0;
 }
 
-/* sleep(ms): waits so many ms, an integer >= 1 */
+/* The argument, whole ms, as timers have it; else what the function that is the upvalue makes
+ * of it. [-0, +0, e] */
+static lua_Integer check_ms(lua_State *L) {
+  int is_whole;
+  lua_Integer ms = lua_tointegerx(L, 1, &is_whole);
+  if (is_whole && lua_type(L, 1) == LUA_TNUMBER && ms >= 1 && ms <= INT32_MAX)
+    return ms;
+  lua_settop(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, 1, 1);
+  return lua_tointeger(L, 1);
+}
+
+/* sleep(ms): waits so long. A function of Lua's around it would stay on the task's stack. */
 static int core_sleep(lua_State *L) {
   struct net_task *t = net_wait_check(L);
-  lua_Integer ms = luaL_checkinteger(L, 1);
+  lua_Integer ms = check_ms(L);
   if (net_wait_hit(t))
     return net_wait_refuse(L, t);
   t->timer.fire = sleep_over;
@@ -229,6 +243,14 @@ static int core_sleep(lua_State *L) {
     return net_error_memory(L);
   hold(t, 1);
   return net_wait(L, t, &sleep_kind);
+}
+
+/* sleeper(duration) -> sleep(ms): duration(ms) makes whole ms, from 1 on, of any value */
+static int core_sleeper(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  lua_pushcclosure(L, core_sleep, 1);
+  return 1;
 }
 
 /* --- suspend ------------------------------------------------------------------------ */
@@ -396,7 +418,7 @@ static int core_suspend(lua_State *L) {
 
 void net_wait_open(lua_State *L) {
   static const luaL_Reg functions[] = {
-    { "sleep", core_sleep },
+    { "sleeper", core_sleeper },
     { "yield", core_yield },
     { "suspend", core_suspend },
     { NULL, NULL },
