@@ -12,10 +12,12 @@
 #include <stddef.h>
 
 #define NET_JSON_DEPTH 1000 /* tables in one another */
+#define NET_JSON_WRAPS 2    /* more of them, around a message in an internal line */
 
 enum net_json_flags {
   NET_JSON_BINARY = 1, /* strings that are no UTF-8 go as {"$b":"base64"} */
   NET_JSON_LINE = 2,   /* of the writer: an LF behind it */
+  NET_JSON_WRAPPED = 4 /* of the reader: it is an internal line */
 };
 
 /* Pushes the text of the value at 'idx'. Raises ERR_INVALID_ARG_VALUE with the path to

@@ -45,7 +45,7 @@ struct reader {
   int depth;     /* frames in use */
   int deepest;   /* that have been in use */
   int metatable; /* stack index of that of arrays, or of nil before it is needed */
-  struct frame frames[NET_JSON_DEPTH + 1];
+  struct frame frames[NET_JSON_DEPTH + NET_JSON_WRAPS + 1];
 };
 
 /* null as the value of an object is nothing, by which a name is taken back. [-0, +1, -] */
@@ -129,10 +129,14 @@ static struct frame *next_frame(struct reader *r) {
   return f;
 }
 
+static int deepest(const struct reader *r) {
+  return NET_JSON_DEPTH + (r->flags & NET_JSON_WRAPPED ? NET_JSON_WRAPS : 0);
+}
+
 /* Opens one, whose bracket has been taken. The level beyond the last is for what closes
  * as a binary string. [-0, +1, m] */
 static int open_frame(struct reader *r, int kind) {
-  int limit = NET_JSON_DEPTH + (kind == OBJECT && (r->flags & NET_JSON_BINARY));
+  int limit = deepest(r) + (kind == OBJECT && (r->flags & NET_JSON_BINARY));
   struct frame *f;
   if (r->depth >= limit)
     return net_jsonscan_fail(&r->scan, "deep", r->scan.at - 1);
@@ -191,7 +195,7 @@ static int close_frame(struct reader *r) {
   struct frame *f = &r->frames[r->depth - 1];
   int is_pair = f->kind == OBJECT && f->waiting == 2 && !f->is_made;
   if (!(is_pair && (r->flags & NET_JSON_BINARY) && read_binary(r->L, f->base))) {
-    if (r->depth > NET_JSON_DEPTH)
+    if (r->depth > deepest(r))
       return net_jsonscan_fail(&r->scan, "deep", r->scan.at);
     if (!f->is_made)
       make_table(r, f, f->waiting);

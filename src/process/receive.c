@@ -13,6 +13,7 @@
  * are such that nothing is lost or done twice then. */
 #include <errno.h>
 #include <lauxlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -99,9 +100,16 @@ static void tell_first(lua_State *L, struct net_channel *c, int is_json) {
   c->awaits_first = 0;
 }
 
+/* Does the line begin as an internal one? A message in it may be as deep as one alone. */
+static int is_wrapped(const char *line, size_t len) {
+  static const char begin[] = "{\"cmd\":\"NODE_";
+  size_t n = sizeof begin - 1;
+  return len > n && memcmp(line, begin, n) == 0 && line[n] != '"';
+}
+
 static void take_line(lua_State *L, struct net_channel *c, const char *line, size_t len) {
   c->line_size = len;
-  int is_json = net_json_decode(L, line, len, 0);
+  int is_json = net_json_decode(L, line, len, is_wrapped(line, len) ? NET_JSON_WRAPPED : 0);
   if (c->awaits_first)
     tell_first(L, c, is_json);
   if (!is_json) {
@@ -243,7 +251,7 @@ static int channel_reread(lua_State *L) {
   const char *line;
   size_t len;
   if (!c->telling || net_frames_line(&c->in, &line, &len) != 1 ||
-      !net_json_decode(L, line, len, NET_JSON_BINARY))
+      !net_json_decode(L, line, len, NET_JSON_BINARY | NET_JSON_WRAPPED))
     lua_pushnil(L);
   return 1;
 }
