@@ -760,6 +760,22 @@ describe("a list of handles over a channel", function()
       destroy(server)
     end))
 
+  promise("is sent again when it has not come, if anything but servers is in it", connected(function(peer, c)
+    peer:send(GREETING)
+    wait(function() return c.is_ours end)
+    local client, socket = unkeyed()
+    local server = sockets.listen()
+    c:send("m", { server, socket })
+    local line = '{"cmd":"NODE_HANDLE","type":"lua.Handles","msg":"m","handles":[{"type":"net.Server"},'
+      .. '{"type":"net.Socket"}]}'
+    peer:expect(line):send(NACK .. "\n"):expect(line):send(ACK .. "\n")
+    c:send("m", { server })
+    peer:expect((line:gsub(',{"type":"net.Socket"}', ""))):send(NACK .. "\n")
+    c:send("behind")
+    peer:expect('"behind"')
+    destroy(server, client)
+  end))
+
   promise("waits until a process that is to be ours has greeted, and so does what follows",
     connected(function(peer, c)
       local server = sockets.listen()

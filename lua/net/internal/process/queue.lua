@@ -185,11 +185,22 @@ function State:enqueue_alone(text, is_binary, callback)
   return self:enqueue(is_binary and handles.binary(text) or text, nil, callback)
 end
 
+--- Whether what has not arrived is sent again: as in Node a server, of which nothing is lost,
+--- is not.
+local function is_sent_again(parcel)
+  for _, entry in ipairs(parcel.entries) do
+    if entry.type and entry.type ~= "net.Server" then
+      return true
+    end
+  end
+  return false
+end
+
 --- An ACK or NACK. One that nobody waits for means nothing.
 function State:acknowledged(is_nack)
   local entry = self.current
   if entry and entry.sent then
-    local repeats = is_nack and entry.parcel.entries[1].type ~= "net.Server"
+    local repeats = is_nack and is_sent_again(entry.parcel)
     entry.tries = (entry.tries or 0) + 1
     if repeats and entry.tries <= REPEATS then
       entry.sent, entry.begun = false, false
