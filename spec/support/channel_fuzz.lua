@@ -33,6 +33,9 @@ local SEEDS = {
   '{"cmd":"NODE_HANDLE","type":"net.Native","msg":{"cmd":"NODE_HANDLE","type":"net.Socket","msg":1}}',
   '{"cmd":"NODE_HANDLE","type":"dgram.Socket","dgramType":"udp4","msg":[]}',
   '{"cmd":"NODE_HANDLE","type":"lua.Handles","msg":1,"handles":[{"type":"net.Socket"},{"type":null}]}',
+  '{"cmd":"NODE_HANDLE","type":"net.Socket","msg":{"$b":"/w=="},"head":"aGk=","binary":true}',
+  '{"cmd":"NODE_HANDLE","type":"lua.Handles","msg":[{"$$b":"x"}],"handles":[{"type":"file","mode":"r"}],"binary":true}',
+  '{"cmd":"NODE_LUANET","act":"binary","msg":[{"$b":"/w=="},{"$b":"x"},{"$b":{"$b":"/w=="}}]}',
   '{"cmd":"NODE_HANDLE"}', '{"cmd":"NODE_HANDLE","type":7,"msg":{},"key":[]}',
   '{"cmd":"NODE_HANDLE_ACK"}', '{"cmd":"NODE_HANDLE_NACK"}',
   '{"cmd":"NODE_SOCKET_GET_COUNT","key":"lua:1"}', '{"cmd":"NODE_SOCKET_COUNT","key":"lua:1","count":2}',
@@ -79,7 +82,7 @@ local KNOWN = { SyntaxError = true, ERR_IPC_MESSAGE_TOO_LONG = true, EPIPE = tru
 local Run = {}
 Run.__index = Run
 
---- A new channel, and the peer's end.
+--- A new channel, and the peer's end. Half of the peers greet as this library does.
 function Run:connect()
   local mine, theirs = core.descriptor.pair()
   local owner = events.EventEmitter()
@@ -103,6 +106,9 @@ function Run:connect()
   end)
   owner:on("disconnect", function() self.ends = self.ends + 1 end)
   self.channel = channel.attach(owner, mine, { max_message = MAX_MESSAGE })
+  if self.random(2) == 1 then
+    frames.send(theirs:number(), '{"cmd":"NODE_LUANET","v":1}\n')
+  end
   self.channel:on_internal("NODE_CLUSTER", function(message, descriptor)
     if descriptor then descriptor:close() end
     if self.random(2) == 1 then
