@@ -3,9 +3,7 @@
 --- Handles over a channel, played against a foreign program that says what Node says
 --- (support/peer.lua): the lines are those that Node 26 was seen to write.
 
-local channel = require("net.internal.process.channel")
 local core = require("net.core")
-local events = require("net.events")
 local foreign = require("spec.support.peer")
 local net = require("net")
 local net_process = require("net.process")
@@ -14,21 +12,15 @@ local support = require("spec.support")
 
 local promise = foreign.rights and it or pending
 local pair, wait, wait_for, raised = sockets.pair, sockets.wait, sockets.wait_for, sockets.raised
-local within = support.within
 
 local ACK = '{"cmd":"NODE_HANDLE_ACK"}'
 local NACK = '{"cmd":"NODE_HANDLE_NACK"}'
 
 --- Runs `fn(peer, c, owner, t)` with a channel to a foreign peer.
 local function connected(fn, options)
-  return within(function(t)
-    local peer, descriptor = foreign.new(t)
-    local owner = events.EventEmitter()
-    local c = channel.attach(owner, descriptor, options)
-    t.finally(function() core.channel.shut(c.native) end)
-    fn(peer, c, owner, t)
-    core.channel.shut(c.native)
-  end)
+  options = options or {}
+  options.quiet = true
+  return foreign.connected(function(p, t) fn(p, p.channel, p.owner, t) end, options)
 end
 
 --- Collects what the channel's owner says.

@@ -287,10 +287,10 @@ describe("A process with a channel", function()
 end)
 
 describe("A process that has no descriptor left", function()
-  local frames = require("spec.support.channels").frames
+  local rights = require("spec.support.peer").rights
 
   it("says that a handle has not come, and takes it when it is sent again", within(function(t)
-    if not frames then return pending("no headers of Lua") end
+    if not rights then return pending("no headers of Lua") end
     local script = write_script(t, PRELUDE .. [[
       process:on("message", function(m, handle)
         process.send({ m, handle ~= nil })
@@ -312,12 +312,12 @@ describe("A process that has no descriptor left", function()
     local line = '{"cmd":"NODE_HANDLE","type":"net.Socket","msg":"sock"}\n'
     sockets.wait(function() return heard() == '"full"\n' end)
     for _ = 1, 2 do
-      frames.send(wire:fd(), line, { one:number() })
+      rights.send(wire:fd(), line, { one:number() })
     end
     sockets.wait(function() return heard():find("NACK.*NACK") end)
     wire:write('"free"\n')
     sockets.wait(function() return heard():find("free", 1, true) end)
-    frames.send(wire:fd(), line, { one:number() })
+    rights.send(wire:fd(), line, { one:number() })
     assert.equal(0, finish(kid))
     one:close()
     other:close()

@@ -10,7 +10,6 @@
  *     f:take()                        -- numbers of the oldest group
  *     f:state()                       -- {size =, rest =, groups =}
  *     frames.send(fd, bytes, {numbers})   -- bytes, or a negative errno
- *     frames.deafen(fd)               -- nobody can write to it any more
  *     frames.refuse(n)                -- the n-th request for memory from here on */
 #include <stdlib.h>
 
@@ -139,12 +138,6 @@ static int module_close(lua_State *L) {
   return 0;
 }
 
-/* deafen(number): its peer cannot write to it any more */
-static int module_deafen(lua_State *L) {
-  lua_pushinteger(L, shutdown((int)luaL_checkinteger(L, 1), SHUT_RD));
-  return 1;
-}
-
 static const luaL_Reg frames_methods[] = {
   {"read", frames_read}, {"line", frames_line}, {"next", frames_next}, {"amid", frames_amid},
   {"take", frames_take}, {"state", frames_state}, {"limit", frames_limit}, {"close", frames_gc},
@@ -153,7 +146,7 @@ static const luaL_Reg frames_methods[] = {
 
 static const luaL_Reg module_functions[] = {
   {"new", module_new}, {"send", module_send}, {"refuse", module_refuse}, {"close", module_close},
-  {"deafen", module_deafen}, {NULL, NULL}
+  {NULL, NULL}
 };
 
 __attribute__((visibility("default"))) int luaopen_frames(lua_State *L) {

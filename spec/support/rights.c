@@ -8,6 +8,7 @@
  *                                                  -- numbers, or nil and a negative errno
  *     rights.wait(fd)                              -- until there is something, or the end
  *     rights.close(number)
+ *     rights.deafen(fd)                            -- nobody can write to it any more
  *     rights.udp(), rights.file()                  -- numbers of what is no stream
  *     rights.limit(n)                              -- of descriptors; returns the one before */
 #define _GNU_SOURCE 1 /* MSG_CMSG_CLOEXEC */
@@ -95,6 +96,11 @@ static int rights_close(lua_State *L) {
   return 0;
 }
 
+static int rights_deafen(lua_State *L) {
+  (void)shutdown((int)luaL_checkinteger(L, 1), SHUT_RD);
+  return 0;
+}
+
 static int rights_udp(lua_State *L) {
   lua_pushinteger(L, socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   return 1;
@@ -118,7 +124,7 @@ __attribute__((visibility("default"))) int luaopen_rights(lua_State *L);
 int luaopen_rights(lua_State *L) {
   static const luaL_Reg functions[] = { { "send", rights_send },   { "recv", rights_recv },
                                         { "close", rights_close }, { "udp", rights_udp },
-                                        { "wait", rights_wait },
+                                        { "wait", rights_wait },   { "deafen", rights_deafen },
                                         { "file", rights_file },   { "limit", rights_limit },
                                         { NULL, NULL } };
   luaL_newlib(L, functions);
