@@ -43,6 +43,7 @@ build = {
     -- spec/rockspec_spec.lua checks that these are all the files there are.
     lua = {
       ["net.internal.tls.alpn"] = "lua/net/internal/tls/alpn.lua",
+      ["net.internal.tls.authorities"] = "lua/net/internal/tls/authorities.lua",
       ["net.internal.tls.connect"] = "lua/net/internal/tls/connect.lua",
       ["net.internal.tls.context"] = "lua/net/internal/tls/context.lua",
       ["net.internal.tls.errors"] = "lua/net/internal/tls/errors.lua",
@@ -52,6 +53,7 @@ build = {
       ["net.internal.tls.sessions"] = "lua/net/internal/tls/sessions.lua",
       ["net.internal.tls.socket"] = "lua/net/internal/tls/socket.lua",
       ["net.internal.tls.state"] = "lua/net/internal/tls/state.lua",
+      ["net.internal.tls.versions"] = "lua/net/internal/tls/versions.lua",
       ["net.tls"] = "lua/net/tls.lua",
     },
   },

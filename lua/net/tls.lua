@@ -58,10 +58,10 @@ local REST = {
   connect = "net.internal.tls.connect",
   createSecureContext = "net.internal.tls.context",
   createServer = "net.internal.tls.server",
-  getCACertificates = "net.internal.tls.context",
+  getCACertificates = "net.internal.tls.authorities",
   isTLSSocket = "net.internal.tls.socket",
-  rootCertificates = "net.internal.tls.context",
-  setDefaultCACertificates = "net.internal.tls.context",
+  rootCertificates = "net.internal.tls.authorities",
+  setDefaultCACertificates = "net.internal.tls.authorities",
 }
 
 return setmetatable(tls, {

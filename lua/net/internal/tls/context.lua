@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 
---- net.internal.tls.context - `tls.createSecureContext`, and whom contexts trust by default.
+--- net.internal.tls.context - `tls.createSecureContext`.
 --
 -- Options are applied in Node's order, by a step of the core each (src/tls/configure.h), so
 -- that of two that are wrong the same one is told of. Nothing of a context that could not
@@ -11,10 +11,11 @@
 -- Node takes it for none, and for `ca` then trusts all the world; here it raises.
 
 local core = require("net.tls.core")
-local json = require("net.core").json
 local lazy = require("net.internal.lazy")
 local validate = require("net.internal.validate")
+local versions = require("net.internal.tls.versions")
 
+local authorities = lazy.module("net.internal.tls.authorities")
 local errors = lazy.module("net.internal.errors")
 local inspect = lazy.module("net.internal.inspect")
 local process = lazy.module("net.process")
@@ -25,19 +26,8 @@ local native = core.context
 local USER = 3 -- level of the line that called a public function, from a function it calls
 local TICKET_KEYS = 48 -- bytes
 local SMALL_DH = 2048 -- bits; with fewer a warning is due
-local VERSIONS = {
-  TLSv1 = 0x0301, ["TLSv1.1"] = 0x0302, ["TLSv1.2"] = 0x0303, ["TLSv1.3"] = 0x0304,
-}
 
--- What `secureProtocol` may be: the versions, of which 0 is the lowest that there is.
-local METHODS = {
-  TLS_method = { 0, VERSIONS["TLSv1.3"] },
-  TLSv1_2_method = { VERSIONS["TLSv1.2"], VERSIONS["TLSv1.2"] },
-}
-
-local M = {
-  HIGHEST = "TLSv1.3", -- the version of a connection that has agreed on none yet
-}
+local M = {}
 
 -- What is wrong
 
@@ -68,52 +58,6 @@ local function each(value, fn)
   end
 end
 
--- Versions
-
-local function quoted(value)
-  return type(value) == "string" and json.encode(value) or inspect.inspect(value)
-end
-
-local function version_number(value, which)
-  local number = VERSIONS[value]
-  if not number then
-    errors.raise("ERR_TLS_INVALID_PROTOCOL_VERSION", USER, quoted(value), which)
-  end
-  return number
-end
-
---- Lowest and highest version, and the one side on which the context is to serve.
-local function method_versions(name)
-  local base, side = name:match("^(.*_)(%l+)_method$")
-  local row = METHODS[side and side ~= "method" and base .. "method" or name] or METHODS[name]
-  if not row or (side and side ~= "client" and side ~= "server") then
-    local reason = name:find("^SSLv[23]_") and name:sub(1, 5) .. " methods disabled"
-      or "Unknown method: " .. name
-    errors.raise("ERR_TLS_INVALID_PROTOCOL_METHOD", USER, reason)
-  end
-  return row[1], row[2], side
-end
-
-local function versions_of(protocol, min, max)
-  if protocol and (min ~= nil or max ~= nil) then
-    local version = min == nil and max or min
-    errors.raise("ERR_TLS_PROTOCOL_VERSION_CONFLICT", USER, quoted(version), quoted(protocol))
-  end
-  local low = version_number(min == nil and tls.DEFAULT_MIN_VERSION or min, "minimum")
-  local high = version_number(max == nil and tls.DEFAULT_MAX_VERSION or max, "maximum")
-  if protocol then
-    return method_versions(text_or_throw(protocol, "options.secureProtocol"))
-  elseif low > high then
-    local name, value = "options.minVersion", min
-    if min == nil then
-      name, value = "options.maxVersion", max
-    end
-    errors.raise("ERR_INVALID_ARG_VALUE", USER, name, value, "leaves no version between "
-      .. (min or tls.DEFAULT_MIN_VERSION) .. " and " .. (max or tls.DEFAULT_MAX_VERSION))
-  end
-  return low, high
-end
-
 -- Ciphers
 
 --- The lists of TLS 1.2 and of TLS 1.3 in a list of both, and all that stands in it.
@@ -141,25 +85,12 @@ local function set_ciphers(context, option, low, high)
     check(native.set_suites(context, suites))
   end
   check(native.set_ciphers(context, ciphers))
-  if ciphers == "" and low < VERSIONS["TLSv1.3"] and high == VERSIONS["TLSv1.3"] then
-    check(native.set_min_version(context, VERSIONS["TLSv1.3"]))
+  if ciphers == "" and low < versions.TLS_1_3 and high == versions.TLS_1_3 then
+    check(native.set_min_version(context, versions.TLS_1_3))
   end
 end
 
 -- Trust
-
-local warned = false -- said already, or a program has set its own
-
---- Trusts whom the system trusts. That there is nobody is said once a process: each
---- connection of a client will fail for it.
-local function use_default_ca(context)
-  check(native.use_default_ca(context))
-  if not warned and native.ca_count() == 0 then
-    warned = true
-    process.emitWarning("No certificates of authorities were found on this system: "
-      .. "no server will be trusted. Set SSL_CERT_FILE, or the option 'ca'.")
-  end
-end
 
 local function set_trust(context, options)
   if options.ca then
@@ -167,7 +98,8 @@ local function set_trust(context, options)
       check(native.add_ca(context, text_or_throw(pem, "options.ca")))
     end)
   else
-    use_default_ca(context)
+    check(native.use_default_ca(context))
+    authorities.warn_if_none()
   end
   if options.allowPartialTrustChain then
     check(native.set_partial_chain(context))
@@ -332,7 +264,7 @@ end
 
 --- A context of those versions, without anybody whom it trusts.
 local function new_context(protocol, bits, min, max)
-  local low, high, side = versions_of(protocol, min, max)
+  local low, high, side = versions.of(protocol, min, max)
   local context, problem = native.new(low, high, side)
   check(problem)
   if bits and bits ~= 0 then
@@ -366,6 +298,49 @@ function M.createSecureContext(options)
   return context
 end
 
+-- What a context depends on; others of its options need one of these.
+local OWN = {
+  "allowPartialTrustChain", "ca", "cert", "ciphers", "clientCertEngine", "crl", "dhparam",
+  "ecdhCurve", "honorCipherOrder", "key", "maxVersion", "minVersion", "pfx",
+  "privateKeyIdentifier", "secureOptions", "secureProtocol", "sessionIdContext",
+  "sessionTimeout", "sigalgs", "ticketKeys",
+}
+local DEFAULTS = {
+  "DEFAULT_CIPHERS", "DEFAULT_ECDH_CURVE", "DEFAULT_MIN_VERSION", "DEFAULT_MAX_VERSION",
+}
+
+local shared -- the context of connections that say nothing of theirs
+local shared_trust -- whom it trusts: `authorities.generation()`
+local shared_of = {} -- the module's fields when it was made
+
+local function is_still_so()
+  for i = 1, #DEFAULTS do
+    if shared_of[i] ~= tls[DEFAULTS[i]] then
+      return false
+    end
+  end
+  return shared_trust == authorities.generation()
+end
+
+--- The context of a connection with these options. Those that say nothing of it have one
+--- among them, until a default changes.
+---@param options table
+---@return net.tls.SecureContext
+function M.of(options)
+  for i = 1, #OWN do
+    if options[OWN[i]] ~= nil then
+      return (M.createSecureContext(options))
+    end
+  end
+  if not shared or not is_still_so() then
+    shared, shared_trust = M.createSecureContext(), authorities.generation()
+    for i = 1, #DEFAULTS do
+      shared_of[i] = tls[DEFAULTS[i]]
+    end
+  end
+  return shared
+end
+
 --- A context that trusts nobody and has no certificate.
 ---@param protocol? string
 ---@param bits? integer
@@ -380,52 +355,4 @@ end
 ---@type fun(v: any): boolean
 M.isSecureContext = native.is
 
--- Authorities
-
-local CA_TYPES = { default = true, system = true, bundled = false, extra = false }
-
---- The certificates that contexts without `ca` trust, each as PEM. There are only the
---- system's: "default" and "system" are the same until setDefaultCACertificates, "bundled"
---- and "extra" are empty.
----
---- Raises ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE.
----@param kind? "default"|"system"|"bundled"|"extra" default "default"
----@return string[]
-function M.getCACertificates(kind)
-  if kind == nil then
-    kind = "default"
-  end
-  validate.string(kind, "type")
-  if CA_TYPES[kind] == nil then
-    errors.raise("ERR_INVALID_ARG_VALUE", 2, "type", kind)
-  end
-  if not CA_TYPES[kind] then
-    return {}
-  end
-  return native.ca(kind == "default")
-end
-
---- From now on contexts without `ca` trust these, and nobody else; {} is nobody at all.
----
---- Raises ERR_INVALID_ARG_TYPE; ERR_CRYPTO_OPERATION_FAILED if none of them is a certificate,
---- and then nothing has changed.
----@param certs string[] PEMs
-function M.setDefaultCACertificates(certs)
-  validate.string_array(certs, "certs")
-  if native.set_default_ca(certs) == 0 and #certs > 0 then
-    errors.throw(errors.codes.ERR_CRYPTO_OPERATION_FAILED(
-      "No valid certificates found in the provided array"), 2)
-  end
-  warned = true
-end
-
---- `tls.rootCertificates`: those of the system, as there are no others. Read when it is
---- asked for.
-return setmetatable(M, {
-  __index = function(self, key)
-    if key == "rootCertificates" then
-      self[key] = native.ca(false)
-    end
-    return rawget(self, key)
-  end,
-})
+return M

@@ -15,6 +15,7 @@ local net_socket = require("net.internal.socket.socket")
 local sessions = require("net.internal.tls.sessions")
 local state_of = require("net.internal.tls.state")
 local validate = require("net.internal.validate")
+local versions = require("net.internal.tls.versions")
 
 local errors = lazy.module("net.internal.errors")
 
@@ -202,7 +203,7 @@ local function ask(self, otherwise, question, ...)
 end
 
 function methods:getProtocol()
-  return (ask(self, context.HIGHEST, "protocol"))
+  return (ask(self, versions.HIGHEST, "protocol"))
 end
 
 function methods:getCipher()
@@ -358,7 +359,7 @@ end
 function M.context_of(options)
   local given = options.secureContext
   if given == nil then
-    return context.createSecureContext(options)
+    return context.of(options)
   elseif not context.isSecureContext(given) then
     errors.raise("ERR_TLS_INVALID_CONTEXT", 3)
   end
