@@ -12,8 +12,9 @@ local LUANET = lfs.currentdir() .. "/bin/luanet"
 local HERE = "spec/peers/handles/"
 local has_strace = os.execute("strace -o /dev/null true 2>/dev/null")
 
---- Runs one of the parents with one of the children; `lines` is what goes over the channel.
----@return string output, table lines
+--- Runs one of the parents with one of the children; `lines` is what goes over the channel, and
+--- `sent` the same by who has sent it, as two processes are not in step.
+---@return string output, table lines, table sent
 local function run(parent, child, binary, version)
   local trace = os.tmpname()
   local execute = child == "child.lua" and LUANET or binary
@@ -22,43 +23,50 @@ local function run(parent, child, binary, version)
     or node.command(binary, HERE .. parent, "./" .. HERE .. child, execute, version)
   local strace = has_strace and ("strace -f -o %s -s 500 -e trace=sendmsg,sendto,write,writev "):format(trace) or ""
   local output = process.run("exec 2>&1; " .. strace .. command)
-  local lines = {}
+  local lines, sent, of = {}, {}, {}
   for line in io.lines(trace) do
+    local pid = line:match("^%d+")
     for text in line:gmatch('"(.-[^\\])"[,%)]') do
       for message in text:gsub('\\"', '"'):gsub("\\n", "\n"):gmatch("[^\n]+") do
         if message:find('^{"cmd":"NODE_') and not message:find("NODE_LUANET", 1, true) then
-          lines[#lines + 1] = message:gsub('"key":"[^"]*"', '"key":"KEY"')
+          message = message:gsub('"key":"[^"]*"', '"key":"KEY"')
+          lines[#lines + 1] = message
+          if not of[pid] then
+            of[pid] = {}
+            sent[#sent + 1] = of[pid]
+          end
+          table.insert(of[pid], message)
         end
       end
     end
   end
   os.remove(trace)
-  return output, lines
+  return output, lines, sent
 end
 
 describe("a server, a socket and a bound socket", function()
   node.each(function(binary, name, version)
-    local expected, wire
+    local expected, wire, each
     lazy_setup(function()
-      expected, wire = run("parent.js", "child.js", binary, version)
+      expected, wire, each = run("parent.js", "child.js", binary, version)
     end)
 
     it("go both ways with a child in Node as between two of those: " .. name, function()
-      local output, lines = run("parent.lua", "child.js", binary, version)
+      local output, _, sent = run("parent.lua", "child.js", binary, version)
       assert.equal(expected, output)
-      assert.same(wire, lines)
+      assert.same(each, sent)
     end)
 
     it("go both ways with a parent in Node as between two of those: " .. name, function()
-      local output, lines = run("parent.js", "child.lua", binary, version)
+      local output, _, sent = run("parent.js", "child.lua", binary, version)
       assert.equal(expected, output)
-      assert.same(wire, lines)
+      assert.same(each, sent)
     end)
 
     it("go both ways between two of ours, too: " .. name, function()
-      local output, lines = run("parent.lua", "child.lua", binary, version)
+      local output, _, sent = run("parent.lua", "child.lua", binary, version)
       assert.equal(expected, output)
-      assert.same(wire, lines)
+      assert.same(each, sent)
     end)
 
     it("are what the page of Node's transcripts says: " .. name, function()
