@@ -131,6 +131,20 @@ void net_rb_skip(lua_State *L, int idx, struct net_readbuffer *b, size_t n) {
   lua_pop(L, 1);
 }
 
+const char *net_rb_head(lua_State *L, int idx, const struct net_readbuffer *b, size_t *len) {
+  if (b->len == 0)
+    return NULL;
+  if (net_rare_get(L, idx, SLOT_RBUF) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    return NULL;
+  }
+  lua_rawgeti(L, -1, rbuf_key(b->head));
+  lua_replace(L, -2);
+  const char *chunk = lua_tolstring(L, -1, len);
+  *len -= b->off;
+  return chunk + b->off;
+}
+
 /* --- searching ----------------------------------------------------------------------- */
 
 void net_rb_search(struct net_rb_search *at, const struct net_readbuffer *b, const char *what,

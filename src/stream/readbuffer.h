@@ -49,6 +49,14 @@ void net_rb_take(lua_State *L, int idx, struct net_readbuffer *b, size_t n);
 void net_rb_peek(lua_State *L, int idx, const struct net_readbuffer *b, size_t n);
 /* Drops the first 'n' bytes, which there have to be. [-0, +0, -] */
 void net_rb_skip(lua_State *L, int idx, struct net_readbuffer *b, size_t n);
+/* What is left of the first chunk, which is pushed to live as long as it is looked at; NULL:
+ * there is none, and nothing is pushed. [-0, +(0|1), -] */
+const char *net_rb_head(lua_State *L, int idx, const struct net_readbuffer *b, size_t *len);
+/* net_rb_skip, of less than is left of the first chunk. */
+static inline void net_rb_skip_part(struct net_readbuffer *b, size_t n) {
+  b->off += n;
+  b->len -= n;
+}
 /* The byte at place 'n', from 0; -1 if there are less. [-0, +0, -] */
 int net_rb_byte(lua_State *L, int idx, const struct net_readbuffer *b, size_t n);
 /* Replaces it by the chunk on the top. [-1, +0, -] */
