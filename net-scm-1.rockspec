@@ -121,6 +121,7 @@ build = {
       ["net.internal.task.children"] = "lua/net/internal/task/children.lua",
       ["net.internal.task.errors"] = "lua/net/internal/task/errors.lua",
       ["net.internal.task.group"] = "lua/net/internal/task/group.lua",
+      ["net.internal.task.listen"] = "lua/net/internal/task/listen.lua",
       ["net.internal.task.messages"] = "lua/net/internal/task/messages.lua",
       ["net.internal.task.queue"] = "lua/net/internal/task/queue.lua",
       ["net.internal.task.servers"] = "lua/net/internal/task/servers.lua",

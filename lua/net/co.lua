@@ -13,6 +13,7 @@ local validate = require("net.internal.validate")
 local wait = require("net.internal.wait")
 
 local errors = lazy.module("net.internal.errors")
+local listen = require("net.internal.task.listen")
 local queue = lazy.module("net.internal.task.queue")
 local servers = require("net.internal.task.servers")
 local sockets = require("net.internal.task.sockets")
@@ -217,18 +218,6 @@ end
 ---@type fun(fn: function, ...: any): function, nil, nil, any
 co.generator = tasks.generator
 
-local function add_all(emitter, listeners)
-  for event, fn in next, listeners do
-    emitter:on(event, fn)
-  end
-end
-
-local function remove_all(emitter, listeners)
-  for event, fn in next, listeners do
-    emitter:off(event, fn)
-  end
-end
-
 --- Anything with `on` and `off`, as events.once takes it.
 local function is_emitter(value)
   local kind = type(value)
@@ -251,24 +240,18 @@ function co.await(emitter, ...)
     errors.raise("ERR_MISSING_ARGS", 2, "event")
   end
   return tasks.suspend(function(resume)
-    local listeners = {}
+    local listeners, remove = {}, nil
     local function answer(...)
-      remove_all(emitter, listeners)
-      resume(...)
+      resume(...) -- first, as it may lack memory
+      remove()
     end
     for i = 1, events.n do
       local event = events[i]
       listeners[event] = function(...) answer(event, ...) end
     end
     listeners.error = listeners.error or function(err) answer(nil, err) end
-    local ok, err = pcall(add_all, emitter, listeners)
-    if not ok then -- such as "data", of a socket that a task reads
-      remove_all(emitter, listeners)
-      tasks.rethrow(err)
-    end
-    return function()
-      remove_all(emitter, listeners)
-    end
+    remove = listen(emitter, listeners)
+    return remove
   end, true, "await %s of", events, emitter)
 end
 

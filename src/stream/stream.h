@@ -434,6 +434,16 @@ int net_writable_write_small(lua_State *L, int idx, struct net_stream *s);
  * [-0, +0, e] */
 int net_writable_last(lua_State *L, int idx, int chunk, int cb);
 void net_writable_uncork(lua_State *L, int idx); /* [-0, +0, e] */
+/* How much was queued before strings without callbacks that are written while it is corked,
+ * so that they may be taken back before it is uncorked. */
+struct net_writable_mark {
+  uint32_t tail;
+  size_t buffered;  /* bytes */
+  uint64_t written; /* bytes */
+  unsigned need_drain;
+};
+void net_writable_mark(lua_State *L, int idx, struct net_writable_mark *mark); /* [-0, +0, m] */
+void net_writable_unwrite(struct net_stream *s, const struct net_writable_mark *mark);
 /* Pushes the error with which write() would be refused now, if it would. [-0, +(1|0), e] */
 int net_writable_forbidden(lua_State *L, int idx);
 /* Is there nothing between what is written now and the kernel, and may it be

@@ -285,6 +285,24 @@ int net_writable_write_small(lua_State *L, int idx, struct net_stream *s) {
   return 1;
 }
 
+void net_writable_mark(lua_State *L, int idx, struct net_writable_mark *mark) {
+  struct net_stream *s = net_stream_at(L, idx);
+  net_wq_prepare(L, idx, &s->out);
+  mark->tail = s->out.tail;
+  mark->buffered = s->req.len;
+  mark->written = s->bytes_written;
+  mark->need_drain = s->life.need_drain;
+}
+
+void net_writable_unwrite(struct net_stream *s, const struct net_writable_mark *mark) {
+  if (s->life.destroyed || !s->req.corked)
+    return;
+  s->out.tail = mark->tail;
+  s->req.len = mark->buffered;
+  s->bytes_written = mark->written;
+  s->life.need_drain = mark->need_drain;
+}
+
 void net_writable_uncork(lua_State *L, int idx) {
   struct net_stream *s = net_stream_at(L, idx);
   if (s->req.corked == 0)

@@ -8,6 +8,7 @@
  *
  * Complete answers that have arrived are given first; then the end, as nil, EOF and the
  * rest, or the stream's failure in the same form. */
+#include <errno.h>
 #include <lauxlib.h>
 #include <math.h>
 #include <string.h>
@@ -227,7 +228,7 @@ static int is_dropped(const struct net_stream *s) {
 
 /* Nothing more comes: the rest, behind nil and why. [-0, +n, e] */
 static int give_end(lua_State *L, struct net_stream *s, const struct net_want *w) {
-  size_t n = is_dropped(s) ? 0 : s->in.len;
+  size_t n = is_dropped(s) || s->life.gap ? 0 : s->in.len;
   if (w->what == WANT_ALL && s->life.eof && !s->life.errored && !is_dropped(s))
     return give(L, s, w);
   lua_pushnil(L);
@@ -247,12 +248,21 @@ static int give_end(lua_State *L, struct net_stream *s, const struct net_want *w
   return 3;
 }
 
+/* Bytes are missing, before those that are buffered. [-0, +n, e] */
+static int give_lost(lua_State *L, struct net_stream *s, const struct net_want *w) {
+  if (!s->life.destroyed)
+    net_stream_fail(L, SOCKET, -ENOMEM, "read");
+  return give_end(L, s, w);
+}
+
 static int is_at_end(const struct net_stream *s) {
   return s->life.eof || s->life.errored || s->life.destroyed || s->opt.read_off;
 }
 
 /* Pushes the answer, if there is one by now; returns how many values, 0: none. [-0, +n, e] */
 static int answer(lua_State *L, struct net_stream *s, struct net_want *w) {
+  if (s->life.gap)
+    return give_lost(L, s, w);
   enum answer there = is_dropped(s) ? MORE : look(L, SOCKET, s, w);
   if (there == TOO_LONG)
     return give_too_long(L);
@@ -289,21 +299,34 @@ static void stop_reading(struct net_task_socket *ts) {
   ts->mark = SIZE_MAX;
 }
 
-/* Puts an answer that was on its way back at the head, with the end of its line. */
-static void give_back(lua_State *L, struct net_task *t, struct net_task_socket *ts) {
+/* Of a socket, an answer, and how much of a line's end it lacks: puts both at the head of
+ * the buffer. */
+static int put_back(lua_State *L) {
   static const char *const ends[] = { "", "\n", "\r\n" };
+  struct net_stream *s = net_stream_at(L, 1);
+  lua_pushstring(L, ends[lua_tointeger(L, 3)]);
+  lua_replace(L, 3);
+  lua_concat(L, 2);
+  net_rb_prepend(L, 1, &s->in);
+  return 0;
+}
+
+/* Puts an answer that was on its way back, with the end of its line. Without memory it is
+ * lost, and the stream fails before it tells any more. */
+static void give_back(lua_State *L, struct net_task *t, struct net_task_socket *ts) {
   lua_State *from = t->inner->thread;
   int given = ts->given;
   ts->given = 0;
-  if (lua_status(from) != LUA_YIELD)
+  if (lua_status(from) != LUA_YIELD || !lua_checkstack(from, 1))
     return; /* the user has closed it, and the answer with it */
+  lua_pushcfunction(L, put_back);
   lua_pushvalue(from, SOCKET);
   lua_xmove(from, L, 1);
   lua_xmove(from, L, 1);
-  lua_pushstring(L, ends[given - 1]);
-  lua_concat(L, 2);
-  net_rb_prepend(L, lua_gettop(L) - 1, &ts->stream->in);
-  lua_pop(L, 1);
+  lua_pushinteger(L, given - 1);
+  ts->stream->life.gap = lua_pcall(L, 3, 0, 0) != LUA_OK;
+  if (ts->stream->life.gap)
+    lua_pop(L, 1);
 }
 
 static void receive_leave(lua_State *L, struct net_task *t, int given) {

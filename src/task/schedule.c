@@ -88,7 +88,7 @@ static void end_returned(lua_State *L, struct net_task *t) {
   enum net_task_state state = t->failed ? TASK_FAILED : TASK_DONE;
   if (t->cancel.raised) {
     int is_its = 0;
-    if (t->failed) {
+    if (t->failed && t->cancel.error != LUA_NOREF) {
       lua_rawgeti(t->own.thread, LUA_REGISTRYINDEX, t->cancel.error);
       is_its = lua_rawequal(t->own.thread, -1, -2);
       lua_pop(t->own.thread, 1);

@@ -71,7 +71,7 @@ int net_scope_raised(lua_State *L, const struct net_task *task, int idx) {
 
 void net_scope_push_error(lua_State *L, struct net_scope *s) {
   if (s->error == LUA_NOREF) {
-    net_error_push_code(L, "ERR_TIMEOUT", 0);
+    net_error_push_code(L, s->cancels ? "ERR_TASK_CANCELLED" : "ERR_TIMEOUT", 0);
     lua_pushvalue(L, -1);
     s->error = luaL_ref(L, LUA_REGISTRYINDEX);
   } else {

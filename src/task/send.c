@@ -83,17 +83,35 @@ static int write_top(lua_State *L, struct net_stream *s) {
   return fits;
 }
 
-/* Writes the strings from 2 to 'last', which leave together. */
-static int write_all(lua_State *L, struct net_stream *s, int last) {
-  if (last == 2)
-    return write_top(L, s);
-  s->req.corked++;
-  for (int i = 2; i <= last; i++) {
+/* Of a socket and strings: the strings, one after the other. */
+static int write_each(lua_State *L) {
+  struct net_stream *s = net_stream_at(L, 1);
+  for (int i = 2, last = lua_gettop(L); i <= last; i++) {
     lua_pushvalue(L, i);
     (void)write_top(L, s);
     lua_settop(L, last);
   }
+  return 0;
+}
+
+/* Writes the strings from 2 to 'last', which leave together. Without memory for all of them
+ * none is queued: the peer would take what comes next for the rest. */
+static int write_all(lua_State *L, struct net_stream *s, int last) {
+  if (last == 2)
+    return write_top(L, s);
+  struct net_writable_mark before;
+  luaL_checkstack(L, last + LUA_MINSTACK, NULL);
+  net_writable_mark(L, 1, &before);
+  s->req.corked++;
+  lua_pushcfunction(L, write_each);
+  for (int i = 1; i <= last; i++)
+    lua_pushvalue(L, i);
+  int failed = lua_pcall(L, last, 0, 0) != LUA_OK;
+  if (failed)
+    net_writable_unwrite(s, &before);
   net_writable_uncork(L, 1);
+  if (failed)
+    lua_error(L);
   int fits = s->req.len < s->req.hwm || s->req.len == 0;
   s->life.need_drain |= !fits;
   return fits;

@@ -48,6 +48,7 @@ static void task_init(struct net_task *t, lua_State *thread) {
   t->own.task = t;
   t->inner = &t->own;
   t->cancel.in = &t->own;
+  t->cancel.cancels = 1;
   t->cancel.error = t->cancel.signal = LUA_NOREF;
   net_list_init(&t->wait.link);
   net_list_init(&t->ready);
@@ -106,18 +107,43 @@ static void report(lua_State *L, struct net_task *t) {
   net_call_guarded(L, t->o.loop, 1);
 }
 
-/* Tells the owner; returns whether it has taken an error. */
+/* Tells the owner; returns whether it has taken an error. One of its own is uncaught, as the
+ * task has to end all the same. */
 static int tell_owner(lua_State *L, struct net_task *t) {
+  int taken = 0;
+  lua_pushcfunction(L, raise_unheard);
+  lua_pushcfunction(L, net_uncaught_note);
   net_push(L, &t->o);
-  if (lua_getiuservalue(L, -1, VAL_KEEPER) != LUA_TFUNCTION) {
-    lua_pop(L, 2);
+  if (lua_getiuservalue(L, -1, VAL_KEEPER) == LUA_TNIL) {
+    lua_pop(L, 4);
     return 0;
   }
   lua_insert(L, -2);
-  lua_call(L, 1, 1);
-  int taken = lua_toboolean(L, -1);
-  lua_pop(L, 1);
+  lua_pushnil(L);
+  lua_setiuservalue(L, -2, VAL_KEEPER); /* who may hold others that have ended */
+  if (lua_pcall(L, 1, 1, -3) == LUA_OK) {
+    taken = lua_toboolean(L, -1);
+    lua_pop(L, 3);
+  } else {
+    lua_remove(L, -2);
+    net_call_guarded(L, t->o.loop, 1);
+  }
   return taken;
+}
+
+static int call_over(lua_State *L) {
+  struct net_task *t = lua_touserdata(L, 1);
+  net_scheduler_of(t->o.loop)->over(L, t);
+  return 0;
+}
+
+/* What it had in hands. */
+static void let_go(lua_State *L, struct net_task *t) {
+  if (net_list_is_empty(&t->sockets))
+    return;
+  lua_pushcfunction(L, call_over);
+  net_push(L, &t->o);
+  net_call_guarded(L, t->o.loop, 1);
 }
 
 void net_task_end(lua_State *L, struct net_task *t, enum net_task_state state) {
@@ -131,7 +157,7 @@ void net_task_end(lua_State *L, struct net_task *t, enum net_task_state state) {
     t->taken = 1;
     net_task_wake(net_container_of(first, struct net_task, wait.link));
   }
-  net_scheduler_of(t->o.loop)->over(L, t);
+  let_go(L, t);
   int taken = tell_owner(L, t);
   if (state == TASK_FAILED && !taken && !t->taken)
     report(L, t);
@@ -233,13 +259,27 @@ static void end_unbegun(lua_State *L, struct net_task *t) {
   net_task_end(L, t, TASK_CANCELLED);
 }
 
-/* task:cancel([reason]) -> boolean: whether it had not ended */
+/* Of a task and a reason: makes the error of its cancel. */
+static int make_cancel(lua_State *L) {
+  struct net_task *t = lua_touserdata(L, 1);
+  net_error_push_code(L, "ERR_TASK_CANCELLED", 1);
+  t->cancel.error = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+}
+
+/* task:cancel([reason]) -> boolean: whether it had not ended. Without memory for the error
+ * the wait that is to raise it makes one, without the reason, or raises why it cannot. */
 static int task_cancel(lua_State *L) {
   struct net_task *t = net_object_check(L, 1, &net_task_class);
   int counts = !net_task_has_ended(t);
   lua_settop(L, 2);
   if (counts && !t->cancel.hit) {
-    net_error_push_code(L, "ERR_TASK_CANCELLED", 1);
+    lua_pushcfunction(L, make_cancel);
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, 2);
+    (void)lua_pcall(L, 2, 0, 0);
+    lua_settop(L, 1);
+    lua_pushnil(L);
     net_scope_hit(L, &t->cancel);
     if (!t->begun)
       end_unbegun(L, t);

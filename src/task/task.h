@@ -42,6 +42,7 @@ struct net_scope {
   uint32_t raised : 1;      /* one has */
   uint32_t shields : 1;     /* outer scopes do not reach inside */
   uint32_t times : 1;       /* its error is a TimeoutError, made when it is first raised */
+  uint32_t cancels : 1;     /* it is that of a task's cancel */
 };
 
 /* A thread that a task's code runs on: its own, or a generator's. */
@@ -95,9 +96,10 @@ enum net_task_state {
 enum {
   VAL_THREAD = VAL_EVENTS, /* in that place, as it emits nothing */
   VAL_BODY = VAL_OWN,      /* the function that it runs */
-  VAL_KEEPER, /* function(task) -> whether it takes an error that nobody awaits; nil: nobody */
-  VAL_HELD,   /* by its wait; see 'holds' */
-  VAL_HEIR,   /* the task that gets the sockets in its hands when it ends; nil: nobody */
+  VAL_KEEPER,              /* called with the task -> whether it takes an error that nobody
+                              awaits; nil: nobody */
+  VAL_HELD,                /* by its wait; see 'holds' */
+  VAL_HEIR, /* the task that gets the sockets in its hands when it ends; nil: nobody */
   TASK_UVS = VAL_HEIR
 };
 
@@ -205,7 +207,7 @@ struct net_scope *net_scope_outermost(const struct net_task *t);
  * first, in '*co', which is t->inner at first, and moves; NULL: no more. */
 struct net_scope *net_scope_next(struct net_task *t, struct net_coroutine **co,
                                  struct net_scope *s);
-/* Pushes the error of a scope that is hit. [-0, +1, e] */
+/* Pushes the error of a scope that is hit, which is made now if it was not. [-0, +1, e] */
 void net_scope_push_error(lua_State *L, struct net_scope *s);
 /* Is the value at 'idx' the error of a hit scope around the code that runs? [-0, +0, -] */
 int net_scope_raised(lua_State *L, const struct net_task *t, int idx);

@@ -2,8 +2,9 @@
 
 --- net.internal.task.children - tasks that somebody has started and waits for.
 --
--- What co.group, co.all, co.any and co.race share: a set of tasks, told one by one when
--- they have ended, and a wait until all of them have.
+-- What co.group, co.all, co.any, co.race and serve share: a set of tasks, told one by one
+-- when they have ended, and a wait until all of them have. The tasks of a set are linked, so
+-- that once a task has begun nothing that counts it may lack memory.
 
 local core = require("net.core")
 local lazy = require("net.internal.lazy")
@@ -15,56 +16,78 @@ local tasks = core.open_tasks()
 
 local children = {}
 
---- A set whose `on_end(set, task)` is called amid the end of each, and returns whether it
---- takes the error of a task that has failed.
----@param on_end fun(set: table, task: net.Task): boolean?
+-- The place of a task in its set: its keeper, which C calls when it has ended. One that has
+-- left still knows who came behind it, for a loop that is there.
+local Entry = {}
+
+function Entry.__call(entry, task)
+  local set = entry.set
+  entry.before.behind, entry.behind.before = entry.behind, entry.before
+  set.count = set.count - 1
+  local ok, taken = pcall(set.on_end, set, task, entry)
+  local resume = set.count == 0 and set.resume
+  if resume then
+    set.resume = false
+    resume()
+  end
+  if ok then
+    return taken
+  elseif not set.collects then
+    tasks.rethrow(taken)
+  end
+  set.broken = taken
+  children.cancel(set)
+  return true
+end
+
+--- A set whose `on_end(set, task, entry)` is called amid the end of each, and returns whether
+--- it takes the error of a task that has failed. What it raises is uncaught; or it
+--- becomes `broken` of a set that `collects`, and the others are cancelled.
+---@param on_end fun(set: table, task: net.Task, entry: table): boolean?
 ---@return table set with `count`
 function children.new(on_end)
-  local set = { count = 0, of = {} }
-  function set.owner(task)
-    set.of[task] = nil
-    set.count = set.count - 1
-    local taken = on_end(set, task)
-    local resume = set.count == 0 and set.resume
-    if resume then
-      set.resume = nil
-      resume()
-    end
-    return taken
-  end
+  local set = {
+    count = 0, on_end = on_end, resume = false, before = false, behind = false,
+    collects = false, broken = nil, decided = false, results = false,
+  }
+  set.before, set.behind = set, set
   return set
 end
 
 --- Starts a task of the set.
+---@return net.Task
+---@return table entry whose field `tag` is the caller's
 function children.spawn(set, fn, ...)
-  local task = tasks.spawn(set.owner, fn, ...)
+  local entry = setmetatable(
+    { set = set, before = false, behind = set, task = false, tag = false }, Entry)
+  local task = tasks.spawn(entry, fn, ...)
+  entry.task, entry.before = task, set.before
+  entry.before.behind, set.before = entry, entry
   set.count = set.count + 1
-  set.of[task] = set.count
-  return task
+  return task, entry
 end
 
 --- Cancels those that have not ended.
 ---@param reason any
 function children.cancel(set, reason)
-  local list = {}
-  for task in next, set.of do
-    list[#list + 1] = task
-  end
-  for _, task in ipairs(list) do
-    task:cancel(reason)
+  local entry = set.behind
+  while entry ~= set do
+    entry.task:cancel(reason)
+    entry = entry.behind
   end
 end
 
 --- Waits until none is left. One may be started by who runs between the end of the last and
 --- the end of this wait.
 function children.wait(set)
+  local function leave()
+    set.resume = false
+  end
   while set.count > 0 do
     tasks.suspend(function(resume)
       set.resume = resume
-      return function()
-        set.resume = nil
-      end
-    end, true, "the end of", nil, { as = "children", n = 1, set.of })
+      return leave
+    end, true, "the end of", nil, { as = "children", n = 1, set })
   end
 end
 

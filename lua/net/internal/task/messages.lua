@@ -11,6 +11,7 @@ require("net.co")
 local lazy = require("net.internal.lazy")
 
 local errors = lazy.module("net.internal.errors")
+local listen = require("net.internal.task.listen")
 
 local tasks = core.open_tasks()
 
@@ -19,7 +20,7 @@ local readers = setmetatable({}, { __mode = "k" }) -- emitter -> {task =, kept =
 local function reader_of(emitter)
   local reader = readers[emitter]
   if not reader then
-    reader = { kept = {} }
+    reader = { kept = {}, task = nil }
     readers[emitter] = reader
   end
   return reader
@@ -35,29 +36,27 @@ end
 
 local function wait(emitter, reader)
   return tasks.suspend(function(resume)
-    local on_message, on_end
-    local function remove()
+    local remove
+    local function leave()
       reader.task = nil
-      emitter:off("message", on_message)
-      emitter:off("disconnect", on_end)
-    end
-    function on_message(message, handle)
       remove()
-      resume(message, handle)
     end
-    function on_end()
-      remove()
-      resume(nil, errors.codes.ERR_IPC_CHANNEL_CLOSED())
+    local function answer(...)
+      resume(...) -- first, as it may lack memory
+      leave()
     end
-    reader.task = tasks.current()
-    emitter:on("disconnect", on_end)
-    emitter:on("message", on_message)
-    return function(message, handle)
-      remove()
+    local function undo(message, handle)
+      leave()
       if message ~= nil then
         table.insert(reader.kept, 1, { message, handle })
       end
     end
+    remove = listen(emitter, {
+      message = answer,
+      disconnect = function() answer(nil, errors.codes.ERR_IPC_CHANNEL_CLOSED()) end,
+    })
+    reader.task = tasks.current()
+    return undo
   end, false, "message from", nil, core.child.is(emitter) and emitter or "the parent")
 end
 

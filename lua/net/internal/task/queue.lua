@@ -23,8 +23,8 @@ local function list_new()
 end
 
 local function list_append(list, value)
+  list[list.last + 1] = value -- first, as it may lack memory
   list.last = list.last + 1
-  list[list.last] = value
 end
 
 --- The first, which is taken out; nil of an empty one.
@@ -42,16 +42,23 @@ local function list_length(list)
   return list.last - list.first + 1
 end
 
---- Those that wait: functions to resume them, false for one that has left.
-local function waiter_take(list)
+--- The first of those that wait, in whose place there is false when it has left.
+local function waiter_first(list)
   while list_length(list) > 0 do
-    local first = list.first
-    local waiter = list[first]
-    list[first] = nil
-    list.first = first + 1
+    local waiter = list[list.first]
     if waiter then
       return waiter
     end
+    list[list.first] = nil
+    list.first = list.first + 1
+  end
+end
+
+--- Wakes them all; one that cannot be called stays where it is.
+local function wake_all(list, ...)
+  for waiter in waiter_first, list do
+    waiter.resume(...)
+    list_take(list)
   end
 end
 
@@ -72,16 +79,17 @@ end
 --- Waits in a list; `undo(value)` is called with what had come, if the wait is interrupted.
 local function wait_in(list, entry, undo, what, whose)
   return tasks.suspend(function(resume)
-    entry.resume = resume
-    list_append(list, entry)
-    local place = list.last
-    return function(...)
+    local place = list.last + 1
+    local function leave(...)
       if list[place] == entry then
         waiter_leave(list, place)
       elseif undo then
         undo(...)
       end
     end
+    entry.resume = resume
+    list_append(list, entry)
+    return leave
   end, not undo, what, nil, whose)
 end
 
@@ -95,27 +103,33 @@ Queue.__name = "Queue"
 --- Gives the value to the first that waits for one; returns whether there was one. `order`
 --- is that of a value which was handed out before.
 local function hand_over(queue, value, order)
-  local getter = waiter_take(queue._getters)
-  if getter then
-    if not order then
-      queue._handed = queue._handed + 1
-    end
-    getter.order = order or queue._handed
-    getter.resume(value)
+  local getter = waiter_first(queue._getters)
+  if not getter then
+    return false
   end
-  return getter ~= nil
+  getter.order = order or queue._handed + 1
+  getter.resume(value) -- before anything counts it, as even a call may lack memory
+  if not order then
+    queue._handed = getter.order
+  end
+  list_take(queue._getters)
+  return true
 end
 
---- There is room: the first that waits to put has its turn.
+--- There will be room for one: the first that waits to put has its turn. Before a value is
+--- taken, as this may lack memory.
 local function let_in(queue)
-  while queue._count < queue._capacity do
-    local putter = waiter_take(queue._putters)
+  while queue._count <= queue._capacity do
+    local putter = waiter_first(queue._putters)
     if not putter then
       return
     end
-    list_append(queue._list, putter.value)
-    queue._count = queue._count + 1
+    local list = queue._list
+    list[list.last + 1] = false -- a place, which may lack memory
     putter.resume(true)
+    list[list.last + 1] = putter.value
+    list.last, queue._count = list.last + 1, queue._count + 1
+    list_take(queue._putters)
   end
 end
 
@@ -160,7 +174,11 @@ function Queue:put(v)
     self._count = self._count + 1
     return true
   end
-  return wait_in(self._putters, { value = v }, nil, "put to", self)
+  local put = wait_in(self._putters, { value = v, resume = false }, nil, "put to", self)
+  if put then
+    return true
+  end
+  return nil, self._err or errors.codes.ERR_QUEUE_CLOSED()
 end
 
 --- Puts a value in where that needs no wait; may be called anywhere.
@@ -181,45 +199,54 @@ function Queue:push(v)
   return true
 end
 
+--- The oldest value. Once it is out nothing is called that may lack memory.
+local function take(queue)
+  local list, orders = queue._list, queue._orders
+  local first = list.first
+  local value = list[first]
+  if list_length(queue._putters) > 0 then
+    let_in(queue)
+  end
+  list[first] = nil
+  list.first, queue._count = first + 1, queue._count - 1
+  if orders then
+    orders[first] = nil
+  end
+  return value
+end
+
 --- Takes the oldest value, and waits while there is none.
 ---@return any value nil when the queue is closed and empty
 ---@return any err what it was closed with
 function Queue:get()
   check_this(self, Queue)
   check_wait()
-  local value = list_take(self._list)
-  if value ~= nil then
-    if self._orders then
-      self._orders[self._list.first - 1] = nil
-    end
-    self._count = self._count - 1
-    let_in(self)
-    return value
+  if self._count > 0 then
+    return take(self)
   elseif self._closed then
     return nil, self._err
   end
-  local getter = {}
-  return wait_in(self._getters, getter, function(given)
+  local getter = { resume = false, order = false }
+  local value = wait_in(self._getters, getter, function(given)
     if given ~= nil then
       give_back(self, given, getter.order)
     end
   end, "get from", self)
+  if value == nil then
+    return nil, self._err
+  end
+  return value
 end
 
 --- Ends the queue: what is in it is still handed out.
 ---@param err? any what `get` gives then, behind nil
 function Queue:close(err)
   check_this(self, Queue)
-  if self._closed then
-    return
+  if not self._closed then
+    self._closed, self._err = true, err
   end
-  self._closed, self._err = true, err
-  for getter in waiter_take, self._getters do
-    getter.resume(nil, err)
-  end
-  for putter in waiter_take, self._putters do
-    putter.resume(nil, err or errors.codes.ERR_QUEUE_CLOSED())
-  end
+  wake_all(self._getters)
+  wake_all(self._putters, false)
 end
 
 --- For a `for` loop: each value, until the queue is closed and empty. Raises what it was
@@ -264,9 +291,10 @@ Held.__index = Held
 Held.__name = "Held"
 
 local function release(semaphore)
-  local waiter = waiter_take(semaphore._waiters)
+  local waiter = waiter_first(semaphore._waiters)
   if waiter then
     waiter.resume(true)
+    list_take(semaphore._waiters)
   else
     semaphore._free = semaphore._free + 1
   end
@@ -277,8 +305,8 @@ function Held:release()
   check_this(self, Held)
   local semaphore = self._semaphore
   if semaphore then
-    self._semaphore = nil
     release(semaphore)
+    self._semaphore = false
   end
 end
 
@@ -289,14 +317,16 @@ Held.__close = Held.release
 function Semaphore:acquire()
   check_this(self, Semaphore)
   check_wait()
+  local held = setmetatable({ _semaphore = false }, Held) -- first, as it may lack memory
   if self._free > 0 then
     self._free = self._free - 1
   else
-    wait_in(self._waiters, {}, function()
+    wait_in(self._waiters, { resume = false }, function()
       release(self)
     end, "acquire of", self)
   end
-  return setmetatable({ _semaphore = self }, Held)
+  held._semaphore = self
+  return held
 end
 
 --- A counting semaphore; with 1, the default, a mutex.

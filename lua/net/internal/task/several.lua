@@ -55,14 +55,29 @@ local function has_failed(result)
   return result.status ~= "done" or (result[1] == nil and result[2] ~= nil)
 end
 
+--- Starts them all.
+local function start(set, t)
+  local caller = tasks.current()
+  for _, key in ipairs(keys_of(t)) do
+    local value = t[key]
+    local task, entry
+    if tasks.is(value) then
+      task, entry = children.spawn(set, await, value)
+    else
+      task, entry = children.spawn(set, value)
+    end
+    entry.tag = key
+    tasks.inherit(caller, task)
+  end
+end
+
 --- Runs them; `decide(set, key, result)` is called amid the end of each, and returns true
 --- when the others are to be cancelled. Returns the set, whose `results` has, by key, what
 --- each has given: `status`, `n` and the values.
 local function run(t, decide)
-  local key_of = {}
   local set
-  set = children.new(function(_, task)
-    local key = key_of[task]
+  set = children.new(function(_, task, entry)
+    local key = entry.tag
     local result = table.pack(select(2, tasks.outcome(task)))
     result.status = task.status
     set.results[key] = result
@@ -72,20 +87,17 @@ local function run(t, decide)
     end
     return true
   end)
-  set.results = {}
-  local caller = tasks.current()
-  for _, key in ipairs(keys_of(t)) do
-    local value = t[key]
-    local task = tasks.is(value) and children.spawn(set, await, value)
-      or children.spawn(set, value)
-    tasks.inherit(caller, task)
-    key_of[task] = key
+  set.results, set.collects = {}, true
+  local ok, err = pcall(start, set, t)
+  if ok then
+    ok, err = pcall(children.wait, set)
   end
-  local ok, err = pcall(children.wait, set)
   if not ok then
     set.decided = true
     children.cancel(set)
     tasks.shield(children.wait, set)
+  elseif set.broken ~= nil then
+    ok, err = false, set.broken
   end
   return set, not ok, err
 end

@@ -11,6 +11,7 @@ local lazy = require("net.internal.lazy")
 
 local errors = lazy.module("net.internal.errors")
 local connect = lazy.module("net.internal.socket.connect")
+local listen = require("net.internal.task.listen")
 
 local tasks = core.open_tasks()
 local methods = core.Socket.methods
@@ -20,18 +21,6 @@ local sockets = {}
 
 for _, name in ipairs({ "receive", "receiveUntil", "peek", "lines", "chunks", "send", "flush" }) do
   methods[name] = native[name]
-end
-
---- Adds listeners; returns a function that removes them.
-local function listen(emitter, listeners)
-  for event, fn in next, listeners do
-    emitter:on(event, fn)
-  end
-  return function()
-    for event, fn in next, listeners do
-      emitter:off(event, fn)
-    end
-  end
 end
 
 -- Connecting
@@ -45,11 +34,16 @@ local function check_order(first, second)
 end
 
 local function wait_for_connect(socket, where)
+  tasks.hold(socket)
   return tasks.suspend(function(resume)
     local remove
     local function answer(...)
+      resume(...) -- first, as it may lack memory
       remove()
-      resume(...)
+    end
+    local function undo()
+      remove()
+      socket:destroy()
     end
     remove = listen(socket, {
       connect = function() answer(true) end,
@@ -57,10 +51,7 @@ local function wait_for_connect(socket, where)
       timeout = function() answer(nil, errors.codes.ERR_TIMEOUT()) end,
       close = function() answer(nil, errors.codes.ERR_STREAM_PREMATURE_CLOSE()) end,
     })
-    return function()
-      remove()
-      socket:destroy()
-    end
+    return undo
   end, false, "connect to", nil, where)
 end
 
@@ -71,13 +62,16 @@ end
 function sockets.connect(...)
   check_order(...)
   children.check_wait()
+  local where = { as = "arguments", n = 2, ... }
   local socket = connect.connect(...)
-  tasks.hold(socket)
-  local ok, err = wait_for_connect(socket, { as = "arguments", n = 2, ... })
-  if ok then
+  local done, ok, err = pcall(wait_for_connect, socket, where)
+  if done and ok then
     return socket
   end
   socket:destroy()
+  if not done then
+    tasks.rethrow(ok)
+  end
   return nil, err
 end
 
@@ -106,14 +100,14 @@ function sockets.finished(it)
     tasks.hold(it)
   end
   tasks.suspend(function(resume)
-    local function on_close()
-      it:off("close", on_close)
-      resume()
-    end
-    it:on("close", on_close)
-    return function()
-      it:off("close", on_close)
-    end
+    local remove
+    remove = listen(it, {
+      close = function()
+        resume()
+        remove()
+      end,
+    })
+    return remove
   end, true, "finished of", nil, it)
   return outcome()
 end
@@ -141,11 +135,13 @@ function sockets.pipeline(a, b)
       local remove_a, remove_b
       local function remove()
         remove_a()
-        remove_b()
+        if remove_b then
+          remove_b()
+        end
       end
       local function answer(...)
-        remove()
         resume(...)
+        remove()
       end
       local function fail(err)
         answer(nil, err)

@@ -61,17 +61,14 @@ local function place_of(value)
   end
 end
 
---- Children by their names, which are the keys.
+--- Children by their names, the oldest of them.
 local function children(set)
-  local names, more = {}, 0
-  for task in next, set do
-    if #names < MOST then
-      names[#names + 1] = tostring(task)
-    else
-      more = more + 1
-    end
+  local names, entry = {}, set.behind
+  while entry ~= set and #names < MOST do
+    names[#names + 1] = tostring(entry.task)
+    entry = entry.behind
   end
-  table.sort(names)
+  local more = set.count - #names
   return table.concat(names, ", ") .. (more > 0 and (" and %d more"):format(more) or "")
 end
 
