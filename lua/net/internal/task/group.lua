@@ -21,14 +21,21 @@ local Group = {}
 Group.__index = Group
 Group.__name = "Group"
 
+local function interrupt(group, reason)
+  tasks.hit(group.scope, errors.codes.ERR_TASK_CANCELLED(reason))
+end
+
 --- Ends what runs: the function by its scope, the children by their cancel.
-local function stop(group, err)
+local function stop(group, reason)
   if group.stopped then
     return
   end
-  group.stopped = true
-  tasks.hit(group.scope, err)
-  children.cancel(group, err)
+  group.stopped, group.reason = true, reason
+  local ok, err = pcall(interrupt, group, reason)
+  children.cancel(group, reason) -- also without memory for the function's error
+  if not ok then
+    tasks.rethrow(err)
+  end
 end
 
 --- The first error counts; others are told of, but for those that the end itself makes.
@@ -38,7 +45,15 @@ local function fail(group, err)
     return
   end
   group.failed, group.err = true, err
-  stop(group, errors.codes.ERR_TASK_CANCELLED(err))
+  stop(group, err)
+end
+
+--- There is room for the first of those who wait for it; some may not wait any more.
+local function let_in(group)
+  local waiting
+  repeat
+    waiting = table.remove(group.queue, 1)
+  until not waiting or waiting(true)
 end
 
 --- A child has ended; returns whether its error is dealt with.
@@ -48,9 +63,8 @@ local function on_end(group, task)
   if counts then
     fail(group, err)
   end
-  local waiting = group.limit and table.remove(group.queue, 1)
-  if waiting then
-    waiting(true)
+  if group.limit then
+    let_in(group)
   end
   return counts
 end
@@ -67,9 +81,8 @@ local function wait_for_room(group)
             table.remove(queue, i)
           end
         end
-        local other = given and table.remove(queue, 1)
-        if other then
-          other(true)
+        if given then
+          let_in(group)
         end
       end
     end, false, "room in a group")
@@ -92,7 +105,7 @@ function Group:spawn(fn, ...)
   end
   local task = children.spawn(group, fn, ...)
   if group.stopped then
-    task:cancel(group.err)
+    task:cancel(group.reason)
   end
   return task
 end
@@ -103,7 +116,7 @@ end
 function Group:cancel(reason)
   children.check_this(self, Group)
   if not self._group.closed then
-    stop(self._group, errors.codes.ERR_TASK_CANCELLED(reason))
+    stop(self._group, reason)
   end
 end
 
@@ -111,31 +124,44 @@ end
 local function new_group(limit)
   local group = children.new(on_end)
   group.limit, group.queue = limit, limit and {}
+  group.failed, group.stopped, group.closed = false, false, false
+  group.err, group.reason = false, false
   group.scope = tasks.scope(function()
     group.closed = true
-    stop(group, errors.codes.ERR_TASK_CANCELLED())
+    stop(group)
   end)
   return group
+end
+
+--- What ends the wait for the children ends them, too, but is no news behind an error that
+--- came first.
+local function wait_for_children(group)
+  if not group.stopped then
+    local ok, err = pcall(children.wait, group)
+    if not ok then
+      if not group.failed then
+        group.failed, group.err = true, err
+      end
+      stop(group, err)
+    end
+  end
+  if group.count > 0 then
+    tasks.shield(children.wait, group)
+  end
 end
 
 local function finish(group, ok, ...)
   if not ok then
     if not group.failed then
       group.failed, group.err = true, (...)
-      stop(group, errors.codes.ERR_TASK_CANCELLED((...)))
+      stop(group, (...))
     elseif not tasks.is_interruption((...)) and (...) ~= group.err then
       children.warn((...))
     end
   end
-  local done, err = pcall(children.wait, group)
-  if not done then
-    stop(group, err)
-    tasks.shield(children.wait, group)
-  end
+  wait_for_children(group)
   group.closed = true
-  if not done then
-    tasks.rethrow(err)
-  elseif group.failed then
+  if group.failed then
     tasks.rethrow(group.err)
   end
   return ...
