@@ -9,6 +9,7 @@
 local core = require("net.core")
 local children = require("net.internal.task.children")
 local lazy = require("net.internal.lazy")
+local listen = require("net.internal.task.listen")
 local validate = require("net.internal.validate")
 
 local errors = lazy.module("net.internal.errors")
@@ -23,23 +24,42 @@ local LINGER = 2000 -- milliseconds from the FIN to the close, for a peer that d
 
 local servers = {}
 
+local states = setmetatable({}, { __mode = "k" }) -- server -> what tasks want of it
+
 -- When it closes
 
-local on_close = setmetatable({}, { __mode = "k" }) -- server -> function that is told, amid close()
+--- Connections that were accepted, and that no loop asks for any more, go the way of those
+--- in the backlog.
+local function drop_ready(state)
+  for i = #state.ready, 1, -1 do
+    table.remove(state.ready, i):destroy()
+  end
+end
 
 --- 'close' comes when the last connection has gone; who waits for the next is told at once.
 local close = native.close
 function native.close(self)
+  local state = states[self]
+  if not state then
+    return close(self)
+  end
+  state.closing = true -- first, as the rest may lack memory
   close(self)
-  local told = on_close[self]
-  if told then
-    told()
+  if state.over then
+    state.over()
+  else
+    drop_ready(state)
+  end
+end
+
+--- Closes it; after a close() that somebody has called 'close' would come once more.
+local function shut(self, state)
+  if not state.closing or self.listening then
+    self:close()
   end
 end
 
 -- When to accept
-
-local states = setmetatable({}, { __mode = "k" }) -- server -> what tasks want of it
 
 --- Accepts exactly while somebody wants to: a task that asks, one that serves, a listener.
 local function apply(self, state)
@@ -53,7 +73,12 @@ local function state_of(self)
   if state then
     return state
   end
-  state = { serves = 0, ready = {} } -- accepted, and handed to nobody yet
+  state = {
+    serves = 0, asks = false,
+    listener = false, over = false, -- of the loop over its connections, if there is one
+    closing = false, -- by close(), since somebody has begun to wait
+    ready = {}, -- accepted, and handed to nobody yet
+  }
   states[self] = state
   local function look(event)
     if event == "connection" or event == nil then
@@ -69,25 +94,21 @@ end
 --- Waits until the server listens, or has failed to.
 local function wait_for_listening(self, where)
   return tasks.suspend(function(resume)
-    local listeners = {}
+    local remove
     local function answer(...)
-      for event, fn in next, listeners do
-        self:off(event, fn)
-      end
-      resume(...)
+      resume(...) -- first, as it may lack memory
+      remove()
     end
-    function listeners.listening() answer(true) end
-    function listeners.error(err) answer(nil, err) end
-    function listeners.close() answer(nil, errors.codes.ERR_SERVER_NOT_RUNNING()) end
-    for event, fn in next, listeners do
-      self:on(event, fn)
-    end
-    return function()
-      for event, fn in next, listeners do
-        self:off(event, fn)
-      end
+    local function undo()
+      remove()
       self:close()
     end
+    remove = listen(self, {
+      listening = function() answer(true) end,
+      error = function(err) answer(nil, err) end,
+      close = function() answer(nil, errors.codes.ERR_SERVER_NOT_RUNNING()) end,
+    })
+    return undo
   end, false, "listen on", nil, where)
 end
 
@@ -104,10 +125,13 @@ function servers.listen(...)
   end
   children.check_wait()
   local self = server.createServer(type(first) == "table" and first or nil)
-  state_of(self)
+  local state = state_of(self)
   self:listen(...)
-  local ok, err = wait_for_listening(self, { as = "arguments", n = 2, ... })
-  if ok then
+  local done, ok, err = pcall(wait_for_listening, self, { as = "arguments", n = 2, ... })
+  if not done then
+    shut(self, state)
+    tasks.rethrow(ok)
+  elseif ok then
     return self
   end
   return nil, err
@@ -131,38 +155,40 @@ function methods:incoming()
     errors.raise("ERR_SOCKET_BUSY", 2, "another loop over its connections")
   end
   local ready, resume_with, closed, failure = state.ready, nil, false, nil
+  state.closing = false
 
   local function wake(...)
-    local resume = resume_with
+    local counts = resume_with and resume_with(...)
     resume_with, state.asks = nil, false
     apply(self, state)
-    return resume(...)
+    return counts
   end
 
-  function state.listener(socket)
-    if resume_with then
-      wake(socket)
-    else
+  local function on_connection(socket)
+    if not wake(socket) then
       ready[#ready + 1] = socket
     end
   end
 
-  local listeners = { connection = state.listener }
+  local listeners, remove = { connection = on_connection }, nil
   local function stop()
-    for event, fn in next, listeners do
-      self:off(event, fn)
+    remove()
+    if state.listener == on_connection then
+      state.over, state.listener = false, false
     end
-    on_close[self], state.listener = nil, nil
     apply(self, state)
   end
   local function over()
     closed = true
     stop()
-    if resume_with then
-      wake()
+    wake()
+  end
+  local function leave()
+    stop()
+    if closed then
+      drop_ready(state)
     end
   end
-  on_close[self] = over
   if not self.listening then
     function listeners.error(err)
       failure = err
@@ -172,21 +198,21 @@ function methods:incoming()
       self:off("error", listeners.error)
     end
   end
-  for event, fn in next, listeners do
-    self:on(event, fn)
-  end
+  remove = listen(self, listeners)
+  state.over, state.listener = over, on_connection
   apply(self, state)
 
+  local function undo(socket)
+    resume_with, state.asks = nil, false
+    apply(self, state)
+    if socket then
+      table.insert(ready, 1, socket)
+    end
+  end
   local function ask(resume)
     resume_with, state.asks = resume, true
     apply(self, state)
-    return function(socket)
-      resume_with, state.asks = nil, false
-      apply(self, state)
-      if socket then
-        table.insert(ready, 1, socket)
-      end
-    end
+    return undo
   end
 
   local function next_one()
@@ -201,7 +227,7 @@ function methods:incoming()
     end
     return socket
   end
-  return next_one, nil, nil, setmetatable({}, { __close = stop })
+  return next_one, nil, nil, setmetatable({}, { __close = leave })
 end
 
 -- All at once
@@ -212,19 +238,19 @@ local function linger(lingering, socket)
   if socket.destroyed then
     return
   end
-  lingering[socket] = true
   local function cut() socket:destroy() end
   local timer
-  socket:once("finish", function()
-    timer = timers.setTimeout(cut, LINGER)
-  end)
-  socket:once("timeout", cut)
   socket:once("close", function()
     lingering[socket] = nil
     timers.clearTimeout(timer)
   end)
+  socket:once("finish", function()
+    timer = timers.setTimeout(cut, LINGER)
+  end)
+  socket:once("timeout", cut)
   socket:finish()
   socket:resume()
+  lingering[socket] = true -- last: without, as when memory runs out, it is destroyed
 end
 
 --- Is the error no more than the end of the socket, as its own methods have told it?
@@ -251,9 +277,7 @@ local function handle(serving, socket)
 end
 
 --- A handler has ended, maybe closed by the loop, past handle(): its socket goes then, too.
-local function let_go(serving, task)
-  local socket = serving.sockets[task]
-  serving.sockets[task] = nil
+local function let_go(serving, task, socket)
   if socket and task.status ~= "done" and not serving.lingering[socket] then
     socket:destroy()
   end
@@ -272,7 +296,12 @@ local function attend(self, serving)
     end
   end
   function listeners.connection(socket)
-    serving.sockets[children.spawn(serving.set, handle, serving, socket)] = socket
+    local ok, task, entry = pcall(children.spawn, serving.set, handle, serving, socket)
+    if not ok then
+      socket:destroy() -- whom nobody serves
+      tasks.rethrow(task)
+    end
+    entry.tag = socket
   end
   function listeners.close() over() end
   if not self.listening then
@@ -281,14 +310,7 @@ local function attend(self, serving)
       self:off("error", over)
     end
   end
-  for event, fn in next, listeners do
-    self:on(event, fn)
-  end
-  function serving.leave()
-    for event, fn in next, listeners do
-      self:off(event, fn)
-    end
-  end
+  serving.leave = listen(self, listeners)
 end
 
 --- Waits until it is closed.
@@ -302,7 +324,7 @@ end
 
 --- The end of those who are there: of handlers, and of sockets that linger.
 local function cut(self, serving)
-  self:close()
+  shut(self, serving.state)
   children.cancel(serving.set)
   tasks.shield(children.wait, serving.set)
   for socket in next, serving.lingering do
@@ -337,21 +359,29 @@ function methods:serve(handler, onError)
     validate.func(onError, "onError")
   end
   local serving = {
-    server = self, handler = handler, on_error = onError, lingering = {}, sockets = {},
+    server = self, handler = handler, on_error = onError, lingering = {},
   }
-  serving.set = children.new(function(_, task) return let_go(serving, task) end)
+  serving.set = children.new(function(_, task, entry)
+    return let_go(serving, task, entry.tag)
+  end)
   local state = state_of(self)
-  state.serves = state.serves + 1
+  serving.state, state.closing = state, false
   attend(self, serving)
-  apply(self, state)
-  return tasks.spawn(function(task)
+  local done, task = pcall(tasks.spawn, function(task)
     serving.leave()
     state.serves = state.serves - 1
     if task.status == "cancelled" then -- maybe before it has begun
-      self:close()
+      shut(self, state)
     end
     apply(self, state)
   end, serve, self, serving)
+  if not done then
+    serving.leave()
+    tasks.rethrow(task)
+  end
+  state.serves = state.serves + 1
+  apply(self, state)
+  return task
 end
 
 return servers
