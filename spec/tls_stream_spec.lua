@@ -250,6 +250,38 @@ describe("Bytes through TLS", function()
   end))
 end)
 
+describe("A crowd of handshakes", function()
+  it("does not keep those waiting who are connected", within(function(t)
+    local CLIENTS = 200
+    local server = pair.listen({}, function(socket)
+      socket:on("error", function() end):pipe(socket)
+    end)
+    local echoes, secure = 0, 0
+    local first = pair.connect(server)
+    local context = tls.createSecureContext({ ca = pair.ca.cert })
+    local others = {}
+    first:on("data", function()
+      if secure == CLIENTS then
+        for _, client in ipairs(others) do client:destroy() end
+        server:close()
+        return first:finish()
+      end
+      echoes = echoes + 1
+      first:write("x")
+    end)
+    first:on("secureConnect", function()
+      for i = 1, CLIENTS do
+        others[i] = pair.connect(server, { secureContext = context },
+          function() secure = secure + 1 end)
+      end
+      first:write("x")
+    end)
+    first:on("close", t.calls(1))
+    t.run()
+    assert.is_true(echoes > 10, echoes)
+  end))
+end)
+
 describe("TLS over another socket", function()
   local function over(socket, options, ...)
     local own = { socket = socket, host = "localhost", ca = pair.ca.cert }
@@ -292,6 +324,22 @@ describe("TLS over another socket", function()
     assert.equal(bytes(100000), got())
     assert.is_true(outer.destroyed)
     assert.is_true(outer.bytesWritten > 100000)
+  end))
+
+  it("is done over TLS that is amid its own handshake", within(function(t)
+    local server = pair.listen({}, function(outer)
+      local inner = serve(outer)
+      inner:pipe(inner)
+    end)
+    local outer, got = pair.connect(server), nil
+    outer:on("connect", t.calls(1, function()
+      local inner = over(outer)
+      got = collect(inner)
+      inner:finish("early")
+      inner:on("close", t.calls(1, function() server:close() end))
+    end))
+    t.run()
+    assert.equal("early", got())
   end))
 
   it("begins behind a plain greeting, and what was pipelined behind that is TLS's", within(function(t)

@@ -35,11 +35,12 @@ struct net_tls_hello {
 
 struct net_tls {
   struct net_handle below;
-  SSL *ssl;                   /* owned until 'close' */
-  struct net_tls_buffers *s;  /* amid a call; NULL else */
-  struct net_tls_bytes in;    /* ciphertext that was read, and waits */
-  struct net_tls_bytes out;   /* ciphertext that is not below yet */
-  struct net_tls_bytes plain; /* what a read had no room for */
+  struct net_tls *before, *behind; /* in the queue of handshakes; see turns.c */
+  SSL *ssl;                        /* owned until 'close' */
+  struct net_tls_buffers *s;       /* amid a call; NULL else */
+  struct net_tls_bytes in;         /* ciphertext that was read, and waits */
+  struct net_tls_bytes out;        /* ciphertext that is not below yet */
+  struct net_tls_bytes plain;      /* what a read had no room for */
   struct net_tls_note *notes;
   struct net_tls_failure failure; /* what OpenSSL said of a fatal error, which is for good */
   struct net_stream *counts;      /* borrowed; whose handle was taken, or NULL */

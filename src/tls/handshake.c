@@ -2,11 +2,6 @@
  *
  * handshake.c - from the first byte to the verdict. See handshake.h.
  *
- * A handshake takes half a millisecond of computing, and clients come by the dozen: those
- * who are connected would wait for all of them. So what the poll tells of a handshake is
- * only noted, those who are open go first, and no turn spends more than a budget on
- * handshakes.
- *
  * All that is decided by the program is decided by the Lua half: see net_tls_tell. */
 #include "tls/handshake.h"
 
@@ -15,14 +10,7 @@
 
 #include "tls/callbacks.h"
 #include "tls/flow.h"
-
-enum { BUDGET = 4000000 }; /* ns a turn */
-
-/* What the handshakes of the turn have cost. */
-static struct {
-  uint32_t turn;
-  long spent;
-} budget;
+#include "tls/turns.h"
 
 static long now(void) {
   struct timespec t;
@@ -30,17 +18,6 @@ static long now(void) {
   return (long)t.tv_sec * 1000000000L + t.tv_nsec;
 }
 
-/* Is there something left of the turn's budget? */
-static int may_spend(const struct net_handle *h) {
-  uint32_t turn = net_tls_net->turn(h->stream);
-  if (turn != budget.turn) {
-    budget.turn = turn;
-    budget.spent = 0;
-  }
-  return budget.spent < BUDGET;
-}
-
-/* The transport's name alone tells a layer of ours from others'. */
 int net_tls_is_there(struct net_stream *stream, const struct net_tls *t) {
   struct net_handle *h = net_tls_net->handle(stream);
   while (h && h->state != t)
@@ -181,7 +158,9 @@ static void go_on(lua_State *L, struct net_handle *h, struct net_tls *t) {
   }
   enum step step = advance(t);
   net_tls_leave(t, step == IS_DONE);
-  budget.spent += now() - began;
+  if (step == IS_DONE)
+    (void)SSL_free_buffers(t->ssl); /* 32 KiB, until there is something to read or write */
+  net_tls_turns_spent(now() - began);
   if (t->out.len > 0)
     net_tls_net->wake(h, NET_WRITE); /* also if Lua raises */
   net_tls_tell_notes(L, stream, t);
@@ -195,11 +174,8 @@ static void go_on(lua_State *L, struct net_handle *h, struct net_tls *t) {
 void net_tls_handshake(lua_State *L, struct net_handle *h, struct net_tls *t) {
   if (t->waits || t->secure)
     return;
-  if (!t->queued || !may_spend(h)) {
-    t->queued = 1;
-    net_tls_net->wake(h, NET_READ);
-    return;
-  }
-  t->queued = 0;
-  go_on(L, h, t);
+  if (!t->queued)
+    net_tls_turns_join(t);
+  else if (net_tls_turns_may(t))
+    go_on(L, h, t);
 }

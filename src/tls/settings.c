@@ -12,6 +12,7 @@
 #include "tls/context.h"
 #include "tls/identity.h"
 #include "tls/tickets.h"
+#include "tls/turns.h"
 #include "tls/verify.h"
 
 /* The connection at index 1, which has an SSL still. [-0, +0, e] */
@@ -124,8 +125,8 @@ static int connection_go(lua_State *L) {
   free(t->hello);
   t->hello = NULL;
   t->asks = t->waits = 0;
-  t->queued = 1;
-  wake(t, NET_READ);
+  if (t->installed)
+    net_tls_turns_join(t);
   return 0;
 }
 

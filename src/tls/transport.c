@@ -11,6 +11,7 @@
 
 #include "tls/flow.h"
 #include "tls/handshake.h"
+#include "tls/turns.h"
 
 static struct net_tls *tls_at(const struct net_handle *h) { return h->state; }
 
@@ -75,16 +76,17 @@ static size_t read_on(struct net_handle *h, struct net_tls *t, unsigned char *to
   return decrypt(t, to, size);
 }
 
-/* What has no room in 'buf', or has to wait for what Lua is to be told first, is kept. */
+/* What has no room in 'buf', or has to wait for what Lua is to be told first, is kept. The
+ * bytes are in 'buf' itself, where that is large enough for all that there can be. */
 static ssize_t deliver(struct net_handle *h, struct net_tls *t, void *buf, size_t size,
-                       size_t got) {
+                       const unsigned char *bytes, size_t got) {
   size_t now = t->notes ? 0 : got < size ? got : size;
-  if (now < got && !net_tls_bytes_add(&t->plain, t->s->plain + now, got - now)) {
+  if (now < got && !net_tls_bytes_add(&t->plain, bytes + now, got - now)) {
     t->broken = -ENOMEM;
     return -ENOMEM;
   }
-  if (now > 0 && buf != t->s->plain)
-    memcpy(buf, t->s->plain, now);
+  if (now > 0 && buf != bytes)
+    memcpy(buf, bytes, now);
   if (now < got || t->notes)
     net_tls_net->wake(h, NET_READ);
   return (ssize_t)now;
@@ -110,8 +112,9 @@ static ssize_t tls_read(struct net_handle *h, void *buf, size_t size) {
   int err = net_tls_enter(t);
   if (err < 0)
     return err;
-  size_t got = read_on(h, t, t->s->plain, NET_TLS_PLAIN);
-  ssize_t n = deliver(h, t, buf, size, got);
+  unsigned char *bytes = size >= NET_TLS_PLAIN ? buf : t->s->plain;
+  size_t got = read_on(h, t, bytes, NET_TLS_PLAIN);
+  ssize_t n = deliver(h, t, buf, size, bytes, got);
   net_tls_leave(t, 0);
   if (n > 0 && (t->failed || t->ended || t->broken))
     net_tls_net->wake(h, NET_READ); /* and what it was comes then */
@@ -267,8 +270,12 @@ static int tls_ready(lua_State *L, struct net_handle *h, int events) {
   struct net_stream *stream = h->stream;
   int was_open = t->open;
   events = net_handle_ready(L, &t->below, events);
-  if (events == 0 || !net_tls_is_there(stream, t))
+  if (!net_tls_is_there(stream, t))
     return 0;
+  if (events == 0) {
+    net_tls_turns_leave(t); /* what is below may be in the queue itself, behind this */
+    return 0;
+  }
   h = net_tls_net->handle(stream);
   if (t->out.len > 0 && (t->blocked || t->open)) {
     t->blocked = 0;
@@ -314,6 +321,7 @@ static struct net_handle *tls_below(const struct net_handle *h) { return &tls_at
 /* A close_notify is for finish() to say: who is destroyed has not sent all. */
 static void tls_close(struct net_handle *h) {
   struct net_tls *t = tls_at(h);
+  net_tls_turns_leave(t);
   t->below.via->close(&t->below);
   net_tls_end(t);
   net_tls_release(t);
@@ -357,10 +365,10 @@ static int core_install(lua_State *L) {
   if (net_tls_buffers_of(t->depth) == NULL || !net_tls_bytes_add(&t->in, bytes, len))
     return luaL_error(L, "not enough memory");
   net_tls_net->install(L, 1, &tls, t, &t->below);
-  t->installed = t->queued = 1;
+  t->installed = 1;
   t->refs++;
   t->counts = lua_isnoneornil(L, 4) ? NULL : net_tls_net->stream_test(L, 4, NULL);
-  net_tls_net->wake(net_tls_net->handle(s), NET_READ);
+  net_tls_turns_join(t);
   return 0;
 }
 

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * turns.c - whose handshake goes on next, and how long those of a turn may take.
+ *
+ * A handshake takes half a millisecond of computing, and clients come by the hundred: those
+ * who are connected would wait for all of them. So what the poll tells of a handshake only
+ * puts it into a queue, those who are open go first, and no turn spends more than a budget
+ * on handshakes. The first of the queue alone is woken: were all of them, the loop would go
+ * round among those for whom nothing is left. */
+#include "tls/turns.h"
+
+enum { BUDGET = 4000000 }; /* ns a turn */
+
+static struct {
+  struct net_tls *first, *last;
+  uint32_t turn; /* of which 'spent' is */
+  long spent;
+} queue;
+
+static void wake_first(void) {
+  struct net_handle *h = queue.first ? net_tls_net->handle(queue.first->below.stream) : NULL;
+  if (h)
+    net_tls_net->wake(h, NET_READ);
+}
+
+void net_tls_turns_join(struct net_tls *t) {
+  if (t->queued)
+    return;
+  t->queued = 1;
+  t->behind = NULL;
+  t->before = queue.last;
+  if (queue.last)
+    queue.last->behind = t;
+  else
+    queue.first = t;
+  queue.last = t;
+  if (queue.first == t)
+    wake_first();
+}
+
+/* Takes it out, and lets the next one come forward. */
+void net_tls_turns_leave(struct net_tls *t) {
+  int was_first = queue.first == t;
+  if (!t->queued)
+    return;
+  t->queued = 0;
+  if (t->before)
+    t->before->behind = t->behind;
+  else
+    queue.first = t->behind;
+  if (t->behind)
+    t->behind->before = t->before;
+  else
+    queue.last = t->before;
+  if (was_first)
+    wake_first();
+}
+
+int net_tls_turns_may(struct net_tls *t) {
+  uint32_t turn = net_tls_net->turn(t->below.stream);
+  if (queue.first != t)
+    return 0;
+  if (turn != queue.turn) {
+    queue.turn = turn;
+    queue.spent = 0;
+  }
+  if (queue.spent >= BUDGET) {
+    wake_first();
+    return 0;
+  }
+  net_tls_turns_leave(t);
+  return 1;
+}
+
+void net_tls_turns_spent(long cost) { queue.spent += cost; }
