@@ -1,0 +1,117 @@
+-- SPDX-License-Identifier: MIT
+
+--- Handshakes that cannot succeed: what each side hears, in Node's codes, whichever version
+--- of OpenSSL it is.
+
+local certificates = require("spec.support.certificates")
+local pair = require("spec.support.tlspair")
+local within = require("spec.support").within
+
+local FAILURE = "ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE"
+
+--- What becomes of a client and a server of those options: the code of 'tlsClientError' and
+--- that of the client's 'error', and the client's error itself.
+local function meet(t, server_options, client_options)
+  local server = pair.listen(server_options, t.calls(0))
+  local of_server, of_client
+  server:on("tlsClientError", t.calls(1, function(err) of_server = err end))
+  local client = pair.connect(server, client_options)
+  client:on("secureConnect", t.calls(0))
+  client:on("error", t.calls(1, function(err) of_client = err end))
+  client:on("close", t.calls(1, function(had_error)
+    assert.is_true(had_error)
+    server:close()
+  end))
+  t.run()
+  return of_server.code, of_client.code, of_client
+end
+
+local function both(version, options)
+  options = options or {}
+  options.minVersion, options.maxVersion = version, version
+  return options
+end
+
+local function promise(name, on_server, on_client, server_options, client_options)
+  it(name, within(function(t)
+    local server, client = meet(t, server_options(), client_options())
+    assert.same({ on_server, on_client }, { server, client })
+  end))
+end
+
+local function rsa()
+  local made = certificates.self_signed({ key = "rsa:2048" })
+  return { cert = made.cert, key = made.key }
+end
+
+local function of(version, options)
+  return function() return both(version, options and options()) end
+end
+
+describe("A handshake without a common", function()
+  promise("version fails: a server that wants 1.3", "ERR_SSL_UNSUPPORTED_PROTOCOL",
+    "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION", of("TLSv1.3"), of("TLSv1.2"))
+  promise("version fails: a client that wants 1.3", "ERR_SSL_UNSUPPORTED_PROTOCOL",
+    "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION", of("TLSv1.2"), of("TLSv1.3"))
+  promise("cipher fails in 1.2", "ERR_SSL_NO_SHARED_CIPHER", FAILURE,
+    of("TLSv1.2", function() return { ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256" } end),
+    of("TLSv1.2", function() return { ciphers = "ECDHE-ECDSA-AES256-GCM-SHA384" } end))
+  promise("cipher fails in 1.3", "ERR_SSL_NO_SHARED_CIPHER", FAILURE,
+    of("TLSv1.3", function() return { ciphers = "TLS_AES_128_GCM_SHA256" } end),
+    of("TLSv1.3", function() return { ciphers = "TLS_AES_256_GCM_SHA384" } end))
+  promise("kind of key fails in 1.2", "ERR_SSL_NO_SHARED_CIPHER", FAILURE,
+    of("TLSv1.2", rsa), of("TLSv1.2", function() return { ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256" } end))
+  promise("group fails in 1.2", "ERR_SSL_NO_SHARED_CIPHER", FAILURE,
+    of("TLSv1.2", function() return { ecdhCurve = "X25519" } end),
+    of("TLSv1.2", function() return { ecdhCurve = "P-256" } end))
+  promise("group fails in 1.3", "ERR_SSL_NO_SUITABLE_KEY_SHARE", FAILURE,
+    of("TLSv1.3", function() return { ecdhCurve = "X25519" } end),
+    of("TLSv1.3", function() return { ecdhCurve = "P-256" } end))
+  for _, version in ipairs({ "TLSv1.2", "TLSv1.3" }) do
+    promise("signature fails: " .. version, "ERR_SSL_NO_SHARED_SIGNATURE_ALGORITHMS", FAILURE,
+      of(version, function() return { sigalgs = "ECDSA+SHA256" } end),
+      of(version, function() return { sigalgs = "ECDSA+SHA384" } end))
+  end
+end)
+
+describe("A handshake of a server", function()
+  promise("without a certificate fails in 1.3", "ERR_SSL_NO_SUITABLE_SIGNATURE_ALGORITHM", FAILURE,
+    of("TLSv1.3", function() return { cert = false, key = false } end), of("TLSv1.3"))
+  promise("without a certificate fails in 1.2", "ERR_SSL_NO_SHARED_CIPHER", FAILURE,
+    of("TLSv1.2", function() return { cert = false, key = false } end), of("TLSv1.2"))
+  promise("whose certificate's signatures the client does not take fails in 1.3",
+    "ERR_SSL_NO_SUITABLE_SIGNATURE_ALGORITHM", FAILURE,
+    of("TLSv1.3", rsa), of("TLSv1.3", function() return { sigalgs = "ECDSA+SHA256" } end))
+end)
+
+describe("The versions before 1.2", function()
+  for _, version in ipairs({ "TLSv1", "TLSv1.1" }) do
+    -- By which rule depends on OpenSSL: the versions are forbidden, or their signatures.
+    it("do not do at the default security level, allowed or not: " .. version, within(function(t)
+      local server, client = meet(t, both(version), both(version))
+      assert.matches("^E", server)
+      assert.matches("^ERR_SSL_", client)
+    end))
+
+    it("are there at level 0: " .. version, within(function(t)
+      local options = both(version, { ciphers = "DEFAULT@SECLEVEL=0" })
+      local server = pair.listen(options, t.calls(1, function(socket) socket:finish() end))
+      local client = pair.connect(server, options)
+      client:once("secureConnect", t.calls(1, function()
+        assert.equal(version, client:getProtocol())
+      end))
+      client:resume():once("close", t.calls(1, function() server:close() end))
+      t.run()
+    end))
+  end
+end)
+
+describe("The error of a handshake", function()
+  it("has OpenSSL's number, library, reason and the alert", within(function(t)
+    local _, _, err = meet(t, both("TLSv1.3", { ciphers = "TLS_AES_128_GCM_SHA256" }),
+      both("TLSv1.3", { ciphers = "TLS_AES_256_GCM_SHA384" }))
+    assert.same({ "Error", "error:0A000410:SSL routines::ssl/tls alert handshake failure (alert 40)",
+      "SSL routines", "ssl/tls alert handshake failure" },
+      { err.name, err.message, err.library, err.reason })
+  end))
+end)
