@@ -316,10 +316,37 @@ describe("luanet", function()
     assert.same({ 1, "" }, { code, out })
     assert.matches("^usage: luanet ", err)
     assert.same({ 9, "", "luanet: -e needs a piece of Lua\n" }, { luanet("-e") })
+    assert.same({ 9, "", "luanet: -- needs a script\n" }, { luanet("--") })
+  end)
+
+  it("takes what is behind -- for a file, whatever it begins with", function()
+    local path = script("print(arg[0], ...)")
+    assert.same({ 0, path .. "\t--y\n", "" }, { luanet("--", path, "--y") })
+    local code, out, err = luanet("--", "-x.lua")
+    assert.same({ 1, "" }, { code, out })
+    assert.equal("luanet: cannot open -x.lua: No such file or directory\n", err)
+  end)
+
+  it("has nothing of its own where the system has given it no standard streams", function()
+    local shell = "sh -c " .. quote('exec "$@" 3>' .. scratch .. "/three <&- >&- 2>&-") .. " sh "
+    local code, out = luanet_by(shell .. quote(lua), "", "-e", [[
+      local net, child = require("net"), require("net.child")
+      local server = net.createServer():listen(0, "127.0.0.1")
+      local shown = print("lost") or io.stderr:write("lost"):flush()
+      server:on("listening", function()
+        child.spawn("sh", { "-c", "cat; echo lost; echo here >&3" }, { stdio = {
+          "inherit", "inherit", "inherit", 3 } }):on("close", function(code)
+            server:close()
+            os.exit(server:fd() < 0 and shown and code or 1)
+          end)
+      end)
+    ]])
+    assert.same({ 0, "" }, { code, out })
+    assert.equal("here\n", read_file(scratch .. "/three"))
   end)
 
   it("refuses an option that it does not know, and says what a parent in Node has to do", function()
-    for _, word in ipairs({ "--frob", "--no-warnings", "-x", "--" }) do
+    for _, word in ipairs({ "--frob", "--no-warnings", "-x", "--x" }) do
       local code, out, err = luanet(word, script("print('ran')"))
       assert.same({ 9, "" }, { code, out })
       assert.equal("luanet: no such option: " .. word .. "\nA parent in Node puts its own flags "

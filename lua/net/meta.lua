@@ -3437,7 +3437,7 @@ function Error.isError(value) end
 --- ## The launcher
 ---
 --- ```sh
---- luanet script.lua [argument…]     # or: luanet -e CODE, luanet - (from standard input)
+--- luanet script.lua [argument…]     # or: luanet -e CODE, luanet - (from standard input), luanet -- FILE
 --- ```
 ---
 --- Runs a script and then the loop, so that the script needs no `net.run()`. The script is a

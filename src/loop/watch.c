@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "loop/loop.h"
 #include "loop/sigchld.h"
@@ -89,6 +90,15 @@ static int try_loop(struct ev_loop *ev) {
   return refused ? t.err ? -t.err : -ENOMEM : 0;
 }
 
+/* A program may be started without standard streams. The first descriptors that it opens
+ * would be those, and get what it prints, or be what its children inherit: as in Node it
+ * has /dev/null there. */
+static void hold_standard_streams(void) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+      (void)open("/dev/null", O_RDWR); /* takes the lowest that is free */
+}
+
 /* libev's default loop takes SIGCHLD and reaps every child there is, so that
  * io.popen's close() would find none. A loop that we make leaves the signal as
  * it was; one that somebody had made before us is theirs to say. */
@@ -96,6 +106,7 @@ struct ev_loop *net_watch_loop(int *err) {
   *err = 0;
   if (ev_default_loop_uc_() != NULL)
     return ev_default_loop(EVFLAG_AUTO);
+  hold_standard_streams();
   net_sigchld_keep();
   struct ev_loop *ev = ev_default_loop(EVFLAG_AUTO);
   net_sigchld_give_back();
