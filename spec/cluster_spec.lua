@@ -212,13 +212,15 @@ describe("a cluster's events", function()
       else
         net.createServer(function()
           process:on("exit", function(code) say("W exit", code) end)
+          process:on("disconnect", function() say("W disconnect") end)
           cluster.worker:kill()
           cluster.worker:kill()
+          process:on("disconnect", function() say("W too late") end)
           timers.setInterval(function() end, 1000)
         end):listen(0, "127.0.0.1")
       end
     ]])
-    assert.same({ "exit 0" }, worker)
+    assert.same({ "disconnect", "exit 0" }, worker)
     assert.same({ "worker disconnect ", "cluster disconnect true disconnected",
       "worker exit 0 nil", "cluster exit true dead", "process close" },
       table.move(primary, #primary - 4, #primary, 1, {}))

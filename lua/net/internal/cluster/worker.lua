@@ -133,7 +133,7 @@ end
 --- The channel has ended. Nobody wants this process any more, unless it was to leave.
 local function on_disconnected()
   self_worker:emit("disconnect")
-  if not self_worker.exitedAfterDisconnect or self_worker.state == "destroying" then
+  if not self_worker.exitedAfterDisconnect then
     process.exit(0)
   end
 end
@@ -159,7 +159,7 @@ function Worker:disconnect()
   return self
 end
 
---- Leaves the primary, and exits.
+--- Leaves the primary, and exits: behind the listeners that the process has by now.
 function Worker:kill()
   if self.state == "destroying" then
     return
@@ -169,6 +169,7 @@ function Worker:kill()
     process.exit(0)
   end
   self.state = "destroying"
+  core.listen_hidden(self.process, "disconnect", function() process.exit(0) end, "once")
   tell_and_leave()
 end
 
