@@ -275,6 +275,7 @@ function primary.setup(given)
   local cluster = primary.cluster
   if given ~= nil then
     validate.object(given, "settings")
+    settings.check_max_message(given.maxMessage)
   end
   local limits = settings.respawn(given and given.respawn)
   primary.policy = primary.policy or settings.check_policy(cluster.schedulingPolicy)

@@ -12,6 +12,7 @@ local process = lazy.module("net.process")
 local validate = lazy.module("net.internal.validate")
 
 local POLICIES = { none = 1, rr = 2, least = 3 }
+local LONGEST_LINE = 2 ^ 53 -- bytes, see net.internal.process.options
 local RESPAWN = { max = 5, within = 60000, delay = 100 }
 
 local settings = {}
@@ -60,6 +61,13 @@ end
 --- The settings of a program that has said nothing.
 local function defaults()
   return { exec = own_script(), args = own_arguments(), execArgv = {}, silent = false }
+end
+
+--- Of the settings that Node does not have; what Node has is checked by fork, as there.
+function settings.check_max_message(value)
+  if value ~= nil then
+    validate.integer(value, "settings.maxMessage", 1, LONGEST_LINE)
+  end
 end
 
 local function number(value, name, default)
