@@ -2,6 +2,7 @@
 -- service manager, who is not there, is told of both.
 local scene = dofile("tools/torture/scene.lua")
 local net, SIZE = scene.net, 3000
+local DRAIN = 5 -- ms
 local text, path = scene.text(SIZE), scene.path()
 local process = require("net.process")
 process.noWarnings = true -- the path's acceptor has nobody else to tell that it pauses
@@ -14,7 +15,7 @@ end
 local problem = scene.run(function()
   local old = scene.own(net.createServer(echo))
   old:listen(0, "127.0.0.1", function()
-    old:handOver(path, { drain = 5 }, scene.done)
+    old:handOver(path, { drain = DRAIN }, scene.done)
     local new = scene.own(net.takeOver(path, { timeout = 300 }, echo))
     new:once("error", function()
       if old.listening then old:close() end
@@ -31,6 +32,9 @@ local problem = scene.run(function()
       client:finish(text, scene.done)
     end)
   end)
+end, function()
+  mend()
+  scene.timers.setTimeout(function() end, 2 * DRAIN) -- drain sees that the server has closed
 end)
 if os.remove(path) and victim ~= "unlink" and victim ~= "lstat" then
   problem = problem or "the file is still there"
