@@ -199,110 +199,14 @@ describe("an interruption", function()
     end))
 end)
 
-describe("a socket that several tasks use", function()
-  it("has one reader, and says so to others", connected(function(client, peer)
-    local first = co.spawn(function() return (peer:receive()) end)
-    co.yield()
-    assert.equal("ERR_SOCKET_BUSY", raised(peer.receive, peer).code)
-    client:send("for the first\n")
-    assert.equal("for the first", first())
-    client:send("next\n")
-    assert.equal("next", (peer:receive()))
-  end))
-
-  it("has one reader no more when that is cancelled", connected(function(client, peer)
-    local first = co.spawn(peer.receive, peer)
-    co.yield()
-    first:cancel()
-    first:await()
-    client:send("x\n")
-    assert.equal("x", (peer:receive()))
-  end))
-
-  it("sends each call's bytes together, in the order of the calls", connected(
-    function(client, peer)
-      local before = stall(client)
-      co.group(function(group)
-        for i = 0, 9 do
-          group:spawn(function()
-            assert.equal(100000, (client:send(tostring(i):rep(100000))))
-          end)
-        end
-        co.yield()
-        peer:receive(before)
-        for i = 0, 9 do assert.equal(tostring(i):rep(100000), (peer:receive(100000))) end
-      end)
-    end))
-
-  it("hands the turn to send on, whoever gives up", connected(function(client, peer)
-    local before = stall(client)
-    local first = co.spawn(client.send, client, "first")
-    local second = co.spawn(client.send, client, "second")
-    co.yield()
-    client:settimeout(0.02)
-    assert.same({ nil, "timeout", 2 }, { client:send("late", 3) })
-    client:settimeout()
-    local fourth = co.spawn(client.send, client, "fourth")
-    co.yield()
-    first:cancel()
-    second:cancel()
-    co.yield()
-    peer:receive(before)
-    assert.equal(6, fourth())
-    assert.equal("fourth", (peer:receive(6)))
-  end))
-
-  it("wakes all of them by close", connected(function(client, peer, server)
-    stall(client)
-    local silent = assert(socket.connect(address_of(server)))
-    local tasks = {
-      co.spawn(silent.receive, silent),
-      co.spawn(client.send, client, "x"),
-      co.spawn(client.send, client, "y"),
-      co.spawn(function()
-        server:accept():close()
-        return server:accept()
-      end),
-    }
-    local selecting = co.spawn(socket.select, { peer, silent }, nil, 5)
-    co.sleep(5)
-    for _, one in ipairs { silent, client, server } do one:close() end
-    for _, task in ipairs(tasks) do
-      local _, err = task()
-      assert.equal("closed", err)
-    end
-    assert.equal(peer, selecting()[1])
-  end))
-
-  it("wakes a connect by close", within(function()
-    co.run(function()
-      local server = assert(socket.bind("127.0.0.1", 0, 0))
-      local host, port = address_of(server)
-      local all = {}
-      repeat -- until the backlog is full, and an attempt waits
-        local one = socket.tcp4()
-        one:settimeout(0.05)
-        all[#all + 1] = one
-      until not one:connect(host, port)
-      local last = socket.tcp4()
-      local task = co.spawn(last.connect, last, host, port)
-      co.sleep(5)
-      last:close()
-      assert.same({ nil, "closed" }, { task() })
-      for _, one in ipairs(all) do one:close() end
-      server:close()
-    end)
-  end))
-end)
-
 describe("task.waiting", function()
   it("says what a call waits for, and from whom", connected(function(client, peer, server)
     local near, far = client:getpeername(), select(2, client:getpeername())
     local _, own = client:getsockname()
-    local function waiting(fn, ...)
-      local task = co.spawn(fn, ...)
+    local function waiting(fn, ...) -- before a poll could answer
+      local task, text = co.spawn(fn, ...), nil
+      co.spawn(function() text = task.waiting end)
       co.yield()
-      local text = task.waiting
       return text
     end
     local at, from = near .. ":" .. far, near .. ":" .. own

@@ -2454,7 +2454,7 @@ function held:release() end
 --- - **Where nobody runs the loop**, in the main script or in a coroutine of its own, the call runs
 ---   it until it is done, as one that blocks; an uncaught error of what runs meanwhile comes out of it.
 --- - **Anywhere else**, in a listener say, a call that would have to wait raises `ERR_CANNOT_WAIT`;
----   with `settimeout(0)` none does.
+---   with `settimeout(0)` only a look-up of a name would.
 ---
 --- One task at a time receives from a socket; a second one is told so by `ERR_SOCKET_BUSY`. Any number
 --- may send: calls follow each other, the bytes of each together. `close` ends all waits for the socket.

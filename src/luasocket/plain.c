@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 
 #include "base/addr.h"
+#include "base/container.h"
 #include "base/error.h"
 #include "base/sockopt.h"
 #include "base/sys.h"
@@ -27,34 +28,27 @@ enum { VAL_STATE = 1 };
 
 static const char magic; /* its address tells one */
 
-struct plain {
-  const void *magic;
-  int fd;   /* owned; -1: none */
-  int lost; /* bytes were read for which there was no memory */
-};
-
-static struct plain *test(lua_State *L, int idx) {
-  struct plain *p = lua_touserdata(L, idx);
+struct net_plain *net_plain_test(lua_State *L, int idx) {
+  struct net_plain *p = lua_touserdata(L, idx);
   int is_one = p && !lua_islightuserdata(L, idx) && lua_rawlen(L, idx) >= sizeof *p;
   return is_one && p->magic == &magic ? p : NULL;
 }
 
-static struct plain *check(lua_State *L, int idx) {
-  struct plain *p = test(L, idx);
+struct net_plain *net_plain_check(lua_State *L, int idx) {
+  struct net_plain *p = net_plain_test(L, idx);
   if (p == NULL)
     net_error_this(L, "LuaSocket");
   return p;
 }
-
-int *net_plain_check(lua_State *L, int idx) { return &check(L, idx)->fd; }
 
 /* new(metatable, state) -> a plain socket without a descriptor */
 static int plain_new(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
-  struct plain *p = lua_newuserdatauv(L, sizeof *p, VAL_STATE);
-  *p = (struct plain){ &magic, -1, 0 };
+  struct net_plain *p = lua_newuserdatauv(L, sizeof *p, VAL_STATE);
+  *p = (struct net_plain){ .magic = &magic, .fd = -1 };
+  net_list_init(&p->watchers);
   lua_insert(L, 2);
   lua_setiuservalue(L, 2, VAL_STATE);
   lua_insert(L, 1);
@@ -64,7 +58,7 @@ static int plain_new(lua_State *L) {
 
 /* become(socket, metatable): it is of that class from here on */
 static int plain_become(lua_State *L) {
-  check(L, 1);
+  net_plain_check(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
   lua_setmetatable(L, 1);
@@ -73,7 +67,7 @@ static int plain_become(lua_State *L) {
 
 /* state(any) -> the table of a plain socket, or nil */
 static int plain_state(lua_State *L) {
-  if (test(L, 1))
+  if (net_plain_test(L, 1))
     lua_getiuservalue(L, 1, VAL_STATE);
   else
     lua_pushnil(L);
@@ -88,9 +82,19 @@ static int family_of(lua_State *L, int idx) {
   return families[luaL_checkoption(L, idx, NULL, names)];
 }
 
+/* Has nobody watch the descriptor any more: libev calls abort(3) for one that is closed.
+ * Those who are 'told' look again. [-0, +0, e] */
+static void leave(lua_State *L, struct net_plain *p, int told) {
+  while (!net_list_is_empty(&p->watchers)) {
+    struct net_plain_watcher *w =
+      net_container_of(p->watchers.next, struct net_plain_watcher, link);
+    w->gone(L, w, told);
+  }
+}
+
 /* Never waits: what is to be lingered for is sent behind our back. A time of 0, which resets
  * the connection, stays. */
-static void shut(struct plain *p) {
+static void shut(struct net_plain *p) {
   int fd = p->fd, on, seconds;
   p->fd = -1;
   p->lost = 0;
@@ -101,18 +105,29 @@ static void shut(struct plain *p) {
   net_sys_close(fd);
 }
 
-/* close(socket): also its finalizer */
+/* close(socket) */
 static int plain_close(lua_State *L) {
-  struct plain *p = test(L, 1);
-  if (p)
+  struct net_plain *p = net_plain_check(L, 1);
+  leave(L, p, 1);
+  shut(p);
+  return 0;
+}
+
+/* gc(any): the finalizer, of which a program may make use, too */
+static int plain_gc(lua_State *L) {
+  struct net_plain *p = net_plain_test(L, 1);
+  if (p) {
+    leave(L, p, 0);
     shut(p);
+  }
   return 0;
 }
 
 /* open(socket, family) -> true: "inet", "inet6", for which IPv4 is no part of, or "unix" */
 static int plain_open(lua_State *L) {
-  struct plain *p = check(L, 1);
+  struct net_plain *p = net_plain_check(L, 1);
   int fd = -1, family = family_of(L, 2);
+  leave(L, p, 1);
   int err = net_sys_socket(family, &fd);
   if (err < 0)
     return net_push_result(L, err);
@@ -125,19 +140,22 @@ static int plain_open(lua_State *L) {
 
 /* fd(socket) -> its descriptor, -1 for none */
 static int plain_fd(lua_State *L) {
-  lua_pushinteger(L, check(L, 1)->fd);
+  lua_pushinteger(L, net_plain_check(L, 1)->fd);
   return 1;
 }
 
 /* set_fd(socket, number) -> true: has that one from here on; what it had is left open, for
  * whoever took it */
 static int plain_set_fd(lua_State *L) {
-  struct plain *p = check(L, 1);
+  struct net_plain *p = net_plain_check(L, 1);
   int fd = (int)luaL_checkinteger(L, 2);
   int err = fd >= 0 && fd != p->fd ? net_sys_adopt(fd) : 0;
   if (err < 0 && err != -EEXIST)
     return net_push_result(L, err);
-  if (p->fd >= 0 && fd != p->fd)
+  if (fd == p->fd)
+    return net_push_result(L, 0);
+  leave(L, p, 1);
+  if (p->fd >= 0)
     net_sys_disown(p->fd);
   p->fd = fd;
   p->lost = 0;
@@ -158,7 +176,7 @@ static int address_at(lua_State *L, int idx, struct net_addr *a) {
 
 /* bind(socket, address[, port]) -> true */
 static int plain_bind(lua_State *L) {
-  struct plain *p = check(L, 1);
+  struct net_plain *p = net_plain_check(L, 1);
   struct net_addr a;
   int err = address_at(L, 2, &a);
   if (err == 0)
@@ -168,7 +186,7 @@ static int plain_bind(lua_State *L) {
 
 /* connect(socket, address[, port]) -> true; -EINPROGRESS: under way */
 static int plain_connect(lua_State *L) {
-  struct plain *p = check(L, 1);
+  struct net_plain *p = net_plain_check(L, 1);
   struct net_addr a;
   int err = address_at(L, 2, &a);
   if (err == 0)
@@ -178,13 +196,13 @@ static int plain_connect(lua_State *L) {
 
 /* listen(socket, backlog) -> true */
 static int plain_listen(lua_State *L) {
-  struct plain *p = check(L, 1);
+  struct net_plain *p = net_plain_check(L, 1);
   return net_push_result(L, net_sys_listen(p->fd, (int)luaL_checkinteger(L, 2)));
 }
 
 /* accept(socket, other) -> true: other, which has no descriptor, has the connection */
 static int plain_accept(lua_State *L) {
-  struct plain *p = check(L, 1), *other = check(L, 2);
+  struct net_plain *p = net_plain_check(L, 1), *other = net_plain_check(L, 2);
   struct net_addr peer;
   int conn = -1;
   int err = net_sys_accept(p->fd, &peer.sa, &peer.len, &conn);
@@ -210,7 +228,7 @@ static int push_name(lua_State *L, const struct net_addr *a) {
 }
 
 static int name_of(lua_State *L, int (*ask)(int, struct sockaddr_storage *, socklen_t *)) {
-  struct plain *p = check(L, 1);
+  struct net_plain *p = net_plain_check(L, 1);
   struct net_addr a;
   memset(&a, 0, sizeof a);
   int err = ask(p->fd, &a.sa, &a.len);
@@ -226,7 +244,7 @@ static int plain_peername(lua_State *L) { return name_of(L, net_sys_peername); }
 /* recv(socket, most) -> bytes, "" at the end. What was read and could not be kept fails all
  * further calls, as there would be a hole. */
 static int plain_recv(lua_State *L) {
-  struct plain *p = check(L, 1);
+  struct net_plain *p = net_plain_check(L, 1);
   struct net_loop *loop = net_loop_get(L);
   lua_Integer most = luaL_checkinteger(L, 2);
   size_t size = most > 0 && most < NET_READ_SIZE ? (size_t)most : NET_READ_SIZE;
@@ -241,7 +259,7 @@ static int plain_recv(lua_State *L) {
 
 /* send(socket, bytes, i, j) -> how many of bytes i to j the kernel has taken: one call */
 static int plain_send(lua_State *L) {
-  struct plain *p = check(L, 1);
+  struct net_plain *p = net_plain_check(L, 1);
   size_t len;
   const char *bytes = luaL_checklstring(L, 2, &len);
   lua_Integer i = luaL_checkinteger(L, 3), j = luaL_checkinteger(L, 4);
@@ -257,7 +275,7 @@ static int plain_send(lua_State *L) {
 static int plain_shutdown(lua_State *L) {
   static const char *const names[] = { "receive", "send", "both", NULL };
   static const int halves[] = { SHUT_RD, SHUT_WR, SHUT_RDWR };
-  struct plain *p = check(L, 1);
+  struct net_plain *p = net_plain_check(L, 1);
   return net_push_result(L,
                          net_sockopt_shutdown(p->fd, halves[luaL_checkoption(L, 2, NULL, names)]));
 }
@@ -268,6 +286,7 @@ void net_plain_open(lua_State *L) {
     { "become", plain_become },
     { "state", plain_state },
     { "close", plain_close },
+    { "gc", plain_gc },
     { "open", plain_open },
     { "fd", plain_fd },
     { "set_fd", plain_set_fd },

@@ -34,7 +34,7 @@ static const struct net_sockopt *option_at(lua_State *L, int idx, int use) {
 
 /* set_option(socket, name, value) -> true; of "linger": set_option(socket, name, on, seconds) */
 static int option_set(lua_State *L) {
-  int fd = *net_plain_check(L, 1);
+  int fd = net_plain_check(L, 1)->fd;
   const struct net_sockopt *option = option_at(L, 2, NET_OPT_SET);
   if (option->kind == NET_OPT_LINGER) {
     int seconds = (int)luaL_checkinteger(L, 4);
@@ -46,7 +46,7 @@ static int option_set(lua_State *L) {
 
 /* get_option(socket, name) -> value; of "linger": on, seconds */
 static int option_get(lua_State *L) {
-  int value, seconds, fd = *net_plain_check(L, 1);
+  int value, seconds, fd = net_plain_check(L, 1)->fd;
   const struct net_sockopt *option = option_at(L, 2, NET_OPT_GET);
   int lingers = option->kind == NET_OPT_LINGER;
   int err =
@@ -64,7 +64,7 @@ static int option_get(lua_State *L) {
 
 /* error(socket) -> true: how an attempt to connect has ended */
 static int plain_error(lua_State *L) {
-  return net_push_result(L, net_sys_error(*net_plain_check(L, 1)));
+  return net_push_result(L, net_sys_error(net_plain_check(L, 1)->fd));
 }
 
 /* time() -> seconds since the epoch, with a fraction */

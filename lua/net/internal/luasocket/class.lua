@@ -10,7 +10,6 @@
 --     block, total   limits in seconds, negative for none (settimeout)
 --     buffer    what was read (receive.lua)
 --     reader, sender   who waits
---     watches   of those who wait for its descriptor: Watch -> resume
 --     options   name -> value, as set before it was connected
 --     wanted    the family that it has to be of; bound: its address was chosen
 --     via       what moves its bytes: recv, send and shutdown, as the core's plain socket has
@@ -22,6 +21,7 @@
 local core = require("net.core")
 local options = require("net.internal.luasocket.options")
 local receive = require("net.internal.luasocket.receive")
+local select_ = require("net.internal.luasocket.select")
 local send = require("net.internal.luasocket.send")
 local wait = require("net.internal.luasocket.wait")
 local words = require("net.internal.luasocket.words")
@@ -52,7 +52,6 @@ function Class:new(which, family)
     buffer = receive.buffer(),
     reader = receive.reader(),
     sender = wait.turn(),
-    watches = {},
     options = {},
     received = 0,
     sent = 0,
@@ -91,7 +90,6 @@ function Class.open(socket, state, family)
   for name, value in pairs(state.options) do
     options.set(socket, "set", name, value)
   end
-  wait.wake(state)
   return true
 end
 
@@ -103,9 +101,9 @@ local function is_writable(socket)
 end
 
 --- Waits for an attempt that is under way.
-local function finish_connect(socket, state, limit)
+local function finish_connect(socket, limit)
   while not is_writable(socket) do
-    local in_time, err = wait.ready(socket, state, wait.WRITES, limit, "connect by")
+    local in_time, err = wait.ready(socket, wait.WRITES, limit, "connect by")
     if not in_time then
       return nil, err and words.of(err) or "timeout"
     end
@@ -123,14 +121,14 @@ end
 --- Connects to an address: a port, or none for a path.
 ---@return 1|nil ok
 ---@return string? err
-function Class.connect(socket, state, limit, address, port)
+function Class.connect(socket, limit, address, port)
   local e = plain.errors
   local ok, err = plain.connect(socket, address, port)
   while err == EAGAIN do -- no room in the backlog of a Unix socket, of which no poll tells
     if limit == false or limit and limit < plain.now() then
       return nil, "timeout"
     end
-    wait.any({}, wait.limit(RETRY, -1), { state }, "connect to %s", address)
+    wait.any({}, wait.limit(RETRY, -1), "connect to %s", address)
     ok, err = plain.connect(socket, address, port)
   end
   if ok then
@@ -138,7 +136,7 @@ function Class.connect(socket, state, limit, address, port)
   elseif err == e.EINPROGRESS and limit == false then
     return nil, "timeout" -- as it may be ready already; LuaSocket's programs expect that
   elseif err == e.EINPROGRESS or err == e.EALREADY and limit ~= false then
-    return finish_connect(socket, state, limit)
+    return finish_connect(socket, limit)
   end
   return nil, words.of(err)
 end
@@ -174,7 +172,7 @@ local function add_servers(class, methods)
         return nil, words.of(err)
       end
       local in_time
-      in_time, err = wait.ready(self, state, wait.READS, limit, "accept on")
+      in_time, err = wait.ready(self, wait.READS, limit, "accept on")
       if not in_time then
         return nil, err and words.of(err) or "timeout"
       end
@@ -232,9 +230,8 @@ end
 local function add_to_all(class, methods)
   --- close() -> 1; whoever waits for it is told
   function methods:close()
-    local state = class:check(self, "any", "close")
+    class:check(self, "any", "close")
     plain.close(self)
-    wait.wake(state)
     return 1
   end
 
@@ -265,14 +262,15 @@ local function add_to_all(class, methods)
   --- getfd() -> the number of its descriptor, -1 for none
   function methods:getfd()
     class:check(self, "any", "getfd")
-    return plain.fd(self)
+    local fd = plain.fd(self)
+    select_.know(fd, self)
+    return fd
   end
 
   --- setfd(number): it has that one from here on; the one before is left as it is
   function methods:setfd(fd)
-    local state = class:check(self, "any", "setfd")
+    class:check(self, "any", "setfd")
     local ok, err = plain.set_fd(self, words.integer(fd, 1, "setfd"))
-    wait.wake(state)
     if not ok then
       error("setfd: " .. words.of(err), 2)
     end
@@ -299,7 +297,7 @@ function Class.define(name, option_use, add)
     class.metatables[which] = {
       __index = own,
       __name = full,
-      __gc = plain.close,
+      __gc = plain.gc,
       __tostring = function(socket) return ("%s: %p"):format(full, socket) end,
       [name .. "{any}"] = true,
     }

@@ -89,7 +89,7 @@ end
 local function wait_for_more(socket, state, news, limit)
   local reader <close> = state.reader
   reader.waits = true
-  return wait.ready(socket, state, news, limit, "receive %s from", reader.wants)
+  return wait.ready(socket, news, limit, "receive %s from", reader.wants)
 end
 
 --- Appends what one read gives. Nil and a word: nothing comes any more, or in time.

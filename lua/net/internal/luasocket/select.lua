@@ -11,13 +11,24 @@ local words = require("net.internal.luasocket.words")
 
 local plain = core.open_luasocket()
 
-local function descriptor_of(object)
+--- Descriptor -> our socket that has, or had, it: for tables around one, which know the number.
+local known = setmetatable({}, { __mode = "v" })
+
+local function know(fd, socket)
+  if fd >= 0 then
+    known[fd] = socket
+  end
+end
+
+--- What is to be watched: one of ours, or a number, -1 for nothing.
+local function subject_of(object)
   if plain.state(object) then
-    return plain.fd(object)
+    return plain.fd(object) >= 0 and object or -1
   end
   local getfd = object.getfd
-  local fd = getfd and getfd(object)
-  return math.tointeger(tonumber(fd)) or -1
+  local fd = math.tointeger(tonumber(getfd and getfd(object))) or -1
+  local ours = known[fd]
+  return ours and plain.fd(ours) == fd and ours or fd
 end
 
 local function is_dirty(object)
@@ -25,19 +36,18 @@ local function is_dirty(object)
   return dirty and dirty(object)
 end
 
---- What is asked: `fds`, pairs for plain.ready; `objects`, whose they are; `states` of ours;
---- `ready`, those with something in their buffers.
+--- What is asked: `list`, for plain.ready and plain.watch; `objects`, for whom; `dirty`, those
+--- with something in their buffers.
 local function collect(receivers, senders)
-  local asked = { fds = {}, objects = {}, states = {}, ready = {} }
-  local function add(list, what)
-    for _, object in ipairs(list or {}) do
-      local fd = descriptor_of(object)
-      if fd >= 0 then
+  local asked = { list = {}, objects = {}, dirty = {} }
+  local function add(objects, what)
+    for _, object in ipairs(objects or {}) do
+      local subject = subject_of(object)
+      if subject ~= -1 then
         local n = #asked.objects + 1
         asked.objects[n] = object
-        asked.fds[2 * n - 1], asked.fds[2 * n] = fd, what
-        asked.states[#asked.states + 1] = plain.state(object)
-        asked.ready[n] = what == wait.READS and is_dirty(object) or false
+        asked.list[2 * n - 1], asked.list[2 * n] = subject, what
+        asked.dirty[n] = what == wait.READS and is_dirty(object) or false
       end
     end
   end
@@ -57,8 +67,8 @@ end
 local function sets_of(asked, news)
   local readers, writers, any = {}, {}, false
   for n, object in ipairs(asked.objects) do
-    if news[n] ~= 0 or asked.ready[n] then
-      insert(asked.fds[2 * n] == wait.READS and readers or writers, object)
+    if news[n] ~= 0 or asked.dirty[n] then
+      insert(asked.list[2 * n] == wait.READS and readers or writers, object)
       any = true
     end
   end
@@ -73,7 +83,7 @@ local function select_(receivers, senders, seconds)
   local limit = wait.limit(seconds == nil and -1 or words.number(seconds, 3, "select"), -1)
   while true do
     local asked = collect(receivers, senders)
-    local news = plain.ready(asked.fds)
+    local news = plain.ready(asked.list)
     if not news then
       error("select failed", 2)
     end
@@ -81,8 +91,7 @@ local function select_(receivers, senders, seconds)
     if any then
       return readers, writers, nil
     end
-    local in_time, err = wait.any(asked.fds, limit, asked.states, "select of %s sockets",
-      #asked.objects)
+    local in_time, err = wait.any(asked.list, limit, "select of %s sockets", #asked.objects)
     if in_time == nil then
       error("select failed: " .. words.of(err), 2)
     elseif not in_time then
@@ -91,4 +100,4 @@ local function select_(receivers, senders, seconds)
   end
 end
 
-return { select = select_ }
+return { select = select_, know = know }

@@ -38,7 +38,7 @@ local function send_all(socket, state, data, i, j, limit)
     elseif err ~= EAGAIN then
       return nil, reason(socket, err), i - 1
     else
-      in_time, err = wait.ready(socket, state, news or wait.WRITES, limit, "send to")
+      in_time, err = wait.ready(socket, news or wait.WRITES, limit, "send to")
     end
     if not in_time then
       return nil, err and words.of(err) or "timeout", i - 1

@@ -50,7 +50,7 @@ local function connect_to(socket, state, limit, address, port, family)
   if not ok then
     return nil, words.of(err)
   end
-  ok, err = Class.connect(socket, state, limit, address, port)
+  ok, err = Class.connect(socket, limit, address, port)
   if not ok and err ~= "timeout" and not state.wanted then
     state.family = before
   end
@@ -274,7 +274,7 @@ local unix_class = Class.define("unixstream", "unix", function(class, methods)
     if #path >= MAX_PATH then
       return nil, "path too long"
     end
-    return Class.connect(self, state, limit, path)
+    return Class.connect(self, limit, path)
   end
 
   methods.setpeername, methods.setsockname = methods.connect, methods.bind

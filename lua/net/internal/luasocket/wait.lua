@@ -22,8 +22,6 @@ local IN_A_ROW = 64 -- calls of tasks that had nothing to wait for, before other
 
 local wait = { READS = 1, WRITES = 2 }
 
-local LATE = 1 -- what a Watch says when its time is over
-
 local in_a_row = 0
 
 --- The nearer of two limits that begin now, in seconds; negative ones are none.
@@ -56,8 +54,8 @@ end
 --- Runs the loop until `start`'s function was called, with one value that is not nil. It may
 --- be so before the poll of a turn, which then must not wait.
 local function block(start)
-  local answer, runs
-  local undo = start(function(value)
+  local answer, runs, undo
+  local function resume(value)
     local counts = answer == nil
     if counts then
       answer = value
@@ -66,15 +64,16 @@ local function block(start)
       end
     end
     return counts
-  end)
-  runs = true
+  end
   local _ <close> = setmetatable({}, {
     __close = function(_, err)
-      if err ~= nil then -- of another's, which comes out here
+      if err ~= nil and undo then -- an error of another's, which comes out here
         undo(answer)
       end
     end,
   })
+  undo = start(resume)
+  runs = true
   while answer == nil do
     core.run("once")
   end
@@ -84,6 +83,7 @@ end
 --- Calls `start(resume)`, waits until resume(value) is called, and returns that value. The
 --- function that start returns is called if an error ends the wait, with the value, if any.
 --- The rest is what `task.waiting` tells, such as "receive %s from", 3 and a socket.
+--- What start does last is what may not be left behind if memory runs out.
 ---@param start fun(resume: fun(value: any): boolean): fun(value: any)
 ---@param what string
 ---@param detail? any
@@ -107,64 +107,51 @@ function wait.be_fair(limit)
   end
 end
 
+--- Starts a Watch; where the system refuses, the wait ends with the errno.
+local function start_watch(watch, ms, resume)
+  local ok, err = watch:start(ms)
+  if not ok then
+    resume(err)
+  end
+end
+
 --- Waits for any of a list of descriptors (plain.watch) until the limit is over.
----@param list integer[]
+---@param list table
 ---@param limit integer|false|nil
----@param states table[] of the plain sockets among them; to close one ends the wait
 ---@param what string as in `suspend`, like the next two
 ---@param detail? any
 ---@param whose? any
 ---@return boolean? in_time true: look again, perhaps for the last time; false: the limit was over
 ---  before; nil: the system refuses
 ---@return integer? err negative errno
-function wait.any(list, limit, states, what, detail, whose)
+function wait.any(list, limit, what, detail, whose)
   local over, ms = left(limit)
   if over then
     return false
   end
-  local watch
-  local function leave()
-    watch:stop()
-    for _, state in ipairs(states) do
-      state.watches[watch] = nil
-    end
-  end
   local answer = wait.suspend(function(resume)
-    watch = plain.watch(resume, ms, list)
-    for _, state in ipairs(states) do
-      state.watches[watch] = resume
+    local watch = plain.watch(resume, list)
+    local function leave()
+      watch:stop()
     end
+    start_watch(watch, ms, resume)
     return leave
   end, what, detail, whose)
-  leave()
   if answer < 0 then
     return nil, answer
   end
   return true
 end
 
---- The same for one plain socket.
+--- The same for one plain socket. To close it ends the wait.
 ---@param news integer wait.READS, wait.WRITES
-function wait.ready(socket, state, news, limit, what, detail)
-  return wait.any({ plain.fd(socket), news }, limit, { state }, what, detail, socket)
-end
-
---- Whoever waits for a socket looks again: it has another descriptor, or none.
-function wait.wake(state)
-  for watch, resume in pairs(state.watches) do
-    watch:stop()
-    resume(0)
-  end
+function wait.ready(socket, news, limit, what, detail)
+  return wait.any({ socket, news }, limit, what, detail, socket)
 end
 
 --- Waits so many ms, a number.
 function wait.sleep(ms)
-  wait.suspend(function(resume)
-    local watch = plain.watch(resume, math.ceil(math.min(ms, LONGEST)), {})
-    return function()
-      watch:stop()
-    end
-  end, "sleep")
+  wait.any({}, plain.now() + math.ceil(math.min(ms * 1000, LONGEST_USEC)), "sleep")
 end
 
 -- Turns
@@ -210,22 +197,28 @@ function wait.take_turn(turn, limit, socket)
   if over then
     return false
   end
-  local watch, own
+  local own, watch
   local answer = wait.suspend(function(resume)
     own = resume
-    turn.queue[#turn.queue + 1] = resume
-    watch = plain.watch(resume, ms, {})
-    return function(given)
+    watch = plain.watch(resume, {})
+    local function leave(given)
       watch:stop()
       remove(turn.queue, resume)
       if given == TURN then
         pass(turn)
       end
     end
+    turn.queue[#turn.queue + 1] = resume
+    local ok, err = pcall(start_watch, watch, ms, resume)
+    if not ok then -- for want of memory
+      leave()
+      error(err, 0)
+    end
+    return leave
   end, "its turn to send to", nil, socket)
   watch:stop()
   remove(turn.queue, own)
-  return answer ~= LATE
+  return answer == TURN
 end
 
 return wait
