@@ -15,7 +15,7 @@ local lua = require("spec.support.lua")
 
 local SCENES = {
   "echo", "unix", "pipe", "file", "name", "bound", "ends", "child", "channel", "handles",
-  "handover", "activated", "replace", "primary", "worker", "tasks",
+  "handover", "activated", "replace", "primary", "worker", "tasks", "luasocket",
 }
 local AT_ONCE = 2
 local SHORT, LATE = -1, -2
