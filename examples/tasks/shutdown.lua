@@ -59,15 +59,19 @@ end
 co.run(function(port)
   local server = assert(co.listen(tonumber(port) or 7000, "127.0.0.1"))
   local serving = server:serve(handle)
+  local signals = co.queue() -- as co.await hears a signal only while it waits
+  for _, name in ipairs({ "SIGTERM", "SIGINT" }) do
+    process:on(name, function() signals:push(name) end)
+  end
   print("listening on 127.0.0.1:" .. server:address().port)
 
-  print(co.await(process, "SIGTERM", "SIGINT"), "closing, open connections: " .. open)
+  print(signals:get(), "closing, open connections: " .. open)
   server:close()
   ending:close()
   local why = co.race({
     ["all is done"] = function() return serving:await() end,
     ["it takes too long"] = function() return co.sleep(GRACE) end,
-    ["a second signal"] = function() return co.await(process, "SIGTERM", "SIGINT") end,
+    ["a second signal"] = function() return signals:get() end,
   })
   print(why)
   serving:cancel()
