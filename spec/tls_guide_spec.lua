@@ -1,0 +1,123 @@
+-- SPDX-License-Identifier: MIT
+
+--- The programs of docs/guide/tls.md, run against each other, with certificates that its
+--- commands have made.
+
+local certificates = require("spec.support.certificates")
+local process = require("spec.support.process")
+local sockets = require("spec.support.sockets")
+local lfs = require("lfs")
+
+local PAGE = "docs/guide/tls.md"
+
+--- The blocks of the page in that language, in their order.
+local function blocks(language)
+  local list, text = {}, certificates.read(PAGE)
+  for block in text:gmatch("\n```" .. language .. "\n(.-\n)```") do list[#list + 1] = block end
+  return list
+end
+
+local CLIENT, SERVER, ASKING, KNOWN = table.unpack(blocks("lua"))
+
+local folder, spawned
+
+--- Writes a file into the folder of the programs.
+local function write(name, text)
+  local file <close> = assert(io.open(folder .. "/" .. name, "wb"))
+  file:write(text)
+end
+
+local function shell(command)
+  local pipe = assert(io.popen(("cd '%s' && { %s\n} 2>&1"):format(folder, command)))
+  local said = pipe:read("a")
+  assert(pipe:close(), said)
+end
+
+--- The command that runs a block in the folder, with its port and paths. What it calls
+--- example.com is this machine.
+local function command(text, port)
+  text = text:gsub("8443", tostring(port)):gsub('"/etc/letsencrypt/[^"]*"', '""')
+    :gsub('"example%.com"', '"localhost"'):gsub('read%("(%w+%.%w+)"%)', 'read("' .. folder .. '/%1")')
+  local name = #text .. ".lua"
+  write(name, 'io.stdout:setvbuf("line")\n' .. text)
+  return process.lua(folder .. "/" .. name)
+end
+
+--- Starts a server, and returns it and its port when it listens.
+local function serve(text)
+  local port = sockets.free_port()
+  local p = process.spawn(command(text, port))
+  spawned[#spawned + 1] = p
+  p:expect("^ready$")
+  return p, port
+end
+
+local function run(text, port, env)
+  return (process.run((env or "") .. command(text, port) .. " 2>&1"))
+end
+
+describe("docs/guide/tls.md", function()
+  setup(function()
+    folder = certificates.path("guide")
+    assert(lfs.mkdir(folder))
+    local commands = blocks("sh")
+    shell(commands[1])
+    shell(commands[2])
+    shell((commands[2]:gsub("%f[%w]db%f[%W]", "ann")))
+    local ca = certificates.authority()
+    for _, name in ipairs({ "one", "two" }) do
+      local leaf = ca:issue({ subject = "/CN=" .. name, san = "DNS:localhost" })
+      write(name .. ".cert", leaf.cert)
+      write(name .. ".key", leaf.key)
+    end
+    write("root.pem", ca.cert)
+    shell("sed -i s/db.internal/localhost/ db.ext && openssl x509 -req -in db.csr -CA ca.pem "
+      .. "-CAkey ca.key -CAcreateserial -days 365 -extfile db.ext -out db.pem")
+  end)
+
+  before_each(function()
+    spawned = {}
+    shell("cp one.cert fullchain.pem && cp one.key privkey.pem")
+  end)
+
+  after_each(function()
+    for _, p in ipairs(spawned) do p:kill() end
+  end)
+
+  local function trusting(name)
+    return ("SSL_CERT_DIR= SSL_CERT_FILE='%s/%s' "):format(folder, name)
+  end
+
+  it("has a client and a server that understand each other", function()
+    local _, port = serve(SERVER)
+    assert.equal("with one by TLSv1.3\nhello\n", run(CLIENT, port, trusting("root.pem")))
+  end)
+
+  it("has a client that says why it failed", function()
+    local _, port = serve(SERVER)
+    assert.equal("UNABLE_TO_VERIFY_LEAF_SIGNATURE\tunable to verify the first certificate\n",
+      run(CLIENT, port, trusting("ca.pem")))
+  end)
+
+  it("has a server that takes new certificates, and only whole ones", function()
+    local p, port = serve(SERVER)
+    local function seen()
+      return run(CLIENT, port, trusting("root.pem")):match("^with (%w+)")
+    end
+    shell("cp two.cert fullchain.pem")
+    p:signal("HUP")
+    p:expect("ERR_OSSL_X509_KEY_VALUES_MISMATCH")
+    assert.equal("one", seen())
+    shell("cp two.key privkey.pem")
+    p:signal("HUP")
+    p:expect("^new certificates$")
+    assert.equal("two", seen())
+  end)
+
+  it("has a server that knows its clients, and refuses others", function()
+    local _, port = serve(ASKING)
+    assert.equal("hello ann\n", run(KNOWN, port))
+    shell("cp one.cert ann.pem && cp one.key ann.key")
+    assert.equal("ERR_SSL_TLSV1_ALERT_UNKNOWN_CA\n", run(KNOWN, port))
+  end)
+end)
