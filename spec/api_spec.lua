@@ -235,6 +235,8 @@ describe("an error", function()
     look(select(2, pcall(errors.raise, "EPIPE")))
     local warning = { "detail", "emitter", "type", "count" } -- see spec/process_spec.lua
     for _, name in ipairs(warning) do found[name] = true end
+    local of_tls = { "library", "reason", "opensslErrorStack", "cert", "path" } -- see spec/tls_*_spec.lua
+    for _, name in ipairs(of_tls) do found[name] = true end
     local documented = {}
     for _, field in ipairs(model.classes["net.Error"].fields) do documented[field.name] = true end
     assert.same(sorted_keys(documented), sorted_keys(found))

@@ -3,6 +3,7 @@
 --- Sessions that a client resumes, and the keys that servers share for that.
 
 local net = require("net")
+local timers = require("net.timers")
 local tls = require("net.tls")
 local pair = require("spec.support.tlspair")
 local sockets = require("spec.support.sockets")
@@ -128,6 +129,90 @@ describe("A TLS session", function()
     end
     assert.equal(48, #server:getTicketKeys())
     t.run()
+  end))
+end)
+
+describe("A store of sessions", function()
+  local WITHOUT_TICKETS = { secureOptions = tls.constants.SSL_OP_NO_TICKET }
+
+  --- A server whose sessions are in a table, and what it tells.
+  local function with_store(t, version, answer, use)
+    local store = {}
+    local options = { minVersion = version, maxVersion = version,
+      secureOptions = WITHOUT_TICKETS.secureOptions }
+    with_server(t, options, function(server, log)
+      server:on("newSession", function(id, data, done)
+        assert.same({ 32, "string" }, { #id, type(data) })
+        log[#log + 1] = "newSession"
+        timers.setTimeout(function()
+          store[id] = data
+          log[#log + 1] = "kept"
+          done()
+          done()
+        end, 5)
+      end)
+      server:on("resumeSession", function(id, callback)
+        log[#log + 1] = "resumeSession " .. (store[id] and "hit" or "miss")
+        answer(callback, store[id])
+      end)
+      use(server, log)
+    end)
+  end
+
+  for _, how in ipairs { "at once", "later" } do
+    it("resumes TLS 1.2 by what it gives " .. how, within(function(t)
+      local function answer(callback, data)
+        if how == "later" then timers.setTimeout(callback, 5, nil, data) else callback(nil, data) end
+      end
+      with_store(t, "TLSv1.2", answer, function(server, log)
+        local first = visit(t, server)
+        assert.same({ false, false }, { first.here, first.there })
+        local second = visit(t, server, { session = first.session })
+        assert.same({ true, true }, { second.here, second.there })
+        assert.is_nil(second.session)
+        assert.same({ "resumeSession miss", "newSession", "kept", "secureConnection",
+          "resumeSession hit", "secureConnection" }, log)
+      end)
+    end))
+  end
+
+  it("that has none has the client begin anew, as has nonsense", within(function(t)
+    for _, nothing in ipairs { false, "nonsense" } do
+      with_store(t, "TLSv1.2", function(callback) callback(nil, nothing or nil) end, function(server)
+        local first = visit(t, server)
+        local second = visit(t, server, { session = first.session })
+        assert.same({ false, true }, { second.here, second.authorized })
+      end)
+    end
+  end))
+
+  it("that fails refuses the client", within(function(t)
+    local function answer(callback) callback(net.Error("mine")) end
+    with_store(t, "TLSv1.2", answer, function(server, log)
+      local first = visit(t, server)
+      assert.equal("ECONNRESET", visit(t, server, { session = first.session }).error)
+      assert.equal("tlsClientError mine", log[#log])
+    end)
+  end))
+
+  it("that never keeps one is ended by the handshake's time limit", within(function(t)
+    with_server(t, { maxVersion = "TLSv1.2", secureOptions = WITHOUT_TICKETS.secureOptions,
+      handshakeTimeout = 100 }, function(server, log)
+      server:on("newSession", function() end)
+      assert.equal("ECONNRESET", visit(t, server).error)
+      assert.same({ "tlsClientError ERR_TLS_HANDSHAKE_TIMEOUT" }, log)
+    end)
+  end))
+
+  it("hears of TLS 1.3's behind 'secureConnection', and never hits", within(function(t)
+    local function answer(callback, data) callback(nil, data) end
+    with_store(t, "TLSv1.3", answer, function(server, log)
+      local first = visit(t, server)
+      local second = visit(t, server, { session = first.session })
+      assert.is_false(second.here)
+      assert.same({ "resumeSession miss", "secureConnection", "newSession", "newSession" },
+        { log[1], log[2], log[3], log[4] })
+    end)
   end))
 end)
 

@@ -2749,7 +2749,7 @@ function luasocket_object:setfd(fd) end
 --- ## net.tls
 ---
 --- `require("net.tls")`, of the rock `net-tls`: Node's `tls`, encrypted sockets and servers over
---- OpenSSL. Not there yet: stores of sessions of one's own, OCSP, PSK. `local tls = require("net.tls")` is taken as read below.
+--- OpenSSL. Not there yet: OCSP, PSK. `local tls = require("net.tls")` is taken as read below.
 
 ---@class net.tls
 --- `SSL_OP_NO_TICKET` and the like: bits for the option `secureOptions`.
@@ -2969,6 +2969,13 @@ function tls.isTLSSocket(v) end
 --- A handshake has failed, or took too long. The socket is destroyed behind this event, and has no
 --- `"error"`. A client that went away is `ECONNRESET`.
 ---@field on fun(self, event: "tlsClientError", listener: fun(err: net.Error, socket: net.tls.TLSSocket))
+--- A client's session that a later one may resume: to be kept, and given by `"resumeSession"`, also
+--- in another process; `done()` says that it is. Then a TLS 1.2 handshake goes on; in TLS 1.3 and with
+--- tickets, which are the default, the client keeps all there is to keep.
+---@field on fun(self, event: "newSession", listener: fun(id: string, data: string, done: fun()))
+--- A client offers a session's id, and no ticket: `callback(nil, data)`, now or later, gives it, with nil
+--- where there is none; `callback(err)` refuses the client.
+---@field on fun(self, event: "resumeSession", listener: fun(id: string, callback: fun(err: any, data: string?)))
 --- A line about the keys of a connection, for programs such as Wireshark: whoever has it can read
 --- all that is said. Counted are the listeners at the beginning of a handshake.
 ---@field on fun(self, event: "keylog", listener: fun(line: string, socket: net.tls.TLSSocket))
@@ -3406,8 +3413,19 @@ function Error.isError(value) end
 ---@field localPort? integer
 --- failed look-ups
 ---@field hostname? string
---- `ERR_INVALID_ADDRESS_FAMILY`
+--- `ERR_INVALID_ADDRESS_FAMILY`, `ERR_TLS_CERT_ALTNAME_INVALID`, and a TLS connection that was lost amid
+--- its handshake
 ---@field host? string
+--- the last of these, over a Unix socket
+---@field path? string
+--- of OpenSSL: which part of it, `"SSL routines"`
+---@field library? string
+--- of OpenSSL: what is wrong, in its words, and of `ERR_TLS_CERT_ALTNAME_INVALID`
+---@field reason? string
+--- of OpenSSL: what it says besides
+---@field opensslErrorStack? string[]
+--- `ERR_TLS_CERT_ALTNAME_INVALID`: the certificate
+---@field cert? net.tls.Certificate
 --- `AggregateError`: one for each address that was tried
 ---@field errors? net.Error[]
 --- `AbortError`: the signal's reason

@@ -39,10 +39,21 @@ static void add_note(struct net_tls *t, enum net_tls_news what, SSL_SESSION *ses
 /* A session that a later connection may resume. Returns whether it is kept. */
 static int on_session(SSL *ssl, SSL_SESSION *session) {
   struct net_tls *t = connection_of(ssl);
-  if (t == NULL || t->is_server)
+  if (t == NULL || (t->is_server && !t->stores))
     return 0;
-  add_note(t, NET_TLS_SESSION, session, NULL);
+  add_note(t, t->is_server ? NET_TLS_NEW_SESSION : NET_TLS_SESSION, session, NULL);
   return 1;
+}
+
+/* The session of a client's id, if the program has found one. */
+static SSL_SESSION *on_lookup(SSL *ssl, const unsigned char *id, int len, int *copies) {
+  struct net_tls *t = connection_of(ssl);
+  SSL_SESSION *found = t ? t->found : NULL;
+  (void)id, (void)len;
+  *copies = 0; /* it is OpenSSL's from here on */
+  if (found)
+    t->found = NULL;
+  return found;
 }
 
 static void on_keys(const SSL *ssl, const char *line) {
@@ -65,20 +76,26 @@ static size_t name_in(const unsigned char *ext, size_t len, const unsigned char 
 
 /* Keeps both; the names of ALPN's list begin behind its length. */
 static struct net_tls_hello *read_hello(SSL *ssl) {
-  const unsigned char *ext = NULL, *name = NULL, *alpn = NULL;
-  size_t len = 0, name_len = 0, alpn_len = 0;
+  const unsigned char *ext = NULL, *name = NULL, *alpn = NULL, *id = NULL;
+  size_t len = 0, name_len = 0, alpn_len = 0, id_len;
   if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &ext, &len))
     name_len = name_in(ext, len, &name);
   if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &alpn,
                                 &alpn_len))
     alpn_len = alpn_len > 2 ? alpn_len - 2 : 0;
-  struct net_tls_hello *h = calloc(1, sizeof *h + name_len + alpn_len);
+  id_len = SSL_client_hello_get0_session_id(ssl, &id);
+  if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_session_ticket, &ext, &len) && len > 0)
+    id_len = 0;
+  struct net_tls_hello *h = calloc(1, sizeof *h + name_len + alpn_len + id_len);
   if (h == NULL)
     return NULL;
   if (name_len > 0)
     h->name = memcpy(h->bytes, name, name_len);
   if (alpn_len > 0)
     h->alpn = memcpy(h->bytes + name_len, alpn + 2, alpn_len);
+  if (id_len > 0)
+    h->id = memcpy(h->bytes + name_len + alpn_len, id, id_len);
+  h->id_len = id_len;
   h->name_len = name_len;
   h->alpn_len = alpn_len;
   return h;
@@ -128,6 +145,7 @@ void net_tls_callbacks_log_keys(SSL *ssl) {
 
 void net_tls_callbacks_install(SSL_CTX *ctx) {
   SSL_CTX_sess_set_new_cb(ctx, on_session);
+  SSL_CTX_sess_set_get_cb(ctx, on_lookup);
   SSL_CTX_set_client_hello_cb(ctx, on_hello, NULL);
   SSL_CTX_set_tlsext_servername_callback(ctx, on_name);
   SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);

@@ -56,6 +56,12 @@ static int core_is_socket(lua_State *L) {
   return 1;
 }
 
+/* listens(object, event) -> boolean */
+static int core_listens(lua_State *L) {
+  lua_pushboolean(L, net_tls_net->listens(L, 1, luaL_checkstring(L, 2)));
+  return 1;
+}
+
 /* take(to, from) -> the bytes that 'from' had read, or nil and an errno */
 static int core_take(lua_State *L) {
   luaL_argcheck(L, net_tls_net->stream_test(L, 1, NULL), 1, "no socket");
@@ -83,6 +89,7 @@ void net_tls_classes_open(lua_State *L) {
     { "server", core_server },
     { "plain", core_plain },
     { "is_socket", core_is_socket },
+    { "listens", core_listens },
     { "take", core_take },
     { "on_accepted", core_on_accepted },
     { NULL, NULL },

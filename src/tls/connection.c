@@ -46,6 +46,8 @@ void net_tls_end(struct net_tls *t) {
   net_tls_bytes_free(&t->out, 0);
   net_tls_bytes_free(&t->plain, 1);
   drop_notes(t);
+  SSL_SESSION_free(t->found);
+  t->found = NULL;
   free(t->alpn);
   free(t->hello);
   t->alpn = NULL;

@@ -18,7 +18,7 @@
 /* Something that OpenSSL told amid a call, and Lua is to hear. */
 struct net_tls_note {
   struct net_tls_note *next;
-  enum net_tls_news { NET_TLS_KEYLOG, NET_TLS_SESSION } what;
+  enum net_tls_news { NET_TLS_KEYLOG, NET_TLS_SESSION, NET_TLS_NEW_SESSION } what;
   SSL_SESSION *session; /* owned */
   size_t len;
   char text[];
@@ -30,7 +30,9 @@ struct net_tls_hello {
   size_t name_len;
   const unsigned char *alpn; /* names as in ALPN's extension, or NULL */
   size_t alpn_len;
-  unsigned char bytes[]; /* both */
+  const unsigned char *id; /* of a session that is to be resumed without a ticket, or NULL */
+  size_t id_len;
+  unsigned char bytes[]; /* all of them */
 };
 
 struct net_tls {
@@ -42,6 +44,7 @@ struct net_tls {
   struct net_tls_bytes out;        /* ciphertext that is not below yet */
   struct net_tls_bytes plain;      /* what a read had no room for */
   struct net_tls_note *notes;
+  SSL_SESSION *found;             /* owned; what the program has found for a client's id */
   struct net_tls_failure failure; /* what OpenSSL said of a fatal error, which is for good */
   struct net_stream *counts;      /* borrowed; whose handle was taken, or NULL */
   unsigned char *alpn;            /* owned; names as in ALPN's extension, or NULL */
@@ -60,6 +63,7 @@ struct net_tls {
   unsigned open : 1;         /* and its verdict is good: bytes may pass */
   unsigned waits : 1;        /* the handshake waits for Lua */
   unsigned logs_keys : 1;    /* 'keylog' is told */
+  unsigned stores : 1;       /* the program keeps a server's sessions */
   unsigned asks : 1;         /* Lua is to hear of the client's first message */
   unsigned queued : 1;       /* its turn to go on with the handshake comes */
   unsigned failed : 1;       /* see 'failure' */

@@ -27,28 +27,44 @@ int net_tls_is_there(struct net_stream *stream, const struct net_tls *t) {
 
 /* --- news for Lua ----------------------------------------------------------------------- */
 
-/* Pushes what is in the note, and its event. [-0, +1, m] */
-static const char *push_note(lua_State *L, struct net_tls_note *note) {
-  if (note->what == NET_TLS_KEYLOG) {
-    lua_pushlstring(L, note->text, note->len);
-    return "keylog";
-  }
-  int len = i2d_SSL_SESSION(note->session, NULL);
+/* Pushes the session as DER. [-0, +1, m] */
+static void push_session(lua_State *L, SSL_SESSION *session) {
+  int len = i2d_SSL_SESSION(session, NULL);
   unsigned char *bytes = lua_newuserdatauv(L, len > 0 ? (size_t)len : 1, 0), *end = bytes;
-  len = i2d_SSL_SESSION(note->session, &end);
+  len = i2d_SSL_SESSION(session, &end);
   lua_pushlstring(L, (char *)bytes, len > 0 ? (size_t)len : 0);
+  OPENSSL_cleanse(bytes, len > 0 ? (size_t)len : 0);
   lua_remove(L, -2);
-  return "session";
+}
+
+/* Pushes what is in the note, and its event; returns how many values that are.
+ * [-0, +(1|2), m] */
+static int push_note(lua_State *L, const struct net_tls_note *note, const char **event) {
+  unsigned id_len = 0;
+  if (note->what == NET_TLS_KEYLOG) {
+    *event = "keylog";
+    lua_pushlstring(L, note->text, note->len);
+    return 1;
+  }
+  *event = note->what == NET_TLS_SESSION ? "session" : "new_session";
+  push_session(L, note->session);
+  if (note->what == NET_TLS_SESSION)
+    return 1;
+  const unsigned char *id = SSL_SESSION_get_id(note->session, &id_len);
+  lua_pushlstring(L, (const char *)id, id_len);
+  lua_insert(L, -2);
+  return 2;
 }
 
 void net_tls_tell_notes(lua_State *L, struct net_stream *stream, struct net_tls *t) {
   while (net_tls_is_there(stream, t) && t->notes) {
     struct net_tls_note *note = t->notes;
-    const char *event = push_note(L, note);
+    const char *event = NULL;
+    int nargs = push_note(L, note, &event);
     t->notes = note->next;
     SSL_SESSION_free(note->session);
     free(note);
-    net_tls_tell(L, t, event, 1);
+    net_tls_tell(L, t, event, nargs);
   }
 }
 
@@ -167,7 +183,7 @@ static void go_on(lua_State *L, struct net_handle *h, struct net_tls *t) {
   if (!net_tls_is_there(stream, t))
     return;
   tell_step(L, t, step);
-  if (net_tls_is_there(stream, t) && !has_written(L))
+  if (net_tls_is_there(stream, t) && (t->open || !t->secure) && !has_written(L))
     net_tls_flush(t);
 }
 

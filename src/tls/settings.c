@@ -71,7 +71,7 @@ static int connection_alpn(lua_State *L) {
 
 /* flag(name, on) */
 static int connection_flag(lua_State *L) {
-  static const char *const names[] = { "asks", "keylog", "notify", NULL };
+  static const char *const names[] = { "asks", "keylog", "notify", "stores", NULL };
   struct net_tls *t = check_open(L);
   unsigned on = (unsigned)lua_toboolean(L, 3);
   switch (luaL_checkoption(L, 2, NULL, names)) {
@@ -81,7 +81,8 @@ static int connection_flag(lua_State *L) {
       if (on)
         net_tls_callbacks_log_keys(t->ssl);
       break;
-    default: t->wants_notify = on;
+    case 2: t->wants_notify = on; break;
+    default: t->stores = on;
   }
   return 0;
 }
@@ -105,18 +106,33 @@ static int connection_context(lua_State *L) {
   return 0;
 }
 
-/* hello() -> name or nil, names of ALPN's extension or nil: what the client asks for */
+/* hello() -> name, names of ALPN's extension, a session's id, or nil each: what the client
+ * asks for */
 static int connection_hello(lua_State *L) {
   const struct net_tls_hello *h = net_tls_check(L, 1)->hello;
   lua_settop(L, 0);
   lua_pushlstring(L, h && h->name ? h->name : "", h ? h->name_len : 0);
   lua_pushlstring(L, h && h->alpn ? (const char *)h->alpn : "", h ? h->alpn_len : 0);
-  for (int i = 1; i <= 2; i++)
+  lua_pushlstring(L, h && h->id ? (const char *)h->id : "", h ? h->id_len : 0);
+  for (int i = 1; i <= 3; i++)
     if (lua_rawlen(L, i) == 0) {
       lua_pushnil(L);
       lua_replace(L, i);
     }
-  return 2;
+  return 3;
+}
+
+/* found(der): the session of the client's id -> whether OpenSSL can read it */
+static int connection_found(lua_State *L) {
+  struct net_tls *t = check_open(L);
+  size_t len;
+  const char *bytes = luaL_checklstring(L, 2, &len);
+  const unsigned char *at = (const unsigned char *)bytes;
+  SSL_SESSION_free(t->found);
+  t->found = d2i_SSL_SESSION(NULL, &at, (long)len);
+  ERR_clear_error();
+  lua_pushboolean(L, t->found != NULL);
+  return 1;
 }
 
 /* go(): Lua has said what was asked; the handshake goes on */
@@ -205,6 +221,7 @@ void net_tls_settings_open(lua_State *L) {
     { "flag", connection_flag },
     { "context", connection_context },
     { "hello", connection_hello },
+    { "found", connection_found },
     { "go", connection_go },
     { "open", connection_open },
     { "verdict", connection_verdict },

@@ -311,7 +311,7 @@ static int tls_poll(struct net_handle *h, int events) {
     if (is_free && !t->sent_notify)
       events &= ~NET_WRITE;
   }
-  if (t->out.len > 0)
+  if (t->out.len > 0 && (t->open || t->blocked))
     events |= NET_WRITE;
   return net_handle_poll(&t->below, events);
 }

@@ -6,6 +6,7 @@
 -- The handshake stands still meanwhile, so an answer may come late; the handshake's time
 -- limit goes on. No answer is good twice.
 
+local core = require("net.tls.core")
 local alpn = require("net.internal.tls.alpn")
 local context = require("net.internal.tls.context")
 local lazy = require("net.internal.lazy")
@@ -107,12 +108,9 @@ end
 
 -- Both
 
---- A client has said what it wants.
----@param socket net.tls.TLSSocket
----@param state net.tls.State
-function M.answer(socket, state)
+--- Chooses what there is to choose.
+local function choose(socket, state, name, offered)
   local set = state.settings
-  local name, offered = state.conn:hello()
   if set.given.ALPNCallback and offered then
     local ok, go = pcall(choose_protocol, socket, state, set.given.ALPNCallback, name, offered)
     if not ok then
@@ -125,6 +123,38 @@ function M.answer(socket, state)
     choose_context(socket, state, set, name)
   else
     go_on(state)
+  end
+end
+
+--- What listeners of 'resumeSession' call, once.
+local function find_session(socket, state, id, continue)
+  local answered = false
+  local function callback(err, der)
+    if not state.pending then
+      return
+    elseif answered then
+      return state_of.fail(socket, state, errors.codes.ERR_MULTIPLE_CALLBACK())
+    end
+    answered = true
+    if err ~= nil and err ~= false then
+      return state_of.fail(socket, state, err)
+    elseif type(der) == "string" then
+      state.conn:found(der)
+    end
+    continue()
+  end
+  state.server:emit("resumeSession", id, callback)
+end
+
+--- A client has said what it wants.
+---@param socket net.tls.TLSSocket
+---@param state net.tls.State
+function M.answer(socket, state)
+  local name, offered, id = state.conn:hello()
+  if id and core.listens(state.server, "resumeSession") then
+    find_session(socket, state, id, function() choose(socket, state, name, offered) end)
+  else
+    choose(socket, state, name, offered)
   end
 end
 

@@ -29,6 +29,14 @@ local EAGAIN = net_core.errnum("EAGAIN")
 
 -- Making one ready
 
+--- What a server's listeners want to hear of.
+local function listen_for(conn, state)
+  local server = state.server
+  conn:flag("asks", state.asks or core.listens(server, "resumeSession"))
+  conn:flag("stores", core.listens(server, "newSession"))
+  conn:flag("keylog", core.listens(server, "keylog"))
+end
+
 --- A connection of the core's as the state says, not under the socket yet.
 local function new_connection(socket, state)
   local conn = core.connection(state.context, state.isServer, socket)
@@ -47,6 +55,9 @@ local function new_connection(socket, state)
   end
   conn:flag("notify", state.requireCloseNotify)
   conn:flag("asks", state.asks)
+  if state.server then
+    listen_for(conn, state)
+  end
   return conn
 end
 
@@ -56,9 +67,6 @@ local function install(socket, state, bytes, from)
   state.conn = new_connection(socket, state)
   state.pending, state.authorized, state.authorizationError = true, false, nil
   state.alpn, state.name, state.session = nil, nil, nil
-  if state.isServer and state.server and state.server:listenerCount("keylog") > 0 then
-    state.conn:flag("keylog", true)
-  end
   core.install(socket, state.conn, bytes, from)
   if not state.timer then
     state_of.watch(socket, state, state.handshakeTimeout)

@@ -34,6 +34,9 @@ local M = {}
 ---@field timer? table its time limit
 ---@field on_close? function a listener, while it lasts
 ---@field told? boolean 'tlsClientError' was
+---@field holds? integer listeners of 'newSession' that have not kept it yet
+---@field held? boolean all else is over
+---@field sessions? table[] for 'newSession', behind 'secureConnection'
 
 --- What is known of a TLS socket; nil before it was made ready.
 ---@param socket net.tls.TLSSocket
@@ -177,6 +180,15 @@ end
 
 -- Whom a server has met
 
+--- Tells of sessions that came before 'secureConnection', where that comes first.
+local function tell_sessions(state)
+  local list = state.sessions
+  state.sessions = nil
+  for _, one in ipairs(list or {}) do
+    state.server:emit("newSession", one.id, one.der, function() end)
+  end
+end
+
 local function server_secure(socket, state)
   local err = state.requests and state.conn:verdict() or nil
   if err then
@@ -192,6 +204,7 @@ local function server_secure(socket, state)
     state.server:emit("secureConnection", socket)
   end
   socket:emit("secure")
+  tell_sessions(state)
 end
 
 -- What the core tells
@@ -201,7 +214,9 @@ local on = {}
 --- The handshake is over.
 function on.secure(socket, state)
   state.alpn, state.name = state.conn:chosen()
-  if state.isServer then
+  if (state.holds or 0) > 0 then
+    state.held = true
+  elseif state.isServer then
     server_secure(socket, state)
   else
     client_secure(socket, state)
@@ -246,6 +261,31 @@ function on.session(socket, state, der)
   else
     socket:emit("session", sessions.wrap(state, der))
   end
+end
+
+--- In TLS 1.2 the handshake's last word waits until a listener of 'newSession' has kept the
+--- session; in TLS 1.3 there is nothing to wait for.
+function on.new_session(socket, state, id, der)
+  if not state.pending then
+    return state.server:emit("newSession", id, der, function() end)
+  elseif state.conn:protocol() == "TLSv1.3" then
+    state.sessions = state.sessions or {}
+    table.insert(state.sessions, { id = id, der = der })
+    return
+  end
+  local done = false
+  state.holds = (state.holds or 0) + 1
+  state.server:emit("newSession", id, der, function()
+    if done or not state.pending then
+      return
+    end
+    done = true
+    state.holds = state.holds - 1
+    if state.held and state.holds == 0 then
+      state.held = nil
+      server_secure(socket, state)
+    end
+  end)
 end
 
 --- A client has said what it wants.
