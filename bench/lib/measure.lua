@@ -104,15 +104,16 @@ function measure.start(contestant, _, times)
 end
 
 --- A program that needs no load, or starts it itself: it prints the CPU time of a unit of
---- work, in ns, how many units it did in a second, and what part of a core its load took.
+--- work, in ns, how many units it did in a second, and, if it has them, what part of a core
+--- its load took, and the KiB that were resident.
 function measure.work(contestant, s, times)
   local command = ("%s%s %s %g"):format(s.alone and tool.server_pin or "",
     contestant.work[s.program], s.load, times.seconds)
   local function run()
     local stolen = tool.watch_host()
-    local cost, rate, load = tool.shell(command):match("^(%S+) (%S+) ?(%S*)")
+    local cost, rate, load, rss = tool.shell(command):match("^(%S+) (%S+) ?(%S*) ?(%S*)")
     return { cost = tonumber(cost), done = tonumber(rate), seconds = 1, stolen = stolen(),
-      load_busy = tonumber(load) }
+      load_busy = tonumber(load), rss = tonumber(rss) }
   end
   return { run = run, close = nothing }
 end

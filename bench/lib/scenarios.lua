@@ -68,6 +68,10 @@ local WHY = {
     .. "when `timeout` was among the fields of the program's own, into which each call of a method "
     .. "of a socket that has any takes a look. With those it was -0.2, -3.9, 4.7 and 2.7 % in four "
     .. "whole runs: two processes that do the same differ as much.",
+  ["task-spawn"] = "callgrind: 7,200 instructions, of which 2,300 make the object, collector "
+    .. "included, and 700 the thread. A task of cqueues is a coroutine that nobody can await, "
+    .. "cancel or ask for.",
+  ["task-sleep"] = "See task-spawn. 100,000 of them take 158 MiB, of which 110 are Lua's threads.",
   ["messages-records"] = "It is a hundred records of five fields, one of them a list: 236 tables. "
     .. "Each is read twice and written twice, which is 212 of some 290 us; in Node's JSON, for "
     .. "which records of one shape are one class, 136. callgrind: 4,600 instructions to read a "
@@ -114,6 +118,25 @@ local function clusters(mode, what, per, name)
     kind = "work", key = ("cluster-%s-%s"):format(mode, what), name = name, per = per,
     program = "cluster", load = mode .. " " .. what, base = "node", who = { "node", "net" },
     target = 1, known = {},
+  }
+end
+
+--- Tasks, beside callbacks and the coroutines of others.
+local function tasks(key, name, load, per, target, more)
+  return ratio("task-" .. key, name, load, per, target, nil, {
+    program = key, base = "net", who = { "net", "tasks", "cqueues", "copas" }, ours = "tasks",
+    again = { "net", "tasks" }, why = more and more.why, load_as = more and more.load_as,
+    unix = more and more.unix,
+  })
+end
+
+--- What a task costs by itself, beside the coroutines of others.
+local function task_work(what, name, per)
+  return {
+    kind = "work", key = "task-" .. what, name = name, per = per, program = "tasks",
+    load = what, alone = true, base = "cqueues", who = { "cqueues", "tasks" }, ours = "tasks",
+    target = 1, known = {},
+    why = WHY["task-" .. what],
   }
 end
 
@@ -173,6 +196,23 @@ return {
     who = { "alone", table.unpack(ALL) }, target = 1.5, why = WHY.start,
     known = { node = 54, luv = 1.5, cqueues = 3.6, copas = 1.6, bare = .9 },
   },
+  tasks("echo", "echo by a task, 64 connections x 64 B", "-c64 -s64", "message", .90),
+  tasks("connect", "connect, one byte, close, by a task", "-c32 -s1", "connection"),
+  tasks("timeout", "echo by a task, an idle timeout on each socket", "-c64 -s64", "message", nil,
+    { load_as = "echo" }),
+  {
+    kind = "over", key = "task-deadline", name = "echo by a task, a time limit on each wait",
+    who = { "tasks", "cqueues" }, again = { "tasks" }, known = {}, per = "message",
+    without = { "echo", "-c64 -s64" }, with = { "deadline", "-c64 -s64" },
+  },
+  {
+    kind = "memory", key = "task-memory", name = "memory for an idle connection and its task",
+    who = { "net", "tasks", "cqueues", "copas" }, ours = "tasks", target = 2.2, count = 9900,
+    limits = { copas = 900 }, known = {},
+  },
+  task_work("spawn", "a task that does nothing, from start to end", "task"),
+  task_work("sleep", "a task that sleeps beside 100,000, from start to end", "task"),
+  task_work("line", "a line of 32 B that has arrived, by a task", "line"),
   codec("encode", 100, "100 B"),
   codec("decode", 100, "100 B"),
   codec("encode", 1024, "1 KiB"),

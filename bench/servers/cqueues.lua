@@ -27,6 +27,21 @@ end
 
 serve.connect = serve.echo
 
+local TIMEOUT = 60 -- s
+
+function serve.timeout(client)
+  client:settimeout(TIMEOUT)
+  serve.echo(client)
+end
+
+function serve.deadline(client)
+  local chunk = client:xread(CHUNK, nil, TIMEOUT)
+  while chunk do
+    client:write(chunk)
+    chunk = client:xread(CHUNK, nil, TIMEOUT)
+  end
+end
+
 local head, name, value, tail = stream.four()
 
 function serve.four(client)

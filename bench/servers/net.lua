@@ -66,15 +66,6 @@ function serve.proxy(socket)
   peer:pipe(socket)
 end
 
---- The echo in a task for each connection.
-function serve.task(socket)
-  require("net.co").spawn(function()
-    for chunk in socket:chunks() do
-      socket:send(chunk)
-    end
-  end)
-end
-
 -- Four small writes need no noDelay here: they leave together.
 local no_delay = scenario ~= "four" and scenario ~= "connect"
 local server = net.createServer({ noDelay = no_delay }, function(socket)
