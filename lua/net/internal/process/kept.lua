@@ -83,6 +83,7 @@ local function add(self, message, size, handle)
   if not self.isOpen or bytes > max or handles > MAX_HANDLES or is_heavy then
     return nil
   end
+  native.keeps(self.native, true)
   kept[kept.last + 1] = { message, handle, size, weight }
   kept.last, kept.bytes, kept.handles = kept.last + 1, bytes, handles
   kept.weight = kept.weight + weight
@@ -94,7 +95,6 @@ function State:keep(message, size, handle)
   local ok, kept = pcall(add, self, message, size, handle)
   if ok and kept then
     self.kept = kept
-    native.keeps(self.native, true)
     return
   end
   if handle then

@@ -58,13 +58,6 @@ local function cost(text, parcel)
   return #text + (parcel and PARCEL or ENTRY)
 end
 
---- Takes the oldest out of those that wait.
-local function shift(self)
-  local entry = self.queue[self.first]
-  self.queue[self.first], self.first = nil, self.first + 1
-  self.waiting = self.waiting - cost(entry.text, entry.parcel)
-end
-
 --- Whether so much waits behind a handle that no more may: the peer has not acknowledged it,
 --- and a hostile one never will. Returns why, if so.
 ---@return net.Error?
@@ -80,13 +73,15 @@ function State:advance()
   end
   while not self.current and self.first <= self.last do
     local entry = self.queue[self.first]
+    local rest = self.waiting - cost(entry.text, entry.parcel)
     if entry.parcel then
       self.current = entry
-      shift(self)
-      self:begin()
     else
       native.write(self.native, entry.text .. "\n", entry.callback, false, entry.owed)
-      shift(self)
+    end
+    self.queue[self.first], self.first, self.waiting = nil, self.first + 1, rest
+    if entry.parcel then
+      self:begin()
     end
   end
   self:settle()
@@ -164,9 +159,9 @@ end
 function State:enqueue(text, parcel, callback, owed)
   local c = self.native
   if self.current then
-    local last = self.last + 1
+    local last, waiting = self.last + 1, self.waiting + cost(text, parcel)
     self.queue[last] = { text = text, parcel = parcel, callback = callback, owed = owed }
-    self.last, self.waiting = last, self.waiting + cost(text, parcel)
+    self.last, self.waiting = last, waiting
     self:advance()
     return last == self.first
   elseif not parcel then
@@ -253,8 +248,9 @@ function State:dismiss(err)
   end
   while self.first <= self.last do
     give_up(self.queue[self.first])
-    shift(self)
+    self.queue[self.first], self.first = nil, self.first + 1
   end
+  self.waiting = 0
 end
 
 return queue
