@@ -54,6 +54,7 @@ build = {
       ["net.internal.tls.socket"] = "lua/net/internal/tls/socket.lua",
       ["net.internal.tls.state"] = "lua/net/internal/tls/state.lua",
       ["net.internal.tls.versions"] = "lua/net/internal/tls/versions.lua",
+      ["net.internal.tls.tasks"] = "lua/net/internal/tls/tasks.lua",
       ["net.tls"] = "lua/net/tls.lua",
     },
   },

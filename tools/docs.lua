@@ -33,7 +33,7 @@ local page -- lines written so far
 local function place(var)
   local path = var == "net" and var or model.places[var]
   local owner, name = (path or ""):match("^([%w_]+)%.([%w_]+)$")
-  return owner and owner ~= "net" and place(owner) .. "." .. name or path
+  return owner and owner ~= "net" and (place(owner) or owner) .. "." .. name or path
 end
 
 --- How a member is written: where the owner is a table one can name, in full.

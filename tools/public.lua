@@ -142,10 +142,11 @@ local TABLES = {
 }
 
 --- Classes of net.tls, which is not there without OpenSSL.
-local OPTIONAL = { ["net.tls"] = true, ["net.tls.Server"] = true, ["net.tls.TLSSocket"] = true }
+local OPTIONAL = { ["net.tls"] = true, ["net.tls.co"] = true, ["net.tls.Server"] = true,
+  ["net.tls.TLSSocket"] = true }
 local has_tls, tls = pcall(require, "net.tls")
 if has_tls then
-  TABLES["net.tls"] = tls
+  TABLES["net.tls"], TABLES["net.tls.co"] = tls, tls.co
   MAKE["net.tls.Server"] = { tls.createServer }
   MAKE["net.tls.TLSSocket"] = { tls.TLSSocket }
 end

@@ -2897,6 +2897,21 @@ tls.Server = tls.createServer
 ---@return net.tls.TLSSocket
 function tls.TLSSocket(from, options) end
 
+--- For tasks (see [net.co](#netco)): `receive`, `send` and all else are as of any socket, and a TLS
+--- server's `incoming` and `serve` give clients whose handshake is over.
+---@class net.tls.co
+local tlsCo = {}
+tls.co = tlsCo
+
+--- `tls.connect` for a task: waits until the handshake is over and the server verified. What goes
+--- wrong is nil and the error.
+---
+--- Raises what `tls.connect` raises, and `ERR_CANNOT_WAIT`.
+---@param ... any
+---@return net.tls.TLSSocket? socket
+---@return net.Error? err
+function tlsCo.connect(...) end
+
 --- Whether a value is a TLS socket. `net.isSocket` is true of it, too.
 ---@param v any
 ---@return boolean

@@ -55,6 +55,7 @@ local REST = {
   Server = "net.internal.tls.server",
   TLSSocket = "net.internal.tls.socket",
   checkServerIdentity = "net.internal.tls.identity",
+  co = "net.internal.tls.tasks",
   connect = "net.internal.tls.connect",
   createSecureContext = "net.internal.tls.context",
   createServer = "net.internal.tls.server",

@@ -61,9 +61,14 @@ end
 
 -- When to accept
 
+--- The event that says who has connected: a server of another kind has its own.
+local function event_of(self)
+  return self._tells or "connection"
+end
+
 --- Accepts exactly while somebody wants to: a task that asks, one that serves, a listener.
 local function apply(self, state)
-  native.hold(self, not (state.asks or state.serves > 0 or self:listenerCount("connection")
+  native.hold(self, not (state.asks or state.serves > 0 or self:listenerCount(event_of(self))
     > (state.listener and 1 or 0)))
 end
 
@@ -81,7 +86,7 @@ local function state_of(self)
   }
   states[self] = state
   local function look(event)
-    if event == "connection" or event == nil then
+    if event == event_of(self) or event == nil then
       core.tick(apply, self, state)
     end
   end
@@ -170,7 +175,7 @@ function methods:incoming()
     end
   end
 
-  local listeners, remove = { connection = on_connection }, nil
+  local listeners, remove = { [event_of(self)] = on_connection }, nil
   local function stop()
     remove()
     if state.listener == on_connection then
@@ -295,7 +300,7 @@ local function attend(self, serving)
       resume()
     end
   end
-  function listeners.connection(socket)
+  listeners[event_of(self)] = function(socket)
     local ok, task, entry = pcall(children.spawn, serving.set, handle, serving, socket)
     if not ok then
       socket:destroy() -- whom nobody serves

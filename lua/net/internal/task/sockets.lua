@@ -33,7 +33,7 @@ local function check_order(first, second)
   end
 end
 
-local function wait_for_connect(socket, where)
+local function wait_for_connect(socket, event, where)
   tasks.hold(socket)
   return tasks.suspend(function(resume)
     local remove
@@ -46,7 +46,7 @@ local function wait_for_connect(socket, where)
       socket:destroy()
     end
     remove = listen(socket, {
-      connect = function() answer(true) end,
+      [event] = function() answer(true) end,
       error = function(err) answer(nil, err) end,
       timeout = function() answer(nil, errors.codes.ERR_TIMEOUT()) end,
       close = function() answer(nil, errors.codes.ERR_STREAM_PREMATURE_CLOSE()) end,
@@ -61,10 +61,17 @@ end
 ---@return net.Error? err
 function sockets.connect(...)
   check_order(...)
+  return sockets.connect_by(connect.connect, "connect", ...)
+end
+
+--- The same by another function, of whose sockets another event says that they are ready.
+---@param make fun(...): net.Socket
+---@param event string
+function sockets.connect_by(make, event, ...)
   children.check_wait()
   local where = { as = "arguments", n = 2, ... }
-  local socket = connect.connect(...)
-  local done, ok, err = pcall(wait_for_connect, socket, where)
+  local socket = make(...)
+  local done, ok, err = pcall(wait_for_connect, socket, event, where)
   if done and ok then
     return socket
   end

@@ -33,6 +33,9 @@ local M = {}
 ---@type table<net.tls.Server, net.tls.Settings>
 local settings = setmetatable({}, { __mode = "k" })
 
+--- What tasks listen to, for connections that are ready.
+function core.Server.getters._tells() return "secureConnection" end
+
 -- Accepting
 
 local function new_state(server, set)
