@@ -78,12 +78,12 @@ local function refuse_second(state)
   end
 end
 
---- What a failed read is called.
+--- What a failed read is called, and whether it is an end like any other.
 local function reason(socket, err)
   if err == EBADF and plain.fd(socket) < 0 then
-    return "closed"
+    return "closed", true
   end
-  return words.of(err)
+  return words.of(err), false
 end
 
 local function wait_for_more(socket, state, news, limit)
@@ -92,13 +92,14 @@ local function wait_for_more(socket, state, news, limit)
   return wait.ready(socket, news, limit, "receive %s from", reader.wants)
 end
 
---- Appends what one read gives. Nil and a word: nothing comes any more, or in time.
+--- Appends what one read gives. Nil and a word: nothing comes any more, or in time; and true
+--- if that is the stream's end, which a reset is not.
 local function fill(socket, state, most, limit)
   while true do
     local data, err, news = state.via.recv(socket, most)
     if data then
       if data == "" then
-        return nil, "closed"
+        return nil, "closed", true
       end
       append(state.buffer, data)
       return true
@@ -148,12 +149,12 @@ local function line(socket, state, limit)
 end
 
 local function all(socket, state, limit)
-  local ok, why = true, nil
-  while ok do
-    ok, why = fill(socket, state, CHUNK, limit)
-  end
+  local ok, why, is_end
+  repeat
+    ok, why, is_end = fill(socket, state, CHUNK, limit)
+  until not ok
   local size = state.buffer.size
-  return size, (why ~= "closed" or size == 0) and why
+  return size, (not is_end or size == 0) and why
 end
 
 local function count(socket, state, limit, n)
