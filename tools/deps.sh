@@ -49,6 +49,7 @@ peers wanted swaks        swaks         swaks             swaks             swak
 peers wanted python3      python3       python3           python3           python      python
 peers wanted pyftpdlib    python3-pyftpdlib python3-pyftpdlib py3-pyftpdlib  python-pyftpdlib -
 peers wanted tinyproxy    tinyproxy-bin tinyproxy         tinyproxy         tinyproxy   tinyproxy
+peers wanted copas        lua-copas     -                 -                 -           -
 peers wanted luasocket    lua-socket    lua-socket        lua5.4-socket     lua-socket  rock:luasocket
 bench wanted valgrind     valgrind      valgrind          valgrind          valgrind    -
 '
@@ -71,6 +72,7 @@ present() { # present WHAT: is it there already?
     postgres) command -v postgres >/dev/null || ls /usr/lib*/postgresql*/bin/postgres \
       /usr/lib*/postgresql/*/bin/postgres >/dev/null 2>&1 ;;
     pyftpdlib) PATH=/usr/bin:$PATH python3 -c 'import pyftpdlib' 2>/dev/null ;;
+    copas) ls /usr/share/lua/5.[23]/copas.lua >/dev/null 2>&1 ;;
     luasocket) lua=$(./find-lua.sh bin) &&
       "$lua" -e 'assert(package.searchpath("socket.core", package.cpath))' 2>/dev/null ;;
     libasan.so) case $(gcc -print-file-name=libasan.so 2>/dev/null) in /*) ;; *) return 1 ;; esac ;;
