@@ -267,7 +267,7 @@ local function new_context(protocol, bits, min, max)
   local low, high, side = versions.of(protocol, min, max)
   local context, problem = native.new(low, high, side)
   check(problem)
-  if bits and bits ~= 0 then
+  if bits then
     native.set_options(context, validate.integer(bits, "secureOptions"))
   end
   return context, low, high
@@ -281,15 +281,11 @@ end
 ---@return net.tls.SecureContext
 function M.createSecureContext(options)
   options = validate.object(options or {}, "options")
-  local bits = options.secureOptions
-  if bits then
-    validate.integer(bits, "secureOptions")
-  end
+  local context, low, high = new_context(options.secureProtocol, options.secureOptions,
+    options.minVersion, options.maxVersion)
   if options.honorCipherOrder then
-    bits = (bits or 0) | core.constants.SSL_OP_CIPHER_SERVER_PREFERENCE
+    native.set_options(context, core.constants.SSL_OP_CIPHER_SERVER_PREFERENCE)
   end
-  local context, low, high = new_context(options.secureProtocol, bits, options.minVersion,
-    options.maxVersion)
   set_ciphers(context, options.ciphers, low, high)
   set_trust(context, options)
   set_credentials(context, options)
