@@ -1,5 +1,5 @@
 -- A channel whose two ends are in this process: a socket that goes there and comes back, a
--- server, a bound socket, and a list with a file.
+-- server, a bound socket, and a list with a file and a message that is no text.
 local scene = dofile("tools/torture/scene.lua")
 local channel = require("net.internal.process.channel")
 local core = require("net.core")
@@ -75,7 +75,7 @@ return scene.run(function()
     here:send("bound", bound, scene.done)
     local file = io.tmpfile()
     if file then
-      here:send("list", { file, net.Socket(), server }, function(err)
+      here:send("list \xFF", { file, net.Socket(), server }, { binary = true }, function(err)
         if err and err.code ~= "ERR_INVALID_HANDLE_TYPE" then -- the greeting was lost
           scene.told(err)
         end
