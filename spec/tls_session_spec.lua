@@ -195,6 +195,18 @@ describe("A store of sessions", function()
     end)
   end))
 
+  it("whose listener raises has the client refused", within(function(t)
+    with_server(t, { maxVersion = "TLSv1.2" }, function(server)
+      server:on("resumeSession", function() error("mine", 0) end)
+      local client = pair.connect(server)
+      client:on("error", t.calls(1, function(err) assert.equal("ECONNRESET", err.code) end))
+      client:on("close", t.calls(1))
+      local ok, err = pcall(sockets.wait, function() return client.destroyed end)
+      assert.same({ false, "mine" }, { ok, err })
+      sockets.wait(function() return client.destroyed end)
+    end)
+  end))
+
   it("that never keeps one is ended by the handshake's time limit", within(function(t)
     with_server(t, { maxVersion = "TLSv1.2", secureOptions = WITHOUT_TICKETS.secureOptions,
       handshakeTimeout = 100 }, function(server, log)

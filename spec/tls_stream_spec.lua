@@ -6,6 +6,7 @@
 local net = require("net")
 local timers = require("net.timers")
 local tls = require("net.tls")
+local lua = require("spec.support.lua")
 local pair = require("spec.support.tlspair")
 local sockets = require("spec.support.sockets")
 local within = require("spec.support").within
@@ -187,6 +188,31 @@ describe("Bytes through TLS", function()
     client:on("close", t.calls(1, function() server:close() end))
     t.run()
     assert.equal("over a path", got())
+  end))
+
+  it("leave though the program exits behind the write", within(function(t)
+    local got = {}
+    local server = pair.listen({}, function(socket)
+      socket:on("data", function(chunk) got[#got + 1] = chunk end)
+      socket:on("error", function() end)
+    end)
+    local env = net.process.env
+    env.LUA_PATH, env.LUA_CPATH = package.path, package.cpath
+    local child = net.child.spawn(lua.command, { "-e", ([[
+      local tls = require("net.tls")
+      local socket
+      socket = tls.connect({ port = %d, host = "127.0.0.1", rejectUnauthorized = false }, function()
+        socket:write("the last words")
+        os.exit(3)
+      end)
+      require("net").run()
+    ]]):format(server:address().port) }, { stdio = "inherit", env = env })
+    child:on("exit", t.calls(1, function(code)
+      assert.equal(3, code)
+      server:close()
+    end))
+    t.run()
+    assert.equal("the last words", table.concat(got))
   end))
 
   it("are a file, sent by copying", within(function(t)

@@ -84,7 +84,7 @@ end
 ---@return net.tls.TLSSocket
 function M.make(options, state)
   local socket = net_socket.make(options, core.socket)
-  stream.private(socket).tls = state
+  state_of.attach(socket, state)
   return socket
 end
 
@@ -96,7 +96,7 @@ end
 
 --- Puts TLS under an accepted socket.
 function M.accept(socket, state, bytes)
-  stream.private(socket).tls = state
+  state_of.attach(socket, state)
   install(socket, state, bytes)
 end
 
@@ -140,7 +140,7 @@ end
 
 --- Gives an accepted socket its connection back, and puts TLS under it.
 function M.take_back(socket, state, raw)
-  stream.private(socket).tls = state
+  state_of.attach(socket, state)
   if socket.destroyed then
     return lost(socket, state)
   end

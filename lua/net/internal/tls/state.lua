@@ -21,6 +21,7 @@ local private = net_core.stream.private
 local M = {}
 
 ---@class net.tls.State
+---@field socket net.tls.TLSSocket
 ---@field conn userdata the core's Connection; one for each time that the socket connects
 ---@field isServer boolean
 ---@field server? net.tls.Server
@@ -43,6 +44,23 @@ local M = {}
 ---@return net.tls.State?
 function M.of(socket)
   return private(socket).tls
+end
+
+local State = {}
+
+--- Something raised amid a handshake, for want of memory perhaps, and nobody would go on.
+function State.__close(state, err)
+  if err ~= nil and state.pending then
+    state.socket:destroy()
+  end
+end
+
+--- Has a socket be a TLS socket, in that state.
+---@param socket net.tls.TLSSocket
+---@param state net.tls.State
+function M.attach(socket, state)
+  state.socket = socket
+  private(socket).tls = setmetatable(state, State)
 end
 
 -- Its end
@@ -118,15 +136,23 @@ end
 -- Whom a client has met
 
 --- The error that the peer's certificate is, as it is not that of whom was meant.
-local function name_error(socket, state)
+local function compare_name(socket, state)
   if state.identity then
-    local ok, err = pcall(state.identity, state.host, socket:getPeerCertificate(true))
-    return err or (not ok and errors.new("Error", "checkServerIdentity has failed")) or nil
+    return state.identity(state.host, socket:getPeerCertificate(true))
   elseif not state.conn:is_of(identity.prepare(state.host).ascii) then
     return identity.checkServerIdentity(state.host, socket:getPeerCertificate(true))
       or errors.codes.ERR_TLS_CERT_ALTNAME_INVALID("the certificate is not that of the host",
         state.host, socket:getPeerCertificate(true))
   end
+end
+
+--- The same; who raises refuses.
+local function name_error(socket, state)
+  local ok, err = pcall(compare_name, socket, state)
+  if ok then
+    return err or nil
+  end
+  return err or errors.new("Error", "checkServerIdentity has failed")
 end
 
 --- The same as authorizationError.
@@ -297,7 +323,10 @@ M.fail = fail
 
 core.on_event(function(socket, event, ...)
   local state = socket and M.of(socket)
-  if state then
+  if state and event == "keylog" then
+    on.keylog(socket, state, ...)
+  elseif state then
+    local _ <close> = state
     on[event](socket, state, ...)
   end
 end)
