@@ -56,7 +56,7 @@ C_FILES = $(SRC) $(TLS_SRC) $(wildcard src/*.h src/*/*.h include/*.h)
 # The Lua half: what a program may require, and below internal/ all else.
 LUA_FILES = $(wildcard lua/net/*.lua lua/net/*/*.lua lua/net/*/*/*.lua)
 # The deepest first, so that a folder is empty before the one that it is in.
-LUA_FOLDERS = net/internal/address net/internal/cluster net/internal/process net/internal/server net/internal/socket net/internal/task net/internal/tls net/internal net
+LUA_FOLDERS = net/internal/address net/internal/cluster net/internal/luasocket net/internal/process net/internal/server net/internal/socket net/internal/task net/internal/tls net/internal net
 # init.lua is what a program finds, and meta.lua is for editors only.
 BUNDLED = $(filter-out lua/net/init.lua lua/net/meta.lua $(TLS_LUA),$(LUA_FILES))
 OBJ = $(SRC:src/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/bundled.o
