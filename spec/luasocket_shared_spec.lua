@@ -99,18 +99,19 @@ describe("a socket that several tasks use", function()
 
   it("wakes all of them by close", connected(function(client, peer, server)
     stall(client)
-    local silent = assert(socket.connect(address_of(server)))
+    local silent, accepted = assert(socket.connect(address_of(server))), false
     local tasks = {
       co.spawn(silent.receive, silent),
       co.spawn(client.send, client, "x"),
       co.spawn(client.send, client, "y"),
       co.spawn(function()
         server:accept():close()
+        accepted = true
         return server:accept()
       end),
     }
     local selecting = co.spawn(socket.select, { peer, silent }, nil, 5)
-    co.sleep(5)
+    repeat co.yield() until accepted
     for _, one in ipairs { silent, client, server } do one:close() end
     for _, task in ipairs(tasks) do
       local _, err = task()
@@ -131,7 +132,7 @@ describe("a socket that several tasks use", function()
       until not one:connect(host, port)
       local last = socket.tcp4()
       local task = co.spawn(last.connect, last, host, port)
-      co.sleep(5)
+      co.yield()
       last:close()
       assert.same({ nil, "closed" }, { task() })
       for _, one in ipairs(all) do one:close() end
@@ -152,7 +153,8 @@ describe("a descriptor that is closed while somebody waits for it", function()
     local around = { getfd = function() return peer:getfd() end }
     local task = close_amid(function() return socket.select({ around }, nil, 5) end,
       function() peer:close() end)
-    co.sleep(5)
+    co.yield()
+    co.yield()
     assert.equal("select of 0 sockets", task.waiting) -- for the time alone
     task:cancel()
     task = co.spawn(socket.select, { client }, nil, 5)
