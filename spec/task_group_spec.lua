@@ -47,13 +47,9 @@ describe("co.group", function()
       local first = { code = "OWN" }
       assert.equal(first, raised(co.group, function(g)
         g:spawn(function()
-          local _ <close> = setmetatable({}, {
-            __close = function()
-              co.shield(co.sleep, 1)
-              t.log("cleaned up")
-            end,
-          })
-          forever()
+          pcall(forever)
+          co.shield(co.sleep, 1)
+          t.log("cleaned up")
         end)
         g:spawn(fail, first)
         t.log("fn", raised(forever).code)

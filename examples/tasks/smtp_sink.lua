@@ -69,9 +69,9 @@ local function read_mail(socket)
     if line == "." then
       return size <= MAIL_MAX and lines, size
     end
-    line = line:gsub("^%.", "") -- the client doubles a dot at the start
-    size = size + #line + 2
-    lines[size <= MAIL_MAX and #lines + 1 or 1] = line
+    local text = line:gsub("^%.", "") -- the client doubles a dot at the start
+    size = size + #text + 2
+    lines[size <= MAIL_MAX and #lines + 1 or 1] = text
   end
 end
 

@@ -2344,7 +2344,8 @@ function co.finished(it) end
 function co.pipeline(a, b) end
 
 --- A task, as `co.spawn` makes it. To call it is to await it, so that it may stand where a function
---- does: `co.timeout(1000, task)`. In a `<close>` variable it is cancelled and waited for.
+--- does: `co.timeout(1000, task)`. In a `<close>` variable it is cancelled and waited for (before Lua
+--- 5.4.3 not waited for: there nothing can wait in a `__close`).
 ---@class net.Task
 --- May be changed.
 ---@field name string (default `"task N (FILE:LINE)"`)

@@ -7,6 +7,15 @@ local process = require("net.process")
 
 local M = {}
 
+local function close_yields()
+  return coroutine.wrap(function()
+    local _ <close> = setmetatable({}, { __close = coroutine.yield })
+  end)() ~= nil
+end
+
+--- May a to-be-closed variable wait while it is closed? Before Lua 5.4.3 none may.
+M.CLOSE_WAITS = pcall(close_yields)
+
 --- The error that a function raises.
 ---@param fn function
 ---@param ... any

@@ -35,11 +35,13 @@ static void push_bare(lua_State *L, const char *name) {
 
 /* A port is what the user gave, of whatever size: Node shows it so. [-0, +1, -] */
 static void push_port(lua_State *L, lua_Number port) {
-  lua_Integer whole;
-  if (lua_numbertointeger(port, &whole) && (lua_Number)whole == port)
+  int is_whole;
+  lua_pushnumber(L, port);
+  lua_Integer whole = lua_tointegerx(L, -1, &is_whole);
+  if (is_whole) {
+    lua_pop(L, 1);
     lua_pushinteger(L, whole);
-  else
-    lua_pushnumber(L, port);
+  }
 }
 
 /* Pushes ` ADDRESS:PORT`, ` PATH` or nothing, from the host at 'host'; returns
