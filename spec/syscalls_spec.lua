@@ -224,6 +224,57 @@ describe("strace sees of", function()
     assert.equal(0, count(calls, " splice pipe2 "), "splice, of small messages")
   end)
 
+  it_traces("an echo server of tasks the same, also of lines", function()
+    for _, what in ipairs({ "some", 7 }) do
+      local connections, messages = 50, 100
+      local calls = traced_server(([[
+        require("net.co").spawn(function()
+          local text = socket:receive(WHAT)
+          while text do
+            socket:send(text)
+            text = socket:receive(WHAT)
+          end
+        end)
+      ]]):gsub("WHAT", ("%q"):format(what)), connections, messages)
+      local total = connections * messages
+      assert.equal(total + connections, count(calls, READS))
+      assert.equal(total, count(calls, WRITES))
+      assert.is_true(count(calls, " epoll_ctl ") <= 4 * connections + 4, "epoll_ctl")
+    end
+  end)
+
+  it_traces("a pipeline of tasks splice, once it is in bulk", function()
+    local calls = traced([[
+      local co = require("net.co")
+      local SIZE = 32 << 20
+      local function connected(server, port)
+        local near = co.connect(port, "127.0.0.1")
+        return near, server:incoming()()
+      end
+      co.run(function()
+        local one, two = co.listen(0, "127.0.0.1"), co.listen(0, "127.0.0.1")
+        local source, a = connected(one, one:address().port)
+        local b, sink = connected(two, two:address().port)
+        say("begin")
+        co.spawn(function()
+          for _ = 1, 32 do source:send(("x"):rep(1 << 20)) end
+          source:finish()
+        end)
+        local got = 0
+        local reader = co.spawn(function()
+          for chunk in sink:chunks() do got = got + #chunk end
+        end)
+        assert(co.pipeline(a, b))
+        reader:await()
+        assert(got == SIZE, got)
+        say("end")
+        one:close()
+        two:close()
+      end)
+    ]])
+    assert.is_true(count(calls, " splice ") > 0)
+  end)
+
   it_traces("a head and a file one send that waits for more, and one sendfile", function()
     local messages = 100
     local calls = traced_server([[
