@@ -5,6 +5,8 @@
 
 local lua = require("spec.support.lua")
 
+local LIFETIME = 1200 -- seconds, of some 2000 runs of small programs; each has its own limit
+
 local ROWS = {
   ["that is made seldom"] = {
     "socket", "bind", "listen", "shutdown", "close", "getsockopt", "getsockname", "getpeername",
@@ -20,7 +22,7 @@ local ROWS = {
 describe("make torture", function()
   for what, rows in pairs(ROWS) do
     it(("finds nothing wrong where a call fails %s #slow"):format(what), function()
-      local result = lua.run({ file = "tools/torture/run.lua", args = rows })
+      local result = lua.run({ file = "tools/torture/run.lua", args = rows, lifetime = LIFETIME })
       if result.stdout:find("no Lua library to link with", 1, true) then
         return pending("no Lua library to link with")
       end

@@ -83,7 +83,7 @@ local function prepare(options)
     write_file(files.script, options.script)
   end
   local line = "echo $$ && " .. command_line(options, options.file or files.script)
-  local limit = has_timeout and ("timeout -s KILL %d "):format(LIFETIME) or ""
+  local limit = has_timeout and ("timeout -s KILL %d "):format(options.lifetime or LIFETIME) or ""
   return ("%ssh -c %s <%s 2>%s; echo $? >%s"):format(
     limit, quote(line), quote(files.input), quote(files.err), quote(files.status)), files
 end
@@ -166,7 +166,7 @@ end
 
 --- Runs a script to its end.
 ---@param options table script (text) or file (path), or program (a command); args, env, stdin,
----   options (of the interpreter)
+---   options (of the interpreter), lifetime (seconds, where the usual is too short)
 ---@return {code: integer?, signal: integer?, stdout: string, stderr: string}
 function M.run(options)
   local line, files = prepare(options)
