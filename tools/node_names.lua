@@ -20,6 +20,7 @@
 
 local LUA = "#what-lua-makes-different"
 local OURS = "#what-is-kept-to-ourselves"
+local TLS = "#nettls"
 local DEFECT = "#defects-of-node-that-are-not-copied"
 
 local NO_TICK = "it does not wait for the end"
@@ -33,6 +34,11 @@ local INSIDE = "Node's own affair"
 local MASTER = "deprecated: `isPrimary`, `setupPrimary`"
 local COMMAND = "`io.popen`, or `spawn` and its `stdout`"
 local SYNC = "`io.popen` and `os.execute` wait"
+local RENEGOTIATION = "nobody may renegotiate"
+local COMPRESSION = "OpenSSL has it from 3.2 on"
+local X509 = "there are no objects of certificates; `raw` of their tables is the DER"
+local NOT_YET = "not yet"
+local ENGINES = "OpenSSL gives up engines"
 local WINDOWS = "of Windows alone"
 
 local sections = {
@@ -258,6 +264,50 @@ local sections = {
     { "method", "send disconnect kill destroy isConnected isDead" },
     { "field", "id process exitedAfterDisconnect" },
     { "event", "online listening message disconnect exit error" },
+  },
+  {
+    title = "`tls`", node = "tls.%s", owner = "net.tls",
+    { "function", "createServer connect createSecureContext SecureContext checkServerIdentity \z
+      getCiphers getCACertificates setDefaultCACertificates TLSSocket \z
+      getCertificateCompressionAlgorithms convertALPNProtocols" },
+    { "field", "rootCertificates DEFAULT_CIPHERS DEFAULT_ECDH_CURVE DEFAULT_MIN_VERSION \z
+      DEFAULT_MAX_VERSION CLIENT_RENEG_LIMIT CLIENT_RENEG_WINDOW" },
+    differs = { rootCertificates = TLS, getCACertificates = TLS, checkServerIdentity = TLS },
+    absent = { CLIENT_RENEG_LIMIT = RENEGOTIATION, CLIENT_RENEG_WINDOW = RENEGOTIATION,
+      getCertificateCompressionAlgorithms = COMPRESSION, convertALPNProtocols = INSIDE },
+  },
+  {
+    title = "Options of `tls.createSecureContext`", node = "%s",
+    owner = "net.tls.SecureContextOptions",
+    { "option", "ca allowPartialTrustChain cert key passphrase pfx crl minVersion maxVersion \z
+      secureProtocol ciphers honorCipherOrder ecdhCurve dhparam sigalgs secureOptions \z
+      sessionIdContext sessionTimeout ticketKeys certificateCompression clientCertEngine \z
+      privateKeyEngine privateKeyIdentifier" },
+    differs = { ca = TLS, cert = TLS, key = TLS, crl = TLS, dhparam = TLS, sigalgs = TLS,
+      secureProtocol = TLS, minVersion = TLS, ciphers = TLS },
+    absent = { certificateCompression = COMPRESSION, clientCertEngine = ENGINES,
+      privateKeyEngine = ENGINES, privateKeyIdentifier = ENGINES },
+  },
+  {
+    title = "`tls.Server`, besides what is `net.Server`'s", node = "server.%s",
+    owner = "net.tls.Server",
+    { "method", "addContext setSecureContext getTicketKeys setTicketKeys" },
+    { "event", "secureConnection tlsClientError newSession resumeSession OCSPRequest keylog" },
+    differs = { setSecureContext = TLS, ['"tlsClientError"'] = TLS },
+    absent = { ['"OCSPRequest"'] = NOT_YET },
+  },
+  {
+    title = "`tls.TLSSocket`, besides what is `net.Socket`'s", node = "socket.%s",
+    owner = "net.tls.TLSSocket",
+    { "method", "getPeerCertificate getCertificate getCipher getProtocol getEphemeralKeyInfo \z
+      getSharedSigalgs getFinished getPeerFinished getSession setSession getTLSTicket \z
+      isSessionReused exportKeyingMaterial setMaxSendFragment setServername setKeyCert \z
+      enableTrace renegotiate disableRenegotiation getPeerX509Certificate getX509Certificate" },
+    { "field", "encrypted authorized authorizationError alpnProtocol servername" },
+    { "event", "secureConnect secure session keylog OCSPResponse" },
+    differs = { renegotiate = TLS },
+    absent = { getPeerX509Certificate = X509, getX509Certificate = X509, enableTrace = NOT_YET,
+      ['"OCSPResponse"'] = NOT_YET },
   },
   {
     title = "`dns`, of which there is only this", node = "dns.%s", owner = "net.dns",
