@@ -267,6 +267,8 @@ static void table_at(lua_State *L, int idx, int n, int slots) {
 
 void net_object_table(lua_State *L, int idx, int n) { table_at(L, idx, n, 4); }
 
+void net_object_map(lua_State *L, int idx, int n) { table_at(L, idx, n, 0); }
+
 void net_object_fields(lua_State *L, int idx) {
   table_at(L, idx, VAL_FIELDS, 0);
   ((struct net_object *)lua_touserdata(L, idx))->has_fields = 1;

@@ -37,7 +37,7 @@ static int core_private(lua_State *L) {
  * over, as it may be between two reads */
 static int core_empty(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
-  if (s->io.data == NULL || !net_stream_waiters(s)->empties(s))
+  if (s->io.data == NULL || !net_stream_waiters(s)->via->empties(s))
     net_readable_resume(L, 1);
   return 0;
 }

@@ -30,7 +30,7 @@ static void add_chunk(lua_State *L, int idx, struct net_stream *s) {
   net_rb_append(L, idx, &s->in);
   s->life.gap = 0;
   if (s->io.data && net_stream_waiters(s)->reads)
-    net_stream_waiters(s)->news(L, idx, s, NET_NEWS_ARRIVED);
+    net_stream_waiters(s)->via->news(L, idx, s, NET_NEWS_ARRIVED);
   else if (s->life.need_readable)
     net_readable_announce(L, idx, s);
   if (s->in.len >= s->in.hwm && s->in.len > 0)
@@ -71,7 +71,7 @@ void net_arrive_push(lua_State *L, int idx, struct net_stream *s, const char *by
     return;
   }
   if (s->io.data && net_stream_waiters(s)->reads && s->in.len == 0 && !s->opt.decoding) {
-    size_t taken = net_stream_waiters(s)->arrived(L, s, bytes, n);
+    size_t taken = net_stream_waiters(s)->via->arrived(L, s, bytes, n);
     bytes += taken;
     n -= taken;
     s->life.gap &= n > 0;

@@ -48,7 +48,7 @@ static void end_tick(lua_State *L, const struct net_step *step) {
   s->life.end_due = 0;
   if ((s->life.errored || s->life.close_emitted || s->life.end_emitted) || s->in.len > 0)
     return;
-  int is_kept = s->io.data && net_stream_waiters(s)->keeps_open(s);
+  int is_kept = s->io.data && net_stream_waiters(s)->via->keeps_open(s);
   s->life.end_emitted = 1;
   if (!s->opt.half_open && !is_kept)
     s->life.write_after_fin = 1;
@@ -340,7 +340,7 @@ void net_readable_pause(lua_State *L, int idx) {
 void net_readable_check_free(lua_State *L, const struct net_stream *s) {
   if (s->io.data == NULL || !net_stream_waiters(s)->reads)
     return;
-  net_stream_waiters(s)->name_reader(L, s);
+  net_stream_waiters(s)->via->name_reader(L, s);
   net_error_raise(L, "ERR_SOCKET_BUSY", 1);
 }
 

@@ -12,7 +12,10 @@ int net_rare_get(lua_State *L, int idx, int key) {
 }
 
 void net_rare_set(lua_State *L, int idx, int key) {
-  net_object_table(L, idx, VAL_RARE);
+  if (key > SLOT_DECODER) /* behind the list of those that come first */
+    net_object_map(L, idx, VAL_RARE);
+  else
+    net_object_table(L, idx, VAL_RARE);
   lua_insert(L, -2);
   lua_rawseti(L, -2, key);
   lua_pop(L, 1);

@@ -167,6 +167,11 @@ enum {
 /* Tasks (src/task), of which the first makes one: kept by SLOT_TASKS, reached by the 'data'
  * of the watcher. Whom they are about runs later: only 'name_reader' calls Lua. */
 struct net_waiters {
+  const struct net_waiters_class *via;
+  int reads;  /* somebody waits for bytes, who hears of them by 'news' alone */
+  int in_use; /* an 'error' that nobody listens to is told by the next call */
+};
+struct net_waiters_class {
   void (*news)(lua_State *L, int idx, struct net_stream *s, int news); /* [-0, +0, -] */
   /* While somebody reads and nothing is buffered: gives him what he waits for, if these
    * bytes complete it, and returns how many they were; 0: none. [-0, +0, m] */
@@ -177,8 +182,6 @@ struct net_waiters {
   int (*empties)(struct net_stream *s);
   /* Pushes the name of who reads, while somebody does. [-0, +1, e] */
   void (*name_reader)(lua_State *L, const struct net_stream *s);
-  int reads;  /* somebody waits for bytes, who hears of them by 'news' alone */
-  int in_use; /* an 'error' that nobody listens to is told by the next call */
 };
 
 /* Who counts a stream among its own; embedded in a server. */
@@ -224,7 +227,7 @@ static inline struct net_waiters *net_stream_waiters(const struct net_stream *s)
 }
 static inline void net_stream_news(lua_State *L, int idx, struct net_stream *s, int news) {
   if (s->io.data)
-    net_stream_waiters(s)->news(L, idx, s, news);
+    net_stream_waiters(s)->via->news(L, idx, s, news);
 }
 
 /* net.Socket; its methods and fields are socket.c's to add. */

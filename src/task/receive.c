@@ -443,7 +443,7 @@ static int raise_busy(lua_State *L, const char *who) {
 static void check_free(lua_State *L, const struct net_stream *s) {
   const struct net_task_socket *ts = net_task_socket_of(s);
   if (ts && ts->reader) {
-    ts->waiters.name_reader(L, s);
+    ts->waiters.via->name_reader(L, s);
     raise_busy(L, lua_tostring(L, -1));
   } else if (s->opt.onread) {
     raise_busy(L, "the option onread");
@@ -501,8 +501,6 @@ static int is_dry(const struct net_stream *s, const struct net_task_socket *ts,
 
 static void set_want(lua_State *L, struct net_task_socket *ts, const struct net_want *w) {
   ts->want = *w;
-  ts->look = is_there;
-  ts->waiters.arrived = reader_arrived;
   if (w->what == WANT_UNTIL)
     search(&ts->want, ts->stream, lua_tostring(L, WHAT), lua_rawlen(L, WHAT));
   else
@@ -617,6 +615,7 @@ void net_receive_open(lua_State *L) {
     { NULL, NULL },
   };
   luaL_setfuncs(L, methods, 0);
+  net_task_socket_reads(is_there, reader_arrived);
   net_error_push_code(L, "EOF", 0);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &eof_key);

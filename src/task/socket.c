@@ -13,6 +13,8 @@
 
 /* --- news -------------------------------------------------------------------------- */
 
+static int (*look)(lua_State *L, int idx, struct net_task_socket *ts); /* receive.c's */
+
 static void wake_reader(struct net_task_socket *ts) {
   if (ts->reader && ts->reader->state == TASK_WAITING)
     net_task_wake(ts->reader);
@@ -35,7 +37,7 @@ static void wake_writers(struct net_task_socket *ts, int news) {
 static void socket_news(lua_State *L, int idx, struct net_stream *s, int news) {
   struct net_task_socket *ts = net_task_socket_of(s);
   if (news & NET_NEWS_ARRIVED) {
-    if (ts->reader && ts->look(L, idx, ts))
+    if (ts->reader && look(L, idx, ts))
       wake_reader(ts);
     return;
   }
@@ -134,16 +136,24 @@ static int socket_gc(lua_State *L) {
 
 static const char meta_key; /* registry: the metatable, for __gc */
 
+static struct net_waiters_class waiters_class = {
+  .news = socket_news, .keeps_open = keeps_open, .empties = empties, .name_reader = name_reader
+};
+
+void net_task_socket_reads(int (*looks)(lua_State *L, int idx, struct net_task_socket *ts),
+                           size_t (*arrived)(lua_State *L, struct net_stream *s, const char *bytes,
+                                             size_t n)) {
+  look = looks;
+  waiters_class.arrived = arrived;
+}
+
 /* The stream and what it keeps are collected together. */
 static struct net_task_socket *socket_new(lua_State *L, int idx, struct net_stream *s) {
   struct net_task_socket *ts = lua_newuserdatauv(L, sizeof *ts, 1);
   memset(ts, 0, sizeof *ts);
   ts->stream = s;
   ts->mark = SIZE_MAX;
-  ts->waiters.news = socket_news;
-  ts->waiters.keeps_open = keeps_open;
-  ts->waiters.empties = empties;
-  ts->waiters.name_reader = name_reader;
+  ts->waiters.via = &waiters_class;
   net_list_init(&ts->writers);
   net_list_init(&ts->held);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &meta_key);

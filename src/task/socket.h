@@ -16,8 +16,8 @@
 /* What a reader waits for. */
 struct net_want {
   enum { WANT_LINE, WANT_LINE_WITH_END, WANT_UNTIL, WANT_BYTES, WANT_SOME, WANT_ALL } what;
-  int peeks;                   /* takes nothing */
-  int iterates;                /* a step of a loop: raises a failure, gives nil for the end */
+  uint32_t peeks : 1;          /* takes nothing */
+  uint32_t iterates : 1;       /* a step of a loop: raises a failure, gives nil for the end */
   size_t n;                    /* bytes: how many, or the most */
   size_t found;                /* bytes of the answer with its delimiter; 0: not there yet */
   struct net_rb_search search; /* of a line, or up to a delimiter */
@@ -28,17 +28,16 @@ struct net_task_socket {
   struct net_stream *stream; /* borrowed: it keeps this */
   struct net_task *reader;   /* borrowed, while it waits for bytes; else NULL */
   struct net_want want;      /* what for */
-  int given;                 /* the answer is on the reader's thread */
-  /* Whether that is there by now, and it is to be woken. [-0, +0, -] */
-  int (*look)(lua_State *L, int idx, struct net_task_socket *ts);
-  size_t mark;             /* bytes: the stream's own, while a reader needs a higher one;
+  size_t mark;               /* bytes: the stream's own, while a reader needs a higher one;
                             SIZE_MAX: none does */
-  struct net_link writers; /* tasks that wait for what was written */
-  struct net_task *holder; /* borrowed: who has it in hands, until it has ended; else NULL */
-  struct net_link held;    /* among those of the holder */
-  uint32_t timed : 1;      /* the idle timeout has woken the reader */
-  uint32_t end_due : 1;    /* the peer has ended, and finish() waits for the holder's end */
-  uint32_t empty_due : 1;  /* what is unread is thrown away then */
+  struct net_link writers;   /* tasks that wait for what was written */
+  struct net_task *holder;   /* borrowed: who has it in hands, until it has ended; else NULL */
+  struct net_link held;      /* among those of the holder */
+  uint32_t given : 2;        /* the answer is on the reader's thread; 1 and what it lacks of a
+                            line's end */
+  uint32_t timed : 1;        /* the idle timeout has woken the reader */
+  uint32_t end_due : 1;      /* the peer has ended, and finish() waits for the holder's end */
+  uint32_t empty_due : 1;    /* what is unread is thrown away then */
 };
 
 /* That of the stream at absolute 'idx', made when missing; the task has it in hands from
@@ -48,6 +47,11 @@ struct net_task_socket *net_task_socket(lua_State *L, int idx, struct net_task *
 static inline struct net_task_socket *net_task_socket_of(const struct net_stream *s) {
   return (struct net_task_socket *)net_stream_waiters(s);
 }
+/* What receive.c does for readers: 'look' tells whether what one waits for is there by now, and
+ * it is to be woken; 'arrived' is the class's. Set when the room is opened. */
+void net_task_socket_reads(int (*look)(lua_State *L, int idx, struct net_task_socket *ts),
+                           size_t (*arrived)(lua_State *L, struct net_stream *s, const char *bytes,
+                                             size_t n));
 /* Notes the error on the top as the last that a method has given of the socket at 1: a
  * handler that raises it tells of the socket's end, not of a mistake. [-0, +0, m] */
 void net_task_socket_note(lua_State *L);
