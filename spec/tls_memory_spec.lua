@@ -1,66 +1,87 @@
 -- SPDX-License-Identifier: MIT
 
---- TLS without memory, at each of the places where Lua may ask for some: see
---- memory_spec.lua, whose preamble this uses, and support/starve.c. Skipped where there is no
---- Lua library to link with.
+--- Lua, or OpenSSL, runs out of memory while contexts and tables of certificates are made:
+--- at each of the places where it may. See support/tlsstarve.c, which runs these scripts.
+--- Skipped where there is no Lua library to link with.
 
+local certificates = require("spec.support.certificates")
 local lua = require("spec.support.lua")
-local pair = require("spec.support.tlspair")
 
---- What the scripts of memory_spec.lua begin with.
-local function preamble()
-  local file <close> = assert(io.open("spec/memory_spec.lua"))
-  return assert(file:read("a"):match("\nlocal HEAD = %[%[\n(.-)\n%]%]"))
+--- `try(fn)` calls a function in want of memory, after it was called once with enough.
+local HEAD = [[
+local core, tls = require("net.tls.core"), require("net.tls")
+local function read(path)
+  local file <close> = io.open(path)
+  return file:read("a")
 end
-
-local ECHO = [[
-
-local tls = require("net.tls")
-for name in ("alpn connect context errors hello identity server sessions socket state"):gmatch("%%l+") do
-  require("net.internal.tls." .. name)
+local function is_no_memory(err) -- OpenSSL may say anything
+  return err == "not enough memory" or type(err) == "table"
 end
-local cert, key, ca = %q, %q, %q
-local _ = tls.connect, tls.createServer
-play(function()
-  local server = own(tls.createServer({ cert = cert, key = key, handshakeTimeout = 50 }))
-  server:on("secureConnection", function(peer) own(peer):pipe(peer) end)
-  server:on("tlsClientError", function() end)
-  server:listen(0, "127.0.0.1", function()
-    local got = 0
-    local socket = own(tls.connect({ port = server:address().port, host = "127.0.0.1",
-      servername = "localhost", ca = ca, handshakeTimeout = 50 }))
-    socket:on("session", function() end)
-    socket:on("data", function(chunk)
-      got = got + #chunk
-      if got == 30005 then socket:finish() end
-    end)
-    socket:on("close", function() server:close() end)
-    socket:write("hello", function() end)
-    socket:write(("x"):rep(30000), function() end)
-  end)
-end)
-return problem
+local function try(fn)
+  fn()
+  collectgarbage()
+  starve(true)
+  local ok, err = pcall(fn)
+  starve(false)
+  return not ok and not is_no_memory(err) and err or nil
+end
 ]]
 
-describe("TLS without memory", function()
+describe("without memory", function()
   local program = os.tmpname()
-  local host
+  local host, cert, key, authority, odd
 
-  setup(function() host = lua.compile("spec/support/starve.c", program) end)
+  setup(function()
+    host = lua.compile("spec/support/tlsstarve.c", program, "-Wl,--no-as-needed -lcrypto")
+    local ca = certificates.authority()
+    local leaf = ca:issue({ san = "DNS:a.com,dirName:dn,IP:1.2.3.4", subject = "/CN=a/CN=b/O=c",
+      ext = { "authorityInfoAccess=OCSP;URI:http://a/,OCSP;URI:http://b/",
+        "extendedKeyUsage=serverAuth" }, sections = "[dn]\nCN=a, b\n" })
+    authority, cert, key = ca.path, leaf.path, leaf.key_path
+    odd = certificates.self_signed({ key = "rsa:2048" }).path
+  end)
+
   teardown(function() os.remove(program) end)
 
-  for name, length in pairs { ["for a moment"] = 2, ["from there on"] = 0 } do
-    it("fails as a whole, and leaves nothing: " .. name .. " #slow", function()
-      if not host then
-        return pending("no Lua library to link with")
-      end
-      local path = os.tmpname()
-      local file = assert(io.open(path, "w"))
-      file:write(preamble(), ECHO:format(pair.server.cert, pair.server.key, pair.ca.cert))
-      file:close()
-      local result = lua.run({ program = host, args = { path, length, "grown" } })
-      os.remove(path)
-      assert.same({ code = 0, stdout = "the end\n", stderr = "" }, result)
-    end)
+  local function promise(name, script)
+    for _, who in ipairs({ "lua", "openssl" }) do
+      it(name .. " (" .. who .. " has none) #slow", function()
+        if not host then
+          return pending("no Lua library to link with")
+        end
+        local words = { CERT = cert, KEY = key, CA = authority, ODD = odd }
+        local path = certificates.write("lua", HEAD .. script:gsub("%$(%u+)", words))
+        local result = lua.run({ program = host, args = { path, who } })
+        assert.same({ code = 0, stdout = "the end\n", stderr = "" }, result)
+      end)
+    end
   end
+
+  promise("a context is made wholly, or not at all", [[
+    local options = { cert = read("$CERT"), key = read("$KEY"), ca = read("$CA"),
+      ticketKeys = ("x"):rep(48), sigalgs = "ECDSA+SHA256", ecdhCurve = "P-256" }
+    return try(function() tls.createSecureContext(options) end)
+  ]])
+
+  promise("a bad one says so, or that there is no memory", [[
+    local options = { cert = read("$CERT"), key = read("$CERT"), ca = read("$CA") }
+    return try(function() pcall(tls.createSecureContext, options) end)
+  ]])
+
+  promise("the table of a certificate leaves nothing", [[
+    local cert, odd = read("$CERT"), read("$ODD")
+    return try(function()
+      local table = core.certificate(cert)
+      core.certificate(odd)
+      core.identity.check(cert, "a.com")
+      if table then tls.checkServerIdentity("b.com", table) end
+    end)
+  ]])
+
+  promise("other authorities are set wholly, or not at all", [[
+    local cert = read("$CERT")
+    tls.setDefaultCACertificates({ read("$CA") })
+    local problem = try(function() tls.setDefaultCACertificates({ cert, cert }) end)
+    return problem or #tls.getCACertificates() ~= 1 and "not one" or nil
+  ]])
 end)

@@ -1,0 +1,66 @@
+-- SPDX-License-Identifier: MIT
+
+--- TLS without memory, at each of the places where Lua may ask for some: see
+--- memory_spec.lua, whose preamble this uses, and support/starve.c. Skipped where there is no
+--- Lua library to link with.
+
+local lua = require("spec.support.lua")
+local pair = require("spec.support.tlspair")
+
+--- What the scripts of memory_spec.lua begin with.
+local function preamble()
+  local file <close> = assert(io.open("spec/memory_spec.lua"))
+  return assert(file:read("a"):match("\nlocal HEAD = %[%[\n(.-)\n%]%]"))
+end
+
+local ECHO = [[
+
+local tls = require("net.tls")
+for name in ("alpn connect context errors hello identity server sessions socket state"):gmatch("%%l+") do
+  require("net.internal.tls." .. name)
+end
+local cert, key, ca = %q, %q, %q
+local _ = tls.connect, tls.createServer
+play(function()
+  local server = own(tls.createServer({ cert = cert, key = key, handshakeTimeout = 50 }))
+  server:on("secureConnection", function(peer) own(peer):pipe(peer) end)
+  server:on("tlsClientError", function() end)
+  server:listen(0, "127.0.0.1", function()
+    local got = 0
+    local socket = own(tls.connect({ port = server:address().port, host = "127.0.0.1",
+      servername = "localhost", ca = ca, handshakeTimeout = 50 }))
+    socket:on("session", function() end)
+    socket:on("data", function(chunk)
+      got = got + #chunk
+      if got == 30005 then socket:finish() end
+    end)
+    socket:on("close", function() server:close() end)
+    socket:write("hello", function() end)
+    socket:write(("x"):rep(30000), function() end)
+  end)
+end)
+return problem
+]]
+
+describe("TLS without memory", function()
+  local program = os.tmpname()
+  local host
+
+  setup(function() host = lua.compile("spec/support/starve.c", program) end)
+  teardown(function() os.remove(program) end)
+
+  for name, length in pairs { ["for a moment"] = 2, ["from there on"] = 0 } do
+    it("fails as a whole, and leaves nothing: " .. name .. " #slow", function()
+      if not host then
+        return pending("no Lua library to link with")
+      end
+      local path = os.tmpname()
+      local file = assert(io.open(path, "w"))
+      file:write(preamble(), ECHO:format(pair.server.cert, pair.server.key, pair.ca.cert))
+      file:close()
+      local result = lua.run({ program = host, args = { path, length, "grown" } })
+      os.remove(path)
+      assert.same({ code = 0, stdout = "the end\n", stderr = "" }, result)
+    end)
+  end
+end)
