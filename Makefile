@@ -123,7 +123,7 @@ parity-random: deps-test all ## compare random programs with Node 26; SEED=n N=p
 	@$(MAKE) --no-print-directory BUILD=$(EAGER) CPPFLAGS='$(CPPFLAGS) -DNET_EAGER=1' all
 	@$(RUN_ENV) tools/parity-random.sh $(PARITY_RANDOM)
 
-torture: deps-test all ## fail each system call and allocation in turn (5 minutes); ROW=recv for one
+torture: deps-test all ## fail each system call and allocation in turn (15 minutes); ROW=recv for one
 	@$(RUN_ENV) $(LUA) tools/torture/run.lua $(ROW)
 
 install: all install-header ## install below PREFIX (/usr/local), or LUADIR, LIBDIR, BINDIR, INCDIR

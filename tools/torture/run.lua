@@ -9,7 +9,7 @@
 --- without a failure (fail.c). One line a row: cases run, and failures of ours among them,
 --- each of which is told with how to run it alone. Ends with 1 if there was one.
 ---
---- Two scenes run at a time. LOG=1 tells of each.
+--- Four scenes run at a time, as most of what they do is to wait. LOG=1 tells of each.
 
 local lua = require("spec.support.lua")
 
@@ -17,7 +17,7 @@ local SCENES = {
   "echo", "unix", "pipe", "file", "name", "bound", "ends", "child", "channel", "handles",
   "handover", "activated", "replace", "primary", "worker", "tasks", "luasocket",
 }
-local AT_ONCE = 2
+local AT_ONCE = 4
 local SHORT, LATE = -1, -2
 
 --- Numbers of Linux, as the system calls have them; those of getaddrinfo are EAI_*.
