@@ -220,6 +220,25 @@ describe("small writes of a turn", function()
     finish(t, { list[2] })
   end))
 
+  it("to a peer that has just closed are one to the kernel, and succeed", within(function(t)
+    local p = pairs_of(1, { client = { allowHalfOpen = true } })[1]
+    local seen = {}
+    local function note(name)
+      return function(err) seen[#seen + 1] = name .. " " .. tostring(err and err.code) end
+    end
+    p.client:on("end", note("end")):on("error", note("error"))
+    in_a_turn(function()
+      p.peer:destroy()
+      p.client:write("a", note("first"))
+      p.client:write("b", note("second"))
+    end)
+    wait(function() return p.client.readableEnded end)
+    p.client:write("c", note("third"))
+    t.run()
+    assert.same({ "first nil", "second nil", "end nil", "third EPIPE", "error EPIPE" }, seen)
+    assert.is_true(p.client.closed)
+  end))
+
   it("by finalizers too arrive once, and whole", within(function(t)
     local list = pairs_of(2)
     local _ <close> = setmetatable({}, { __close = function()
