@@ -328,3 +328,23 @@ describe("AbortSignal.any", function()
       text_of(AbortSignal.any, { 5 }))
   end)
 end)
+
+describe("with a dot in the place of the colon", function()
+  local controller = AbortController()
+  for name, case in pairs({
+    ["AbortController:abort"] = { controller.abort, "AbortController" },
+    ["AbortSignal:addEventListener"] = { controller.signal.addEventListener, "EventTarget" },
+    ["AbortSignal:removeEventListener"] = { controller.signal.removeEventListener, "EventTarget" },
+    ["AbortSignal:throwIfAborted"] = { controller.signal.throwIfAborted, "AbortSignal" },
+  }) do
+    local method, class = table.unpack(case)
+    it(name .. " says what it is called on, before it looks at the arguments", function()
+      local expected = ('TypeError [ERR_INVALID_THIS]: Value of "this" must be of type %s'):format(class)
+      assert.equal(expected, text_of(method))
+      for _, this in ipairs({ "abort", 5, {}, print, io.stdout, net.Socket() }) do
+        assert.equal(expected, text_of(method, this, print))
+      end
+      assert.is_false(controller.signal.aborted)
+    end)
+  end
+end)

@@ -296,3 +296,15 @@ describe("SocketAddress.parse", function()
       SocketAddress.parse, SocketAddress())
   end)
 end)
+
+describe("SocketAddress:toJSON", function()
+  it("says what it is called on where the colon is a dot", function()
+    local address = SocketAddress()
+    local text = 'TypeError [ERR_INVALID_THIS]: Value of "this" must be of type SocketAddress'
+    refuses(text, address.toJSON)
+    for _, this in ipairs({ "1.1.1.1", net.BlockList(), {}, 1, io.stdout }) do
+      refuses(text, address.toJSON, this)
+      refuses(text, getmetatable(address).__inspect, this)
+    end
+  end)
+end)

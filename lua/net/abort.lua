@@ -46,6 +46,14 @@ local function abort_reason(...)
   return reason
 end
 
+--- The first thing of each method: with a dot instead of the colon, what is said is
+--- not of the arguments, which are one place off then.
+local function check_this(self, class, name)
+  if getmetatable(self) ~= class then
+    errors.raise("ERR_INVALID_THIS", 3, name)
+  end
+end
+
 -- The event
 
 --- The entries of "abort", in order; see net.events for what they are.
@@ -199,6 +207,7 @@ end
 ---@param kind "abort"
 ---@param ... any listener, options
 function AbortSignal:addEventListener(kind, ...)
+  check_this(self, AbortSignal, "EventTarget")
   local listener, options = ...
   options = check_options(options)
   if not check_listener(select("#", ...) + 1, listener) then
@@ -222,6 +231,7 @@ end
 ---@param kind "abort"
 ---@param ... any listener, options
 function AbortSignal:removeEventListener(kind, ...)
+  check_this(self, AbortSignal, "EventTarget")
   local listener, options = ...
   if not check_listener(select("#", ...) + 1, listener) then
     return
@@ -235,6 +245,7 @@ end
 
 --- Raises the reason, if the signal is aborted.
 function AbortSignal:throwIfAborted()
+  check_this(self, AbortSignal, "AbortSignal")
   if self.aborted then
     errors.throw(self.reason, 2)
   end
@@ -370,6 +381,7 @@ abort.AbortSignal = setmetatable(class, {
 --- Aborts the signal, once.
 ---@param ... any the reason; an AbortError if left out
 function AbortController:abort(...)
+  check_this(self, AbortController, "AbortController")
   abort_signal(self.signal, abort_reason(...))
 end
 

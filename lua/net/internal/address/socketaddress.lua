@@ -93,13 +93,16 @@ end
 --- The fields as a plain table.
 ---@return {address: string, port: integer, family: "ipv4"|"ipv6", flowlabel: integer}
 function methods:toJSON()
+  if not native.is(self) then
+    errors.raise("ERR_INVALID_THIS", USER, "SocketAddress")
+  end
   return {
     address = self.address, port = self.port, family = self.family, flowlabel = self.flowlabel,
   }
 end
 
 core.SocketAddress.metatable.__inspect = function(self)
-  return self:toJSON(), KEYS
+  return methods.toJSON(self), KEYS
 end
 
 return {
