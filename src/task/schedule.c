@@ -132,12 +132,15 @@ static void resume(lua_State *L, struct net_task *t) {
   }
 }
 
-/* Resumes one that is ready, out of its turn or not. */
+/* Resumes one that is ready, out of its turn or not; one that has ended waits to tell that. */
 static void resume_ready(lua_State *L, struct net_task *t) {
   net_list_remove(&t->ready);
   if (--t->o.loop->tasks.ready == 0 && t->o.loop->holding)
     net_loop_hold(t->o.loop);
-  resume(L, t);
+  if (net_task_has_ended(t))
+    net_task_tell(L, t);
+  else
+    resume(L, t);
 }
 
 /* The oldest of those that are ready. */

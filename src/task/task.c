@@ -107,28 +107,35 @@ static void report(lua_State *L, struct net_task *t) {
   net_call_guarded(L, t->o.loop, 1);
 }
 
-/* Tells the owner; returns whether it has taken an error. One of its own is uncaught, as the
- * task has to end all the same. */
-static int tell_owner(lua_State *L, struct net_task *t) {
-  int taken = 0;
+enum told { TOLD, TAKEN, UNTOLD };
+
+/* Tells the owner, who may take an error. One of its own is uncaught, as the task has to end
+ * all the same; but where there was no memory, it may not have been called at all. */
+static enum told tell_owner(lua_State *L, struct net_task *t) {
+  int top = lua_gettop(L);
   lua_pushcfunction(L, raise_unheard);
   lua_pushcfunction(L, net_uncaught_note);
   net_push(L, &t->o);
   if (lua_getiuservalue(L, -1, VAL_KEEPER) == LUA_TNIL) {
-    lua_pop(L, 4);
-    return 0;
+    lua_settop(L, top);
+    return TOLD;
   }
-  lua_insert(L, -2);
-  lua_pushnil(L);
-  lua_setiuservalue(L, -2, VAL_KEEPER); /* who may hold others that have ended */
-  if (lua_pcall(L, 1, 1, -3) == LUA_OK) {
-    taken = lua_toboolean(L, -1);
-    lua_pop(L, 3);
+  lua_pushvalue(L, -2);
+  int status = lua_pcall(L, 1, 1, top + 2);
+  enum told told = status == LUA_OK && lua_toboolean(L, -1) ? TAKEN : TOLD;
+  if (status == LUA_ERRMEM) {
+    told = UNTOLD;
   } else {
-    lua_remove(L, -2);
+    lua_pushnil(L);
+    lua_setiuservalue(L, top + 3, VAL_KEEPER); /* who may hold others that have ended */
+  }
+  if (status != LUA_OK) {
+    lua_replace(L, top + 2);
+    lua_settop(L, top + 2);
     net_call_guarded(L, t->o.loop, 1);
   }
-  return taken;
+  lua_settop(L, top);
+  return told;
 }
 
 static int call_over(lua_State *L) {
@@ -158,11 +165,19 @@ void net_task_end(lua_State *L, struct net_task *t, enum net_task_state state) {
     net_task_wake(net_container_of(first, struct net_task, wait.link));
   }
   let_go(L, t);
-  int taken = tell_owner(L, t);
-  if (state == TASK_FAILED && !taken && !t->taken)
+  net_task_tell(L, t);
+  lua_settop(L, top);
+}
+
+void net_task_tell(lua_State *L, struct net_task *t) {
+  enum told told = tell_owner(L, t);
+  if (told == UNTOLD) {
+    net_task_queue(t);
+    return;
+  }
+  if (t->state == TASK_FAILED && told != TAKEN && !t->taken)
     report(L, t);
   net_unanchor(L, &t->o);
-  lua_settop(L, top);
 }
 
 /* Copies what the task gives, whose thread has ended. [-0, +n, e] */

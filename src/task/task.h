@@ -156,6 +156,8 @@ static inline struct net_task *net_wait_task(const struct net_loop *loop, const 
 }
 /* Puts a task that waits, or was never run, at the end of those that are ready. */
 void net_task_wake(struct net_task *t);
+/* Puts a task there as it is: one that has ended, for net_task_tell. */
+void net_task_queue(struct net_task *t);
 
 /* --- schedule.c: who runs ------------------------------------------------------------ */
 
@@ -248,6 +250,9 @@ int net_task_rethrow(lua_State *L);
 /* The task has ended so; what it gives is on its thread. Tells who awaits it, and owns it.
  * [-0, +0, e] */
 void net_task_end(lua_State *L, struct net_task *t, enum net_task_state state);
+/* Tells the owner of one that has ended, in whose turn it is told again if there was no memory
+ * to call it. [-0, +0, e] */
+void net_task_tell(lua_State *L, struct net_task *t);
 /* The class, spawn() and what can be asked of a task, into the table on the top.
  * [-0, +0, m] */
 void net_task_object_open(lua_State *L);

@@ -16,23 +16,36 @@ local tasks = core.open_tasks()
 
 local children = {}
 
--- The place of a task in its set: its keeper, which C calls when it has ended. One that has
--- left still knows who came behind it, for a loop that is there.
+-- The place of a task in its set: its keeper, which C calls when it has ended; and calls
+-- again where memory ran out before it could return, so each step is done once. One that
+-- has left still knows who came behind it, for a loop that is there.
 local Entry = {}
+
+local function leave_set(entry, set)
+  entry.stage = "left"
+  entry.before.behind, entry.behind.before = entry.behind, entry.before
+  set.count = set.count - 1
+end
 
 function Entry.__call(entry, task)
   local set = entry.set
-  entry.before.behind, entry.behind.before = entry.behind, entry.before
-  set.count = set.count - 1
-  local ok, taken = pcall(set.on_end, set, task, entry)
-  local resume = set.count == 0 and set.resume
-  if resume then
-    set.resume = false
-    resume()
+  if not entry.stage then
+    leave_set(entry, set)
   end
-  if ok then
+  if entry.stage == "left" then
+    local ok
+    ok, entry.taken = pcall(set.on_end, set, task, entry)
+    entry.stage = ok and "told" or "failed"
+  end
+  if set.count == 0 and set.resume then
+    set.resume() -- which does nothing when called again
+    set.resume = false
+  end
+  local taken = entry.taken
+  if entry.stage == "told" then
     return taken
   elseif not set.collects then
+    entry.stage, entry.taken = "told", false -- "not enough memory" would have C call again
     tasks.rethrow(taken)
   end
   set.broken = taken
@@ -59,7 +72,8 @@ end
 ---@return table entry whose field `tag` is the caller's
 function children.spawn(set, fn, ...)
   local entry = setmetatable(
-    { set = set, before = false, behind = set, task = false, tag = false }, Entry)
+    { set = set, before = false, behind = set, task = false, tag = false,
+      stage = false, taken = false }, Entry)
   local task = tasks.spawn(entry, fn, ...)
   entry.task, entry.before = task, set.before
   entry.before.behind, set.before = entry, entry
