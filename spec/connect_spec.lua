@@ -800,6 +800,26 @@ describe("a signal that has aborted before", function()
   end))
 end)
 
+describe("a signal that aborts after net.connect has raised", function()
+  for name, case in pairs({
+    ["no port"] = { {}, "ERR_MISSING_ARGS" },
+    ["a port that is none"] = { { port = 99999 }, "ERR_SOCKET_BAD_PORT" },
+    ["a host that is none"] = { { port = 1, host = 5 }, "ERR_INVALID_ARG_TYPE" },
+    ["a timeout that is none"] = { { port = 1, host = LOCAL, timeout = "x" }, "ERR_INVALID_ARG_TYPE" },
+    ["a lookup that raises"] = { { port = 1, host = "a", lookup = function() error({ code = "E" }) end }, "E" },
+  }) do
+    it("finds no socket: " .. name, within(function(t)
+      local options, code = table.unpack(case)
+      local controller = require("net.abort").AbortController()
+      options.signal = controller.signal
+      local ok, err = pcall(net.connect, options)
+      assert.same({ false, code }, { ok, err.code })
+      controller:abort()
+      t.run() -- raises what is uncaught
+    end))
+  end
+end)
+
 describe("the defaults of family autoselection", function()
   it("are true and 500 ms", function()
     assert.same({ true, 500 },

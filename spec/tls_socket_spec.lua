@@ -330,3 +330,17 @@ describe("tls.createServer", function()
     assert.same({ "tlsClientError ECONNRESET" }, log)
   end))
 end)
+
+describe("A signal that aborts after tls.connect has raised", function()
+  it("finds no socket", within(function(t)
+    for _, options in ipairs({
+      { port = 99999 }, { port = 1, host = 5 }, { port = 1, host = "127.0.0.1", timeout = "x" },
+    }) do
+      local controller = require("net.abort").AbortController()
+      options.signal = controller.signal
+      assert.is_false(pcall(tls.connect, options))
+      controller:abort()
+      t.run() -- raises what is uncaught
+    end
+  end))
+end)

@@ -51,4 +51,20 @@ function onabort.follow(owner, signal, fn)
   onabort.listen(signal, fn)
 end
 
+local unfinished_metatable = {
+  __close = function(made)
+    if made.socket then
+      made.socket:destroy()
+    end
+  end,
+}
+
+--- For who makes a socket that follows a signal, to be closed at the end: what is its
+--- `socket` then is destroyed. A signal knows its socket also if connecting that raises,
+--- and an abort later on would be an error of a socket that nobody has.
+---@return table made
+function onabort.unfinished()
+  return setmetatable({ socket = false }, unfinished_metatable)
+end
+
 return onabort

@@ -18,6 +18,7 @@ local validate = require("net.internal.validate")
 local boundsocket = lazy.module("net.internal.address.boundsocket")
 local dns = lazy.module("net.dns")
 local errors = lazy.module("net.internal.errors")
+local onabort = lazy.module("net.internal.onabort")
 
 local MIN_ATTEMPT_TIMEOUT = 10 -- ms
 local FAMILY_WORDS = { IPv4 = 4, IPv6 = 6 }
@@ -297,6 +298,23 @@ local function connect(socket, options, callback)
   return socket
 end
 
+local function begin(socket, options, callback)
+  if truthy(options.timeout) then
+    socket:setTimeout(options.timeout)
+  end
+  return connect(socket, options, callback)
+end
+
+--- The same of a new socket that follows a signal.
+local function begin_followed(options, callback)
+  local made <close> = onabort.unfinished()
+  local socket = net_socket.new(options)
+  made.socket = socket
+  begin(socket, options, callback)
+  made.socket = false
+  return socket
+end
+
 -- Public
 
 --- Makes a socket and connects it.
@@ -311,11 +329,10 @@ end
 ---@return net.Socket
 function M.connect(...)
   local options, callback = args.normalize(...)
-  local socket = net_socket.new(options)
-  if truthy(options.timeout) then
-    socket:setTimeout(options.timeout)
+  if truthy(options.signal) then
+    return begin_followed(options, callback)
   end
-  return connect(socket, options, callback)
+  return begin(net_socket.new(options), options, callback)
 end
 
 M.createConnection = M.connect

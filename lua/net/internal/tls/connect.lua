@@ -7,6 +7,7 @@ local args = require("net.internal.args")
 local alpn = require("net.internal.tls.alpn")
 local identity = require("net.internal.tls.identity")
 local lazy = require("net.internal.lazy")
+local onabort = require("net.internal.onabort")
 local socket_of = require("net.internal.tls.socket")
 local state_of = require("net.internal.tls.state")
 local truthy = require("net.internal.options").truthy
@@ -116,6 +117,14 @@ function M.over(from, options)
   return socket
 end
 
+local function begin(socket, options)
+  socket_of.on_connect(socket)
+  if truthy(options.timeout) then
+    socket:setTimeout(options.timeout)
+  end
+  socket:connect(options)
+end
+
 --- Makes a TLS socket and connects it.
 ---
 ---     connect(options [, onSecureConnect])
@@ -132,19 +141,19 @@ function M.connect(...)
     errors.raise("ERR_MISSING_ARGS", 2, { "options", "port", "path" })
   end
   local state = new_state(options, from)
+  local made <close> = onabort.unfinished()
   local socket = socket_of.make(socket_options(options, from), state)
+  made.socket = truthy(options.signal) and socket
   if callback then
     socket:once("secureConnect", callback)
   end
   if from then
     socket_of.over(socket, from)
-    return socket
+  else
+    begin(socket, options)
   end
-  socket_of.on_connect(socket)
-  if truthy(options.timeout) then
-    socket:setTimeout(options.timeout)
-  end
-  return socket:connect(options)
+  made.socket = false
+  return socket
 end
 
 return M
