@@ -820,6 +820,15 @@ describe("a signal that aborts after net.connect has raised", function()
   end
 end)
 
+describe("a signal that has aborted before net.connect raises", function()
+  it("finds no socket", within(function(t)
+    local signal = require("net.abort").AbortSignal.abort()
+    local ok, err = pcall(net.connect, { port = 99999, signal = signal })
+    assert.same({ false, "ERR_SOCKET_BAD_PORT" }, { ok, err.code })
+    t.run() -- raises what is uncaught
+  end))
+end)
+
 describe("the defaults of family autoselection", function()
   it("are true and 500 ms", function()
     assert.same({ true, 500 },
