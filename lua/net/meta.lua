@@ -2970,6 +2970,8 @@ function tls.isTLSSocket(v) end
 ---@field requestCert? boolean (default false)
 ---@field rejectUnauthorized? boolean (default true)
 ---@field ALPNProtocols? string[]|string
+---@field ALPNCallback? fun(offer: {servername: string, protocols: string[]}): string? a server's
+---@field SNICallback? fun(name: string, callback: fun(err: any, context: net.tls.SecureContext?)) a server's
 ---@field handshakeTimeout? number milliseconds
 ---@field requireCloseNotify? boolean (default false)
 

@@ -29,6 +29,20 @@ local function encode_list(list, level)
   return table.concat(parts)
 end
 
+--- Bytes that are a list already: of names that are there, and whole.
+local function check_bytes(bytes, level)
+  local at = 1
+  while at <= #bytes do
+    local length = bytes:byte(at)
+    if length == 0 or at + length > #bytes then
+      errors.raise("ERR_INVALID_ARG_VALUE", level + 1, "ALPNProtocols", bytes,
+        length == 0 and "contains empty protocol" or "contains truncated protocol")
+    end
+    at = at + length + 1
+  end
+  return bytes ~= "" and bytes or nil
+end
+
 --- The names as in ALPN's extension, of a list or of such bytes; nil for none.
 ---@param protocols any
 ---@param level integer where an error's stack starts, 1: at the caller
@@ -37,7 +51,7 @@ function M.encode(protocols, level)
   if protocols == nil then
     return nil
   elseif type(protocols) == "string" then
-    return protocols ~= "" and protocols or nil
+    return check_bytes(protocols, level + 1)
   elseif type(protocols) ~= "table"
     or (next(protocols) ~= nil and not inspect.is_array(protocols)) then
     errors.raise("ERR_INVALID_ARG_TYPE", level + 1, "options.ALPNProtocols", { "string", "Array" },

@@ -22,6 +22,9 @@ local CONNECT_TIMEOUT_MAX = 2147483647 -- ms
 --- The argument forms, as one table that is ours.
 local function normalize(...)
   local options, callback = args.normalize(...)
+  if type(options) ~= "table" then
+    errors.raise("ERR_INVALID_ARG_TYPE", 3, "options", "Object", options)
+  end
   local merged = {}
   for name, value in pairs(options) do merged[name] = value end
   for i = 2, math.min(select("#", ...), 3) do
@@ -58,9 +61,9 @@ local function name_to_send(options)
     end
     local prepared = identity.prepare(options.host)
     return not prepared.isAddress and not prepared.isOdd and prepared.ascii ~= ""
-      and prepared.ascii or nil
+      and #prepared.ascii <= identity.NAME_MAX and prepared.ascii or nil
   end
-  validate.string_without_nul(name, "options.servername")
+  identity.check_sent(name, "options.servername", 3)
   if core.isIP(name) ~= 0 then
     errors.raise("ERR_INVALID_ARG_VALUE", 3, "options.servername", name,
       "Setting the TLS ServerName to an IP address is not permitted")
@@ -72,7 +75,7 @@ end
 local function name_to_meet(options, from)
   local over = from and state_of.of(from)
   return truthy(options.servername) and options.servername
-    or truthy(options.host) and options.host
+    or truthy(options.host) and tostring(options.host)
     or over and over.host or "localhost"
 end
 

@@ -64,8 +64,13 @@ function M.pattern(name)
   return "^" .. text .. "$"
 end
 
+--- Is there still a handshake that waits for an answer?
+local function is_asked(state)
+  return state.pending and state.conn:state() == "handshake"
+end
+
 local function go_on(state)
-  if state.conn:state() == "handshake" then
+  if is_asked(state) then
     state.conn:go()
   end
 end
@@ -74,7 +79,7 @@ end
 local function answer_once(socket, state)
   local answered = false
   return function(err, chosen)
-    if not state.pending then
+    if not is_asked(state) then
       return -- it took too long, or is closed
     elseif answered then
       return state_of.fail(socket, state, errors.codes.ERR_MULTIPLE_CALLBACK())
@@ -101,8 +106,8 @@ local function choose_context(socket, state, set, name)
     return go_on(state)
   end
   local ok, err = pcall(callback, name, answer_once(socket, state))
-  if not ok and state.pending then
-    state_of.fail(socket, state, err)
+  if not ok and is_asked(state) then
+    state_of.fail(socket, state, err or plain_error("SNICallback has failed"))
   end
 end
 
@@ -113,8 +118,10 @@ local function choose(socket, state, name, offered)
   local set = state.settings
   if set.given.ALPNCallback and offered then
     local ok, go = pcall(choose_protocol, socket, state, set.given.ALPNCallback, name, offered)
-    if not ok then
-      return state_of.fail(socket, state, go)
+    if not state.conn:state() then
+      return
+    elseif not ok then
+      return state_of.fail(socket, state, go or plain_error("ALPNCallback has failed"))
     elseif not go then
       return
     end
@@ -130,7 +137,7 @@ end
 local function find_session(socket, state, id, continue)
   local answered = false
   local function callback(err, der)
-    if not state.pending then
+    if not is_asked(state) then
       return
     elseif answered then
       return state_of.fail(socket, state, errors.codes.ERR_MULTIPLE_CALLBACK())
@@ -151,7 +158,7 @@ end
 ---@param state net.tls.State
 function M.answer(socket, state)
   local name, offered, id = state.conn:hello()
-  if id and core.listens(state.server, "resumeSession") then
+  if id and state.server and core.listens(state.server, "resumeSession") then
     find_session(socket, state, id, function() choose(socket, state, name, offered) end)
   else
     choose(socket, state, name, offered)

@@ -18,12 +18,15 @@ local errors = lazy.module("net.internal.errors")
 local idna = lazy.module("net.internal.idna")
 local json = require("net.core").json
 local url = lazy.module("net.internal.url")
+local validate = require("net.internal.validate")
 
 local canonical, matches = core.identity.canonical, core.identity.matches
 
 local FORBIDDEN = "[\0-\32#%%/:<>?@%[\\%]^|\127]"
 
-local M = {}
+local M = {
+  NAME_MAX = 255, -- bytes of a name that a client asks for
+}
 
 --- A name in ASCII, "" for what is none; an address for what a URL takes for one.
 local function name_in_ascii(host)
@@ -165,6 +168,7 @@ end
 ---@param cert net.tls.Certificate as `getPeerCertificate` gives it
 ---@return net.Error? err ERR_TLS_CERT_ALTNAME_INVALID, with `reason`, `host` and `cert`
 function M.checkServerIdentity(host, cert)
+  validate.object(cert, "cert")
   local subject, prepared = cert.subject, M.prepare(host)
   local names, addresses = hosts_in(cert.subjectaltname)
   local cn = type(subject) == "table" and subject.CN or nil
@@ -176,6 +180,17 @@ function M.checkServerIdentity(host, cert)
     return check_name(prepared, names, cn, cert)
   end
   return invalid("Cert does not contain a DNS name", prepared, cert)
+end
+
+--- Checks a name that a client is to ask for.
+---@param name any
+---@param what string
+---@param level integer where an error's stack starts, 1: at the caller
+function M.check_sent(name, what, level)
+  validate.string_without_nul(name, what)
+  if #name > M.NAME_MAX then
+    errors.raise("ERR_INVALID_ARG_VALUE", level + 1, what, name, "is longer than 255 bytes")
+  end
 end
 
 return M

@@ -18,6 +18,7 @@ local methods = core.Server.methods
 local emit = net_core.Server.methods.emit
 
 local HANDSHAKE_TIMEOUT = 120000 -- ms
+local TIMEOUT_MAX = 2147483647 -- ms
 
 local M = {}
 
@@ -70,8 +71,12 @@ function methods:emit(event, stream, ...)
   if event ~= "connection" or not net_core.stream.is(stream) then
     return emit(self, event, stream, ...)
   end
+  local set = settings[self]
+  if not set then
+    errors.raise("ERR_INVALID_THIS", 2, "Server")
+  end
   emit(self, event, stream, ...)
-  local state = new_state(self, settings[self])
+  local state = new_state(self, set)
   local socket = socket_of.make({ allowHalfOpen = stream.allowHalfOpen }, state)
   socket_of.over(socket, stream)
   return true
@@ -85,15 +90,23 @@ local function check_function(value, name)
   end
 end
 
---- What the options say, checked; nothing of the server has changed by then.
-local function read_settings(given)
+local function check_callbacks(given)
   if given.ALPNCallback ~= nil then
     validate.func(given.ALPNCallback, "options.ALPNCallback")
     if given.ALPNProtocols ~= nil then
-      errors.raise("ERR_TLS_ALPN_CALLBACK_WITH_PROTOCOLS", 3)
+      errors.raise("ERR_TLS_ALPN_CALLBACK_WITH_PROTOCOLS", 4)
     end
   end
   check_function(given.SNICallback, "options.SNICallback")
+end
+
+local function asks(given)
+  return given.ALPNCallback ~= nil or given.SNICallback ~= nil
+end
+
+--- What the options say, checked; nothing of the server has changed by then.
+local function read_settings(given)
+  check_callbacks(given)
   if given.handshakeTimeout ~= nil then
     validate.number(given.handshakeTimeout, "options.handshakeTimeout")
   end
@@ -105,7 +118,7 @@ local function read_settings(given)
     timeout = given.handshakeTimeout or HANDSHAKE_TIMEOUT,
     alpn = alpn.encode(given.ALPNProtocols, 3),
     requireCloseNotify = options_of.truthy(given.requireCloseNotify),
-    asks = given.ALPNCallback ~= nil or given.SNICallback ~= nil,
+    asks = asks(given),
     contexts = {},
   }
 end
@@ -146,6 +159,21 @@ end
 
 function M.settings_of(server)
   return settings[server]
+end
+
+--- The settings of a server's TLS socket over another one, which has no server of its own,
+--- or names one: checked.
+---@param given table the options of TLSSocket
+---@return table
+function M.check_over(given)
+  if given.handshakeTimeout ~= nil then
+    validate.number(given.handshakeTimeout, "options.handshakeTimeout", 0, TIMEOUT_MAX)
+  end
+  if given.server ~= nil and not settings[given.server] then
+    errors.raise("ERR_INVALID_ARG_TYPE", 4, "options.server", "tls.Server", given.server)
+  end
+  check_callbacks(given)
+  return { given = given, contexts = {}, asks = asks(given) }
 end
 
 --- The settings of a server; raises for what is none.

@@ -14,7 +14,7 @@ local MAGIC = "net.tls session 1\n"
 ---@param der string
 ---@return string
 function M.wrap(state, der)
-  return MAGIC .. string.pack("<s2", state.host or "") .. der
+  return MAGIC .. string.pack("<s4", state.host or "") .. der
 end
 
 --- The session in what a program has kept, for a connection to this host. Others' are used
@@ -27,7 +27,7 @@ function M.unwrap(blob, host, rejects)
   if blob:sub(1, #MAGIC) ~= MAGIC then
     return not rejects and blob or nil
   end
-  local ok, name, at = pcall(string.unpack, "<s2", blob, #MAGIC + 1)
+  local ok, name, at = pcall(string.unpack, "<s4", blob, #MAGIC + 1)
   return ok and name == host and blob:sub(at) or nil
 end
 

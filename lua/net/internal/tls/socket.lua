@@ -10,6 +10,7 @@ local core = require("net.tls.core")
 local net_core = require("net.core")
 local alpn = require("net.internal.tls.alpn")
 local context = require("net.internal.tls.context")
+local identity = require("net.internal.tls.identity")
 local lazy = require("net.internal.lazy")
 local net_socket = require("net.internal.socket.socket")
 local sessions = require("net.internal.tls.sessions")
@@ -64,6 +65,7 @@ end
 --- Puts TLS under a socket that is open. 'bytes' are what was read of the connection
 --- before, 'from' the socket that had it.
 local function install(socket, state, bytes, from)
+  local _ <close> = state -- who raises does not leave a connection without TLS
   state.conn = new_connection(socket, state)
   state.pending, state.authorized, state.authorizationError = true, false, nil
   state.alpn, state.name, state.session = nil, nil, nil
@@ -136,6 +138,10 @@ local function take(socket, state, from, was_connecting)
   from:write("", function()
     take(socket, state, from, was_connecting or from.connecting)
   end)
+  if not state.waits then
+    state.waits = true
+    socket:once("close", function() from:destroy() end)
+  end
 end
 
 --- Gives an accepted socket its connection back, and puts TLS under it.
@@ -289,7 +295,7 @@ end
 
 function methods:setServername(name)
   local conn, state = conn_of(self)
-  validate.string(name, "name")
+  identity.check_sent(name, "name", 2)
   if state and state.isServer then
     errors.raise("ERR_TLS_SNI_FROM_SERVER", 2)
   end
@@ -328,7 +334,9 @@ end
 -- The class
 
 local function server_state(options)
+  local settings = require("net.internal.tls.server").check_over(options)
   return {
+    settings = settings, asks = settings.asks,
     isServer = true, server = options.server, pending = true,
     requests = options.requestCert == true,
     rejects = options.rejectUnauthorized ~= false,

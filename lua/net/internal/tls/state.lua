@@ -190,6 +190,9 @@ local function client_secure(socket, state)
     err = name_error(socket, state)
   end
   forget_handshake(socket, state)
+  if not state.conn:state() then
+    return -- by the program's checkServerIdentity
+  end
   state.authorized = err == nil
   if err then
     state.authorizationError = word_of(err)
