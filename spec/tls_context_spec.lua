@@ -99,7 +99,16 @@ describe("tls.createSecureContext", function()
   end)
 
   it("cannot be taken apart", function()
-    assert.is_false(getmetatable(tls.createSecureContext()))
+    local context = tls.createSecureContext()
+    assert.is_false(getmetatable(context))
+    local finalizer = debug.getmetatable(context).__gc
+    for _, wrong in ipairs { 5, "x", {}, io.stdout } do
+      local ok, err = pcall(finalizer, wrong)
+      assert.is_false(ok)
+      assert.equal("ERR_INVALID_THIS", err.code)
+    end
+    finalizer(context)
+    finalizer(context)
   end)
 end)
 

@@ -35,7 +35,11 @@ BIO *net_tls_context_bio(const char *bytes, size_t len) {
 }
 
 static int context_gc(lua_State *L) {
-  struct net_tls_context *c = lua_touserdata(L, 1);
+  struct net_tls_context *c = luaL_testudata(L, 1, NET_TLS_CONTEXT);
+  if (c == NULL) {
+    lua_pushliteral(L, "SecureContext");
+    return net_tls_raise(L, "ERR_INVALID_THIS", 1);
+  }
   SSL_CTX_free(c->ctx);
   c->ctx = NULL;
   return 0;
