@@ -90,6 +90,21 @@ describe("A callback that raises nil", function()
   end
 end)
 
+describe("A listener of keylog that raises", function()
+  it("does not hide why the handshake fails", within(function(t)
+    local server, log = pair.listen()
+    local client = pair.connect(server, { ca = pair.other_ca.cert })
+    client:on("keylog", t.calls(1, function() error("boom") end))
+    client:on("error", t.calls(1, function(err)
+      assert.equal("UNABLE_TO_VERIFY_LEAF_SIGNATURE", err.code)
+    end))
+    client:on("close", t.calls(1, function() server:close() end))
+    assert.matches("boom", select(2, pcall(net.run)))
+    t.run()
+    assert.same({ "tlsClientError ERR_SSL_TLSV1_ALERT_UNKNOWN_CA" }, log)
+  end))
+end)
+
 describe("What cannot go into a handshake", function()
   local LONG = ("a"):rep(256)
 

@@ -115,6 +115,8 @@ void net_tls_leave(struct net_tls *t, int hold) {
 void net_tls_fail(struct net_tls *t) {
   struct net_tls_failure *f = &t->failure;
   unsigned i = 0;
+  if (t->failed)
+    return; /* asked once more, OpenSSL says less: a listener raised amid the first telling */
   net_tls_failure_take(f);
   while (i < f->count && ERR_GET_LIB(f->entry[i].code) != ERR_LIB_SSL)
     i++;
