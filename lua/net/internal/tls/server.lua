@@ -157,10 +157,6 @@ function M.new_context(given, requests)
   return (context.createSecureContext(own))
 end
 
-function M.settings_of(server)
-  return settings[server]
-end
-
 --- The settings of a server's TLS socket over another one, which has no server of its own,
 --- or names one: checked.
 ---@param given table the options of TLSSocket
