@@ -251,18 +251,25 @@ describe("an uncaught error", function()
     assert.same({ "second immediate", "second tick", "second timer" }, t.lines)
   end))
 
-  it("in a timer's tick has the poll come before timers that are due meanwhile", within(function(t)
-    timers.setTimeout(function()
-      process.nextTick(error, "tick", 0)
-      timers.setImmediate(t.log, "immediate")
-      timers.setTimeout(t.log, 1, "timer")
-    end, 1)
-    assert.has_error(net.run, "tick")
-    local over = core.now() + 3
-    repeat until core.now() >= over
-    t.run()
-    assert.same({ "immediate", "timer" }, t.lines)
-  end))
+  for when, wait in pairs { ["as the loop begins"] = 3, ["behind a poll"] = 0 } do
+    it(("in a timer's tick, %s, has the poll come before timers that are due meanwhile"):format(when),
+      within(function(t)
+        local function pass(ms)
+          local over = core.now() + ms
+          repeat until core.now() >= over
+        end
+        timers.setTimeout(function()
+          process.nextTick(error, "tick", 0)
+          timers.setImmediate(t.log, "immediate")
+          timers.setTimeout(t.log, 1, "timer")
+        end, 1)
+        pass(wait)
+        assert.has_error(net.run, "tick")
+        pass(3)
+        t.run()
+        assert.same({ "immediate", "timer" }, t.lines)
+      end))
+  end
 
   it("does not end an interval", within(function(t)
     local interval

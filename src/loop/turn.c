@@ -124,7 +124,7 @@ static void on_prepare(struct ev_loop *ev, ev_prepare *w, int revents) {
     net_dispatch(loop, NULL, NULL); /* left by Lua code that runs the loop itself */
   if (!loop->timed)
     run_timers(loop);
-  loop->timed = 0;
+  loop->timed = loop->cut = loop->halted && !net_timers_due(loop);
   if (loop->holding)
     net_phases_pending(loop);
   idle_set(loop);
