@@ -369,6 +369,11 @@ add({
     node = "^close%(", lua = "^resume$", anywhere = "uncaught: uncaught%(<AbortError",
   },
   {
+    line = "`net.connect` that raises, for a port that is none or another option, leaves",
+    object = "^uncaught$", anywhere = "onnect%w*: raises", node = "AbortError",
+    lua = "%(no more%)",
+  },
+  {
     line = "`getTypeOfService` and `setTypeOfService` raise `EBADF`",
     node = "TypeOfService EBADF", lua = "TypeOfService: ",
   },
