@@ -4,40 +4,15 @@
 -- What each call gives beside the real one is compared by spec/peers/luasocket_peers.lua.
 
 local socket = require("net.luasocket")
+local sockets = require("spec.support.luasockets")
 local support = require("spec.support.tasks")
 local timers = require("net.timers")
 local within = require("spec.support").within
 
 local raised = support.raised
 
---- Where a server is.
-local function address_of(server)
-  local host, port = server:getsockname()
-  return host, port
-end
-
---- Runs `fn(client, peer, server, t)` with both ends of a connection, closed afterwards.
-local function connected(fn)
-  return within(function(t)
-    local server = assert(socket.bind("127.0.0.1", 0))
-    local client = assert(socket.connect(address_of(server)))
-    local peer = assert(server:accept())
-    t.finally(function()
-      client:close()
-      peer:close()
-      server:close()
-    end)
-    fn(client, peer, server, t)
-    client:close()
-    peer:close()
-    server:close()
-  end)
-end
-
---- What a method says of wrong arguments.
-local function complaint(fn, ...)
-  return (tostring(raised(fn, ...)):gsub("^[^:]*:%d+: ", ""))
-end
+local address_of, complaint = sockets.address_of, sockets.complaint
+local connected = sockets.connected
 
 describe("a socket of net.luasocket", function()
   it("is a userdata with LuaSocket's classes", within(function()

@@ -6,45 +6,15 @@
 local co = require("net.co")
 local core = require("net.core")
 local socket = require("net.luasocket")
+local sockets = require("spec.support.luasockets")
 local support = require("spec.support.tasks")
 local timers = require("net.timers")
 local within = require("spec.support").within
 
 local raised = support.raised
 
-local function address_of(server)
-  local host, port = server:getsockname()
-  return host, port
-end
-
---- Runs `fn(client, peer, server, t)` in a task, with both ends of a connection.
-local function connected(fn)
-  return within(function(t)
-    co.run(function()
-      local server = assert(socket.bind("127.0.0.1", 0))
-      local client = assert(socket.connect(address_of(server)))
-      local peer = assert(server:accept())
-      fn(client, peer, server, t)
-      client:close()
-      peer:close()
-      server:close()
-    end)
-  end)
-end
-
---- Writes until the kernel takes no more; returns how many bytes.
-local function stall(client)
-  local data, sum = ("."):rep(1000000), 0
-  client:settimeout(0)
-  while true do
-    local sent, _, last = client:send(data)
-    sum = sum + (sent or last)
-    if not sent then
-      client:settimeout()
-      return sum
-    end
-  end
-end
+local address_of, connected = sockets.address_of, sockets.connected_in_task
+local stall = sockets.stall
 
 describe("net.luasocket in tasks", function()
   it("serves many at once, each in calls that block", within(function()

@@ -3,6 +3,7 @@
 --- `tls.createSecureContext`: what it takes, and what it says to what it does not take.
 
 local certificates = require("spec.support.certificates")
+local fields = require("spec.support").fields
 local lua = require("spec.support.lua")
 local process = require("net.process")
 local support = require("spec.support")
@@ -312,7 +313,7 @@ describe("the certificates and keys of a context", function()
     for _, passphrase in ipairs({ false, "", "wrong" }) do
       local err = wrong(passphrase or nil)
       assert.same({ "ERR_OSSL_BAD_DECRYPT", "Provider routines", "bad decrypt" },
-        { err.code, err.library, err.reason })
+        fields(err, "code", "library", "reason"))
     end
     local key = encrypted("secret")
     refuses({ key = key, passphrase = ("x"):rep(5000) }, "ERR_OSSL_CRYPTO_INTERRUPTED_OR_CANCELLED")

@@ -2,6 +2,7 @@
 
 --- What OpenSSL's error queue becomes (src/tls/error.c) by itself: see support/tlserrors.c.
 
+local fields = require("spec.support").fields
 local lua = require("spec.support.lua")
 local net = require("net")
 
@@ -14,7 +15,7 @@ describe("An error of OpenSSL's", function()
     tlserrors.put("SSL", 156)
     local err = tlserrors.take()
     assert.same({ "Error", "error:0A00009C:SSL routines::http request", "ERR_SSL_HTTP_REQUEST",
-      "SSL routines", "http request" }, { err.name, err.message, err.code, err.library, err.reason })
+      "SSL routines", "http request" }, fields(err, "name", "message", "code", "library", "reason"))
     assert.is_nil(err.opensslErrorStack)
     assert.equal("Error [ERR_SSL_HTTP_REQUEST]: error:0A00009C:SSL routines::http request", tostring(err))
   end)

@@ -4,6 +4,7 @@
 --- of OpenSSL it is.
 
 local certificates = require("spec.support.certificates")
+local fields = require("spec.support").fields
 local pair = require("spec.support.tlspair")
 local within = require("spec.support").within
 
@@ -112,6 +113,6 @@ describe("The error of a handshake", function()
       both("TLSv1.3", { ciphers = "TLS_AES_256_GCM_SHA384" }))
     assert.same({ "Error", "error:0A000410:SSL routines::ssl/tls alert handshake failure (alert 40)",
       "SSL routines", "ssl/tls alert handshake failure" },
-      { err.name, err.message, err.library, err.reason })
+      fields(err, "name", "message", "library", "reason"))
   end))
 end)

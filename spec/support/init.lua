@@ -230,6 +230,18 @@ local function finish(run)
   end
 end
 
+--- What an object has in those fields, as a list.
+---@param object table
+---@param ... string
+---@return table
+function M.fields(object, ...)
+  local list = {}
+  for i, name in ipairs { ... } do
+    list[i] = object[name]
+  end
+  return list
+end
+
 --- Makes the function that `it` takes of one that takes `t`.
 ---@param fn fun(t: table)
 ---@return fun()
