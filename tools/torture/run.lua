@@ -116,7 +116,7 @@ local function wait_for(run)
       cases = math.tointeger(tonumber(ended))
     elseif code then
       status = tonumber(code)
-    elseif line ~= "" then
+    elseif lua.without_remarks(line) ~= "" then
       problems[#problems + 1] = line
     end
   end
@@ -137,7 +137,7 @@ local function count_calls()
       local name, times = line:match("^([%w_]+) (%d+)$")
       if name and name ~= "end" and name ~= "status" then
         comes_to[scene][name] = tonumber(times)
-      elseif not name then
+      elseif not name and lua.without_remarks(line) ~= "" then
         error(("%s fails by itself: %s"):format(scene, line), 0)
       end
     end
