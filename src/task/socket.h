@@ -9,19 +9,9 @@
 #ifndef NET_TASK_SOCKET_H
 #define NET_TASK_SOCKET_H
 
-#include "stream/readbuffer.h"
 #include "stream/stream.h"
 #include "task/task.h"
-
-/* What a reader waits for. */
-struct net_want {
-  enum { WANT_LINE, WANT_LINE_WITH_END, WANT_UNTIL, WANT_BYTES, WANT_SOME, WANT_ALL } what;
-  uint32_t peeks : 1;          /* takes nothing */
-  uint32_t iterates : 1;       /* a step of a loop: raises a failure, gives nil for the end */
-  size_t n;                    /* bytes: how many, or the most */
-  size_t found;                /* bytes of the answer with its delimiter; 0: not there yet */
-  struct net_rb_search search; /* of a line, or up to a delimiter */
-};
+#include "task/want.h"
 
 struct net_task_socket {
   struct net_waiters waiters;
