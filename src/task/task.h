@@ -253,9 +253,24 @@ void net_task_end(lua_State *L, struct net_task *t, enum net_task_state state);
 /* Tells the owner of one that has ended, in whose turn it is told again if there was no memory
  * to call it. [-0, +0, e] */
 void net_task_tell(lua_State *L, struct net_task *t);
-/* The class, spawn() and what can be asked of a task, into the table on the top.
+/* Nobody awaits the error of one that has failed, and nobody owns it: it is uncaught.
  * [-0, +0, m] */
+void net_task_report(lua_State *L, struct net_task *t);
+/* Copies what one that has ended gives; returns how many values. [-0, +n, e] */
+int net_task_push_results(lua_State *L, const struct net_task *t);
+/* What await() gives of one that has ended; raises what that failed with. [-0, +n, e] */
+int net_task_outcome(lua_State *L, struct net_task *t);
+/* Task, the class, to which the next two add, spawn() and inherit(), into the table on the
+ * top. [-0, +0, m] */
 void net_task_object_open(lua_State *L);
+
+/* --- await.c: what one task does to another ------------------------------------------- */
+
+void net_await_open(lua_State *L); /* [-0, +0, m] */
+
+/* --- fields.c: what can be seen of a task ---------------------------------------------- */
+
+void net_task_fields_open(lua_State *L); /* also what can be asked of it; [-0, +0, m] */
 
 /* --- tasks.c -------------------------------------------------------------------------- */
 

@@ -16,6 +16,8 @@ static int core_open_tasks(lua_State *L) {
   lua_createtable(L, 0, 40);
   net_schedule_open(L, loop);
   net_task_object_open(L);
+  net_await_open(L);
+  net_task_fields_open(L);
   net_wait_open(L);
   net_deadline_open(L);
   net_generator_open(L);
