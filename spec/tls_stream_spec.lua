@@ -274,6 +274,25 @@ describe("Bytes through TLS", function()
     t.run()
     assert.same({ "data x", "error ECONNRESET", "close true" }, log)
   end))
+
+  --- The first write is the request, and the second is encrypted along with it, but below
+  --- there is no room for it any more.
+  it("are not sent to who goes before they are below: the writes fail", within(function(t)
+    local path, log = t.tmpname(".sock"), {}
+    local server = tls.createServer({ cert = pair.server.cert, key = pair.server.key },
+      function(socket)
+        pair.watch(log, socket, { "error", "close" })
+        socket:write(("x"):rep(65536), pair.callback(log, "first"))
+        socket:write(("x"):rep(240000), pair.callback(log, "second"))
+        socket:on("close", function() log[#log + 1] = "buffered " .. socket.writableLength end)
+      end):listen(path)
+    local client = tls.connect(path, { ca = pair.ca.cert })
+    client:once("readable", function() client:destroy() end)
+    client:on("close", t.calls(1, function() server:close() end))
+    t.run()
+    assert.same({ "error ECONNRESET", "first ECANCELED", "second ECANCELED", "close true",
+      "buffered 0" }, log)
+  end))
 end)
 
 describe("A crowd of handshakes", function()

@@ -170,11 +170,21 @@ static int is_awaited(const struct net_stream *s) {
   return s->out.callbacks > 0 || (s->life.need_drain || s->life.ending);
 }
 
+/* What a late transport has taken along from behind the request fails with it: nothing of
+ * that counts as buffered any more. The end of all that fails. [-0, +0, -] */
+static uint32_t failed_end(lua_State *L, int idx, struct net_stream *s) {
+  size_t first;
+  if (!net_wq_before(s->out.req, s->out.head))
+    return s->out.req;
+  s->req.len = s->out.head == s->out.tail ? 0 : net_wq_bytes(L, idx, &s->out, &first);
+  return s->out.head;
+}
+
 /* In the failed request's own time: its callbacks, the rest's, then destroy. */
 static void failed_now(lua_State *L, int idx, int err) {
   struct net_stream *s = net_stream_at(L, idx);
   net_wq_prepare(L, idx, &s->out);
-  uint32_t end = s->out.req;
+  uint32_t end = failed_end(L, idx, s);
   net_wq_drop(L, idx, &s->out, end);
   call_back(L, idx, end, err);
   if (is_going(s))
