@@ -304,6 +304,14 @@ static int core_is(lua_State *L) {
   return 1;
 }
 
+/* taken_by(s) -> the stream that has taken its connection, as TLS over it does, or a false
+ * value; asked when both are closed, too */
+static int core_taken_by(lua_State *L) {
+  net_socket_check(L);
+  net_rare_get(L, 1, SLOT_TO);
+  return 1;
+}
+
 /* check_free(s): raises while a task waits for what arrives */
 static int core_check_free(lua_State *L) {
   net_readable_check_free(L, net_socket_check(L));
@@ -339,6 +347,7 @@ static const luaL_Reg stream_functions[] = {
   { "get_tos", core_get_tos },
   { "sendfile", core_sendfile },
   { "lost", core_lost },
+  { "taken_by", core_taken_by },
   { "check_free", core_check_free },
   { "fd_type", core_fd_type },
   { NULL, NULL },

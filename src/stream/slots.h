@@ -35,7 +35,7 @@ enum {
   SLOT_BOUND,       /* the BoundSocket that it was made from: its path is shown for good */
   SLOT_PUMP,        /* the stream in 'pump' */
   SLOT_PRIVATE,     /* table: what lua/net keeps with the socket; see socket.lua */
-  SLOT_TO,          /* the stream that has taken its handle */
+  SLOT_TO,          /* the stream that has taken its handle, also when both are closed */
   SLOT_FROM,        /* the stream whose handle it has taken */
   SLOT_TASKS        /* userdata: struct net_waiters */
 };

@@ -250,16 +250,15 @@ static int push_chain(lua_State *L, int idx, int key) {
   return count;
 }
 
-/* It is no link of a chain any more. [-0, +0, -] */
+/* It is no link of a chain any more; who had taken its handle can still be asked for.
+ * [-0, +0, -] */
 static void unlink_taken(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);
-  for (int key = SLOT_TO; key <= SLOT_FROM; key++) {
-    if (net_rare_get(L, idx, key) != LUA_TNIL) {
-      lua_pushnil(L);
-      net_rare_set(L, idx, key);
-    }
-    lua_pop(L, 1);
+  if (net_rare_get(L, idx, SLOT_FROM) != LUA_TNIL) {
+    lua_pushnil(L);
+    net_rare_set(L, idx, SLOT_FROM);
   }
+  lua_pop(L, 1);
   s->life.taken = s->life.took = 0;
 }
 

@@ -18,7 +18,7 @@ local timers = lazy.module("net.timers")
 
 local tasks = core.open_tasks()
 local methods = core.Server.methods
-local native = core.server
+local native, taken_by = core.server, core.stream.taken_by
 
 local LINGER = 2000 -- milliseconds from the FIN to the close, for a peer that does not end
 
@@ -237,6 +237,11 @@ end
 
 -- All at once
 
+--- The socket that has the connection: this one, or TLS that the handler has begun over it.
+local function outermost(socket)
+  return taken_by(socket) and outermost(taken_by(socket)) or socket
+end
+
 --- What a handler has answered is sent, and the rest of the request thrown away; a close
 --- with bytes unread would send RST, and the answer be lost.
 local function linger(lingering, socket)
@@ -258,9 +263,11 @@ local function linger(lingering, socket)
   lingering[socket] = true -- last: without, as when memory runs out, it is destroyed
 end
 
---- Is the error no more than the end of the socket, as its own methods have told it?
+--- Is the error no more than the socket's end, as its methods, or those of what is over it, told?
 local function is_its_end(socket, err)
+  local over = taken_by(socket)
   return err ~= nil and (err == tasks.last_error(socket) or err == socket.errored)
+    or over and is_its_end(over, err)
 end
 
 --- The task of one connection.
@@ -268,7 +275,7 @@ local function handle(serving, socket)
   tasks.hold(socket)
   local ok, err = pcall(serving.handler, socket)
   if ok then
-    return linger(serving.lingering, socket)
+    return linger(serving.lingering, outermost(socket))
   end
   local ends = is_its_end(socket, err)
   socket:destroy()
@@ -283,7 +290,7 @@ end
 
 --- A handler has ended, maybe closed by the loop, past handle(): its socket goes then, too.
 local function let_go(serving, task, socket)
-  if socket and task.status ~= "done" and not serving.lingering[socket] then
+  if socket and task.status ~= "done" and not serving.lingering[outermost(socket)] then
     socket:destroy()
   end
   return false
