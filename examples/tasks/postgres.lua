@@ -11,14 +11,17 @@
 -- or a cancel, is cancelled at the server, too. NULL is nil, in rows and as a parameter.
 -- Any number of tasks may use one connection: they take turns.
 --
--- Not here: TLS, passwords (the server has to trust us), COPY.
+-- With tls.connect's options behind the database, as `{ ca = pem }`, the connection is encrypted,
+-- and goes on only with a server that has a good certificate of its name; see tls/postgres.lua.
+--
+-- Not here: passwords (the server has to trust us, or our certificate), COPY.
 --
 -- Shows: a binary protocol by peek and receive(n), which lose nothing when they are interrupted;
 -- a semaphore; clean-up that has to wait, by co.shield.
 
 local co = require("net.co")
 
-local PROTOCOL, CANCEL_REQUEST = 196608, 80877102
+local PROTOCOL, CANCEL_REQUEST, SSL_REQUEST = 196608, 80877102, 80877103
 local MESSAGE_MAX = 64 * 1048576 -- bytes of one message of the server
 local PATIENCE = 5000 -- milliseconds for the server to give up what is cancelled
 
@@ -139,12 +142,48 @@ local function collect(socket, answer)
   end
 end
 
+--- Has the connection go on in TLS: the encrypted socket. Whatever the server has sent in plain
+--- text behind its answer fails the handshake.
+local function encrypt(socket, where, options)
+  socket:send(string.pack(">I4I4", 8, SSL_REQUEST))
+  local answer, err = socket:receive(1)
+  if answer ~= "S" then
+    return nil, answer == "N" and "the server has no TLS" or err or "not PostgreSQL, or an old one"
+  end
+  local own = { socket = socket, host = type(where) == "table" and where.host or "localhost" }
+  for name, value in pairs(options) do
+    own[name] = value
+  end
+  return require("net.tls").co.connect(own)
+end
+
+--- What `fn(socket, ...)` gives. Without a result, or interrupted, the socket is destroyed.
+local function or_destroy(socket, fn, ...)
+  local ok, result, err = pcall(fn, socket, ...)
+  if not ok or not result then
+    socket:destroy()
+  end
+  if not ok then
+    error(result, 0)
+  end
+  return result, err
+end
+
+--- A connection, encrypted if there are options for TLS.
+local function dial(where, options)
+  local socket, err = co.connect(where)
+  if not socket or not options then
+    return socket, err
+  end
+  return or_destroy(socket, encrypt, where, options)
+end
+
 local Client = {}
 Client.__index = Client
 
 --- Has the server stop what it does, and takes what it still says to that: true.
 local function abandon(db, answer)
-  local line <close> = co.connect(db.where)
+  local line <close> = dial(db.where, db.tls)
   if line then
     line:send(string.pack(">I4I4I4I4", 16, CANCEL_REQUEST, db.pid, db.key))
     line:receive("all") -- ends when the server has done it
@@ -204,8 +243,9 @@ end
 local postgres = {}
 
 --- Connects; `where` is what co.connect takes in one argument: a port, a path, or a table.
-function postgres.connect(where, user, database)
-  local socket, err = co.connect(where)
+--- `options` are tls.connect's, for a connection that must be encrypted.
+function postgres.connect(where, user, database, options)
+  local socket, err = dial(where, options)
   if not socket then
     return nil, err
   end
@@ -213,13 +253,12 @@ function postgres.connect(where, user, database)
   local body = string.pack(">I4", PROTOCOL) .. table.concat(words, "\0") .. "\0"
   socket:send(string.pack(">I4", #body + 4), body)
   local answer
-  answer, err = collect(socket, {})
+  answer, err = or_destroy(socket, collect, {})
   if not answer then
-    socket:destroy()
     return nil, err
   end
-  return setmetatable({ socket = socket, where = where, pid = answer.pid, key = answer.key,
-    turn = co.semaphore() }, Client)
+  return setmetatable({ socket = socket, where = where, tls = options, pid = answer.pid,
+    key = answer.key, turn = co.semaphore() }, Client)
 end
 
 return postgres

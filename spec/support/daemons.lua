@@ -70,18 +70,32 @@ function M.redis()
   end, "redis.sock")
 end
 
+--- Writes files into a folder, by their names.
+local function write(folder, files)
+  for name, text in pairs(files or {}) do
+    local file <close> = assert(io.open(folder .. "/" .. name, "w"))
+    file:write(text)
+  end
+end
+
 --- The user "postgres", of whom nobody asks a password. The server refuses to run as root.
-function M.postgres()
+--- `files` are put into its folder, before it starts with `more` arguments, of which %s is that
+--- folder.
+---@param files? table<string, string>
+---@param more? string
+function M.postgres(files, more)
   local as = run("id -u") == "0\n" and "su postgres -s /bin/sh -c " or "sh -c "
   return start("ready to accept connections", function(folder, port)
+    write(folder, files)
+    run(("chmod 600 %s/* 2>/dev/null"):format(folder))
     if as:find("^su") then
-      run("chown postgres " .. folder)
+      run("chown -R postgres " .. folder)
     end
     local log, code = run(as .. quote(("cd %s && %s/initdb -D data -A trust -U postgres "
       .. "--no-sync -E UTF8 --locale=C 2>&1"):format(folder, POSTGRES)))
     assert(code == 0, log)
-    return as .. quote(("cd %s && exec %s/postgres -F -D data -h 127.0.0.1 -p %d -k %s"):format(
-      folder, POSTGRES, port, folder))
+    return as .. quote(("cd %s && exec %s/postgres -F -D data -h 127.0.0.1 -p %d -k %s %s"):format(
+      folder, POSTGRES, port, folder, (more or ""):gsub("%%s", folder)))
   end, ".s.PGSQL.%d")
 end
 
