@@ -180,6 +180,11 @@ int net_sys_has_news(int fd) {
   return poll(&p, 1, 0) == 1 && p.revents & POLLIN;
 }
 
+int net_sys_is_hung_up(int fd) {
+  struct pollfd p = { .fd = fd }; /* these two are told unasked */
+  return poll(&p, 1, 0) == 1 && p.revents & (POLLHUP | POLLERR);
+}
+
 int net_sys_access(int fd, int *flags) {
   *flags = fcntl(fd, F_GETFL);
   if (*flags < 0)

@@ -55,6 +55,8 @@ int net_sys_pair(int ends[2]);
 int net_sys_listens(int fd);
 /* Is there something to read, the end included? Looks only. */
 int net_sys_has_news(int fd);
+/* Neither side can say any more: both have ended, or the connection is reset. */
+int net_sys_is_hung_up(int fd);
 /* How it was opened: O_RDONLY, O_WRONLY or O_RDWR, with O_APPEND or without. */
 int net_sys_access(int fd, int *flags);
 /* A descriptor that polls readable once the process has ended. -ENOTSUP, -ENOSYS, -EPERM

@@ -187,7 +187,8 @@ static int ready_batch(lua_State *L) {
       break;
     struct net_ready r = *next;
     loop->ready_len--;
-    loop->rounds = 0;
+    loop->rounds = loop->drains = 0;
+    loop->at = r.arg;
     r.half(L, r.arg);
     lua_settop(L, 0);
     round = round + 1 < loop->rounds ? round + 1 : 0;
@@ -208,6 +209,7 @@ void net_ready_run(struct net_loop *loop) {
       r->call(r->arg);
     }
   }
+  loop->at = NULL;
   if (loop->ready_behind > loop->ready_len)
     loop->ready_behind = loop->ready_len;
 }

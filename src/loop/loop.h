@@ -99,7 +99,10 @@ struct net_loop {
                          may be more for it; 0: it is done. Also of who reads, above */
   struct net_object *telling; /* borrowed; whose listener of data is being called; NULL: none.
                          Also stream.h's */
-  struct net_ready *ready;    /* owned; those still to run, the last comes first */
+  const void *at;          /* what the half that runs, and the ticks behind it, was noted for; NULL:
+                     none is run */
+  int drains;              /* the half has heard that it can be written to. Of who writes, above */
+  struct net_ready *ready; /* owned; those still to run, the last comes first */
   size_t ready_len, ready_cap;
   size_t ready_behind; /* how many at its beginning are behind all others; may be too many */
 

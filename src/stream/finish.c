@@ -8,6 +8,7 @@
 #include "stream/finish.h"
 
 #include "base/error.h"
+#include "base/sys.h"
 #include "loop/dispatch.h"
 #include "stream/attempt.h"
 #include "stream/request.h"
@@ -122,13 +123,47 @@ void net_finish_writable(lua_State *L, int idx) {
     shut_down(L, idx, s);
 }
 
-/* Pending completion. Of a stream that was destroyed meanwhile it calls nobody. */
+/* Is the FIN due, which a pending completion is to send? */
+static int is_due(const struct net_stream *s) {
+  return s->watch.open && s->life.final_called && !(s->life.prefinished || s->life.shutting);
+}
+
+/* Pending completion. Of a stream that was destroyed meanwhile, or has had it, it calls
+ * nobody. */
 static void final_shutdown(lua_State *L, const struct net_step *step) {
   struct net_stream *s = net_step_stream(step);
-  if (s->watch.open)
+  if (is_due(s))
     shut_down(L, 1, s);
   else
     net_settle_none(s->o.loop);
+}
+
+/* The FIN leaves within the event that asked for it. */
+static void final_at_once(lua_State *L, void *arg) {
+  struct net_stream *s = arg;
+  if (!is_due(s))
+    return;
+  net_push(L, &s->o);
+  shut_down(L, 1, s);
+}
+
+/* The same, if that event has told that the peer is gone altogether. libev keeps to itself
+ * what epoll has told, so the system is asked, once for a connection, and where something
+ * else would come first. */
+static void final_if_gone(lua_State *L, void *arg) {
+  const struct net_stream *s = arg;
+  const struct net_loop *loop = s->o.loop;
+  int is_first = loop->ready_len == 0 && loop->pending.count < 2;
+  if (!is_first && is_due(s) && net_sys_is_hung_up(net_stream_fd(s)))
+    final_at_once(L, arg);
+}
+
+/* As libuv: a stream that its own event says can be written to, which it also is when it is
+ * hung up, ends in it, all others with the turn's completions. */
+static void final_in_event(struct net_stream *s) {
+  struct net_loop *loop = s->o.loop;
+  if (loop->at == s && net_stream_fd(s) >= 0)
+    net_ready(loop, loop->drains ? final_at_once : final_if_gone, s);
 }
 
 static void final_start(lua_State *L, int idx) {
@@ -142,6 +177,7 @@ static void final_start(lua_State *L, int idx) {
     return;
   }
   net_pend(L, idx, &s->o, final_shutdown);
+  final_in_event(s);
 }
 
 static const struct net_internal final_on_connect = { final_start };

@@ -84,6 +84,7 @@ static void stream_writable(lua_State *L, void *arg) {
   if (!(s->watch.wanted & EV_WRITE))
     return;
   net_push(L, &s->o);
+  s->o.loop->drains = 1;
   net_request_ready(L, 1);
 }
 
