@@ -156,12 +156,12 @@ docs-check: all ## check that all that is public is documented
 
 # Folder of the bench's programs and results.
 BENCH = $(BUILD)/bench
-BENCH_C = $(addprefix $(BENCH)/,load starts bare bare-lua libev proxy)
+BENCH_C = $(addprefix $(BENCH)/,load starts bare bare-lua libev proxy $(if $(shell $(HAS_OPENSSL) && echo yes),tlsload tlsbare))
 BENCH_RUN = $(RUN_ENV) BENCH_OUT=$(BENCH) $(LUA) bench/run.lua $(SCENARIO)
-bench: bench-ready ## measure against others (15 minutes or more); writes docs/bench
+bench: bench-ready ## measure against others (20 minutes or more); writes docs/bench
 	@$(BENCH_RUN) --keep docs/bench
 
-bench-quick: bench-ready ## the same in three minutes; writes build/bench only
+bench-quick: bench-ready ## the same in four minutes; writes build/bench only
 	@$(BENCH_RUN) --quick
 
 bench-tables: all ## make docs/bench and README's tables anew, of the kept figures
@@ -234,7 +234,7 @@ $(BENCH)/bare-lua: bench/bare.c $(wildcard bench/*.h)
 
 $(BENCH)/%: bench/%.c $(wildcard bench/*.h)
 	@mkdir -p $(@D)
-	$(SHOW)$(BENCH_CC) -o $@ $< $(LDFLAGS) $(if $(filter libev,$*),-lev)
+	$(SHOW)$(BENCH_CC) -o $@ $< $(LDFLAGS) $(if $(filter libev,$*),-lev) $(if $(filter tls%,$*),-lssl -lcrypto)
 
 # One after the other, as two package managers at once would lock each other out.
 deps-build:

@@ -40,6 +40,20 @@ local function serving(program, load, n, scenario, upstream, by)
   return collected(log)
 end
 
+--- Of our server over TLS.
+local function serving_tls(scenario, options, n)
+  local log, tls = tool.out .. "/callgrind", contestants.tls
+  if tls.absent then
+    return nil
+  end
+  local server = tool.start(("%s--log-file='%s' %s"):format(CALLGRIND, log,
+    tls.command:gsub("{scenario}", scenario)), "0", tool.server_pin)
+  server.load = tls.load
+  tool.load(server, scenario, ("%s -n%d -l60"):format(options, n))
+  server.stop()
+  return collected(log)
+end
+
 --- Of our proxy that passes n messages on, and their answers back.
 local function piping(load, n)
   local backend = tool.start(tool.out .. "/bare echo 0", "0", tool.load_pin)
@@ -81,6 +95,9 @@ local OPERATIONS = {
   { "connect", "a connection that says one byte and goes",
     function(n) return serving("connect", "-c1", n, "connect") end },
   { "pipe", "a message and its answer, by pipe()", function(n) return piping("-c1", n) end },
+  { "tls", "echo of a message over TLS", function(n) return serving_tls("echo", "-c1", n) end },
+  { "handshake", "a handshake of TLS 1.2, resumed",
+    function(n) return serving_tls("handshake", "-c1 -V2 -r", n) end, nil, 10 },
   { "emit", "an event with one listener", function(n) return counted("emit", n) end },
   { "write", "a small write, ten of them a turn", function(n) return counted("write", n) end },
   { "refresh", "a timer that starts anew", function(n) return counted("refresh", n) end },
@@ -124,9 +141,12 @@ local function compare(name, now, before)
   return grew
 end
 
---- What an operation costs: by the difference of two runs.
-local function each(count)
-  return math.floor((count(LONG) - count(SHORT)) / (LONG - SHORT) + 0.5)
+--- What an operation costs: by the difference of two runs, in which it is done by `part` of
+--- the times. nil if it cannot be counted.
+local function each(count, part)
+  local short, long = SHORT // (part or 1), LONG // (part or 1)
+  local least = count(short)
+  return least and math.floor((count(long) - least) / (long - short) + 0.5)
 end
 
 local function main()
@@ -140,9 +160,11 @@ local function main()
   print(("%-44s %8s %8s"):format("instructions in user space", "now", "kept"))
   for _, operation in ipairs(OPERATIONS) do
     local key, name = operation[1], operation[2]
-    local now = operation[4] and operation[4]() or each(operation[3])
-    worse = compare(name, now, readable and kept[key]) or worse
-    lines[#lines + 1] = ("%-10s %7d  %s"):format(key, now, name)
+    local now = operation[4] and operation[4]() or each(operation[3], operation[5])
+    if now then
+      worse = compare(name, now, readable and kept[key]) or worse
+      lines[#lines + 1] = ("%-10s %7d  %s"):format(key, now, name)
+    end
   end
   if keep then
     write_kept(lines)

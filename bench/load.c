@@ -26,22 +26,10 @@
  * a byte is found then. Exit code 3: the server answered wrongly, 2: it, or we,
  * failed. Prints one line of JSON: units of work done, bytes, seconds, latency in
  * us, and the CPU time of both sides in ns, all of the same window. */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "latency.h"
+#include "client.h"
 #include "pattern.h"
-#include "proc.h"
 
 #define MAX_IO (256 * 1024)  /* bytes in one read or write */
 #define PACE 128             /* connections that may wait to be accepted */
@@ -53,17 +41,9 @@ struct conn {
   uint64_t *started;         /* ns, by message number modulo depth */
 };
 
-struct snapshot {
-  uint64_t at, done, bytes;  /* ns, units, bytes */
-  long long server, own;     /* CPU time, ns */
-  long long sleeps;
-};
-
 static struct {
   const char *scenario;
   int connections, depth, idle;
-  int pid;                   /* 0: none is told */
-  int more[7], count;        /* pids of those that serve with it */
   size_t size;
   uint64_t quota;            /* messages on each connection; 0: by time */
   double warm, seconds, patience;
@@ -76,32 +56,7 @@ static struct conn *conns;
 static int *idle;            /* descriptors, o.idle of them */
 static long others;          /* what the server had open before us */
 static int ep, live, draining;
-static struct sockaddr_storage target;
-static socklen_t target_len;
 static size_t answer_period = PERIOD;
-static uint64_t done, bytes;
-
-static uint64_t now_ns(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static void die(const char *what) {
-  fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
-  exit(2);
-}
-
-/* The server is wrong. */
-static void wrong(const char *format, ...) {
-  va_list args;
-  va_start(args, format);
-  fputs("load: ", stderr);
-  vfprintf(stderr, format, args);
-  fputc('\n', stderr);
-  va_end(args);
-  exit(3);
-}
 
 /* --- connections -------------------------------------------------------------- */
 
@@ -112,32 +67,6 @@ static void watch(struct conn *c, uint32_t events, int op) {
   c->events = events;
   if (epoll_ctl(ep, op, c->fd, &e) < 0)
     die("epoll_ctl");
-}
-
-/* Connects from 127.0.0.2 to 127.0.0.251 in turn, or TIME_WAIT would use up the
- * ports of one address. */
-static void spread(int fd) {
-  static uint32_t turn;
-  int one = 1;
-  struct sockaddr_in from = {.sin_family = AF_INET};
-  from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + turn++ % 250);
-  setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
-  if (bind(fd, (struct sockaddr *)&from, sizeof from) < 0)
-    die("bind");
-}
-
-/* A socket that is connected, or about to be; 'flags' for socket(2). */
-static int dial(int flags) {
-  int one = 1, fd = socket(target.ss_family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
-  if (fd < 0)
-    die("socket");
-  if (target.ss_family == AF_INET) {
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    spread(fd);
-  }
-  if (connect(fd, (struct sockaddr *)&target, target_len) < 0 && errno != EINPROGRESS)
-    die("connect");
-  return fd;
 }
 
 static void start(struct conn *c) {
@@ -158,11 +87,11 @@ static void stop(struct conn *c) {
 static void start_idle(int turn) {
   idle[turn] = dial(0);
   uint64_t since = now_ns();
-  while (o.pid && (turn % PACE == 0 || turn + 1 == o.idle) &&
-         proc_fds(o.pid) < others + turn + 1) {
+  while (server_pid && (turn % PACE == 0 || turn + 1 == o.idle) &&
+         proc_fds(server_pid) < others + turn + 1) {
     usleep(200);
     if ((double)(now_ns() - since) > o.patience * 1e9)
-      wrong("the server has accepted %ld of %d", proc_fds(o.pid) - others, turn + 1);
+      wrong("the server has accepted %ld of %d", proc_fds(server_pid) - others, turn + 1);
   }
 }
 
@@ -173,7 +102,7 @@ static void leave(void) {
   uint64_t since = now_ns();
   for (int i = 0; i < o.idle; i++)
     close(idle[i]);
-  while (o.pid && proc_fds(o.pid) > others + few && (double)(now_ns() - since) < o.patience * 1e9)
+  while (server_pid && proc_fds(server_pid) > others + few && (double)(now_ns() - since) < o.patience * 1e9)
     usleep(1000);
 }
 
@@ -326,25 +255,6 @@ static void drain(void) {
     turn();
 }
 
-/* CPU time of all that serve, ns. */
-static long long served(void) {
-  long long sum = o.pid ? proc_cpu(o.pid) : 0;
-  for (int i = 0; i < o.count; i++)
-    sum += proc_cpu(o.more[i]);
-  return sum;
-}
-
-static struct snapshot look(void) {
-  struct rusage ru;
-  getrusage(RUSAGE_SELF, &ru);
-  return (struct snapshot){
-      .at = now_ns(), .done = done, .bytes = bytes,
-      .server = served(),
-      .sleeps = o.pid ? proc_sleeps(o.pid) : 0,
-      .own = (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000000000LL +
-             (ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) * 1000LL};
-}
-
 static void measure(void) {
   for (int i = 0; i < o.connections; i++)
     start(&conns[i]);
@@ -354,49 +264,16 @@ static void measure(void) {
   run_until(o.quota ? UINT64_MAX : now_ns() + (uint64_t)(o.seconds * 1e9));
   struct snapshot b = look();
   drain();
-  printf("{\"done\":%llu,\"bytes\":%llu,\"seconds\":%.6f,\"p50\":%.1f,\"p99\":%.1f,"
-         "\"p999\":%.1f,\"max\":%.1f,\"load_cpu\":%lld,\"server_cpu\":%lld,\"sleeps\":%lld,\"rss\":%lld}\n",
-         (unsigned long long)(b.done - a.done), (unsigned long long)(b.bytes - a.bytes),
-         (double)(b.at - a.at) / 1e9, percentile(0.5), percentile(0.99), percentile(0.999), percentile(1),
-         b.own - a.own, b.server - a.server, b.sleeps - a.sleeps,
-         o.pid ? proc_rss(o.pid) : 0);
-}
-
-/* Memory, when the server had time to settle. */
-static long long settled_rss(void) {
-  usleep(300000);
-  return proc_rss(o.pid);
+  tell(a, b);
 }
 
 static void hold(void) {
   long long before = settled_rss();
-  others = o.pid ? proc_fds(o.pid) : 0; /* it may have been closing some */
+  others = server_pid ? proc_fds(server_pid) : 0; /* it may have been closing some */
   for (int i = 0; i < o.idle; i++)
     start_idle(i);
   printf("{\"done\":%d,\"before\":%lld,\"rss\":%lld}\n", o.idle, before, settled_rss());
   leave();
-}
-
-static void parse_target(const char *text) {
-  struct sockaddr_in *in = (struct sockaddr_in *)&target;
-  struct sockaddr_un *un = (struct sockaddr_un *)&target;
-  if (strchr(text, '/')) {
-    un->sun_family = AF_UNIX;
-    strncpy(un->sun_path, text, sizeof un->sun_path - 1);
-    target_len = sizeof *un;
-  } else {
-    in->sin_family = AF_INET;
-    in->sin_port = htons((uint16_t)atoi(text));
-    in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    target_len = sizeof *in;
-  }
-}
-
-static void add_server(int pid) {
-  if (o.pid == 0)
-    o.pid = pid;
-  else if (o.count < (int)(sizeof o.more / sizeof *o.more))
-    o.more[o.count++] = pid;
 }
 
 static int parse(int argc, char **argv) {
@@ -427,7 +304,7 @@ int main(int argc, char **argv) {
   getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;
   setrlimit(RLIMIT_NOFILE, &files);
-  others = o.pid ? proc_fds(o.pid) : 0;
+  others = server_pid ? proc_fds(server_pid) : 0;
   idle = calloc((size_t)o.idle + 1, sizeof *idle);
   fill_pattern(stream, sizeof stream);
   fill_pattern(answer, sizeof answer);

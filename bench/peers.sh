@@ -31,6 +31,8 @@ want=
 "$LUA" -e 'require("cjson")' 2>/dev/null || want="$want lua-cjson"
 [ -e /usr/share/lua/5.2/copas.lua ] || want="$want lua-copas"
 command -v haproxy >/dev/null || want="$want haproxy"
+command -v nginx >/dev/null || want="$want nginx"
+command -v openssl >/dev/null || want="$want openssl"
 if [ -n "$want" ] && [ ! -e "$out/tried" ] && command -v apt-get >/dev/null &&
   agreed "install, to measure them too:$want (${root:+$root }apt-get install)"; then
   say "installing$want"

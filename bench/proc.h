@@ -59,7 +59,7 @@ static long long proc_sleeps(int pid) {
 }
 
 /* Number of descriptors it has. Newer kernels (6.2) tell it as a size. */
-static long proc_fds(int pid) {
+static inline long proc_fds(int pid) {
   char path[64];
   struct stat st;
   long n = 0;

@@ -71,6 +71,8 @@ end
 local figure = {
   ratio = function(f, base) return base.cost / f.cost end,
   work = function(f, base) return base.cost / f.cost end,
+  cost = function(f) return f.cost / 1000 end,
+  speed = function(f) return f.bytes / f.server_cpu * 1000 end,
   over = function(f) return f.over end,
   memory = function(f) return f.kib end,
   start = function(f) return f.ms end,
@@ -94,12 +96,20 @@ local function undisturbed(rounds, times)
   return sorted
 end
 
+--- Is there nobody to compare with? Then a ratio says nothing.
+local function has_no_base(s)
+  return s.kind == "ratio" and contestants[s.base].absent ~= nil
+end
+
 --- A row of results, of the figures of all rounds, each with its base's.
 local function summary(contestant, s, all, times)
   local row = {
     who = contestant.key, name = contestant.name, known = s.known[contestant.key],
-    target = contestant.key == (s.ours or "net") and s.target or nil, absent = contestant.absent,
+    absent = contestant.absent,
   }
+  if contestant.key == (s.ours or "net") and not (row.absent or has_no_base(s)) then
+    row.target = s.target
+  end
   if #all == 0 then
     return row
   end
@@ -108,7 +118,7 @@ local function summary(contestant, s, all, times)
     values[i] = figure[s.kind](f, f.base)
     rates[i] = f.seconds and f.done / f.seconds
   end
-  row.value = tool.spread(values)
+  row.value = not has_no_base(s) and tool.spread(values) or nil
   row.rate = #rates > 0 and tool.spread(rates).median or nil
   row.kept, row.rounds = #rounds, #all
   for _, key in ipairs(SHOWN) do
@@ -147,7 +157,10 @@ local function run_round(s, list, live, figures)
   end
 end
 
-local ROUNDS = { ratio = "rounds", work = "few", over = "few", start = "few", memory = "steady" }
+local ROUNDS = { ratio = "rounds", cost = "rounds", speed = "rounds", work = "few", over = "few",
+  start = "few", memory = "steady" }
+--- Kinds of which servers are started anew now and then.
+local FRESH = { ratio = true, cost = true, speed = true }
 
 local function close_all(live)
   for _, running in pairs(live) do
@@ -175,7 +188,7 @@ local function run_scenario(s, times)
     figures[who] = {}
   end
   for round = 1, times[ROUNDS[s.kind]] do
-    if s.kind == "ratio" and round > 1 and round % times.fresh == 1 then
+    if FRESH[s.kind] and round > 1 and round % times.fresh == 1 then
       close_all(live)
       live = open_all(s, times)
     end

@@ -5,7 +5,7 @@
 local chart = {}
 
 local WIDTH, LEFT, RIGHT, TOP, ROW, BAR = 720, 130, 70, 62, 30, 18 -- pixels
-local COLOURS = { net = "#2563a8", base = "#777777", other = "#b9c4d0" }
+local COLOURS = { net = "#2563a8", tls = "#2563a8", base = "#777777", other = "#b9c4d0" }
 
 local function escape(s)
   return (s:gsub("[&<>]", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;" }))
@@ -57,7 +57,7 @@ end
 local function bar(out, c, row, y, at)
   local middle = y + BAR / 2
   out[#out + 1] = text(LEFT - 8, middle + 4, "end", 13, row.name,
-    row.who == "net" and ' font-weight="bold"' or nil)
+    (row.who == "net" or row.who == "tls") and ' font-weight="bold"' or nil)
   if not row.value then
     out[#out + 1] = text(LEFT + 4, middle + 4, "start", 11, "- " .. (row.absent or ""))
     return

@@ -5,6 +5,7 @@
 -- peers.sh installs the others. What could not be installed is shown as "-", with
 -- the reason, and the bench goes on.
 
+local tlsfiles = require("tlsfiles")
 local tool = require("tool")
 
 local lua = os.getenv("LUA") or "lua5.4"
@@ -48,6 +49,40 @@ local function bare(name)
   return tool.out .. "/" .. name
 end
 
+--- What is missing for all that goes over TLS, or nil.
+local function missing_for_tls()
+  if not tool.has(bare("tlsload")) then
+    return "the load needs libssl's headers (libssl-dev)"
+  elseif not tlsfiles.make() then
+    return "no program openssl, to make a certificate"
+  end
+end
+
+--- Those who are measured over TLS. Their commands are told the scenario in between.
+local function find_tls(node_binary, node_version)
+  local missing = missing_for_tls()
+  local function add_tls(key, name, command, version, reason)
+    add(key, name, ("%s '%s'"):format(command, tlsfiles.pem), not missing and version or nil,
+      missing or reason)
+    list[key].load, list[key].asks = "tlsload", {}
+  end
+  local function sh(name)
+    return ("sh %s/servers/%s {address} {scenario}"):format(tool.here, name)
+  end
+  add_tls("tls", "net", script("tls.lua {scenario} 0"),
+    lua_version('require("net.tls")print(require("net").version)'), "net.tls is not built")
+  add_tls("tls-node", "Node", script("tls.js {scenario} 0", node_binary), node_version,
+    list.node.absent)
+  list["tls-node"].compiles = true
+  add_tls("nginx", "nginx", sh("nginx.sh"), tool.line("nginx -v 2>&1 | sed -n 's|.*nginx/||p'"),
+    "no nginx here")
+  list.nginx.asks.source = "-g" .. tlsfiles.size
+  add_tls("tls-haproxy", "haproxy", sh("tls-haproxy.sh"), list.haproxy.version,
+    list.haproxy.absent)
+  add_tls("libssl", "C on libssl", bare("tlsbare") .. " {scenario} 0",
+    tool.line("openssl version | cut -d' ' -f1,2"), "no openssl here")
+end
+
 --- All of them, in the order of the tables; by number and by key.
 function list.find()
   local cc = tool.line((os.getenv("CC") or "cc") .. " --version") or "cc"
@@ -73,6 +108,7 @@ function list.find()
     tool.line("haproxy -v | sed 's/.*version \\([^ ]*\\).*/\\1/'"), "no haproxy here")
   add("cjson", "lua-cjson", nil, lua_version('print(require("cjson")._VERSION)'),
     "no lua-cjson here")
+  find_tls(binary, version)
   list.net.work = { codec = work("codec.lua net"), messages = work("messages.lua"),
     sockets = work("sockets.lua"), cluster = work("cluster.lua") }
   for key, library in pairs { tasks = "net", cqueues = "cqueues" } do

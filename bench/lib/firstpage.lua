@@ -22,8 +22,13 @@ local TASKS = {
   { "tasks", "net, tasks" }, { "net", "net, callbacks" }, { "cqueues", "cqueues" },
   { "copas", "copas" },
 }
+local TLS = {
+  { "tls", "net" }, { "libssl", "C on libssl" }, { "tls-node", "Node" }, { "nginx", "nginx" },
+  { "tls-haproxy", "HAProxy" },
+}
 local MESSAGES = { { "net", "net" }, { "cjson", "lua-cjson" }, { "node", "Node" } }
-local VERSIONS = { "net", "node", "luv", "cqueues", "copas", "haproxy", "cjson", "bare" }
+local VERSIONS = { "net", "node", "luv", "cqueues", "copas", "haproxy", "nginx", "libssl", "cjson",
+  "bare" }
 
 --- Kinds that are no CPU time.
 local UNITS = { memory = "KiB", start = "ms" }
@@ -36,8 +41,12 @@ local function is_task(result)
   return result.key:find("^task%-") ~= nil and not UNITS[result.kind]
 end
 
+local function is_tls(result)
+  return result.key:find("^tls%-") ~= nil
+end
+
 local function is_of_memory(result)
-  return UNITS[result.kind] ~= nil and not result.key:find("^task%-")
+  return UNITS[result.kind] ~= nil and not result.key:find("^task%-") and not is_tls(result)
 end
 
 local function is_of_tasks_memory(result)
@@ -49,7 +58,8 @@ local function is_proxy(result)
 end
 
 local function is_server(result)
-  return not (is_message(result) or is_proxy(result) or is_task(result) or UNITS[result.kind])
+  return not (is_message(result) or is_proxy(result) or is_task(result) or is_tls(result)
+    or UNITS[result.kind])
 end
 
 --- Three digits, or two behind the point.
@@ -116,6 +126,7 @@ function firstpage.text(results)
   for _, part in ipairs {
     markdown("µs", SERVERS, results, is_server) or "",
     markdown("as a proxy, µs", PROXIES, results, is_proxy) or "",
+    markdown("over TLS, µs", TLS, results, is_tls) or "",
     markdown("besides CPU time", SERVERS, results, is_of_memory) or "",
     markdown("in coroutines, µs", TASKS, results, is_task) or "",
     markdown("in coroutines", TASKS, results, is_of_tasks_memory) or "",

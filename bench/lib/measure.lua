@@ -19,11 +19,14 @@ local function serve(contestant, program, unix)
       or ("%s proxy 0 %s"):format(command, backend.address)
   end
   local address = unix and tool.socket_path() or "0"
-  if not backend then
+  if contestant.load then
+    command = command:gsub("{scenario}", program)
+  elseif not backend then
     command = ("%s %s '%s'"):format(command, program, address)
   end
   local server = tool.start(command, address, tool.server_pin)
-  if contestant.key == "haproxy" then
+  server.load, server.asks = contestant.load, contestant.asks and contestant.asks[program]
+  if contestant.command:find("{address}", 1, true) then
     tool.await(server)
   end
   return server, function()
@@ -48,6 +51,7 @@ local function drive(server, load_as, options, warm, seconds)
   return f
 end
 
+--- A server that is driven in rounds.
 function measure.ratio(contestant, s, times)
   local server, close = serve(contestant, s.program, s.unix)
   local load_as = s.load_as or s.program
@@ -57,6 +61,8 @@ function measure.ratio(contestant, s, times)
     close = close,
   }
 end
+
+measure.cost, measure.speed = measure.ratio, measure.ratio
 
 --- The figures with it, and `over`: what they cost over those without it, in %. The
 --- difference of two figures needs more time to be seen; and before it is, the

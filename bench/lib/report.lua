@@ -19,6 +19,14 @@ local KINDS = {
     head = "ratio", format = "%.2f", met = at_least, bound = ">= ",
     axis = "CPU time for each %s, in microseconds: less is better",
   },
+  cost = {
+    head = "us", format = "%.2f", met = at_most, bound = "<= ",
+    axis = "CPU time of the server for each %s, in microseconds: less is better",
+  },
+  speed = {
+    head = "MB/s a core", format = "%.0f", met = at_least, bound = ">= ",
+    axis = "CPU time of the server for each %s, in microseconds: less is better",
+  },
   over = {
     head = "over, %", format = "%.1f", met = at_most, bound = "<= ",
     axis = "CPU time of the server for each %s, in microseconds: less is better",
@@ -207,8 +215,9 @@ function report.versions(about, keys)
   return table.concat(names, "; ")
 end
 
-local PEERS = { "net", "node", "luv", "cqueues", "copas", "haproxy" }
-local EVERYONE = { "net", "node", "luv", "cqueues", "copas", "haproxy", "cjson", "libev", "bare" }
+local PEERS = { "net", "node", "luv", "cqueues", "copas", "haproxy", "nginx", "libssl" }
+local EVERYONE = { "net", "node", "luv", "cqueues", "copas", "haproxy", "nginx", "libssl", "cjson",
+  "libev", "bare" }
 
 function report.head(about)
   print(("%s, %d rounds (%s), %s"):format(about.date, about.rounds, about.run, about.cpu))

@@ -6,6 +6,8 @@
 --   ratio    CPU time of the base per unit of work, over that of the contestant,
 --            in the same round: 1.00 is as cheap, .50 costs twice as much
 --   work     the same, of programs that need no load
+--   cost     us of CPU time per unit of work
+--   speed    MB for each second of CPU time
 --   over     CPU time of one server with something, over that without, in %
 --   memory   KiB of resident memory for each connection that is held
 --   start    ms from the start of the process until it listens
@@ -140,6 +142,27 @@ local function task_work(what, name, per)
   }
 end
 
+--- Servers over TLS. What they are to reach is that of other servers where those do the same,
+--- and a figure where they do not.
+local function over_tls(kind, key, name, load, per, target, more)
+  local s = {
+    kind = kind, key = "tls-" .. key, name = name, load = load, per = per, target = target,
+    program = key, ours = "tls", known = {}, why = WHY["tls-" .. key],
+  }
+  for k, v in pairs(more) do
+    s[k] = v
+  end
+  s.again = s.base and { s.base, "tls" } or { "tls" }
+  return s
+end
+
+--- Handshakes, as many connections, which have nothing else to say.
+local function handshakes(key, name, options, base, target)
+  local who = { base, "tls", "tls-node", base == "nginx" and "tls-haproxy" or "nginx", "libssl" }
+  return over_tls("ratio", key, name, "-c16 " .. options, "handshake", target,
+    { program = "handshake", base = base, who = who })
+end
+
 --- A message as JSON, beside lua-cjson.
 local function codec(what, bytes, size)
   return {
@@ -209,6 +232,21 @@ return {
     kind = "memory", key = "task-memory", name = "memory for an idle connection and its task",
     who = { "net", "tasks", "cqueues", "copas" }, ours = "tasks", target = 2.2, count = 9900,
     limits = { copas = 900 }, known = {},
+  },
+  handshakes("full", "TLS 1.3 handshake, P-256", "-V3", "tls-haproxy", 1 / 1.1),
+  handshakes("full-12", "TLS 1.2 handshake, P-256", "-V2", "tls-haproxy", 1 / 1.1),
+  handshakes("resumed", "TLS 1.3 handshake, resumed", "-V3 -r", "nginx", 1 / 1.15),
+  handshakes("resumed-12", "TLS 1.2 handshake, resumed", "-V2 -r", "nginx", 1 / 1.15),
+  over_tls("speed", "source", "stream out over TLS, with drain", "-c1", "KiB", 1250,
+    { who = { "tls", "tls-node", "nginx", "libssl" } }),
+  over_tls("speed", "sink", "stream in over TLS, discarded", "-c1", "KiB", 1150,
+    { who = { "tls", "tls-node", "libssl" } }),
+  over_tls("cost", "echo", "echo over TLS, 64 connections x 64 B", "-c64 -s64", "message", 10,
+    { who = { "tls", "tls-node", "libssl" } }),
+  {
+    kind = "memory", key = "tls-memory", name = "memory for an idle TLS connection", ours = "tls",
+    who = { "tls", "tls-node", "nginx", "tls-haproxy", "libssl" }, target = 15.5, count = 2000,
+    limits = {}, known = {}, why = WHY["tls-memory"],
   },
   task_work("spawn", "a task that does nothing, from start to end", "task"),
   task_work("sleep", "a task that sleeps beside 100,000, from start to end", "task"),

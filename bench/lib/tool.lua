@@ -83,14 +83,15 @@ function tool.start(command, address, pin)
   return server
 end
 
---- Runs load.c against a server: its figures. Raises if it found a byte wrong.
+--- Runs load.c, or what else drives it, against a server: its figures. Raises if that found
+--- a byte wrong.
 ---@param server table
 ---@param scenario string
 ---@param options string
 ---@return table figures
 function tool.load(server, scenario, options)
-  local line = tool.shell(("%s%s/load -p %d %s %s '%s' 2>&1"):format(
-    tool.load_pin, tool.out, server.pid, options, scenario, server.address))
+  local line = tool.shell(("%s%s/%s -p %d %s %s %s '%s' 2>&1"):format(tool.load_pin, tool.out,
+    server.load or "load", server.pid, server.asks or "", options, scenario, server.address))
   local figures = {}
   for key, value in line:gmatch('"([%w_]+)":(%-?[%d.]+)') do
     figures[key] = tonumber(value)
@@ -100,7 +101,8 @@ end
 
 --- Waits until a server that told nothing takes connections.
 function tool.await(server)
-  local try = ("%s/load -n1 -d1 echo %s >/dev/null 2>&1"):format(tool.out, server.address)
+  local try = ("%s/%s %s >/dev/null 2>&1"):format(tool.out,
+    server.load == "tlsload" and "tlsload -n1 handshake" or "load -n1 -d1 echo", server.address)
   for _ = 1, 100 do
     if os.execute(try) then
       return

@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: MIT
 
---- An echo server that is wrong at its 10,000th byte: faulty.lua FAULT
+--- An echo server that is wrong at its 10,000th byte: faulty.lua FAULT [PEM]
 ---
 --- FAULT: "none"; "swap" changes that byte, "lose" leaves it out, "double" sends it
---- twice, "close" closes there. Prints its port.
+--- twice, "close" closes there. With PEM, a file with a key and a certificate, it is one over
+--- TLS; "forget" is not wrong, but resumes nobody. Prints its port.
 
 local net = require("net")
 
@@ -20,9 +21,11 @@ local faults = {
   end,
 }
 
+faults.forget = faults.none
+
 local fault = faults[arg[1]]
 
-local server = net.createServer(function(socket)
+local function serve(socket)
   local seen = 0
   socket:on("error", function() end)
   socket:on("data", function(chunk)
@@ -33,7 +36,20 @@ local server = net.createServer(function(socket)
     end
     socket:write(chunk)
   end)
-end)
+end
+
+local function over_tls(path)
+  local file <close> = assert(io.open(path))
+  local pem = file:read("a")
+  local tls = require("net.tls")
+  local server = tls.createServer({ key = pem, cert = pem }, serve)
+  if arg[1] == "forget" then
+    server:on("connection", function() server:setTicketKeys(("%48d"):format(os.clock() * 1e6)) end)
+  end
+  return server
+end
+
+local server = arg[2] and over_tls(arg[2]) or net.createServer(serve)
 server:listen(0, "127.0.0.1", function()
   print(server:address().port)
   io.flush()
