@@ -9,19 +9,17 @@
  * written in a turn is one recv and one send. */
 #include "tls/buffers.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEPTHS = 16 }; /* layers over layers; nobody needs three */
-
-static struct net_tls_buffers *sets[DEPTHS];
-
-struct net_tls_buffers *net_tls_buffers_of(unsigned depth) {
-  if (depth >= DEPTHS)
+struct net_tls_buffers *net_tls_buffers_of(struct net_tls_shared *shared, unsigned depth) {
+  if (depth >= NET_TLS_DEPTHS)
     return NULL;
-  if (sets[depth] == NULL && (sets[depth] = malloc(sizeof *sets[depth])) != NULL)
-    sets[depth]->window_len = sets[depth]->out_len = 0;
-  return sets[depth];
+  struct net_tls_buffers **set = &shared->sets[depth];
+  if (*set == NULL && (*set = malloc(sizeof **set)) != NULL)
+    (*set)->window_len = (*set)->out_len = 0;
+  return *set;
 }
 
 static int buffers_read(BIO *bio, char *buf, int size) {
@@ -60,15 +58,24 @@ static int buffers_create(BIO *bio) {
   return 1;
 }
 
+static void make_method(BIO_METHOD **made) {
+  if (*made || (*made = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "net.tls")) == NULL)
+    return;
+  BIO_meth_set_read(*made, buffers_read);
+  BIO_meth_set_write(*made, buffers_write);
+  BIO_meth_set_ctrl(*made, buffers_ctrl);
+  BIO_meth_set_create(*made, buffers_create);
+}
+
+/* One a process, made when it is first needed; in whichever thread that is. */
 static BIO_METHOD *method(void) {
+  static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
   static BIO_METHOD *made;
-  if (made == NULL && (made = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "net.tls")) != NULL) {
-    BIO_meth_set_read(made, buffers_read);
-    BIO_meth_set_write(made, buffers_write);
-    BIO_meth_set_ctrl(made, buffers_ctrl);
-    BIO_meth_set_create(made, buffers_create);
-  }
-  return made;
+  pthread_mutex_lock(&making);
+  make_method(&made);
+  BIO_METHOD *m = made;
+  pthread_mutex_unlock(&making);
+  return m;
 }
 
 int net_tls_buffers_attach(SSL *ssl) {

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "tls/openssl.h"
+#include "tls/shared.h"
 
 enum {
   NET_TLS_RECORD = 16384,           /* plain bytes of the largest record */
@@ -33,7 +34,7 @@ struct net_tls_buffers {
 };
 
 /* The set of that depth, counted from 0; NULL if there is no memory. */
-struct net_tls_buffers *net_tls_buffers_of(unsigned depth);
+struct net_tls_buffers *net_tls_buffers_of(struct net_tls_shared *shared, unsigned depth);
 /* Has 'ssl' read and write the set, from now on until the call is over; NULL: none. */
 void net_tls_buffers_use(SSL *ssl, struct net_tls_buffers *s);
 /* Gives a new SSL its BIO; returns 0 if there is no memory. */

@@ -7,16 +7,27 @@
  * has to give, the handshake is suspended in the client-hello callback. */
 #include "tls/callbacks.h"
 
-static int ex_index(void) {
-  static int index = -1;
-  if (index < 0)
-    index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+#include <pthread.h>
+
+static int ex_index = -1; /* of the process: where an SSL has its connection */
+
+/* Made when it is first needed, in whichever thread that is; negative: no memory. */
+static int make_index(void) {
+  static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_lock(&making);
+  if (ex_index < 0)
+    ex_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+  int index = ex_index;
+  pthread_mutex_unlock(&making);
   return index;
 }
 
-static struct net_tls *connection_of(const SSL *ssl) { return SSL_get_ex_data(ssl, ex_index()); }
+static struct net_tls *connection_of(const SSL *ssl) { return SSL_get_ex_data(ssl, ex_index); }
 
-int net_tls_callbacks_attach(struct net_tls *t) { return SSL_set_ex_data(t->ssl, ex_index(), t); }
+int net_tls_callbacks_attach(struct net_tls *t) {
+  int index = make_index();
+  return index >= 0 && SSL_set_ex_data(t->ssl, index, t);
+}
 
 /* --- notes ------------------------------------------------------------------------------ */
 

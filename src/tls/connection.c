@@ -58,6 +58,7 @@ void net_tls_release(struct net_tls *t) {
   if (--t->refs > 0)
     return;
   net_tls_end(t);
+  net_tls_shared_release(t->shared);
   free(t);
 }
 
@@ -140,9 +141,13 @@ static int core_connection(lua_State *L) {
   luaL_setmetatable(L, NET_TLS_CONNECTION);
   lua_pushvalue(L, 3);
   lua_setiuservalue(L, -2, 1);
+  struct net_tls_shared *shared = net_tls_shared_get(L);
   box->t = calloc(1, sizeof *box->t);
-  if (box->t == NULL)
+  if (box->t == NULL) {
+    net_tls_shared_release(shared);
     return luaL_error(L, "not enough memory");
+  }
+  box->t->shared = shared;
   box->t->refs = 1;
   box->t->is_server = (unsigned)lua_toboolean(L, 2);
   ERR_clear_error();

@@ -38,6 +38,7 @@ struct net_tls_hello {
 struct net_tls {
   struct net_handle below;
   struct net_tls *before, *behind; /* in the queue of handshakes; see turns.c */
+  struct net_tls_shared *shared;   /* a reference */
   SSL *ssl;                        /* owned until 'close' */
   struct net_tls_buffers *s;       /* amid a call; NULL else */
   struct net_tls_bytes in;         /* ciphertext that was read, and waits */

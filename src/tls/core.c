@@ -6,6 +6,7 @@
  * require("net.tls"). */
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "tls/certificate.h"
@@ -116,13 +117,10 @@ __attribute__((visibility("default"))) int luaopen_net_tls_core(lua_State *L);
 /* What this turn has written is to leave before OpenSSL cleans up: functions of atexit(3)
  * run last in first out, and OpenSSL's own is registered by its initialisation. */
 static void open_openssl(lua_State *L) {
-  static int is_open;
-  if (is_open)
-    return;
+  static atomic_flag is_open = ATOMIC_FLAG_INIT;
   if (!OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL))
     net_tls_raise_error(L);
-  is_open = 1;
-  if (atexit(net_tls_net->exit_flush) != 0)
+  if (!atomic_flag_test_and_set(&is_open) && atexit(net_tls_net->exit_flush) != 0)
     luaL_error(L, "not enough memory");
 }
 

@@ -22,7 +22,7 @@ static void drop_offered(struct net_tls *t, struct net_tls_buffers *s) {
 }
 
 int net_tls_enter(struct net_tls *t) {
-  struct net_tls_buffers *s = net_tls_buffers_of(t->depth);
+  struct net_tls_buffers *s = net_tls_buffers_of(t->shared, t->shared->nested + t->depth);
   if (s == NULL)
     return -ENOMEM;
   offer(t, s);

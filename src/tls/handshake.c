@@ -176,7 +176,7 @@ static void go_on(lua_State *L, struct net_handle *h, struct net_tls *t) {
   net_tls_leave(t, step == IS_DONE);
   if (step == IS_DONE)
     (void)SSL_free_buffers(t->ssl); /* 32 KiB, until there is something to read or write */
-  net_tls_turns_spent(now() - began);
+  net_tls_turns_spent(t, now() - began);
   if (t->out.len > 0)
     net_tls_net->wake(h, NET_WRITE); /* also if Lua raises */
   net_tls_tell_notes(L, stream, t);

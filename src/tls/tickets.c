@@ -17,6 +17,7 @@
 #include <openssl/core_names.h>
 #include <openssl/params.h>
 #endif
+#include <pthread.h>
 #include <string.h>
 
 #include "tls/context.h"
@@ -36,12 +37,17 @@ static void keys_free(void *parent, void *keys, CRYPTO_EX_DATA *ad, int idx, lon
   OPENSSL_clear_free(keys, sizeof(struct keys));
 }
 
+/* Made when they are first needed, in whichever thread that is. */
 static int indices(void) {
+  static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_lock(&making);
   if (in_context < 0)
     in_context = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, keys_free);
   if (in_ssl < 0)
     in_ssl = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
-  return in_context >= 0 && in_ssl >= 0;
+  int ok = in_context >= 0 && in_ssl >= 0;
+  pthread_mutex_unlock(&making);
+  return ok;
 }
 
 /* HMAC-SHA256 with the key, in the form that this libssl wants it in. */

@@ -362,7 +362,7 @@ static int core_install(lua_State *L) {
   luaL_argcheck(L, s != NULL, 1, "no socket");
   luaL_argcheck(L, t->ssl != NULL && !t->installed, 2, "it is in use");
   t->depth = depth_of(s);
-  if (net_tls_buffers_of(t->depth) == NULL || !net_tls_bytes_add(&t->in, bytes, len))
+  if (net_tls_buffers_of(t->shared, t->depth) == NULL || !net_tls_bytes_add(&t->in, bytes, len))
     return luaL_error(L, "not enough memory");
   net_tls_net->install(L, 1, &tls, t, &t->below);
   t->installed = 1;

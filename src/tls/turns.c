@@ -11,65 +11,62 @@
 
 enum { BUDGET = 4000000 }; /* ns a turn */
 
-static struct {
-  struct net_tls *first, *last;
-  uint32_t turn; /* of which 'spent' is */
-  long spent;
-} queue;
-
-static void wake_first(void) {
-  struct net_handle *h = queue.first ? net_tls_net->handle(queue.first->below.stream) : NULL;
+static void wake_first(const struct net_tls_queue *queue) {
+  struct net_handle *h = queue->first ? net_tls_net->handle(queue->first->below.stream) : NULL;
   if (h)
     net_tls_net->wake(h, NET_READ);
 }
 
 void net_tls_turns_join(struct net_tls *t) {
+  struct net_tls_queue *queue = &t->shared->queue;
   if (t->queued)
     return;
   t->queued = 1;
   t->behind = NULL;
-  t->before = queue.last;
-  if (queue.last)
-    queue.last->behind = t;
+  t->before = queue->last;
+  if (queue->last)
+    queue->last->behind = t;
   else
-    queue.first = t;
-  queue.last = t;
-  if (queue.first == t)
-    wake_first();
+    queue->first = t;
+  queue->last = t;
+  if (queue->first == t)
+    wake_first(queue);
 }
 
 /* Takes it out, and lets the next one come forward. */
 void net_tls_turns_leave(struct net_tls *t) {
-  int was_first = queue.first == t;
+  struct net_tls_queue *queue = &t->shared->queue;
+  int was_first = queue->first == t;
   if (!t->queued)
     return;
   t->queued = 0;
   if (t->before)
     t->before->behind = t->behind;
   else
-    queue.first = t->behind;
+    queue->first = t->behind;
   if (t->behind)
     t->behind->before = t->before;
   else
-    queue.last = t->before;
+    queue->last = t->before;
   if (was_first)
-    wake_first();
+    wake_first(queue);
 }
 
 int net_tls_turns_may(struct net_tls *t) {
+  struct net_tls_queue *queue = &t->shared->queue;
   uint32_t turn = net_tls_net->turn(t->below.stream);
-  if (queue.first != t)
+  if (queue->first != t)
     return 0;
-  if (turn != queue.turn) {
-    queue.turn = turn;
-    queue.spent = 0;
+  if (turn != queue->turn) {
+    queue->turn = turn;
+    queue->spent = 0;
   }
-  if (queue.spent >= BUDGET) {
-    wake_first();
+  if (queue->spent >= BUDGET) {
+    wake_first(queue);
     return 0;
   }
   net_tls_turns_leave(t);
   return 1;
 }
 
-void net_tls_turns_spent(long cost) { queue.spent += cost; }
+void net_tls_turns_spent(struct net_tls *t, long cost) { t->shared->queue.spent += cost; }

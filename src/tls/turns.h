@@ -11,7 +11,7 @@ void net_tls_turns_join(struct net_tls *t);
 /* May it, now? If so it has left the queue, and net_tls_turns_spent is to follow. */
 int net_tls_turns_may(struct net_tls *t);
 /* What that has cost, in nanoseconds. */
-void net_tls_turns_spent(long cost);
+void net_tls_turns_spent(struct net_tls *t, long cost);
 /* It is closed. */
 void net_tls_turns_leave(struct net_tls *t);
 
