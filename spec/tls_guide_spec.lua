@@ -17,7 +17,7 @@ local function blocks(language)
   return list
 end
 
-local CLIENT, SERVER, ASKING, KNOWN = table.unpack(blocks("lua"))
+local CLIENT, SERVER, ASKING, KNOWN, SHARED = table.unpack(blocks("lua"))
 
 local folder, spawned
 
@@ -112,6 +112,10 @@ describe("docs/guide/tls.md", function()
     p:signal("HUP")
     p:expect("^new certificates$")
     assert.equal("two", seen())
+  end)
+
+  it("has two programs that know the same key", function()
+    assert.equal("hello\n", run(SHARED, 0))
   end)
 
   it("has a server that knows its clients, and refuses others", function()

@@ -2750,7 +2750,7 @@ function luasocket_object:setfd(fd) end
 --- ## net.tls
 ---
 --- `require("net.tls")`, of the rock `net-tls`: Node's `tls`, encrypted sockets and servers over
---- OpenSSL. Not there yet: OCSP, PSK. `local tls = require("net.tls")` is taken as read below.
+--- OpenSSL. Not there yet: OCSP. `local tls = require("net.tls")` is taken as read below.
 
 ---@class net.tls
 --- `SSL_OP_NO_TICKET` and the like: bits for the option `secureOptions`.
@@ -2872,7 +2872,8 @@ function tls.connect(port, host, options, onSecureConnect) end
 --- Options: `net.tls.ServerOptions`.
 ---
 --- Raises what `net.createServer` and `tls.createSecureContext` raise, and
---- `ERR_TLS_ALPN_CALLBACK_WITH_PROTOCOLS`, `ERR_TLS_INVALID_CONTEXT`.
+--- `ERR_TLS_ALPN_CALLBACK_WITH_PROTOCOLS`, `ERR_TLS_INVALID_CONTEXT`,
+--- `ERR_TLS_PSK_SET_IDENTITY_HINT_FAILED`.
 ---@param options? net.tls.ServerOptions
 ---@param onSecureConnection? fun(socket: net.tls.TLSSocket)
 ---@return net.tls.Server
@@ -2936,6 +2937,11 @@ function tls.isTLSSocket(v) end
 --- what `"session"` or `getSession` gave for the same host
 ---@field session? string
 ---@field minDHSize? number (bits; default 1024)
+--- called for a key that both sides know, which takes the place of certificates, with the server's hint
+--- as to which (nil in TLS 1.3): the key (up to 512 bytes) and its name (up to 256, none of them NUL), or
+--- nil for none. Amid the handshake: it cannot wait; whoever raises ends the connection with that. TLS 1.2
+--- needs `ciphers` with `PSK`, and a `checkServerIdentity` of one's own, as no host has been named
+---@field pskCallback? fun(hint: string?): {psk: string, identity: string}?
 --- (milliseconds) after which a handshake that is not over fails with `ERR_TLS_HANDSHAKE_TIMEOUT`
 ---@field handshakeTimeout? number
 --- an end without the peer's word that it was all is `ERR_SSL_UNEXPECTED_EOF_WHILE_READING`
@@ -2958,6 +2964,11 @@ function tls.isTLSSocket(v) end
 ---@field SNICallback? fun(servername: string, callback: fun(err: any, context: net.tls.SecureContext?))
 --- called for a client that offers protocols, with `{servername =, protocols =}`: one of them, or nil to refuse
 ---@field ALPNCallback? fun(offer: table): string?
+--- called for a client that has a key, with its name: the key, or nil if there is none of that name. As
+--- `tls.connect`'s; what it raises is the error of `"tlsClientError"`. Names that are no UTF-8 are not known
+---@field pskCallback? fun(socket: net.tls.TLSSocket, identity: string): string|{psk: string}|nil
+--- what clients in TLS 1.2 are told of the key that they should take, up to 256 bytes
+---@field pskIdentityHint? string
 --- within which a handshake has to be over
 ---@field handshakeTimeout? number (milliseconds; default 120000)
 --- an end without the peer's word that it was all is `ERR_SSL_UNEXPECTED_EOF_WHILE_READING`
@@ -2972,6 +2983,9 @@ function tls.isTLSSocket(v) end
 ---@field ALPNProtocols? string[]|string
 ---@field ALPNCallback? fun(offer: {servername: string, protocols: string[]}): string? a server's
 ---@field SNICallback? fun(name: string, callback: fun(err: any, context: net.tls.SecureContext?)) a server's
+--- as `tls.connect`'s, or as a server's: `fun(socket, identity)`
+---@field pskCallback? function
+---@field pskIdentityHint? string a server's
 ---@field handshakeTimeout? number milliseconds
 ---@field requireCloseNotify? boolean (default false)
 

@@ -22,7 +22,9 @@ static int make_index(void) {
   return index;
 }
 
-static struct net_tls *connection_of(const SSL *ssl) { return SSL_get_ex_data(ssl, ex_index); }
+struct net_tls *net_tls_callbacks_connection(const SSL *ssl) {
+  return SSL_get_ex_data(ssl, ex_index);
+}
 
 int net_tls_callbacks_attach(struct net_tls *t) {
   int index = make_index();
@@ -49,7 +51,7 @@ static void add_note(struct net_tls *t, enum net_tls_news what, SSL_SESSION *ses
 
 /* A session that a later connection may resume. Returns whether it is kept. */
 static int on_session(SSL *ssl, SSL_SESSION *session) {
-  struct net_tls *t = connection_of(ssl);
+  struct net_tls *t = net_tls_callbacks_connection(ssl);
   if (t == NULL || (t->is_server && !t->stores))
     return 0;
   add_note(t, t->is_server ? NET_TLS_NEW_SESSION : NET_TLS_SESSION, session, NULL);
@@ -58,7 +60,7 @@ static int on_session(SSL *ssl, SSL_SESSION *session) {
 
 /* The session of a client's id, if the program has found one. */
 static SSL_SESSION *on_lookup(SSL *ssl, const unsigned char *id, int len, int *copies) {
-  struct net_tls *t = connection_of(ssl);
+  struct net_tls *t = net_tls_callbacks_connection(ssl);
   SSL_SESSION *found = t ? t->found : NULL;
   (void)id, (void)len;
   *copies = 0; /* it is OpenSSL's from here on */
@@ -68,7 +70,7 @@ static SSL_SESSION *on_lookup(SSL *ssl, const unsigned char *id, int len, int *c
 }
 
 static void on_keys(const SSL *ssl, const char *line) {
-  struct net_tls *t = connection_of(ssl);
+  struct net_tls *t = net_tls_callbacks_connection(ssl);
   if (t && t->logs_keys)
     add_note(t, NET_TLS_KEYLOG, NULL, line);
 }
@@ -114,7 +116,7 @@ static struct net_tls_hello *read_hello(SSL *ssl) {
 
 /* Where the program has a say the handshake stops here, and goes on when that is said. */
 static int on_hello(SSL *ssl, int *alert, void *arg) {
-  struct net_tls *t = connection_of(ssl);
+  struct net_tls *t = net_tls_callbacks_connection(ssl);
   (void)arg;
   if (t == NULL || !t->asks)
     return SSL_CLIENT_HELLO_SUCCESS;
@@ -134,7 +136,7 @@ static int on_name(SSL *ssl, int *alert, void *arg) {
 /* The first of ours that the client knows too; nothing in common ends the handshake. */
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *len,
                    const unsigned char *theirs, unsigned theirs_len, void *arg) {
-  const struct net_tls *t = connection_of(ssl);
+  const struct net_tls *t = net_tls_callbacks_connection(ssl);
   unsigned char *chosen = NULL;
   (void)arg;
   if (t == NULL || t->alpn == NULL)

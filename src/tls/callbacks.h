@@ -10,6 +10,8 @@
 void net_tls_callbacks_install(SSL_CTX *ctx);
 /* Has the SSL of a connection know it; 0 if there is no memory. */
 int net_tls_callbacks_attach(struct net_tls *t);
+/* The connection whose SSL that is, or NULL. */
+struct net_tls *net_tls_callbacks_connection(const SSL *ssl);
 /* From now on the keys of this context's connections are noted, where somebody listens. */
 void net_tls_callbacks_log_keys(SSL *ssl);
 

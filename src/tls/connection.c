@@ -91,6 +91,15 @@ void net_tls_push_refusal(lua_State *L, const struct net_tls *t) {
   push_value(L, t, VALUE_REFUSAL);
 }
 
+void net_tls_keep_refusal(lua_State *L, const struct net_tls *t) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &list_key);
+  if (lua_rawgetp(L, -1, t) == LUA_TUSERDATA) {
+    lua_pushvalue(L, -3);
+    lua_setiuservalue(L, -2, VALUE_REFUSAL);
+  }
+  lua_pop(L, 3);
+}
+
 /* refuse(err): what was written before the verdict fails with that error, and so does the
  * socket */
 static int connection_refuse(lua_State *L) {
@@ -101,13 +110,18 @@ static int connection_refuse(lua_State *L) {
   return 0;
 }
 
-void net_tls_tell(lua_State *L, const struct net_tls *t, const char *event, int nargs) {
+void net_tls_ask(lua_State *L, const struct net_tls *t, const char *event, int nargs,
+                 int nresults) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &handler_key);
   net_tls_push_socket(L, t);
   lua_pushstring(L, event);
   lua_rotate(L, -3 - nargs, 3);
-  lua_call(L, nargs + 2, 0);
+  lua_call(L, nargs + 2, nresults);
+}
+
+void net_tls_tell(lua_State *L, const struct net_tls *t, const char *event, int nargs) {
+  net_tls_ask(L, t, event, nargs, 0);
 }
 
 static int core_on_event(lua_State *L) {

@@ -54,6 +54,7 @@ struct net_tls {
   int broken;                  /* errno of a read below, or -ENOMEM: of the next call */
   int unsendable;              /* errno of a write below: for good */
   struct net_tls_hello *hello; /* owned; what the client has asked for, while Lua thinks */
+  lua_State *amid;             /* borrowed; in a call of OpenSSL's that may ask Lua; NULL else */
   unsigned depth;
   unsigned is_server : 1;
   unsigned rejects : 1;      /* a peer without a good certificate is refused */
@@ -73,6 +74,8 @@ struct net_tls {
   unsigned ended : 1;        /* nothing more is to be read */
   unsigned got_notify : 1;
   unsigned sent_notify : 1;
+  unsigned raised : 1; /* by Lua, amid a call of OpenSSL's: the refusal is what */
+  unsigned closed : 1; /* amid such a call, behind which the rest follows */
 };
 
 #define NET_TLS_CONNECTION "net.tls.Connection" /* its metatable */
@@ -87,7 +90,12 @@ void net_tls_end(struct net_tls *t);
 void net_tls_push_socket(lua_State *L, const struct net_tls *t);
 /* Pushes the error with which the Lua half has refused it, or nil. [-0, +1, -] */
 void net_tls_push_refusal(lua_State *L, const struct net_tls *t);
-/* Calls the Lua half: handler(socket, event, the 'nargs' values on the top). [-nargs, +0, e] */
+/* Makes the value on the top that error. [-1, +0, -] */
+void net_tls_keep_refusal(lua_State *L, const struct net_tls *t);
+/* Calls the Lua half: handler(socket, event, the 'nargs' values on the top).
+ * [-nargs, +nresults, e] */
+void net_tls_ask(lua_State *L, const struct net_tls *t, const char *event, int nargs, int nresults);
+/* The same, without an answer. [-nargs, +0, e] */
 void net_tls_tell(lua_State *L, const struct net_tls *t, const char *event, int nargs);
 
 /* Into the table on the top: connection(context, is_server), on_event(fn), and Connection, a

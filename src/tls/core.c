@@ -19,6 +19,7 @@
 #include "tls/identity.h"
 #include "tls/net.h"
 #include "tls/openssl.h"
+#include "tls/psk.h"
 #include "tls/settings.h"
 #include "tls/transport.h"
 
@@ -145,6 +146,7 @@ int luaopen_net_tls_core(lua_State *L) {
   net_tls_connection_open(L);
   net_tls_settings_open(L);
   net_tls_facts_open(L);
+  net_tls_psk_open(L);
   net_tls_transport_open(L);
   lua_pushcfunction(L, core_ciphers);
   lua_setfield(L, -2, "ciphers");

@@ -110,6 +110,15 @@ void net_tls_leave(struct net_tls *t, int hold) {
   t->s = NULL;
 }
 
+void net_tls_abandon(struct net_tls *t) {
+  t->s->window_len = t->s->out_len = 0;
+  net_tls_buffers_use(t->ssl, NULL);
+  t->s = NULL;
+  net_tls_end(t);
+  ERR_clear_error();
+  net_tls_release(t);
+}
+
 /* What OpenSSL's TLS says comes before what its ciphers say, as with some of its versions
  * these are in the queue, too, and first. */
 void net_tls_fail(struct net_tls *t) {

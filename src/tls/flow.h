@@ -16,6 +16,9 @@ void net_tls_leave(struct net_tls *t, int hold);
 /* Reads ciphertext below into the window, which is empty. How many bytes; 0 the end;
  * negative as a transport's read. */
 ssize_t net_tls_fill(struct net_tls *t, size_t size);
+/* Ends it where the layer was closed meanwhile, by a call of Lua's amid OpenSSL's: frees what
+ * is left of the connection. */
+void net_tls_abandon(struct net_tls *t);
 /* Sends what waits. Its failure is in 'unsendable'. */
 void net_tls_flush(struct net_tls *t);
 /* Notes what OpenSSL says of a call that has failed for good. */

@@ -71,7 +71,7 @@ void net_tls_tell_notes(lua_State *L, struct net_stream *stream, struct net_tls 
 /* --- the handshake --------------------------------------------------------------------- */
 
 /* How it stands. */
-enum step { WANTS_MORE, IS_DONE, WAITS, HAS_FAILED, HAS_ENDED, IS_BROKEN };
+enum step { WANTS_MORE, IS_DONE, WAITS, HAS_FAILED, HAS_ENDED, IS_BROKEN, HAS_RAISED };
 
 static enum step step_of(struct net_tls *t, int result) {
   switch (SSL_get_error(t->ssl, result)) {
@@ -95,15 +95,20 @@ static enum step read_more(struct net_tls *t, int *more) {
   return IS_BROKEN;
 }
 
-/* As far as what has arrived allows. */
-static enum step advance(struct net_tls *t) {
+/* As far as what has arrived allows. Lua may have been asked for a key (psk.c), which has
+ * closed the connection, or raised. */
+static enum step advance(lua_State *L, struct net_tls *t) {
   enum step step;
   int more = 1;
+  t->amid = L;
   do {
     step = step_of(t, SSL_do_handshake(t->ssl));
-    if (step == WANTS_MORE)
+    if (t->closed || t->raised)
+      step = HAS_RAISED;
+    else if (step == WANTS_MORE)
       step = read_more(t, &more);
   } while (step == WANTS_MORE && more);
+  t->amid = NULL;
   return step;
 }
 
@@ -138,6 +143,11 @@ static void tell_step(lua_State *L, struct net_tls *t, enum step step) {
       push_broken(L, t);
       net_tls_tell(L, t, "failed", 1);
       break;
+    case HAS_RAISED:
+      t->waits = 1;
+      net_tls_push_refusal(L, t);
+      net_tls_tell(L, t, "raised", 1);
+      break;
     case WANTS_MORE: break;
   }
 }
@@ -164,7 +174,6 @@ static void look_for_listeners(lua_State *L, struct net_tls *t) {
 /* One go. The last flight waits until Lua has been told, whose first bytes may go along.
  * [-0, +0, e] */
 static void go_on(lua_State *L, struct net_handle *h, struct net_tls *t) {
-  struct net_stream *stream = h->stream;
   long began = now();
   look_for_listeners(L, t);
   if (net_tls_enter(t) < 0) {
@@ -172,12 +181,20 @@ static void go_on(lua_State *L, struct net_handle *h, struct net_tls *t) {
     tell_step(L, t, IS_BROKEN);
     return;
   }
-  enum step step = advance(t);
+  enum step step = advance(L, t);
+  if (t->closed) {
+    net_tls_abandon(t);
+    return;
+  }
+  if (step == HAS_RAISED)
+    t->s->out_len = 0; /* as if it were destroyed */
   net_tls_leave(t, step == IS_DONE);
   if (step == IS_DONE)
     (void)SSL_free_buffers(t->ssl); /* 32 KiB, until there is something to read or write */
   net_tls_turns_spent(t, now() - began);
-  if (t->out.len > 0)
+  struct net_stream *stream = t->below.stream; /* that may be another one now */
+  h = net_tls_net->handle(stream);
+  if (h && t->out.len > 0)
     net_tls_net->wake(h, NET_WRITE); /* also if Lua raises */
   net_tls_tell_notes(L, stream, t);
   if (!net_tls_is_there(stream, t))

@@ -18,7 +18,7 @@
 /* The connection at index 1, which has an SSL still. [-0, +0, e] */
 static struct net_tls *check_open(lua_State *L) {
   struct net_tls *t = net_tls_check(L, 1);
-  if (t->ssl == NULL)
+  if (t->ssl == NULL || t->closed)
     luaL_error(L, "the connection is closed");
   return t;
 }
@@ -154,6 +154,15 @@ static int connection_open(lua_State *L) {
   return 0;
 }
 
+/* Has a server without a certificate shown that it knows a key? In TLS 1.3 that looks as a
+ * session that is resumed. */
+static int knows_key(SSL *ssl) {
+  const SSL_CIPHER *cipher = SSL_get_current_cipher(ssl);
+  if (cipher && SSL_CIPHER_get_auth_nid(cipher) == NID_auth_psk)
+    return 1;
+  return SSL_version(ssl) == TLS1_3_VERSION && SSL_session_reused(ssl);
+}
+
 /* verdict(has_failed) -> nil, or the error that the peer's certificates are; of a handshake
  * that has failed it is the one that ended it */
 static int connection_verdict(lua_State *L) {
@@ -161,11 +170,10 @@ static int connection_verdict(lua_State *L) {
   long verdict = SSL_get_verify_result(t->ssl);
   X509 *peer = SSL_get_peer_certificate(t->ssl);
   X509_free(peer);
-  if (peer == NULL && !lua_toboolean(L, 2) && (t->is_server || verdict == X509_V_OK)) {
-    /* As Node: with a cipher without certificates there is none to be had. */
-    if (!t->is_server && SSL_session_reused(t->ssl))
+  if (peer == NULL && !lua_toboolean(L, 2)) {
+    if (!t->is_server && knows_key(t->ssl))
       return 0;
-    verdict = X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT;
+    verdict = X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT; /* as Node */
   }
   if (verdict == X509_V_OK)
     return 0;
@@ -201,7 +209,7 @@ static int connection_resume(lua_State *L) {
 /* state() -> "new", "handshake", "open" or nil: it is closed */
 static int connection_state(lua_State *L) {
   const struct net_tls *t = net_tls_check(L, 1);
-  if (t->ssl == NULL)
+  if (t->ssl == NULL || t->closed)
     return 0;
   lua_pushstring(L, t->open ? "open" : t->installed ? "handshake" : "new");
   return 1;

@@ -269,6 +269,8 @@ static int tls_ready(lua_State *L, struct net_handle *h, int events) {
   struct net_tls *t = tls_at(h);
   struct net_stream *stream = h->stream;
   int was_open = t->open;
+  if (t->amid)
+    return 0; /* a loop inside of a callback's has found something: it has to wait */
   events = net_handle_ready(L, &t->below, events);
   if (!net_tls_is_there(stream, t))
     return 0;
@@ -298,7 +300,7 @@ static int tls_ready(lua_State *L, struct net_handle *h, int events) {
 static int tls_poll(struct net_handle *h, int events) {
   struct net_tls *t = tls_at(h);
   if (!t->open) {
-    events = t->waits || t->secure || t->queued ? 0 : NET_READ;
+    events = t->waits || t->secure || t->queued || t->amid ? 0 : NET_READ;
   } else {
     int is_here = t->plain.len > 0 || t->in.len > 0 || t->failed || t->ended || t->broken;
     if (events & NET_READ && is_here)
@@ -323,6 +325,9 @@ static void tls_close(struct net_handle *h) {
   struct net_tls *t = tls_at(h);
   net_tls_turns_leave(t);
   t->below.via->close(&t->below);
+  t->closed = 1;
+  if (t->amid)
+    return; /* OpenSSL is in its SSL: net_tls_abandon does the rest */
   net_tls_end(t);
   net_tls_release(t);
 }

@@ -14,6 +14,7 @@ local truthy = require("net.internal.options").truthy
 local validate = require("net.internal.validate")
 
 local errors = lazy.module("net.internal.errors")
+local psk = lazy.module("net.internal.tls.psk")
 
 local M = {}
 
@@ -37,6 +38,7 @@ local function normalize(...)
   return merged, callback
 end
 
+--- Returns what is called for a key.
 local function check_options(options)
   if options.checkServerIdentity ~= nil then
     validate.func(options.checkServerIdentity, "options.checkServerIdentity")
@@ -49,6 +51,9 @@ local function check_options(options)
   end
   if options.session ~= nil then
     validate.string(options.session, "options.session")
+  end
+  if options.pskCallback ~= nil then
+    return (psk.options({ pskCallback = options.pskCallback }, ""))
   end
 end
 
@@ -80,7 +85,7 @@ local function name_to_meet(options, from)
 end
 
 local function new_state(options, from)
-  check_options(options)
+  local psk_callback = check_options(options)
   local context = socket_of.context_of(options)
   return {
     isServer = false, pending = true, requests = true, given = options, context = context,
@@ -88,6 +93,7 @@ local function new_state(options, from)
     sends = name_to_send(options),
     host = name_to_meet(options, from),
     identity = options.checkServerIdentity,
+    psk = psk_callback,
     minDHSize = options.minDHSize or 1024,
     alpn_names = alpn.encode(options.ALPNProtocols, 3),
     resumes = options.session,

@@ -25,6 +25,7 @@ local SIMPLE = {
   ERR_TLS_INVALID_STATE = { "Error", "TLS socket connection must be securely established" },
   ERR_TLS_PROTOCOL_VERSION_CONFLICT = { "TypeError",
     "TLS protocol version %s conflicts with secureProtocol %s" },
+  ERR_TLS_PSK_SET_IDENTITY_HINT_FAILED = { "Error", "Failed to set PSK identity hint" },
   ERR_TLS_RENEGOTIATION_DISABLED = { "Error",
     "TLS session renegotiation disabled for this socket" },
   ERR_TLS_REQUIRED_SERVER_NAME = { "Error",

@@ -90,7 +90,7 @@ local function answer_once(socket, state)
     elseif chosen ~= nil and not context.isSecureContext(chosen) then
       return state_of.fail(socket, state, plain_error("Invalid SNI context"))
     elseif chosen ~= nil then
-      state.conn:context(chosen)
+      state_of.use(state, chosen)
     end
     go_on(state)
   end
@@ -101,7 +101,7 @@ local function choose_context(socket, state, set, name)
   if not callback then
     local chosen = M.find(set.contexts, name)
     if chosen then
-      state.conn:context(chosen)
+      state_of.use(state, chosen)
     end
     return go_on(state)
   end

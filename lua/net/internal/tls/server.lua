@@ -13,6 +13,7 @@ local validate = require("net.internal.validate")
 
 local errors = lazy.module("net.internal.errors")
 local hello = lazy.module("net.internal.tls.hello")
+local psk = lazy.module("net.internal.tls.psk")
 
 local methods = core.Server.methods
 local emit = net_core.Server.methods.emit
@@ -44,7 +45,7 @@ local function new_state(server, set)
     isServer = true, server = server, pending = true, context = set.context,
     requests = set.requests, rejects = set.rejects, alpn_names = set.alpn,
     handshakeTimeout = set.timeout, requireCloseNotify = set.requireCloseNotify,
-    asks = set.asks, settings = set,
+    asks = set.asks, settings = set, psk = set.psk, hint = set.hint,
   }
 end
 
@@ -104,15 +105,24 @@ local function asks(given)
   return given.ALPNCallback ~= nil or given.SNICallback ~= nil
 end
 
+--- What is called for a key, and the hint to clients.
+local function read_psk(given, prefix)
+  if given.pskCallback ~= nil or given.pskIdentityHint ~= nil then
+    return psk.options(given, prefix)
+  end
+end
+
 --- What the options say, checked; nothing of the server has changed by then.
 local function read_settings(given)
   check_callbacks(given)
   if given.handshakeTimeout ~= nil then
     validate.number(given.handshakeTimeout, "options.handshakeTimeout")
   end
+  local context_made = M.new_context(given, given.requestCert == true)
+  local psk_callback, hint = read_psk(given, "options.")
   return {
     given = given,
-    context = M.new_context(given, given.requestCert == true),
+    context = context_made, psk = psk_callback, hint = hint,
     requests = given.requestCert == true,
     rejects = given.rejectUnauthorized ~= false,
     timeout = given.handshakeTimeout or HANDSHAKE_TIMEOUT,
@@ -169,7 +179,8 @@ function M.check_over(given)
     errors.raise("ERR_INVALID_ARG_TYPE", 4, "options.server", "tls.Server", given.server)
   end
   check_callbacks(given)
-  return { given = given, contexts = {}, asks = asks(given) }
+  local psk_callback, hint = read_psk(given, "")
+  return { given = given, contexts = {}, asks = asks(given), psk = psk_callback, hint = hint }
 end
 
 --- The settings of a server; raises for what is none.

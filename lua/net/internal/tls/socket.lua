@@ -48,6 +48,12 @@ local function new_connection(socket, state)
   if state.sends then
     conn:name(state.sends)
   end
+  if state.psk then
+    conn:psk()
+    if state.hint then
+      conn:hint(state.hint)
+    end
+  end
   if state.resumes then
     local der = sessions.unwrap(state.resumes, state.host, state.rejects)
     if der then
@@ -308,12 +314,12 @@ function methods:setServername(name)
 end
 
 function methods:setKeyCert(credentials)
-  local conn = conn_of(self)
+  local conn, state = conn_of(self)
   if not context.isSecureContext(credentials) then
     credentials = context.createSecureContext(credentials)
   end
   if conn and conn:state() then
-    conn:context(credentials)
+    state_of.use(state, credentials)
   end
 end
 
@@ -336,7 +342,7 @@ end
 local function server_state(options)
   local settings = require("net.internal.tls.server").check_over(options)
   return {
-    settings = settings, asks = settings.asks,
+    settings = settings, asks = settings.asks, psk = settings.psk, hint = settings.hint,
     isServer = true, server = options.server, pending = true,
     requests = options.requestCert == true,
     rejects = options.rejectUnauthorized ~= false,

@@ -14,6 +14,7 @@ local lazy = require("net.internal.lazy")
 local timers = require("net.timers")
 
 local errors = lazy.module("net.internal.errors")
+local psk = lazy.module("net.internal.tls.psk")
 local sessions = lazy.module("net.internal.tls.sessions")
 
 local private = net_core.stream.private
@@ -31,6 +32,8 @@ local M = {}
 ---@field identity? function a program's own checkServerIdentity
 ---@field minDHSize? number bits
 ---@field given? table a client's options
+---@field psk? function the program's pskCallback
+---@field hint? string what a server says of keys
 ---@field pending boolean the handshake is not over
 ---@field timer? table its time limit
 ---@field on_close? function a listener, while it lasts
@@ -322,11 +325,28 @@ function on.hello(socket, state)
   require("net.internal.tls.hello").answer(socket, state)
 end
 
+--- Lua has raised where OpenSSL had asked for a key.
+function on.raised(socket, state, err)
+  fail(socket, state, err or errors.new("Error", "pskCallback has failed"))
+end
+
 M.fail = fail
+
+--- Has a connection be of another context; what is told about keys is its own.
+---@param state net.tls.State
+---@param context net.tls.SecureContext
+function M.use(state, context)
+  state.conn:context(context)
+  if state.hint then
+    state.conn:hint(state.hint)
+  end
+end
 
 core.on_event(function(socket, event, ...)
   local state = socket and M.of(socket)
-  if state and event == "keylog" then
+  if state and event == "psk" then
+    return psk.answer(socket, state, ...)
+  elseif state and event == "keylog" then
     on.keylog(socket, state, ...)
   elseif state then
     local _ <close> = state
