@@ -107,6 +107,7 @@ build = {
       ["net.internal.process.talk"] = "lua/net/internal/process/talk.lua",
       ["net.internal.process.notify"] = "lua/net/internal/process/notify.lua",
       ["net.internal.process.counting"] = "lua/net/internal/process/counting.lua",
+      ["net.internal.process.greeting"] = "lua/net/internal/process/greeting.lua",
       ["net.internal.process.handles"] = "lua/net/internal/process/handles.lua",
       ["net.internal.server.drain"] = "lua/net/internal/server/drain.lua",
       ["net.internal.server.listen"] = "lua/net/internal/server/listen.lua",

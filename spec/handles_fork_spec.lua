@@ -176,6 +176,29 @@ describe("a child", function()
     t.run()
   end))
 
+  it("that is another program, and never says a word, gets what it can have", within(function(t)
+    local before = net_process.execPath
+    t.finally(function() net_process.execPath = before end)
+    net_process.execPath = "/bin/sh" -- as if it were this library
+    local path = t.tmpname(".sh")
+    local file = assert(io.open(path, "w"))
+    file:write('while read -r line <&3; do case $line in *LUANET*) ;; *) echo "$line";; esac; done\n')
+    file:close()
+    local kid = child.fork(path, {}, { silent = true })
+    local got, told = "", {}
+    kid.stdout:on("data", function(chunk) got = got .. chunk end)
+    kid:send("before")
+    kid:send("bytes", nil, { binary = true }, function(err) told[#told + 1] = err.code end)
+    kid:send("list", { net.createServer() }, function(err) told[#told + 1] = err.code end)
+    kid:send("behind", function(err) told[#told + 1] = err or "sent" end)
+    wait(function() return got:find("behind", 1, true) end)
+    kid:disconnect()
+    kid:on("close", t.calls(1, function(code) told[#told + 1] = code end))
+    t.run()
+    assert.equal('"before"\n"behind"\n', got)
+    assert.same({ "ERR_INVALID_HANDLE_TYPE", "ERR_INVALID_HANDLE_TYPE", "sent", 0 }, told)
+  end))
+
   it("has ten thousand sockets, each of which comes back, and no descriptor stays #slow",
     within(function(t)
       local COUNT, AT_ONCE = 10000, 50

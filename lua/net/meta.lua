@@ -1652,8 +1652,9 @@ function process.emitWarning(warning, type, code) end
 ---
 --- With `binary` its strings may be any bytes, towards a process of this library: those that are
 --- no UTF-8 go as base64, a third longer. Names of a table have to be UTF-8 all the same. A child
---- that `fork` has started without `execPath` counts as one of this library, and the message waits
---- until it has told; any other, until it has.
+--- that `fork` has started without `execPath` counts as one of this library, and the message waits, as
+--- does all that is sent behind it, until it has told, or has read what it was sent without a word and
+--- so is another program; any other does not count until it has told.
 ---
 --- One handle is on its way at a time: until the other process has answered, all that is sent behind
 --- it waits. If it cannot take the descriptor, that is sent three times more, and then given up with

@@ -4,9 +4,13 @@
 --- and one child, each written twice, in JavaScript and in Lua (spec/peers/handles). What
 --- they say, and what goes over the channel, is compared with what two Nodes say.
 
+local net_child = require("net.child")
+local children = require("spec.support.children")
 local lfs = require("lfs")
+local net_process = require("net.process")
 local node = require("spec.support.node")
 local process = require("spec.support.process")
+local support = require("spec.support")
 
 local LUANET = lfs.currentdir() .. "/bin/luanet"
 local HERE = "spec/peers/handles/"
@@ -84,5 +88,30 @@ describe("a server, a socket and a bound socket", function()
         }, table.move(wire, 1, 8, 1, {}))
       end
     end)
+  end)
+end)
+
+describe("A child in Node that was taken for one of ours, and only listens,", function()
+  local before = net_process.execPath
+  teardown(function() net_process.execPath = before end)
+
+  node.each(function(binary, name)
+    it("refuses what it does not know, and gets all else: " .. name, support.within(function(t)
+      net_process.execPath = binary
+      local path = t.tmpname(".js")
+      local file <close> = assert(io.open(path, "w"))
+      file:write('process.on("message", (m) => { console.log(JSON.stringify(m)); '
+        .. 'if (m === "behind") process.disconnect(); });\n')
+      file:close()
+      local kid, told = net_child.fork(path, {}, { silent = true }), {}
+      local out = children.gather(kid.stdout)
+      kid:send("before")
+      kid:send("bytes", nil, { binary = true }, function(err) told[#told + 1] = err.code end)
+      kid:send("behind", function(err) told[#told + 1] = err or "sent" end)
+      kid:on("close", t.calls(1, function(code) told[#told + 1] = code end))
+      t.run()
+      assert.equal('"before"\n"behind"\n', out.text)
+      assert.same({ "ERR_INVALID_HANDLE_TYPE", "sent", 0 }, told)
+    end))
   end)
 end)

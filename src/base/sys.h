@@ -104,6 +104,9 @@ ssize_t net_sys_writev(int fd, struct iovec *iov, int count);
  * room. They are ours, close-on-exec, and as blocking as whoever sent them has them. */
 #define NET_RIGHTS_MAX 64
 ssize_t net_sys_recv_rights(int fd, void *buf, size_t size, int fds[NET_RIGHTS_MAX], int *count);
+/* Have the bytes that were sent by a Unix socket all been read? 1, 0, or -errno, -ENOTSUP where
+ * the system does not tell. */
+int net_sys_is_read(int fd);
 /* As net_sys_send, to a Unix socket, and with the first byte go up to NET_RIGHTS_MAX
  * descriptors. */
 ssize_t net_sys_send_rights(int fd, const void *bytes, size_t size, const int *fds, int count);

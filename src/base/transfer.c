@@ -15,6 +15,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -297,6 +298,37 @@ ssize_t net_sys_pread(int fd, void *buf, size_t size, uint64_t offset) {
     got = pread(fd, buf, size, (off_t)offset);
   while (got < 0 && errno == EINTR);
   return moved(got);
+}
+
+/* Of a Unix socket: how much of what it has sent is with the kernel, in units of its own. */
+static int unread(int fd) {
+#ifdef TIOCOUTQ
+  int amount;
+  return ioctl(fd, TIOCOUTQ, &amount) < 0 ? -errno : amount;
+#else
+  (void)fd;
+  return -ENOTSUP;
+#endif
+}
+
+/* Some systems have the call, and answer 0 whatever was read: asked of two sockets of ours. */
+static int tells_unread(void) {
+  int ends[2];
+  int err = net_sys_pair(ends);
+  if (err < 0)
+    return err;
+  int amount = net_sys_send(ends[0], "", 1) == 1 ? unread(ends[0]) : 0;
+  net_sys_close(ends[0]);
+  net_sys_close(ends[1]);
+  return amount == 0 ? -ENOTSUP : amount;
+}
+
+int net_sys_is_read(int fd) {
+  int amount = unread(fd);
+  if (amount != 0)
+    return amount < 0 ? amount : 0;
+  int tells = tells_unread();
+  return tells < 0 ? tells : 1;
 }
 
 #ifdef HAVE_SENDFILE

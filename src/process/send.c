@@ -398,9 +398,19 @@ static int channel_dismiss(lua_State *L) {
   return 0;
 }
 
+/* is_read(channel) -> whether the peer has read all that was sent; nil where the system does
+ * not tell */
+static int channel_is_read(lua_State *L) {
+  int is_read = net_sys_is_read(net_channel_self(L)->fd);
+  if (is_read < 0)
+    lua_pushnil(L);
+  else
+    lua_pushboolean(L, is_read);
+  return 1;
+}
+
 const luaL_Reg net_channel_send_functions[] = {
-  { "send", channel_send },           { "sender", channel_sender },
-  { "write", channel_write },         { "urgent", channel_urgent },
-  { "send_with", channel_send_with }, { "flush", channel_flush },
-  { "dismiss", channel_dismiss },     { NULL, NULL }
+  { "send", channel_send },       { "sender", channel_sender },       { "write", channel_write },
+  { "urgent", channel_urgent },   { "send_with", channel_send_with }, { "flush", channel_flush },
+  { "dismiss", channel_dismiss }, { "is_read", channel_is_read },     { NULL, NULL }
 };

@@ -39,6 +39,7 @@ local lines = require("net.internal.process.lines")
 local queue = require("net.internal.process.queue")
 
 local errors = lazy.module("net.internal.errors")
+local greeting = lazy.module("net.internal.process.greeting")
 local handles = lazy.module("net.internal.process.handles")
 local validate = lazy.module("net.internal.validate")
 
@@ -191,6 +192,9 @@ function State:finish(by_peer)
     first, second = second, first
   end
   core.tick(tell_end, self.owner, first, second)
+  if self.asking then
+    greeting.over(self)
+  end
   native.shut(self.native)
   self:unlisten()
   self:drop_kept()

@@ -11,6 +11,7 @@ local lazy = require("net.internal.lazy")
 local arrivals = lazy.module("net.internal.process.arrivals")
 local counting = lazy.module("net.internal.process.counting")
 local errors = lazy.module("net.internal.errors")
+local greeting = lazy.module("net.internal.process.greeting")
 
 local ACK = '{"cmd":"NODE_HANDLE_ACK"}\n'
 local NACK = '{"cmd":"NODE_HANDLE_NACK"}\n'
@@ -20,12 +21,16 @@ local close_all, is_internal = core.descriptor.close_all, native.is_internal
 
 local State = {} -- methods
 
---- The first line, before it is looked at: one of ours greets by it.
+--- The first line, before it is looked at: one of ours greets by it. Nil: none comes
+--- (greeting.lua).
 function State:greeted(message)
   local version = type(message) == "table" and message.cmd == "NODE_LUANET" and message.v
   self.is_ours, self.unsure = math.type(version) == "integer" and version >= 1, nil
   if self.current and not self.current.sent then
     self.current.begun = false
+  end
+  if self.asking then
+    greeting.over(self)
   end
   self:advance()
 end

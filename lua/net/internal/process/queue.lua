@@ -22,6 +22,7 @@ local core = require("net.core")
 local lazy = require("net.internal.lazy")
 
 local errors = lazy.module("net.internal.errors")
+local greeting = lazy.module("net.internal.process.greeting")
 local handles = lazy.module("net.internal.process.handles")
 local process = lazy.module("net.process")
 
@@ -121,6 +122,7 @@ function State:begin()
     self:done() -- its owner has closed it meanwhile
     return
   elseif parcel.needs_ours and self.unsure then
+    greeting.await(self)
     return -- until `greeted` is called
   elseif parcel.needs_ours and not self.is_ours and not handles.make_plain(parcel) then
     refuse(self.owner, not_ours(parcel), entry.callback)
