@@ -32,7 +32,7 @@ local wrong = {
   true, 1, 0.5, "text", {}, nothing, coroutine.create(nothing), io.stdout, net, core.stream.written,
   setmetatable({}, getmetatable(objects.Server)),
 }
-local KINDS = { "__gc", "__close", "__tostring", "__newindex", "__index" }
+local KINDS = { "__gc", "__close", "__tostring", "__newindex", "__inspect", "__index" }
 
 --- Raises, and says that this is not what it is for.
 local function refuses(name, kind, method, ...)
@@ -90,6 +90,51 @@ describe("a metamethod", function()
           end
         end
       end
+    ]=] .. "os.exit(0)"))
+  end)
+
+  it("says so where it is written in Lua, too", function()
+    assert.same({ code = 0, stdout = "", stderr = "" }, run([=[
+      local abort, events, co = net.abort, net.events, net.co
+      local emitter = events.EventEmitter()
+      emitter:once("x", nothing)
+      local _, _, _, stream = events.on(emitter, "y")
+      local mine = {
+        controller = abort.AbortController(), signal = abort.AbortSignal.abort(),
+        listener = emitter:rawListeners("x")[1], stream = stream,
+        events = events, EventEmitter = events.EventEmitter, net = net,
+        queue = co.queue(), error = net.Error({ message = "x" }),
+      }
+      co.spawn(function() mine.held = co.semaphore():acquire() end)
+      net.run("nowait")
+      local args = { net = { "dns" }, signal = { "onabort", nothing } } -- "x", nil else
+      local is_free = { -- takes what it is given, or is a constructor
+        ["events __index"] = true, ["EventEmitter __index"] = true, ["EventEmitter __call"] = true,
+        ["controller __index"] = true, ["queue __index"] = true, ["held __index"] = true,
+      }
+      local function may_be_given(name, kind, value)
+        local is_emitter = kind == "__newindex" and (value == events or value == events.EventEmitter)
+        return value == mine[name] or is_emitter and name:find("^[eE]vent")
+          or name == "error" and type(value) == "table"
+      end
+      for _, object in pairs(mine) do wrong[#wrong + 1] = object end
+      local seen = 0
+      for name, object in pairs(mine) do
+        for kind, method in pairs(getmetatable(object)) do
+          if type(method) == "function" and kind:find("^__") and not is_free[name .. " " .. kind] then
+            seen = seen + 1
+            local more = args[name] or { "x" }
+            refuses(name, kind, method)
+            refuses(name, kind, method, nil, table.unpack(more))
+            for _, value in ipairs(wrong) do
+              if not may_be_given(name, kind, value) then
+                refuses(name, kind, method, value, table.unpack(more))
+              end
+            end
+          end
+        end
+      end
+      assert(seen == 13, seen)
     ]=] .. "os.exit(0)"))
   end)
 

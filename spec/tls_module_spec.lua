@@ -61,4 +61,13 @@ describe("net.tls", function()
     ]] })
     assert.same({ 0, "done\n" }, { result.code, result.stdout }, result.stderr)
   end)
+
+  it("refuses what is not itself, as its metamethods are called by hand", function()
+    for kind, method in pairs(getmetatable(tls)) do
+      for _, value in ipairs({ false, 1, "x", {}, print, io.stdout, coroutine.create(print) }) do
+        local ok, err = pcall(method, value, "connect")
+        assert.same({ false, "ERR_INVALID_THIS" }, { ok, type(err) == "table" and err.code }, kind)
+      end
+    end
+  end)
 end)

@@ -253,6 +253,7 @@ end
 
 --- The listener behind the field `onabort`, in its place among the others.
 function AbortSignal:__newindex(key, value)
+  check_this(self, AbortSignal, "AbortSignal")
   if key ~= "onabort" then
     rawset(self, key, value)
     return
@@ -271,6 +272,7 @@ function AbortSignal:__newindex(key, value)
 end
 
 function AbortSignal:__index(key)
+  check_this(self, AbortSignal, "AbortSignal")
   if key == "onabort" then
     local slot = rawget(self, "_onabort")
     return slot and slot.fn
@@ -278,7 +280,8 @@ function AbortSignal:__index(key)
   return AbortSignal[key]
 end
 
-AbortSignal.__tostring = function()
+AbortSignal.__tostring = function(self)
+  check_this(self, AbortSignal, "AbortSignal")
   return "[object AbortSignal]"
 end
 
@@ -385,7 +388,8 @@ function AbortController:abort(...)
   abort_signal(self.signal, abort_reason(...))
 end
 
-AbortController.__tostring = function()
+AbortController.__tostring = function(self)
+  check_this(self, AbortController, "AbortController")
   return "[object AbortController]"
 end
 

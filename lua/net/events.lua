@@ -110,6 +110,9 @@ local wrapper = {}
 
 --- Removes the once listener and calls it, as an emit would.
 function wrapper.__call(self, ...)
+  if getmetatable(self) ~= wrapper then
+    errors.raise("ERR_INVALID_THIS", 2, "Listener")
+  end
   if self.entry then
     method_of(self.emitter, "off")(self.emitter, self.event, self.listener)
     self.entry = nil
@@ -251,6 +254,9 @@ local default_max = {
     end
   end,
   __newindex = function(t, key, value)
+    if t ~= events and t ~= EventEmitter then
+      errors.raise("ERR_INVALID_THIS", 2, "EventEmitter")
+    end
     if key ~= "defaultMaxListeners" then
       rawset(t, key, value)
       return
@@ -508,6 +514,9 @@ end
 
 --- Leaving the loop, by break or by an error, is the end of it.
 function Stream:__close()
+  if getmetatable(self) ~= Stream then
+    errors.raise("ERR_INVALID_THIS", 2, "Stream")
+  end
   self.failure = nil
   if not pcall(self.finish, self) then
     core.forget_all(self.group)

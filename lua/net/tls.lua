@@ -65,8 +65,15 @@ local REST = {
   setDefaultCACertificates = "net.internal.tls.authorities",
 }
 
+local function check_this(self)
+  if self ~= tls then
+    require("net.internal.errors").raise("ERR_INVALID_THIS", 3, "tls")
+  end
+end
+
 return setmetatable(tls, {
   __index = function(self, key)
+    check_this(self)
     local where = REST[key]
     if where then
       self[key] = require(where)[key]
@@ -74,6 +81,7 @@ return setmetatable(tls, {
     end
   end,
   __pairs = function(self)
+    check_this(self)
     for name in next, REST do
       local _ = self[name]
     end

@@ -241,13 +241,17 @@ static const luaL_Reg error_functions[] = { { "errno_error", core_errno_error },
                                             { "set_error_codes", core_set_error_codes },
                                             { NULL, NULL } };
 
+/* What __tostring calls that is called by hand, with what is no error. */
+static int no_error(lua_State *L) { return net_error_this(L, "Error"); }
+
 void net_error_open(lua_State *L) {
   luaL_setfuncs(L, error_functions, 0);
   net_errortext_open(L);
   lua_createtable(L, 0, 2);
   lua_pushliteral(L, "Error");
   lua_setfield(L, -2, "__name");
-  lua_pushcfunction(L, net_errortext_tostring);
+  lua_pushcfunction(L, no_error);
+  lua_pushcclosure(L, net_errortext_tostring, 1);
   lua_setfield(L, -2, "__tostring");
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);

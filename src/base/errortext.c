@@ -96,7 +96,10 @@ static int is_host_asking(lua_State *L) {
 }
 
 int net_errortext_tostring(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
+  if (lua_type(L, 1) != LUA_TTABLE) {
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_call(L, 0, 0);
+  }
   lua_settop(L, 1);
   luaL_checkstack(L, LUA_MINSTACK, "no room for an error");
   if (!is_host_asking(L)) {

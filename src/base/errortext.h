@@ -9,7 +9,7 @@
 
 /* __tostring of our errors: `TypeError [ERR_X]: message`. Where no program asks,
  * but the host, which is about to show the error, with the traceback of where it
- * was raised. [-0, +1, e] */
+ * was raised. Its upvalue is called for what is no table, and raises. [-0, +1, e] */
 int net_errortext_tostring(lua_State *L);
 
 /* Pushes what a report says of any error value: a string as it is, an error of

@@ -80,8 +80,15 @@ local REST = {
   setDefaultAutoSelectFamilyAttemptTimeout = "net.internal.socket.connect",
 }
 
+local function check_this(self)
+  if self ~= net then
+    require("net.internal.errors").raise("ERR_INVALID_THIS", 3, "net")
+  end
+end
+
 return setmetatable(net, {
   __index = function(self, key)
+    check_this(self)
     local where = REST[key]
     if where then
       self[key] = where == true and require("net." .. key) or require(where)[key]
@@ -89,6 +96,7 @@ return setmetatable(net, {
     end
   end,
   __pairs = function(self)
+    check_this(self)
     for name in next, REST do
       local _ = self[name]
     end

@@ -319,6 +319,9 @@ function methods:fromJSON(data)
 end
 
 core.BlockList.metatable.__inspect = function(self)
+  if not native.is(self) then
+    errors.raise("ERR_INVALID_THIS", 2, "BlockList")
+  end
   return { rules = self.rules }
 end
 

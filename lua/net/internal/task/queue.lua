@@ -264,6 +264,7 @@ function Queue:items()
 end
 
 function Queue:__len()
+  check_this(self, Queue)
   return self._count
 end
 
