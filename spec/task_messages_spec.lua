@@ -79,7 +79,61 @@ describe("kid:receive and process.receive", function()
       kid:disconnect()
       co.await(kid, "exit")
     end)
-    assert.equal("ERR_CANNOT_WAIT", raised(require("net.process").receive).code)
+  end))
+
+  it("raise where nothing can wait, also when nothing has to be waited for", within(function(t)
+    local process = require("net.process")
+    local kid, said = fork(t, [[require("net.process").send("here")]]), {}
+    local function step() return kid:messages()() end
+    local function note(where)
+      for _, fn in ipairs({ function() return kid:receive() end, step, process.receive, process.messages() }) do
+        local err = raised(fn)
+        assert.equal("ERR_CANNOT_WAIT", err.code)
+        said[where] = err.message
+      end
+    end
+    note("main")
+    kid:on("spawn", function() note("listener") end)
+    coroutine.wrap(note)("coroutine")
+    co.run(function()
+      coroutine.wrap(note)("coroutine of a task")
+      table.sort({ 1, 2 }, function() return note("sort") end)
+      assert.equal("here", kid:receive()) -- it is still there
+      co.await(kid, "exit")
+    end)
+    note("closed")
+    local outside = "Cannot wait outside of a task: call it in co.run or co.spawn"
+    assert.same({
+      main = outside, listener = outside, coroutine = outside, closed = outside,
+      ["coroutine of a task"] = "Cannot wait in a coroutine of yours: make it with co.generator, or spawn a task",
+      sort = "Cannot wait below a call that cannot yield, such as a listener, table.sort or string.gsub",
+    }, said)
+  end))
+
+  it("raise for what is no ChildProcess, in a task or not", within(function(t)
+    local kid = fork(t, "")
+    local function check()
+      for _, this in ipairs({ false, 1, {}, require("net.process"), kid.channel }) do
+        assert.equal("ERR_INVALID_THIS", raised(kid.receive, this or nil).code)
+        assert.equal("ERR_INVALID_THIS", raised(kid.messages, this or nil).code)
+      end
+    end
+    check()
+    co.run(function()
+      check()
+      co.await(kid, "exit")
+    end)
+  end))
+
+  it("give nil and the error, or no round of a loop, where there is no channel", within(function()
+    co.run(function()
+      local kid = child.spawn("true")
+      for _ in kid:messages() do error("a message of nobody") end
+      assert.equal("ERR_IPC_CHANNEL_CLOSED", select(2, kid:receive()).code)
+      for _ in require("net.process").messages() do error("a message of nobody") end
+      assert.equal("ERR_IPC_CHANNEL_CLOSED", select(2, require("net.process").receive()).code)
+      co.await(kid, "exit")
+    end)
   end))
 end)
 

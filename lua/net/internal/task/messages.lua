@@ -86,17 +86,20 @@ local function messages(emitter)
 end
 
 local methods, functions = core.ChildProcess.methods, core.Process.methods
+local check_this = core.child.life -- raises ERR_INVALID_THIS for what is no ChildProcess
 
 --- Waits for the next message from the child.
 ---@return any message nil when the channel has ended
 ---@return any handle or, with nil, the error
 function methods:receive()
+  check_this(self)
   return receive(self)
 end
 
 --- For a `for` loop: each message, and its handle, until the channel ends.
 ---@return fun(): any, any
 function methods:messages()
+  check_this(self)
   return messages(self)
 end
 
