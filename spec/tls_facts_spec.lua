@@ -3,7 +3,9 @@
 --- What a TLS socket can be asked for, before its handshake, after it, and at its end.
 
 local certificates = require("spec.support.certificates")
+local net = require("net")
 local pair = require("spec.support.tlspair")
+local sockets = require("spec.support.sockets")
 local within = require("spec.support").within
 
 local VERSIONS = { "TLSv1.2", "TLSv1.3" }
@@ -68,6 +70,26 @@ describe("A TLS socket", function()
       server:close()
     end))
     t.run()
+  end))
+
+  it("takes the size of its records before it has connected", within(function(t)
+    local server = pair.listen(nil, function(socket) socket:resume() end)
+    local function encrypted_of(size)
+      local below = net.connect(server:address().port, "127.0.0.1")
+      local client = pair.connect(server, { socket = below })
+      for _, wrong in ipairs({ 511, 16385, -1 }) do
+        assert.is_false(client:setMaxSendFragment(wrong))
+      end
+      assert.is_true(client:setMaxSendFragment(size))
+      client:finish(("x"):rep(16384))
+      client:resume():on("close", t.calls(1))
+      sockets.wait(function() return client.closed end)
+      return below.bytesWritten
+    end
+    local few, many = encrypted_of(16384), encrypted_of(512)
+    server:close()
+    t.run()
+    assert.is_true(many >= few + 31 * 22, many - few) -- a head and a tag for each record more
   end))
 
   it("has forgotten all when it is destroyed", within(function(t)

@@ -119,6 +119,10 @@ void net_tls_abandon(struct net_tls *t) {
   net_tls_release(t);
 }
 
+int net_tls_is_here(const struct net_tls *t) {
+  return t->plain.len > 0 || t->in.len > 0 || t->failed || t->ended || t->broken;
+}
+
 /* What OpenSSL's TLS says comes before what its ciphers say, as with some of its versions
  * these are in the queue, too, and first. */
 void net_tls_fail(struct net_tls *t) {

@@ -21,6 +21,8 @@ ssize_t net_tls_fill(struct net_tls *t, size_t size);
 void net_tls_abandon(struct net_tls *t);
 /* Sends what waits. Its failure is in 'unsendable'. */
 void net_tls_flush(struct net_tls *t);
+/* Is there something for 'read' to tell that no poll tells? */
+int net_tls_is_here(const struct net_tls *t);
 /* Notes what OpenSSL says of a call that has failed for good. */
 void net_tls_fail(struct net_tls *t);
 

@@ -10,6 +10,7 @@
 #include "tls/callbacks.h"
 #include "tls/connection.h"
 #include "tls/context.h"
+#include "tls/flow.h"
 #include "tls/identity.h"
 #include "tls/tickets.h"
 #include "tls/turns.h"
@@ -150,7 +151,7 @@ static int connection_go(lua_State *L) {
 static int connection_open(lua_State *L) {
   struct net_tls *t = check_open(L);
   t->open = 1;
-  wake(t, NET_READ | NET_WRITE);
+  wake(t, NET_WRITE | (net_tls_is_here(t) ? NET_READ : 0));
   return 0;
 }
 

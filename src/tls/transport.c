@@ -97,7 +97,8 @@ static ssize_t give_kept(struct net_handle *h, struct net_tls *t, void *buf, siz
   size_t n = t->plain.len < size ? t->plain.len : size;
   memcpy(buf, net_tls_bytes_first(&t->plain), n);
   net_tls_bytes_drop(&t->plain, n, 1);
-  net_tls_net->wake(h, NET_READ); /* for the rest, or for the reason that there is no more */
+  if (net_tls_is_here(t))
+    net_tls_net->wake(h, NET_READ); /* for the rest, or for the reason that there is no more */
   return (ssize_t)n;
 }
 
@@ -293,7 +294,7 @@ static int tls_ready(lua_State *L, struct net_handle *h, int events) {
     return t->refused ? NET_WRITE : 0;
   if (t->unsendable && t->out.len > 0)
     return tell_unsendable(L, net_tls_net->handle(stream), t, events);
-  return was_open ? events : NET_READ | NET_WRITE;
+  return was_open ? events : NET_WRITE | (net_tls_is_here(t) ? NET_READ : 0);
 }
 
 /* A handshake is read whatever the stream wants, but for one that waits for Lua. */
@@ -302,8 +303,7 @@ static int tls_poll(struct net_handle *h, int events) {
   if (!t->open) {
     events = t->waits || t->secure || t->queued || t->amid ? 0 : NET_READ;
   } else {
-    int is_here = t->plain.len > 0 || t->in.len > 0 || t->failed || t->ended || t->broken;
-    if (events & NET_READ && is_here)
+    if (events & NET_READ && net_tls_is_here(t))
       net_tls_net->wake(h, NET_READ);
     int is_free = t->out.len == 0 && net_handle_unsent(&t->below) == 0;
     if (events & NET_WRITE && is_free && !t->sent_notify)

@@ -26,6 +26,7 @@ local methods, getters = core.TLSSocket.methods, core.TLSSocket.getters
 local M = {}
 
 local UINT32_MAX = 4294967295
+local RECORD_MIN, RECORD_MAX = 512, 16384 -- bytes
 local EAGAIN = net_core.errnum("EAGAIN")
 
 -- Making one ready
@@ -53,6 +54,9 @@ local function new_connection(socket, state)
     if state.hint then
       conn:hint(state.hint)
     end
+  end
+  if state.fragment then
+    conn:fragment(state.fragment)
   end
   if state.resumes then
     local der = sessions.unwrap(state.resumes, state.host, state.rejects)
@@ -294,9 +298,13 @@ function methods:exportKeyingMaterial(length, label, context_bytes)
 end
 
 function methods:setMaxSendFragment(size)
-  local conn = live(self)
+  local conn, state = live(self)
   size = validate.integer(size, "size")
-  return conn and conn:fragment(size) or false
+  local is_one = state ~= nil and not self.destroyed and size >= RECORD_MIN and size <= RECORD_MAX
+  if is_one then
+    state.fragment = size
+  end
+  return is_one and (not conn or conn:fragment(size))
 end
 
 function methods:setServername(name)

@@ -232,10 +232,13 @@ local function server_secure(socket, state)
   forget_handshake(socket, state)
   state.authorized = state.requests and not err
   state.conn:open()
+  local is_heard = not state.server or core.listens(socket, "secure")
   if state.server then
-    state.server:emit("secureConnection", socket)
+    state.server:emit("secureConnection", socket) -- whose listeners do not hear 'secure'
   end
-  socket:emit("secure")
+  if is_heard then
+    socket:emit("secure")
+  end
   tell_sessions(state)
 end
 
