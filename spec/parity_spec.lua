@@ -4,6 +4,7 @@
 
 local runner = require("spec.parity.runner")
 local compare = require("spec.parity.compare")
+local seats = require("spec.parity.tls")
 local words = require("spec.parity.words")
 local has_epoll = require("spec.support").has_epoll
 
@@ -18,6 +19,7 @@ end
 
 local function check(scenario, expected, listening)
   if scenario.marks.ipv6 and ipv6_missing() then return pending("no IPv6 here") end
+  if scenario.version and not seats.is_there() then return pending("net.tls is not built") end
   if scenario.marks.epoll and not has_epoll() then return pending("libev has no epoll here") end
   local lines = runner.run(scenario, listening)
   assert.equal(expected, #lines > 0 and table.concat(lines, "\n") .. "\n" or "")

@@ -20,7 +20,34 @@ export LUA
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/parity.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT TERM
+mkdir "$scratch/certs"
+export PARITY_CERTS="$scratch/certs"
 . "$root/tools/find-node.sh"
+
+# as_ours ARGUMENT...: the runner, with this tree's module.
+as_ours() {
+  LUA_PATH="$root/lua/?.lua;$root/lua/?/init.lua;${LUA_PATH:-;}" \
+  LUA_CPATH="$root/build/?.so;${LUA_CPATH:-;}" \
+    "$LUA" "$parity/runner.lua" "$@"
+}
+
+as_node() { "$node26" --no-warnings "$parity/runner.js" "$@"; }
+
+# The scenarios of TLS, by which each side can be played by either language.
+tls_themes() { (cd "$parity/scenarios" && ls tls_*.par | sed 's/\.par$//'); }
+
+# run_pair SERVER CLIENT: their logs, into a folder of the two.
+run_pair() {
+  dir=$scratch/$1-$2
+  mkdir -p "$dir/server" "$dir/client"
+  mkfifo "$dir/pipe"
+  # shellcheck disable=SC2046  # the themes are words
+  PARITY_PIPE=$dir/pipe "as_$1" --seat server --out "$dir/server" $(tls_themes) &
+  # shellcheck disable=SC2046
+  PARITY_PIPE=$dir/pipe "as_$2" --seat client --out "$dir/client" $(tls_themes) ||
+    echo "$1/$2: the client's runner failed" >&2
+  wait $! || echo "$1/$2: the server's runner failed" >&2
+}
 
 # run_node BINARY DIR: the logs of all scenarios, into DIR.
 run_node() {
@@ -48,28 +75,31 @@ run_lua() {
   mkdir -p "$1"
   for file in "$parity"/scenarios/*.par; do
     theme=$(basename "$file" .par)
-    LUA_PATH="$root/lua/?.lua;$root/lua/?/init.lua;${LUA_PATH:-;}" \
-    LUA_CPATH="$root/build/?.so;${LUA_CPATH:-;}" \
-      "$LUA" "$parity/runner.lua" --out "$1" "$theme" || echo "$theme: the runner failed" >&2
+    as_ours --out "$1" "$theme" || echo "$theme: the runner failed" >&2
   done
 }
 
 check() {
   run_node "$node26" "$scratch/node26"
   run_lua "$scratch/lua"
+  set -- "node26=$scratch/node26" "lua=$scratch/lua"
   node20=${PARITY_NODE20:-$(command -v node || true)}
   case $([ -n "$node20" ] && "$node20" --version) in
     v20.*)
       run_node "$node20" "$scratch/node20"
-      "$LUA" "$parity/compare.lua" "node26=$scratch/node26" "node20=$scratch/node20" \
-        "lua=$scratch/lua"
+      set -- "$@" "node20=$scratch/node20"
       ;;
-    *)
-      echo "no Node 20 here, left out"
-      "$LUA" "$parity/compare.lua" "node26=$scratch/node26" "lua=$scratch/lua"
-      ;;
+    *) echo "no Node 20 here, left out" ;;
   esac
+  for server in node ours; do
+    for client in node ours; do
+      run_pair "$server" "$client"
+      set -- "$@" "$server/$client=$scratch/$server-$client"
+    done
+  done
+  "$LUA" "$parity/compare.lua" "$@"
 }
 
 find_node26 "$scratch"
+"$LUA" "$parity/certificates.lua" "$PARITY_CERTS"
 if [ "${1:-}" = --record ]; then record; else check; fi

@@ -16,6 +16,7 @@ local FIRST_EPHEMERAL = 10000
 local ERROR_FIELDS = {
   "code", "errno", "syscall", "address", "port", "localAddress",
   "localPort", "hostname", "host", "errors", "cause", "context",
+  "library", "reason",
 }
 
 local PORT_FIELDS = { port = true, localPort = true, remotePort = true }
@@ -96,6 +97,7 @@ end
 --- The class of one of our objects, or nil.
 function format.class(v)
   if net.isServer(v) then return "Server" end
+  if net.isSocket(v) and v.encrypted then return "TLSSocket" end
   if net.isSocket(v) then return "Socket" end
   if net.BlockList and net.BlockList.isBlockList(v) then return "BlockList" end
   if net.SocketAddress and net.SocketAddress.isSocketAddress(v) then return "SocketAddress" end

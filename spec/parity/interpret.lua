@@ -317,18 +317,35 @@ local function each(w, st, scope, rest)
   return from(1, false)
 end
 
+--- Events whose arguments are another time others.
+local SECRET = { session = true, keylog = true }
+
 local function watch_one(w, object, who, event)
   object:on(event, function(...)
     if event == "data" then return log_data(w, who, (...)) end
+    if SECRET[event] then return log(w, who, event, event) end
     log_event(w, who, event, table.pack(...))
   end)
 end
 
+--- What is also watched of an object of TLS, and what not: who hears 'connection' of a TLS
+--- server has it make an object.
+local function watched_of(w, object, dropped)
+  if not w.tls or not w.tls.is(object) then return {} end
+  dropped.connection = net.isServer(object) or nil
+  return net.isServer(object) and { "secureConnection", "tlsClientError" }
+    or { "secureConnect", "secure", "session" }
+end
+
 local function watch(w, st, scope)
   local object, who = lookup(scope, st.who), log_name(w, scope, st.who)
-  local dropped, added = {}, {}
+  local dropped = {}
+  local added = watched_of(w, object, dropped)
   for _, e in ipairs(st.events) do
     if e.on then added[#added + 1] = e.event else dropped[e.event] = true end
+  end
+  for i = #added, 1, -1 do
+    if dropped[added[i]] then table.remove(added, i) end
   end
   for _, event in ipairs(WATCHED) do
     if not dropped[event] then watch_one(w, object, who, event) end
@@ -336,15 +353,25 @@ local function watch(w, st, scope)
   for _, event in ipairs(added) do watch_one(w, object, who, event) end
 end
 
---- A server that takes so many connections and then closes itself.
+--- A server that takes so many connections and then closes itself. One of TLS counts
+--- those that were refused, too.
 local function serve(w, st, scope, rest)
   local block, left, server = closure(w, st.fn, scope), st.times, nil
   local options = st.options and evaluate(w, st.options, scope) or {}
-  server = net.createServer(options, function(socket)
+  local function count()
     left = left - 1
     if left == 0 then server:close() end
+  end
+  local function on_connection(socket)
+    count()
     block(socket)
-  end)
+  end
+  if st.tls then
+    server = w.tls.server(options, on_connection)
+    server:on("tlsClientError", count)
+  else
+    server = net.createServer(options, on_connection)
+  end
   declare(w, scope, st.who, server)
   local where = st.at and { path = w.builtins.tmp(st.at) } or { port = 0, host = "127.0.0.1" }
   server:listen(where, function()
@@ -352,6 +379,18 @@ local function serve(w, st, scope, rest)
     timers.setImmediate(rest)
   end)
   return PENDING
+end
+
+--- A block of one side of a connection. The client's begins when a server is offered; where
+--- this process has one seat alone, the other's block is not for it.
+local function seat(w, st, scope)
+  if w.seat and w.seat ~= st.seat then return end
+  local own = inner(scope)
+  if st.seat == "server" then
+    run(w, st.body, 1, own)
+  else
+    w.tls.when_offered(function() run(w, st.body, 1, own) end)
+  end
 end
 
 local function field_text(w, object, name)
@@ -432,6 +471,7 @@ STATEMENTS = {
     for _, name in ipairs(st.names) do w.joined[name] = "all" end
   end,
   serve = serve,
+  seat = seat,
   ["return"] = function(w, st, scope)
     local frame = lookup(scope, "return")
     if frame then frame.result = evaluate(w, st.e, scope) end

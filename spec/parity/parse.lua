@@ -253,9 +253,10 @@ local function watched(c)
   return { event = event_name(c), on = sign == "+" }
 end
 
---- serve NAME [times N] [OPTIONS] [at PATH] (S) { ... }
+--- serve NAME [tls] [times N] [OPTIONS] [at PATH] (S) { ... }
 local function serve(c)
   local st = { s = "serve", who = c:expect("name"), times = 1 }
+  st.tls = c:accept("name", "tls") ~= nil
   if c:accept("name", "times") then st.times = c:expect("num") end
   if c:peek("op", "{") then st.options = primary(c) end
   if c:accept("name", "at") then st.at = c:expect("str") end
@@ -300,6 +301,8 @@ local STATEMENTS = {
   ["if"] = branch,
   show = function(c) return { s = "show", who = c:expect("name"), names = names(c) } end,
   state = function(c) return { s = "state", who = c:expect("name") } end,
+  server = function(c) return { s = "seat", seat = "server", body = block(c) } end,
+  client = function(c) return { s = "seat", seat = "client", body = block(c) } end,
   uncaught = function(c) return { s = "uncaught", who = c:expect("name") } end,
   together = function(c) return { s = "together", names = names(c) } end,
   ["return"] = function(c)
@@ -355,20 +358,21 @@ end
 
 -- Files --------------------------------------------------------------------
 
---- Takes `@word text` lines; `@expect` gathers lines until `@end`.
+--- Takes `@word text` lines; `@expect` gathers lines until `@end`, for the version of TLS
+--- and the pair that it names, if any.
 local function directive(scenario, line)
   local word, text = line:match("^@(%w+)%s*(.*)$")
   if word == "expect" then
-    scenario.expect = list()
+    scenario.expects[text] = list()
+    return scenario.expects[text]
   elseif word ~= "end" then
     scenario.marks[word] = text
   end
-  return word == "expect"
 end
 
 local function add_line(scenario, line, expecting)
   if expecting and line ~= "@end" then
-    scenario.expect[#scenario.expect + 1] = line
+    expecting[#expecting + 1] = line
     line = ""
   elseif line:sub(1, 1) == "@" then
     expecting = directive(scenario, line)
@@ -380,14 +384,15 @@ end
 
 --- The scenarios of a file's text, not parsed yet: title, marks, lines.
 local function split(text)
-  local found, expecting, number, seen = list(), false, 0, {}
+  local found, expecting, number, seen = list(), nil, 0, {}
   for line in (text .. "\n"):gmatch("(.-)\n") do
     number = number + 1
     local title = line:match("^== (.+)$")
     if title then
       if seen[title] then error("two scenarios are called: " .. title, 0) end
       seen[title] = true
-      found[#found + 1] = { title = title, marks = {}, lines = {}, first = number + 1 }
+      found[#found + 1] = { title = title, marks = {}, lines = {}, first = number + 1,
+        expects = {} }
     elseif #found > 0 then
       expecting = add_line(found[#found], line, expecting)
     end
@@ -395,10 +400,47 @@ local function split(text)
   return found
 end
 
+local VERSIONS = { "1.2", "1.3" }
+
+--- What is expected of a scenario in one version of TLS: by pair, "" for all.
+local function expects_in(expects, version)
+  local found = {}
+  for what, lines in pairs(expects) do
+    if not what:find("^1%.") then found[what] = lines end
+  end
+  for what, lines in pairs(expects) do
+    local only, pair_name = what:match("^(1%.%d) ?(.*)$")
+    if only and only == version then found[pair_name] = lines end
+  end
+  return found
+end
+
+local function add_version(found, scenario, version)
+  found[#found + 1] = {
+    title = scenario.title .. (version and ", TLS " .. version or ""), version = version,
+    marks = scenario.marks, body = scenario.body,
+    expects = expects_in(scenario.expects, version),
+  }
+  found[#found].expect = found[#found].expects[""]
+end
+
+--- A scenario of TLS is one for each version that it is for.
+local function by_version(scenarios)
+  local found = list()
+  for _, scenario in ipairs(scenarios) do
+    local only = scenario.marks.tls
+    for _, version in ipairs(only and VERSIONS or {}) do
+      if only == "" or only == version then add_version(found, scenario, version) end
+    end
+    if not only then add_version(found, scenario) end
+  end
+  return found
+end
+
 --- Parses one scenario file.
 ---@param file string its path, for messages
 ---@param text string what it holds
----@return table[] scenarios `{title=, marks=, body=, expect=}`
+---@return table[] scenarios `{title=, marks=, body=, expect=, expects=, version=}`
 function parse.text(file, text)
   local found = split(text)
   for _, scenario in ipairs(found) do
@@ -407,9 +449,8 @@ function parse.text(file, text)
     scenario.body = statements(c, function(inner)
       return inner:peek("end", "end of scenario")
     end)
-    scenario.lines, scenario.first = nil, nil
   end
-  return found
+  return by_version(found)
 end
 
 --- Reads and parses one scenario file.

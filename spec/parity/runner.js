@@ -5,14 +5,17 @@
 // module. README.md describes the language; parse.lua reads it and hands the
 // tree over as JSON. Keep the two interpreters alike, function by function.
 //
-//     node runner.js [--out DIR] [--only WORDS] [THEME ...]
+//     node runner.js [--out DIR] [--only WORDS] [--seat server|client] [THEME ...]
 //     node runner.js --batch FILE
 //
 // Without --out the logs go to stdout, as do those of a batch, which is a file of
 // scenarios anywhere, as JSON: each when it ends, so that a crash leaves those
-// before it. LUA names the interpreter to parse the others with.
+// before it. With a seat only that side of scenarios of TLS is run: see tls.lua.
+// LUA names the interpreter to parse the others with.
 
 const net = require('net');
+const tls = require('tls');
+const crypto = require('crypto');
 const dns = require('dns');
 const fs = require('fs');
 const os = require('os');
@@ -39,11 +42,11 @@ const STATE = ['connecting', 'pending', 'readyState', 'destroyed', 'closed', 're
   'autoSelectFamilyAttemptedAddresses'];
 
 const ERROR_FIELDS = ['code', 'errno', 'syscall', 'address', 'port', 'localAddress',
-  'localPort', 'hostname', 'host', 'errors', 'cause', 'context'];
+  'localPort', 'hostname', 'host', 'errors', 'cause', 'context', 'library', 'reason'];
 
 const PORT_FIELDS = new Set(['port', 'localPort', 'remotePort']);
 
-const CLASSES = new Set([net.Socket, net.Stream, net.Server, net.BlockList, net.SocketAddress,
+const CLASSES = new Set([tls.TLSSocket, net.Socket, net.Stream, net.Server, net.BlockList, net.SocketAddress,
   net.BoundSocket, events.EventEmitter, AbortController].filter(Boolean));
 
 let world; // the scenario that runs now; late callbacks of an old one find their own
@@ -85,8 +88,17 @@ function number(w, v, key) {
   return Number.isInteger(v) ? String(v) : String(Number(v.toPrecision(14)));
 }
 
+/** OpenSSL's errors without thread, function, file and line, nor the hint about an option of Node's. */
+function opensslText(text) {
+  return text.replace(/(?:[0-9A-F]+:)?error:([0-9A-F]+):([^:]*):[^:]*:([^:]*):[^:]*:\d+:(?:SSL alert number (\d+))?\n/g,
+    (all, code, library, reason, alert) =>
+      `error:${code}:${library}::${reason}${alert ? ` (alert ${alert})` : ''}`)
+    .replace(/; if the root CA is installed locally, try running Node.js with --use-system-ca/, '');
+}
+
 function errorText(w, e) {
-  let text = String(e);
+  let text = opensslText(String(e));
+  if (e.library && e.code) text = text.replace(/^Error/, `Error [${e.code}]`); // as all ours with such a code
   const fields = [];
   for (const name of ERROR_FIELDS) {
     const v = e[name];
@@ -387,33 +399,63 @@ function each(w, st, scope, rest) {
   return from(0, false);
 }
 
+const isTLS = (v) => v instanceof tls.TLSSocket || v instanceof tls.Server;
+
+/** What is also watched of an object of TLS, and what not. */
+function watchTLS(object, wanted) {
+  if (object instanceof tls.Server) wanted.delete('connection');
+  const more = object instanceof tls.Server ? ['secureConnection', 'tlsClientError'] :
+    ['secureConnect', 'secure', 'session'];
+  for (const event of more) wanted.add(event);
+}
+
+/** Events whose arguments are another time others. */
+const SECRET = new Set(['session', 'keylog']);
+
 function watch(w, st, scope) {
   const object = lookup(scope, st.who);
   const who = logName(w, scope, st.who);
   const wanted = new Set(WATCHED);
+  if (isTLS(object)) watchTLS(object, wanted);
   for (const e of st.events) wanted[e.on ? 'add' : 'delete'](e.event);
   for (const event of wanted) {
     object.on(event, event === 'data' ? (chunk) => logData(w, who, chunk) :
-      function() { logEvent(w, who, event, arguments); });
+      function() {
+        if (SECRET.has(event)) log(w, who, event, event);
+        else logEvent(w, who, event, arguments);
+      });
   }
 }
 
-/** A server that takes so many connections and then closes itself. */
+/**
+ * A server that takes so many connections and then closes itself. One of TLS counts
+ * those that were refused, too.
+ */
 function serve(w, st, scope, rest) {
   const block = closure(w, st.fn, scope);
   let left = st.times;
   const options = st.options ? evaluate(w, st.options, scope) : {};
-  const server = net.createServer(options, (socket) => {
-    left -= 1;
-    if (left === 0) server.close();
-    block(socket);
-  });
+  const count = () => { left -= 1; if (left === 0) server.close(); };
+  const onConnection = (socket) => { count(); block(socket); };
+  const server = st.tls ? serverOf(w, options, onConnection) : net.createServer(options, onConnection);
+  if (st.tls) server.on('tlsClientError', count);
   declare(w, scope, st.who, server);
   server.listen(st.at ? { path: w.builtins.tmp(st.at) } : { port: 0, host: '127.0.0.1' }, () => {
     w.builtins.portof(server);
     setImmediate(rest);
   });
   return PENDING;
+}
+
+/**
+ * A block of one side of a connection. The client's begins when a server is offered; where
+ * this process has one seat alone, the other's block is not for it.
+ */
+function seat(w, st, scope) {
+  if (w.seat && w.seat !== st.seat) return;
+  const own = inner(scope);
+  if (st.seat === 'server') run(w, st.body, 0, own);
+  else whenOffered(w, () => run(w, st.body, 0, own));
 }
 
 function show(w, who, object, names) {
@@ -475,12 +517,104 @@ const STATEMENTS = {
   uncaught(w, st) { w.uncaught = st.who; },
   together(w, st) { for (const name of st.names) w.joined.set(name, 'all'); },
   serve,
+  seat,
   return(w, st, scope) {
     const frame = lookup(scope, 'return');
     if (frame) frame.result = evaluate(w, st.e, scope);
     return RETURN;
   },
 };
+
+// TLS, and the two sides of it -----------------------------------------------------
+// See tls.lua, which is the same.
+
+let pipe; // opened when it is first used
+
+const openPipe = (w) => {
+  pipe ??= fs.openSync(process.env.PARITY_PIPE, w.seat === 'client' ? 'r' : 'w');
+  return pipe;
+};
+
+/** A line, which has been written or is waited for: nothing else goes on meanwhile. */
+function readLine(w) {
+  const byte = Buffer.alloc(1);
+  let line = '';
+  while (fs.readSync(openPipe(w), byte) === 1 && byte[0] !== 10) line += byte.toString('latin1');
+  return line;
+}
+
+let ahead; // a line that was read for a scenario that is still to come
+
+/** What the server's seat has said of this scenario: a name and where it is. */
+function readOffer(w) {
+  const line = ahead || readLine(w);
+  const [index, name, at] = line.split(' ');
+  if (!at) throw new Error("the server's seat is gone");
+  ahead = Number(index) > w.index ? line : undefined;
+  if (Number(index) < w.index) return readOffer(w);
+  return name === '-' || ahead ? undefined : { name, at: /^\d+$/.test(at) ? Number(at) : at };
+}
+
+const certificateOf = (name, kind) =>
+  fs.readFileSync(path.join(process.env.PARITY_CERTS, `${name}.${kind}`), 'latin1');
+
+const withVersion = (w, options, more) =>
+  ({ minVersion: 'TLSv' + w.version, maxVersion: 'TLSv' + w.version, ...more, ...options });
+
+function serverOf(w, options, cb) {
+  return tls.createServer(withVersion(w, options,
+    { cert: certificateOf('server', 'cert'), key: certificateOf('server', 'key') }), cb);
+}
+
+const offered = (w) =>
+  (typeof w.offered === 'string' ? { path: w.offered } : { port: w.offered, host: '127.0.0.1' });
+
+const secure = (w, options, cb) => tls.connect(withVersion(w, options,
+  { ...offered(w), servername: 'localhost', ca: certificateOf('ca', 'cert') }), cb);
+
+const plain = (w, options, cb) => net.connect({ ...offered(w), ...options }, cb);
+
+/** Bytes with the last one's bits turned. */
+function spoilt(bytes) {
+  const made = Buffer.from(bytes);
+  made[made.length - 1] ^= 0xff;
+  return made;
+}
+
+function offer(w, server) {
+  const at = portof(w, server);
+  w.hasOffered = true;
+  if (w.seat === 'server') {
+    fs.writeSync(openPipe(w), `${w.index} ${w.names.get(server)} ${at}\n`);
+  } else {
+    w.offered = at;
+    if (w.onOffer) setImmediate(w.onOffer);
+  }
+}
+
+function whenOffered(w, f) {
+  if (w.seat !== 'client') {
+    if (w.offered) setImmediate(f); else w.onOffer = f;
+    return;
+  }
+  const found = readOffer(w);
+  if (!found) return;
+  if (typeof found.at === 'number') w.ports.set(found.at, found.name);
+  w.offered = found.at;
+  setImmediate(f);
+}
+
+/** What scenarios of TLS may call. */
+const secureBuiltinsOf = (w) => ({
+  tls, version: w.version, noTickets: crypto.constants.SSL_OP_NO_TICKET,
+  pem: (name) => certificateOf(name, 'cert'),
+  keyof: (name) => certificateOf(name, 'key'),
+  offer: (server) => offer(w, server),
+  secure: (options, cb) => secure(w, options, cb),
+  plain: (options, cb) => plain(w, options, cb),
+  spoilt,
+  versioned: (options) => withVersion(w, options),
+});
 
 // What scenarios may call -----------------------------------------------------
 
@@ -662,16 +796,18 @@ function builtinsOf(w) {
 
 // One scenario ------------------------------------------------------------------
 
-function newWorld(scenario, done) {
+function newWorld(scenario, done, seat, index) {
   const w = {
     scenario, done, logs: new Map(), counts: new Map(), waiting: [], data: new Map(), states: new Map(),
     joined: new Map(), names: new WeakMap(), uses: new Map(), handles: new Set(),
     ports: new Map(), listeners: new Map(), paths: new Set(), uncaught: 'uncaught',
     seed: 1, hash: 2166136261, over: false, stopped: false, said: 0,
+    version: scenario.version, seat, index,
     global: 'global' in scenario.marks ? 'all' : undefined,
     tmp: path.join(os.tmpdir(), `net-parity-${String(process.pid).padStart(8, '0')}`),
   };
   w.builtins = builtinsOf(w);
+  if (w.version) Object.assign(w.builtins, secureBuiltinsOf(w));
   return w;
 }
 
@@ -692,8 +828,8 @@ function abandon(w) {
   process.exit(3);
 }
 
-function start(scenario, fatal, done) {
-  const w = newWorld(scenario, done);
+function start(scenario, fatal, seat, index, done) {
+  const w = newWorld(scenario, done, seat, index);
   w.fatal = fatal;
   world = w;
   w.guard = setTimeout(guard, GUARD_MS, w).unref();
@@ -705,6 +841,7 @@ function start(scenario, fatal, done) {
 function finish(w) {
   w.over = true;
   clearTimeout(w.guard);
+  if (w.seat === 'server' && !w.hasOffered) fs.writeSync(openPipe(w), `${w.index} - -\n`);
   for (const waiter of w.waiting) log(w, '!!', 'never', `never: ${waiter.what}`);
   for (const handle of w.handles) {
     if (handle instanceof net.Server) { if (handle.listening) handle.close(); } else handle.destroy();
@@ -772,6 +909,7 @@ function options(argv) {
     if (word === '--out') found.out = argv.shift();
     else if (word === '--only') found.only = argv.shift();
     else if (word === '--batch') found.batch = argv.shift();
+    else if (word === '--seat') found.seat = argv.shift();
     else found.themes.push(word);
   }
   return found;
@@ -783,6 +921,7 @@ const major = Number(process.versions.node.split('.')[0]);
 function skipped(scenario) {
   if (scenario.marks.since && major < Number(scenario.marks.since)) return 'needs a newer Node';
   if (scenario.marks.lua) return 'Lua only';
+  if (scenario.version && major < 26) return 'its OpenSSL says other texts';
   return undefined;
 }
 
@@ -819,8 +958,10 @@ async function main() {
   const queue = queueOf(files, chosen.only);
   if (queue.some((item) => 'blackhole' in item.scenario.marks)) await openBlackhole();
 
+  let count = 0;
   const next = () => {
     const item = queue.shift();
+    count += 1;
     if (!item) {
       world = null;
       if (!chosen.batch) files.forEach((file) => write(file, chosen.out));
@@ -829,7 +970,7 @@ async function main() {
       return;
     }
     if (skipped(item.scenario)) return void next();
-    start(item.scenario, chosen.batch !== undefined, (lines) => {
+    start(item.scenario, chosen.batch !== undefined, chosen.seat, count, (lines) => {
       if (chosen.batch) writeBatched(item.scenario, lines);
       else item.file.text.push(`== ${item.scenario.title}`, ...lines, '');
       next();

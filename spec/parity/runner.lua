@@ -2,11 +2,12 @@
 
 --- Runs the scenarios under this module: the Lua counterpart of runner.js.
 --
---     lua5.4 runner.lua [--out DIR] [--only WORDS] [THEME ...]
+--     lua5.4 runner.lua [--out DIR] [--only WORDS] [--seat server|client] [THEME ...]
 --     lua5.4 runner.lua --batch FILE
 --
 -- Without --out the logs go to stdout, as do those of a batch, which is a file of
 -- scenarios anywhere: each when it ends, so that a crash leaves those before it.
+-- With a seat only that side of scenarios of TLS is run: see tls.lua.
 -- parity_spec.lua uses this file as a library.
 
 local here = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
@@ -19,6 +20,7 @@ local process = require("net.process")
 local parse = require("spec.parity.parse")
 local interpret = require("spec.parity.interpret")
 local builtins = require("spec.parity.builtins")
+local seats = require("spec.parity.tls")
 
 local runner = {}
 
@@ -140,12 +142,15 @@ end
 --- Runs one scenario to its end.
 ---@param scenario table as parse.lua gives it
 ---@param listening? boolean take uncaught errors with a process listener
+---@param seat? string the side that this process has, "server" or "client"; nil: both
+---@param index? integer the scenario's number, where there are seats
 ---@return string[] lines its log, "OBJECT: what happened", objects in order of name
-function runner.run(scenario, listening)
+function runner.run(scenario, listening, seat, index)
   local tmp = os.tmpname()
   local w = interpret.world(tmp, scenario.marks.global ~= nil)
   w.paths[tmp] = true
   builtins.install(w, blackhole)
+  seats.install(w, scenario, seat, index)
   if scenario.marks.blackhole then blackhole(w) end
   local function caught(err) interpret.log_event(w, w.uncaught, "uncaught", { n = 1, err }) end
   if listening then process:on("uncaughtException", caught) end
@@ -155,6 +160,7 @@ function runner.run(scenario, listening)
   if not ok then caught(err) end
   drain(w)
   timers.clearTimeout(timer)
+  seats.finish(w)
   if listening then process:removeListener("uncaughtException", caught) end
   return clean_up(w)
 end
@@ -190,9 +196,12 @@ local function options(words)
   return found
 end
 
-local function write_scenario(out, scenario)
+local count = 0
+
+local function write_scenario(out, scenario, seat)
+  count = count + 1
   out:write("== ", scenario.title, "\n")
-  for _, line in ipairs(runner.run(scenario)) do out:write(line, "\n") end
+  for _, line in ipairs(runner.run(scenario, false, seat, count)) do out:write(line, "\n") end
   out:write("\n"):flush()
 end
 
@@ -200,7 +209,7 @@ local function write_theme(theme, chosen)
   local out = chosen.out and assert(io.open(chosen.out .. "/" .. theme .. ".log", "w")) or io.stdout
   for _, scenario in ipairs(runner.scenarios(theme)) do
     if not chosen.only or scenario.title:find(chosen.only, 1, true) then
-      write_scenario(out, scenario)
+      write_scenario(out, scenario, chosen.seat)
     end
   end
   if chosen.out then out:close() end

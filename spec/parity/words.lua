@@ -16,6 +16,8 @@ local WORDS = {
   -- Of a local end that is not there nothing is told, and a path has no port.
   { " - Local (undefined:undefined)", "" },
   { ":undefined)", ")" },
+  -- What a TLS socket had still to send when it was destroyed amid its handshake.
+  { "write ECANCELED Canceled because of SSL destruction", "write ECANCELED" },
 }
 
 local words = {}
