@@ -48,7 +48,7 @@ SRC = $(filter-out src/tls/%,$(wildcard src/*.c src/*/*.c))
 TLS = $(BUILD)/net/tls/core.so
 TLS_SRC = $(wildcard src/tls/*.c)
 TLS_OBJ = $(TLS_SRC:src/%.c=$(BUILD)/obj/%.o)
-TLS_LUA = $(wildcard lua/net/tls.lua lua/net/internal/tls/*.lua)
+TLS_LUA = $(wildcard lua/net/tls.lua lua/net/luasec.lua lua/net/luasec/*.lua lua/net/internal/tls/*.lua lua/net/internal/luasec/*.lua)
 HAS_OPENSSL = echo '\#include <openssl/ssl.h>' | $(CC) $(CPPFLAGS) -E -o /dev/null - 2>/dev/null
 # Is it built? Asked where a recipe runs.
 WITH_TLS = $(shell test -e $(TLS) && echo yes)
@@ -56,7 +56,7 @@ C_FILES = $(SRC) $(TLS_SRC) $(wildcard src/*.h src/*/*.h include/*.h)
 # The Lua half: what a program may require, and below internal/ all else.
 LUA_FILES = $(wildcard lua/net/*.lua lua/net/*/*.lua lua/net/*/*/*.lua)
 # The deepest first, so that a folder is empty before the one that it is in.
-LUA_FOLDERS = net/internal/address net/internal/cluster net/internal/luasocket net/internal/process net/internal/server net/internal/socket net/internal/task net/internal/tls net/internal net
+LUA_FOLDERS = net/internal/address net/internal/cluster net/internal/luasec net/internal/luasocket net/internal/process net/internal/server net/internal/socket net/internal/task net/internal/tls net/internal net/luasec net
 # init.lua is what a program finds, and meta.lua is for editors only.
 BUNDLED = $(filter-out lua/net/init.lua lua/net/meta.lua $(TLS_LUA),$(LUA_FILES))
 OBJ = $(SRC:src/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/bundled.o

@@ -42,6 +42,8 @@ build = {
     lib = { ["net.tls.core"] = "build/rock-tls/net/tls/core.so" },
     -- spec/rockspec_spec.lua checks that these are all the files there are.
     lua = {
+      ["net.internal.luasec.connection"] = "lua/net/internal/luasec/connection.lua",
+      ["net.internal.luasec.context"] = "lua/net/internal/luasec/context.lua",
       ["net.internal.tls.alpn"] = "lua/net/internal/tls/alpn.lua",
       ["net.internal.tls.authorities"] = "lua/net/internal/tls/authorities.lua",
       ["net.internal.tls.connect"] = "lua/net/internal/tls/connect.lua",
@@ -56,6 +58,8 @@ build = {
       ["net.internal.tls.state"] = "lua/net/internal/tls/state.lua",
       ["net.internal.tls.versions"] = "lua/net/internal/tls/versions.lua",
       ["net.internal.tls.tasks"] = "lua/net/internal/tls/tasks.lua",
+      ["net.luasec"] = "lua/net/luasec.lua",
+      ["net.luasec.https"] = "lua/net/luasec/https.lua",
       ["net.tls"] = "lua/net/tls.lua",
     },
   },

@@ -17,8 +17,7 @@ end
 local function modules_of(rock)
   local found = {}
   for name, path in files.modules() do
-    local is_tls = name == "net.tls" or name:find("^net%.internal%.tls%.") ~= nil
-    found[name] = is_tls == (rock == "net-tls") and path or nil
+    found[name] = files.is_of_tls(name) == (rock == "net-tls") and path or nil
   end
   return found
 end

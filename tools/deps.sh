@@ -51,6 +51,7 @@ peers wanted pyftpdlib    python3-pyftpdlib python3-pyftpdlib py3-pyftpdlib  pyt
 peers wanted tinyproxy    tinyproxy-bin tinyproxy         tinyproxy         tinyproxy   tinyproxy
 peers wanted copas        lua-copas     -                 -                 -           -
 peers wanted luasocket    lua-socket    lua-socket        lua5.4-socket     lua-socket  rock:luasocket
+peers wanted luasec       lua-sec       lua-sec           lua5.4-sec        lua-sec     rock:luasec
 bench wanted valgrind     valgrind      valgrind          valgrind          valgrind    -
 '
 
@@ -75,6 +76,8 @@ present() { # present WHAT: is it there already?
     copas) ls /usr/share/lua/5.[23]/copas.lua >/dev/null 2>&1 ;;
     luasocket) lua=$(./find-lua.sh bin) &&
       "$lua" -e 'assert(package.searchpath("socket.core", package.cpath))' 2>/dev/null ;;
+    luasec) lua=$(./find-lua.sh bin) &&
+      "$lua" -e 'assert(package.searchpath("ssl", package.path))' 2>/dev/null ;;
     libasan.so) case $(gcc -print-file-name=libasan.so 2>/dev/null) in /*) ;; *) return 1 ;; esac ;;
     *) command -v "$1" >/dev/null ;;
   esac

@@ -141,14 +141,18 @@ local TABLES = {
   ["net.AbortSignalClass"] = net.abort.AbortSignal, ["net.ErrorClass"] = net.Error,
 }
 
---- Classes of net.tls, which is not there without OpenSSL.
+--- Classes of net.tls and net.luasec, which are not there without OpenSSL.
 local OPTIONAL = { ["net.tls"] = true, ["net.tls.co"] = true, ["net.tls.Server"] = true,
-  ["net.tls.TLSSocket"] = true }
+  ["net.tls.TLSSocket"] = true, ["net.luasec"] = true, ["net.LuaSecConnection"] = true }
 local has_tls, tls = pcall(require, "net.tls")
 if has_tls then
-  TABLES["net.tls"], TABLES["net.tls.co"] = tls, tls.co
+  local luasec = require("net.luasec")
+  TABLES["net.tls"], TABLES["net.tls.co"], TABLES["net.luasec"] = tls, tls.co, luasec
   MAKE["net.tls.Server"] = { tls.createServer }
   MAKE["net.tls.TLSSocket"] = { tls.TLSSocket }
+  MAKE["net.LuaSecConnection"] = { function()
+    return (assert(luasec.wrap(net.luasocket.tcp(), { mode = "client", protocol = "any" })))
+  end }
 end
 
 -- Members

@@ -2748,6 +2748,180 @@ function luasocket_object:getfd() end
 ---@param fd integer
 function luasocket_object:setfd(fd) end
 
+--- ## net.luasec
+---
+--- `require("net.luasec")`, of the rock `net-tls`: the API of LuaSec 1.2, its module `ssl`, over
+--- `net.luasocket`. What is written for LuaSec runs as it is, and many at once, each in a task. A
+--- program that wants its libraries to use it says so before it loads them:
+---
+---     package.loaded.socket = require("net.luasocket")
+---     package.loaded.ssl = require("net.luasec")
+---     package.loaded["ssl.https"] = require("net.luasec.https")
+---
+--- The last line is for where LuaSec's own `ssl.https` is not installed, which does as well: both are
+--- `socket.http` of LuaSocket over TLS, with `request(url[, body])`, `request(table)`, `tcp(params)`,
+--- `PORT` and `TIMEOUT`. **They verify nobody**, as LuaSec does not, unless the request says
+--- `verify = "peer"` and `cafile`.
+---
+--- Every function and method gives what LuaSec's gives, by the same words; see LuaSec's manual, and
+--- [what differs](differences.md#what-netluasec-does-otherwise-than-luasec). Where a call waits is
+--- told under [net.luasocket](#netluasocket). `local ssl = require("net.luasec")` is taken as read
+--- below.
+
+---@class net.luasec
+--- what there is: `protocols`, `options`, `curves`, `algorithms`, `capabilities`, name -> true
+---@field config table<string, table<string, boolean>>
+local luasec = {}
+
+--- Makes a context for any number of connections: `{mode = "client"|"server", protocol = "any", …}`.
+---
+--- Of parameters there are `mode`, `protocol` (`"any"`, `"tlsv1"`, `"tlsv1_1"`, `"tlsv1_2"`,
+--- `"tlsv1_3"`), `key`, `certificate`, `password` (a string or a function), `certificates` (a list of
+--- these three), `cafile`, `capath`, `verify` (`"none"`, `"peer"`, `"client_once"`,
+--- `"fail_if_no_peer_cert"`, or a list), `verifyext` (`"lsec_continue"`, `"lsec_ignore_purpose"`,
+--- `"crl_check"`, `"crl_check_chain"`), `depth`, `options`, `ciphers`, `ciphersuites`, `curve`,
+--- `curveslist`, `dhparam` (a function) and `alpn` (names, of a server also a function).
+---@param params table
+---@return userdata? context
+---@return string? err what OpenSSL, or LuaSec, says
+function luasec.newcontext(params) end
+
+--- Puts TLS on a connected socket, whose descriptor it takes: the socket has none any more, and what
+--- it had read and nobody has received is gone. Next comes `dohandshake`.
+---@param plain net.LuaSocket or another object with `getfd` and `setfd`
+---@param context userdata|table a context, or parameters for one
+---@return net.LuaSecConnection? connection
+---@return string? err
+function luasec.wrap(plain, context) end
+
+--- A certificate, from PEM, with the methods `digest`, `extensions`, `getsignaturename`, `issued`,
+--- `issuer`, `notafter`, `notbefore`, `pem`, `pubkey`, `serial`, `setencode`, `subject`, `validat`.
+---@param pem string
+---@return userdata? certificate nil: it is none
+function luasec.loadcertificate(pem) end
+
+--- A connection, a userdata. A call whose time is over says `"wantread"` or `"wantwrite"`, by which
+--- it was waiting.
+---@class net.LuaSecConnection
+--- `"SSL:Connection"`
+---@field class string (read-only)
+local luasec_connection = {}
+
+--- Does the handshake. `"certificate verify failed"`, `"wrong version number"` and the like are
+--- OpenSSL's, and for good; behind `"wantread"` and `"wantwrite"` it goes on with the next call.
+---@return boolean ok
+---@return string? err
+function luasec_connection:dohandshake() end
+
+--- As of [net.LuaSocket](#netluasocket), with `"wantread"` for `"timeout"`.
+---@param pattern? "*l"|"*a"|integer
+---@param prefix? string
+---@return string? data
+---@return string? err
+---@return string? partial what came, taken
+function luasec_connection:receive(pattern, prefix) end
+
+--- As of [net.LuaSocket](#netluasocket), with `"wantwrite"` for `"timeout"`. Behind that, or an
+--- interruption, the next send has to go on with the bytes that were left, as OpenSSL has begun a
+--- record with them: others are refused, `nil, "bad write retry"`.
+---@param data string
+---@param i? integer (default 1)
+---@param j? integer (default -1)
+---@return integer? last index of the last byte that was sent
+---@return string? err
+---@return integer? last the same after an error
+function luasec_connection:send(data, i, j) end
+
+--- Tells the peer, if that needs no waiting, and closes it. Whoever waits for it gets `"closed"`.
+function luasec_connection:close() end
+
+--- Limits the time of each call that waits, as of [net.LuaSocket](#netluasocket).
+---@param seconds? number nil, negative: none; 0: the call does not wait
+---@param mode? "b"|"t"|"r"
+---@return 1
+function luasec_connection:settimeout(seconds, mode) end
+
+--- A client says which name it wants; a server has a context for each, which may have others than
+--- its own certificate. In a strict one an unknown name ends the handshake.
+---@param names string|table<string, userdata>
+---@param strict? boolean
+function luasec_connection:sni(names, strict) end
+
+--- The name that the client has asked for.
+---@return string? name
+function luasec_connection:getsniname() end
+
+--- The protocol that both have agreed on, by `alpn`.
+---@return string? protocol
+function luasec_connection:getalpn() end
+
+--- `cipher`, `protocol`, `bits`, `algbits`, `key`, `authentication`, `encryption`, `mac`, `export`,
+--- `compression`: all of them, or one.
+---@param field? string
+---@return any info
+---@return string? err
+function luasec_connection:info(field) end
+
+--- What the last call was waiting for.
+---@return "read"|"write"|"nothing"|"x509lookup"
+function luasec_connection:want() end
+
+--- The n-th certificate that the peer has sent; the first is its own.
+---@param n? integer (default 1)
+---@return userdata? certificate
+---@return string? err
+function luasec_connection:getpeercertificate(n) end
+
+--- All of them.
+---@return userdata[]? certificates
+---@return string? err
+function luasec_connection:getpeerchain() end
+
+--- Whether the peer's certificate is good, also where nothing hangs on that. `errors` is a word, or
+--- with `"lsec_continue"` a list of words for each certificate of the chain.
+---@return boolean ok
+---@return string|table<integer, string[]>|nil errors
+function luasec_connection:getpeerverification() end
+
+--- The message with which this side has ended the handshake.
+---@return string? message
+---@return string? err
+function luasec_connection:getfinished() end
+
+--- That of the other side.
+---@return string? message
+---@return string? err
+function luasec_connection:getpeerfinished() end
+
+--- So many bytes that only the two ends know, for a label.
+---@param label string
+---@param n integer
+---@param context? string
+---@return string? bytes
+---@return string? err
+function luasec_connection:exportkeyingmaterial(label, n, context) end
+
+--- Bytes received and sent, and its age in seconds.
+---@return integer received
+---@return integer sent
+---@return number age
+function luasec_connection:getstats() end
+
+--- Sets them.
+---@param received? integer
+---@param sent? integer
+---@param age? number
+---@return 1
+function luasec_connection:setstats(received, sent, age) end
+
+--- Whether it has read what nobody has received yet.
+---@return boolean
+function luasec_connection:dirty() end
+
+--- The number of its descriptor, -1 for none.
+---@return integer
+function luasec_connection:getfd() end
+
 --- ## net.tls
 ---
 --- `require("net.tls")`, of the rock `net-tls`: Node's `tls`, encrypted sockets and servers over

@@ -42,4 +42,12 @@ function M.modules()
   end
 end
 
+--- Whether a module is of the rock net-tls.
+---@param name string
+---@return boolean
+function M.is_of_tls(name)
+  local public = name:gsub("^net%.internal%.", "net.") .. "."
+  return (public:find("^net%.tls%.") or public:find("^net%.luasec%.")) ~= nil
+end
+
 return M

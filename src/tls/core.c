@@ -20,6 +20,7 @@
 #include "tls/net.h"
 #include "tls/openssl.h"
 #include "tls/psk.h"
+#include "tls/sec.h"
 #include "tls/settings.h"
 #include "tls/transport.h"
 
@@ -148,6 +149,7 @@ int luaopen_net_tls_core(lua_State *L) {
   net_tls_facts_open(L);
   net_tls_psk_open(L);
   net_tls_transport_open(L);
+  net_sec_open(L);
   lua_pushcfunction(L, core_ciphers);
   lua_setfield(L, -2, "ciphers");
   lua_pushstring(L, OpenSSL_version(OPENSSL_VERSION));

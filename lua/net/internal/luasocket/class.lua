@@ -13,8 +13,9 @@
 --     options   name -> value, as set before it was connected
 --     wanted    the family that it has to be of; bound: its address was chosen
 --     via       what moves its bytes: recv, send and shutdown, as the core's plain socket has
---               them. Who puts a layer on it, TLS say, gives it another; recv and send may say
---               behind EAGAIN what they wait for, wait.READS or wait.WRITES
+--               them. Who puts a layer on it, TLS say, gives it another: its recv and send may
+--               say behind EAGAIN what they wait for, wait.READS or wait.WRITES, for which
+--               its `late` has the word when the time is over; and fail with a word of theirs
 --
 -- A socket changes its class as it is used: master, then client or server.
 
@@ -277,16 +278,30 @@ local function add_to_all(class, methods)
   end
 end
 
+--- A class without methods and metatables.
+---@param name string
+function Class.bare(name)
+  return setmetatable({ name = name, metatables = {} }, Class)
+end
+
+--- The methods that its clients share with those of all classes.
+---@return table methods
+function Class:client_methods()
+  local methods = {}
+  add_clients(self, methods)
+  add_to_all(self, methods)
+  return methods
+end
+
 --- A class of sockets, with the methods that all have.
 ---@param name string "tcp", "unixstream"
 ---@param option_use "set"|"unix" which options they have
 ---@param add fun(class: table, methods: table) adds its own
 function Class.define(name, option_use, add)
-  local class = setmetatable({ name = name, option_use = option_use, metatables = {} }, Class)
-  local methods = {}
+  local class = Class.bare(name)
+  class.option_use = option_use
+  local methods = class:client_methods()
   add_servers(class, methods)
-  add_clients(class, methods)
-  add_to_all(class, methods)
   add(class, methods)
   for _, which in ipairs { "master", "client", "server" } do
     local full = name .. "{" .. which .. "}"

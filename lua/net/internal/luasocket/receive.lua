@@ -80,7 +80,9 @@ end
 
 --- What a failed read is called, and whether it is an end like any other.
 local function reason(socket, err)
-  if err == EBADF and plain.fd(socket) < 0 then
+  if type(err) == "string" then
+    return err, err == "closed"
+  elseif err == EBADF and plain.fd(socket) < 0 then
     return "closed", true
   end
   return words.of(err), false
@@ -109,7 +111,7 @@ local function fill(socket, state, most, limit)
     local in_time
     in_time, err = wait_for_more(socket, state, news or wait.READS, limit)
     if not in_time then
-      return nil, err and words.of(err) or "timeout"
+      return nil, err and words.of(err) or wait.late(state, news)
     end
   end
 end

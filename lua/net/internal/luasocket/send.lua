@@ -21,7 +21,9 @@ local function range(size, i, j)
 end
 
 local function reason(socket, err)
-  if err == EBADF and plain.fd(socket) < 0 then
+  if type(err) == "string" then
+    return err
+  elseif err == EBADF and plain.fd(socket) < 0 then
     return "closed"
   end
   return words.of(err)
@@ -41,7 +43,7 @@ local function send_all(socket, state, data, i, j, limit)
       in_time, err = wait.ready(socket, news or wait.WRITES, limit, "send to")
     end
     if not in_time then
-      return nil, err and words.of(err) or "timeout", i - 1
+      return nil, err and words.of(err) or wait.late(state, news), i - 1
     end
   end
   return i - 1, nil, nil

@@ -149,6 +149,15 @@ function wait.ready(socket, news, limit, what, detail)
   return wait.any({ socket, news }, limit, what, detail, socket)
 end
 
+--- What a call says whose time is over; `news` is what it has waited for, if its `via` told.
+---@param state table of a socket
+---@param news? integer
+---@return string
+function wait.late(state, news)
+  local late = state.via.late
+  return late and late[news] or "timeout"
+end
+
 --- Waits so many ms, a number.
 function wait.sleep(ms)
   wait.any({}, plain.now() + math.ceil(math.min(ms * 1000, LONGEST_USEC)), "sleep")

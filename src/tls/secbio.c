@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * secbio.c - between OpenSSL and the descriptor of one of LuaSec's connections: a BIO. See sec.h. */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "tls/sec.h"
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0 /* the core has told the socket not to raise SIGPIPE */
+#endif
+
+static ssize_t read_fd(int fd, void *buf, size_t size) {
+  ssize_t n;
+  do
+    n = recv(fd, buf, size, 0);
+  while (n < 0 && errno == EINTR);
+  return n < 0 ? -errno : n;
+}
+
+static ssize_t write_fd(int fd, const void *bytes, size_t size) {
+  ssize_t n;
+  do
+    n = send(fd, bytes, size, MSG_NOSIGNAL);
+  while (n < 0 && errno == EINTR);
+  return n < 0 ? -errno : n;
+}
+
+static int is_later(ssize_t err) { return err == -EAGAIN || err == -EWOULDBLOCK; }
+
+/* Reads as much as there is into the buffer that OpenSSL takes from. */
+static void refill(BIO *bio, struct net_sec *e) {
+  ssize_t n = e->may_read ? read_fd(e->fd, e->buffers->in, sizeof e->buffers->in) : -EAGAIN;
+  if (n > 0) {
+    e->win = e->buffers->in;
+    e->win_len = (size_t)n;
+  } else if (n == 0)
+    e->at_end = 1;
+  else if (is_later(n))
+    BIO_set_retry_read(bio);
+  else
+    e->refused = (int)n;
+}
+
+static int on_read(BIO *bio, char *buf, int size) {
+  struct net_sec *e = BIO_get_data(bio);
+  BIO_clear_retry_flags(bio);
+  if (e->win_len == 0)
+    refill(bio, e);
+  if (e->win_len == 0)
+    return e->at_end ? 0 : -1;
+  size_t n = (size_t)size < e->win_len ? (size_t)size : e->win_len;
+  memcpy(buf, e->win, n);
+  e->win += n;
+  e->win_len -= n;
+  return (int)n;
+}
+
+static int on_write(BIO *bio, const char *bytes, int size) {
+  struct net_sec *e = BIO_get_data(bio);
+  BIO_clear_retry_flags(bio);
+  ssize_t n = write_fd(e->fd, bytes, (size_t)size);
+  if (is_later(n))
+    BIO_set_retry_write(bio);
+  else if (n < 0)
+    e->refused = (int)n;
+  return n < 0 ? -1 : (int)n;
+}
+
+static long on_ctrl(BIO *bio, int command, long number, void *pointer) {
+  const struct net_sec *e = BIO_get_data(bio);
+  (void)number, (void)pointer;
+  if (command == BIO_CTRL_EOF)
+    return e->at_end;
+  return command == BIO_CTRL_FLUSH;
+}
+
+static int on_create(BIO *bio) {
+  BIO_set_init(bio, 1);
+  return 1;
+}
+
+static BIO_METHOD *method(void) {
+  static BIO_METHOD *made;
+  if (made == NULL && (made = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "net.luasec")) != NULL) {
+    BIO_meth_set_read(made, on_read);
+    BIO_meth_set_write(made, on_write);
+    BIO_meth_set_ctrl(made, on_ctrl);
+    BIO_meth_set_create(made, on_create);
+  }
+  return made;
+}
+
+int net_sec_bio_attach(SSL *ssl, struct net_sec *e) {
+  BIO_METHOD *m = method();
+  BIO *bio = m ? BIO_new(m) : NULL;
+  if (bio == NULL)
+    return 0;
+  BIO_set_data(bio, e);
+  SSL_set_bio(ssl, bio, bio);
+  return 1;
+}
