@@ -41,6 +41,10 @@ function Daemon:stop(signal)
   run("rm -rf " .. quote(self.folder))
 end
 
+function Daemon:__close()
+  self:stop("INT")
+end
+
 --- Starts a server and waits until it says so; with another port if that was taken meanwhile.
 ---@param ready string pattern of a line
 ---@param command fun(folder: string, port: integer): string for the shell

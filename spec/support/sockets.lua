@@ -52,11 +52,8 @@ end
 
 --- A port that nobody has at this moment, for programs that cannot be told to take any.
 function M.free_port()
-  local server, where = M.listen()
-  server:close()
-  M.wait(function() return not server.listening end)
-  net.run("nowait")
-  return where.port
+  local bound <close> = net.BoundSocket({ host = "127.0.0.1" })
+  return bound:address().port
 end
 
 --- A listening server and the options that lead to it.
