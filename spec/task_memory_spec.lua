@@ -2,7 +2,7 @@
 
 --- Lua runs out of memory in a call of tasks: at each place where it may, for two requests and
 --- for sixty. What is promised then: it raises, or fails, and is told; nothing is half done, no
---- byte of another call is lost, nobody waits for ever who was not told, no place is taken.
+--- byte of another call is lost, nobody waits for ever, no place is taken.
 --- See support/starve.c, which runs these scripts. Skipped where there is no Lua library to
 --- link with; `make torture ROW=memory` does it to a whole program (scenes/tasks.lua).
 
@@ -45,10 +45,16 @@ local function own(thing, close)
 end
 local function run(fn, expected)
   local task, problem, ticks = co.spawn(fn), nil, 0
+  local function look_for_waits() -- of tasks whose wakers have had memory
+    for _, left in ipairs(task.status ~= "failed" and co.tasks() or {}) do
+      problem = problem or tostring(left) .. " waits in " .. tostring(left.waiting)
+    end
+  end
   timers.setInterval(function() -- what is told of may be what somebody waits for
     if told > 0 or task.status == "failed" then ticks = ticks + 1 end
     if ticks == 40 then
       starve(false)
+      look_for_waits()
       for i = 1, #things do things[i]() end
       for _, left in ipairs(co.tasks()) do left:cancel() end
     end
@@ -60,10 +66,8 @@ local function run(fn, expected)
     if not no_memory(err) and err ~= expected then problem = tostring(err) end
   end
   starve(false)
-  for _, left in ipairs(co.tasks()) do
-    if told == 0 then problem = tostring(left) .. " waits in " .. tostring(left.waiting) end
-    left:cancel()
-  end
+  look_for_waits()
+  for _, left in ipairs(co.tasks()) do left:cancel() end
   pcall(net.run)
   if core.alive() > 0 then problem = problem or "the loop is held" end
   return problem
@@ -298,6 +302,88 @@ return run(function()
 end)
 ]]
 
+local ROOM = HEAD .. [[
+return run(function()
+  local ran = 0
+  local ok, err = pcall(co.group, { limit = 1 }, function(g)
+    timers.setImmediate(function() starve(false) end)
+    g:spawn(function()
+      co.yield()
+      starve(true)
+    end)
+    for _ = 1, 2 do
+      g:spawn(function()
+        ran = ran + 1
+        co.yield()
+      end)
+    end
+  end)
+  assert(ok and ran == 2 or no_memory(err), err)
+end)
+]]
+
+local FINISHED = HEAD .. [[
+return run(function()
+  local near, far = connected()
+  local ending = co.spawn(co.finished, near)
+  local piping = co.spawn(co.pipeline, far, near)
+  co.yield()
+  timers.setImmediate(function() starve(false) end)
+  timers.setImmediate(function()
+    starve(true)
+    near:destroy()
+  end)
+  local ok, done = pcall(ending.await, ending)
+  assert(ok and done or no_memory(done), done)
+  local result = table.pack(pcall(piping.await, piping))
+  assert(not result[1] and no_memory(result[2]) or result[3], "no error")
+  far:destroy()
+end)
+]]
+
+local INCOMING = HEAD .. [[
+return run(function()
+  local server, got = own(co.listen(0, "127.0.0.1"), "close"), 0
+  local loop = co.spawn(function()
+    for socket in server:incoming() do
+      own(socket, "destroy")
+      got = got + 1
+      if got == 1 then starve(true) end
+    end
+  end)
+  timers.setImmediate(function() starve(false) end)
+  local first = own(assert(co.connect(server:address().port, "127.0.0.1")), "destroy")
+  co.sleep(5)
+  starve(false)
+  local last = own(assert(co.connect(server:address().port, "127.0.0.1")), "destroy")
+  timers.setImmediate(function()
+    starve(true)
+    local closes = pcall(server.close, server)
+    starve(false)
+    if not closes then pcall(server.close, server) end
+  end)
+  local ok, err = pcall(loop.await, loop)
+  assert(ok or no_memory(err), err)
+  first:destroy()
+  last:destroy()
+end)
+]]
+
+local VALUES = HEAD .. [[
+return run(function()
+  local go_on
+  local task = co.spawn(function()
+    return select("#", co.suspend(function(resume) go_on = resume end))
+  end)
+  co.yield()
+  local began, counted = pcall(starved, go_on, 1, 2, 3, 4, 5, 6)
+  starve(false)
+  if not began or not counted then assert(go_on(1, 2, 3, 4, 5, 6)) end
+  local ok, n = pcall(task.await, task)
+  assert(ok and n == 6 or no_memory(n), n)
+end)
+]]
+
 describe("without memory, tasks:", function()
   local program = os.tmpname()
   local host
@@ -331,6 +417,10 @@ describe("without memory, tasks:", function()
   promise("what was on its way to one who is cancelled comes back, or the socket fails", GIVE_BACK)
   promise("the error of a child ends its group, which raises", KEEPER)
   promise("a group waits for those children that have begun", SPAWN)
+  promise("who waits for room in a group gets it, or the group raises", ROOM)
+  promise("who waits for an end is told of it", FINISHED)
+  promise("a loop over connections ends with its server", INCOMING)
+  promise("who waits for values has them, or is told that they are lost", VALUES)
   promise("co.all raises, or has all values", SEVERAL)
   promise("who could not wait for a message is no reader", MESSAGES)
   promise("a queue neither loses nor makes items", QUEUE)

@@ -301,10 +301,15 @@ end
 ---@return integer|net.Error family
 function co.lookup(host, options)
   return settled(tasks.suspend(function(resume)
-    local request = require("net.dns").lookup(host, options or {}, resume)
-    return function()
+    local request
+    local function cancel()
       request:cancel()
     end
+    local function look()
+      error("not enough memory", 0) -- the answer may have come, and nobody has it
+    end
+    request = require("net.dns").lookup(host, options or {}, resume)
+    return cancel, look
   end, false, "lookup %s", host))
 end
 

@@ -27,6 +27,7 @@
 #include "loop/dispatch.h"
 #include "base/error.h"
 #include "loop/loop.h"
+#include "loop/uncaught.h"
 #include "loop/watch.h"
 
 enum {
@@ -60,6 +61,7 @@ struct net_dial {
   int shown;           /* libuv would have a descriptor by now: adopted, bound, connecting */
   int error;           /* -errno that connect(2) gave, to be told from the loop, or that the
                           poller gave; or 0 */
+  int answered;        /* and has not been told, for want of memory */
   enum dial_state state;
 };
 
@@ -210,26 +212,44 @@ static int dial_bind(lua_State *L) {
   return net_push_result(L, err < 0 ? err : bind_to(d, &a));
 }
 
+static void dial_answer(lua_State *L, void *arg);
+
+/* Calls the callback of the dial at 'idx'. Where memory runs out it may not even have begun:
+ * then the answer waits to be told again. [-0, +?, e] */
+static void dial_tell(lua_State *L, int idx, struct net_dial *d, int err) {
+  lua_pushcfunction(L, net_uncaught_note);
+  lua_getiuservalue(L, idx, VAL_CALLBACK);
+  if (err < 0)
+    lua_pushinteger(L, err);
+  else
+    lua_pushnil(L);
+  int status = lua_pcall(L, 1, 0, -3);
+  if (status == LUA_ERRMEM && net_dial_has_answer(d)) {
+    d->answered = 1;
+    d->state = DIAL_CONNECTING;
+    hold_loop(d);
+    net_ready(d->o.loop, dial_answer, d);
+  } else if (d->state != DIAL_CONNECTING) { /* nobody has begun anew */
+    net_unanchor(L, &d->o);
+    lua_pushnil(L);
+    lua_setiuservalue(L, idx, VAL_CALLBACK);
+  }
+  if (status != LUA_OK)
+    net_uncaught_again(L);
+}
+
 /* The attempt has its answer, if it still wants one. [-0, +?, e] */
 static void dial_answer(lua_State *L, void *arg) {
   struct net_dial *d = arg;
   if (d->state != DIAL_CONNECTING)
     return;
-  int err = d->error < 0 ? d->error : net_sys_error(d->fd);
+  int err = d->error < 0 ? d->error : d->answered ? 0 : net_sys_error(d->fd);
   if (err == -EINPROGRESS)
     return;
+  d->error = err;
   dial_leave(d, err < 0 ? DIAL_FAILED : DIAL_CONNECTED);
   net_push(L, &d->o); /* on the stack, the userdata keeps 'd' alive */
-  net_unanchor(L, &d->o);
-  int dial = lua_gettop(L);
-  lua_getiuservalue(L, dial, VAL_CALLBACK);
-  lua_pushnil(L);
-  lua_setiuservalue(L, dial, VAL_CALLBACK);
-  if (err < 0)
-    lua_pushinteger(L, err);
-  else
-    lua_pushnil(L);
-  lua_call(L, 1, 0);
+  dial_tell(L, lua_gettop(L), d, err);
 }
 
 /* Pending completion: of what failed at once. */

@@ -60,9 +60,11 @@ struct net_tasks {
                                        empty frame; [-0, +0, e] */
   void (*expire)(lua_State *L, struct net_loop *loop); /* acts on timeouts that are over;
                                        [-0, +0, e] */
-  unsigned ready;                                      /* tasks that are: a count */
-  unsigned due; /* timeouts that are over, and not acted on: a count */
-  int tired;    /* so many were resumed in one settle that the rest waits for the next turn */
+  void (*lacked)(struct net_loop *loop); /* memory ran out in a callback: who waits for one
+                                       that may have been lost looks again */
+  unsigned ready;                        /* tasks that are: a count */
+  unsigned due;                          /* timeouts that are over, and not acted on: a count */
+  int tired; /* so many were resumed in one settle that the rest waits for the next turn */
 };
 
 /* Its fields are grouped by the file that writes them, and name another that does too. */

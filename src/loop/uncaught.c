@@ -180,6 +180,8 @@ int net_call_guarded(lua_State *L, struct net_loop *loop, int nargs) {
   lua_pushcfunction(L, net_uncaught_note);
   lua_insert(L, fn);
   int status = lua_pcall(L, nargs, 0, fn);
+  if (status == LUA_ERRMEM && loop->tasks.lacked)
+    loop->tasks.lacked(loop);
   if (status != LUA_OK)
     uncaught(L, loop);
   lua_settop(L, fn - 1);

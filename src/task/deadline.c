@@ -245,9 +245,11 @@ static int core_shield(lua_State *L) {
   return net_task_pcall(L, 1, timeout_over);
 }
 
-/* scope([release]) -> a scope for within(); release() is called if its coroutine is closed */
+/* scope([release]) -> a scope for within(); release() is called if its coroutine is closed.
+ * Hit without an error it is a cancel's. */
 static int core_scope(lua_State *L) {
   struct deadline *d = deadline_new(L, net_loop_get(L));
+  d->scope.cancels = 1;
   if (lua_isfunction(L, 1)) {
     lua_pushvalue(L, 1);
     d->release = luaL_ref(L, LUA_REGISTRYINDEX);

@@ -102,6 +102,7 @@ static void receive_what(lua_State *L, const struct net_task *t, lua_State *from
 static const struct net_wait_kind receive_kind = { .name = "receive",
                                                    .unwait = receive_leave,
                                                    .result = receive_result,
+                                                   .looks = 1,
                                                    .whose = READ_SOCKET,
                                                    .what = receive_what };
 
@@ -151,7 +152,9 @@ static int receive_result(lua_State *L, struct net_task *t) {
   int n = net_answer(L, ts->stream, &ts->want);
   if (n == 0 && timed)
     n = net_task_timed_out(L);
-  return n > 0 ? net_answer_step(L, &ts->want, n) : wait_for_more(L, ts, t);
+  if (n > 0)
+    return net_answer_step(L, &ts->want, n);
+  return net_wait_hit(t) ? net_wait_refuse(L, t) : wait_for_more(L, ts, t);
 }
 
 /* A turn of the loop was had by others. */

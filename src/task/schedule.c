@@ -160,6 +160,12 @@ static int core_begin(lua_State *L) {
   return 0;
 }
 
+/* look(): has those look again that wait for a callback, where one could not be called */
+static int core_look(lua_State *L) {
+  net_task_look_again(net_loop_get(L));
+  return 0;
+}
+
 /* on_warning(fn): fn(err) is told of errors that came while a task was closed */
 static int core_on_warning(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
@@ -169,9 +175,12 @@ static int core_on_warning(lua_State *L) {
 }
 
 void net_schedule_open(lua_State *L, struct net_loop *loop) {
-  static const luaL_Reg functions[] = { { "on_warning", core_on_warning },
-                                        { "begin", core_begin },
-                                        { NULL, NULL } };
+  static const luaL_Reg functions[] = {
+    { "on_warning", core_on_warning },
+    { "begin", core_begin },
+    { "look", core_look },
+    { NULL, NULL },
+  };
   struct net_scheduler *all = lua_newuserdatauv(L, sizeof *all, 0);
   memset(all, 0, sizeof *all);
   net_list_init(&all->ready);
@@ -181,5 +190,6 @@ void net_schedule_open(lua_State *L, struct net_loop *loop) {
   loop->tasks.scheduler = all;
   loop->tasks.resume = resume_next;
   loop->tasks.expire = net_scope_expire;
+  loop->tasks.lacked = net_task_look_again;
   luaL_setfuncs(L, functions, 0);
 }

@@ -160,7 +160,7 @@ static int is_flushed(const struct net_stream *s, uint64_t bytes) {
 
 static int flush_result(lua_State *L, struct net_task *t);
 static const struct net_wait_kind flush_kind = {
-  .name = "flush to", .result = flush_result, .keeps = 1, .whose = 1
+  .name = "flush to", .result = flush_result, .looks = 1, .keeps = 1, .whose = 1
 };
 
 /* What others write meanwhile is not waited for. */
@@ -170,6 +170,8 @@ static int flush_on(lua_State *L, struct net_task *t, struct net_task_socket *ts
     return give_true(L);
   if (s->life.errored || s->life.destroyed)
     return give_failure(L);
+  if (net_wait_hit(t))
+    return net_wait_refuse(L, t);
   return wait_for(L, t, ts, NET_NEWS_SENT | NET_NEWS_FINISHED, &flush_kind);
 }
 
@@ -185,8 +187,6 @@ static int socket_flush(lua_State *L) {
   struct net_task_socket *ts = net_task_socket(L, 1, t, 0);
   net_request_flush_now(L, s);
   t->wait.bytes = s->bytes_written;
-  if (!is_flushed(s, s->bytes_written) && net_wait_hit(t))
-    return net_wait_refuse(L, t);
   return flush_on(L, t, ts);
 }
 

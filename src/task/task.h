@@ -64,6 +64,8 @@ struct net_wait_kind {
   /* Pushes what the wait returns on the thread that waited; returns how many. May be NULL:
    * true. [-0, +n, e] */
   int (*result)(lua_State *L, struct net_task *t);
+  int looks; /* 'result' looks for what it waits for, and may wait again: so the task may be
+                woken though nobody has that */
   int keeps; /* what it was given cannot be given back: a cancel lets it go through */
   int holds; /* index in the frame of what has to live as long as the wait, though somebody
                 closes the thread; 0: nothing */
@@ -158,6 +160,9 @@ static inline struct net_task *net_wait_task(const struct net_loop *loop, const 
 void net_task_wake(struct net_task *t);
 /* Puts a task there as it is: one that has ended, for net_task_tell. */
 void net_task_queue(struct net_task *t);
+/* Has those look again that wait for a callback, as one may have been lost for want of memory:
+ * needs none, and so no task waits for ever for that. */
+void net_task_look_again(struct net_loop *loop);
 
 /* --- schedule.c: who runs ------------------------------------------------------------ */
 
@@ -194,8 +199,9 @@ void net_wait_turn_over(struct net_task *t);
 void net_wait_interrupt(lua_State *L, struct net_task *t);
 /* Takes the task off what it waits for, without a word. [-0, +0, m] */
 void net_wait_leave(lua_State *L, struct net_task *t);
-/* sleeper(duration), yield(), suspend(start) into the table on the top. [-0, +0, m] */
+/* sleeper(duration), yield() into the table on the top. [-0, +0, m] */
 void net_wait_open(lua_State *L);
+void net_suspend_open(lua_State *L); /* suspend(start), of suspend.c; [-0, +0, m] */
 
 /* --- scope.c: what ends waits early -------------------------------------------------- */
 

@@ -19,6 +19,7 @@ static int core_open_tasks(lua_State *L) {
   net_await_open(L);
   net_task_fields_open(L);
   net_wait_open(L);
+  net_suspend_open(L);
   net_deadline_open(L);
   net_generator_open(L);
   net_task_socket_open(L, loop);

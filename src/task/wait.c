@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * wait.c - how a task waits: where it may, how the wait ends, and the waits for nothing
- * but time or a function that somebody calls.
+ * but time. Those for a function that somebody calls are suspend.c.
  *
  * A wait is a C function that ends in net_wait(), which yields. The yield passes through
  * the generators around, each of which yields too (generator.c), to the loop. When the
@@ -253,174 +253,10 @@ static int core_sleeper(lua_State *L) {
   return 1;
 }
 
-/* --- suspend ------------------------------------------------------------------------ */
-
-enum { UV_VALUES = 1, UV_UNDO };
-enum { START = 1, SUSPENSION, WHAT, DETAIL, WHOSE }; /* the frame of suspend() */
-
-/* Between suspend() and the function that ends it. */
-struct suspension {
-  struct net_task *task; /* borrowed; while it waits: else NULL */
-  enum { OPEN, GIVEN, OVER } state;
-  int nvalues;
-};
-
-/* Keeps the 'n' values on the top: one as it is, more in a table. [-n, +0, m] */
-static void keep_values(lua_State *L, int suspension, int n) {
-  if (n > 1) {
-    lua_createtable(L, n, 0);
-    lua_insert(L, -n - 1);
-    for (int i = n; i >= 1; i--)
-      lua_rawseti(L, -i - 1, i);
-  }
-  if (n > 0)
-    lua_setiuservalue(L, suspension, UV_VALUES);
-}
-
-/* Pushes them. [-0, +n, m] */
-static int push_values(lua_State *L, int suspension, const struct suspension *s) {
-  luaL_checkstack(L, s->nvalues + 1, "too many results");
-  if (s->nvalues == 0)
-    return 0;
-  lua_getiuservalue(L, suspension, UV_VALUES);
-  if (s->nvalues == 1)
-    return 1;
-  int table = lua_gettop(L);
-  for (int i = 1; i <= s->nvalues; i++)
-    lua_rawgeti(L, table, i);
-  lua_remove(L, table);
-  return s->nvalues;
-}
-
-/* resume(...) -> whether it counted */
-static int suspension_resume(lua_State *L) {
-  int own = lua_upvalueindex(1), n = lua_gettop(L);
-  struct suspension *s = lua_touserdata(L, own);
-  int counts = s->state == OPEN;
-  if (counts) {
-    lua_pushvalue(L, own);
-    lua_insert(L, 1);
-    keep_values(L, 1, n);
-    s->nvalues = n;
-    s->state = GIVEN;
-    if (s->task)
-      net_task_wake(s->task);
-  }
-  lua_pushboolean(L, counts);
-  return 1;
-}
-
-/* Calls the function that start() has returned, if it has, with the values that had come. */
-static void suspension_undo(lua_State *L, struct net_loop *loop, int suspension) {
-  struct suspension *s = lua_touserdata(L, suspension);
-  int n = 0, given = s->state == GIVEN;
-  s->state = OVER;
-  s->task = NULL;
-  lua_getiuservalue(L, suspension, UV_UNDO);
-  if (lua_isnil(L, -1)) {
-    lua_pop(L, 1);
-    return;
-  }
-  if (given)
-    n = push_values(L, suspension, s);
-  net_call_guarded(L, loop, n);
-}
-
-/* Not from the frame, which may have been closed. */
-static void suspend_leave(lua_State *L, struct net_task *t, int given) {
-  (void)given;
-  net_push(L, &t->o);
-  lua_getiuservalue(L, -1, VAL_HELD);
-  suspension_undo(L, t->o.loop, lua_gettop(L));
-  lua_pop(L, 2);
-}
-
-static int suspend_result(lua_State *L, struct net_task *t) {
-  struct suspension *s = lua_touserdata(L, SUSPENSION);
-  (void)t;
-  s->state = OVER;
-  s->task = NULL;
-  return push_values(L, SUSPENSION, s);
-}
-
-static void suspend_what(lua_State *L, const struct net_task *t, lua_State *from) {
-  (void)t;
-  lua_pushvalue(from, WHAT);
-  lua_xmove(from, L, 1);
-  lua_pushvalue(from, DETAIL);
-  lua_xmove(from, L, 1);
-}
-
-static const struct net_wait_kind suspend_kind = { .name = "suspend",
-                                                   .unwait = suspend_leave,
-                                                   .result = suspend_result,
-                                                   .holds = SUSPENSION,
-                                                   .whose = WHOSE,
-                                                   .what = suspend_what };
-static const struct net_wait_kind keep_kind = { .name = "suspend",
-                                                .unwait = suspend_leave,
-                                                .result = suspend_result,
-                                                .keeps = 1,
-                                                .holds = SUSPENSION,
-                                                .whose = WHOSE,
-                                                .what = suspend_what };
-
-/* start() has raised the error on the top, whose traceback is noted: nobody waits. */
-static int start_failed(lua_State *L, struct suspension *s) {
-  s->state = OVER;
-  return net_task_rethrow(L);
-}
-
-/* Calls start(resume), which may answer at once. */
-static struct suspension *suspension_start(lua_State *L) {
-  struct suspension *s = lua_newuserdatauv(L, sizeof *s, UV_UNDO);
-  *s = (struct suspension){ NULL, OPEN, 0 };
-  lua_replace(L, SUSPENSION);
-  lua_pushcfunction(L, net_task_on_error);
-  lua_pushvalue(L, START);
-  lua_pushvalue(L, SUSPENSION);
-  lua_pushcclosure(L, suspension_resume, 1);
-  if (lua_pcall(L, 1, 1, -3) != LUA_OK)
-    start_failed(L, s);
-  lua_remove(L, -2);
-  if (lua_isfunction(L, -1))
-    lua_setiuservalue(L, SUSPENSION, UV_UNDO);
-  else
-    lua_pop(L, 1);
-  return s;
-}
-
-/* suspend(start [, keeps, what, detail, whose]) -> what the first resume(...) of
- * start(resume) is called with; with 'keeps' a cancel does not undo what has come. The rest
- * is what `task.waiting` tells. */
-static int core_suspend(lua_State *L) {
-  struct net_task *t = net_wait_check(L);
-  if (lua_type(L, START) != LUA_TFUNCTION)
-    return net_error_arg_type(L, "start", "of type function", START);
-  if (net_wait_hit(t))
-    return net_wait_refuse(L, t);
-  int keeps = lua_toboolean(L, 2);
-  lua_settop(L, WHOSE);
-  if (lua_isnil(L, WHAT)) {
-    lua_pushstring(L, suspend_kind.name);
-    lua_replace(L, WHAT);
-  }
-  struct suspension *s = suspension_start(L);
-  if (s->state == GIVEN)
-    return suspend_result(L, t);
-  if (net_wait_hit(t)) { /* start() has done that */
-    suspension_undo(L, t->o.loop, SUSPENSION);
-    return net_wait_refuse(L, t);
-  }
-  s->task = t;
-  return net_wait(L, t, keeps ? &keep_kind : &suspend_kind);
-}
-
 void net_wait_open(lua_State *L) {
   static const luaL_Reg functions[] = {
     { "sleeper", core_sleeper },
     { "yield", core_yield },
-    { "suspend", core_suspend },
     { NULL, NULL },
   };
   luaL_setfuncs(L, functions, 0);

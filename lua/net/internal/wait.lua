@@ -147,6 +147,11 @@ local function suspend_task(waiter)
   if not waiter.done then
     core.tasks.suspend(function(go_on)
       waiter.resume = go_on
+      return nil, function()
+        if waiter.done then
+          go_on()
+        end
+      end
     end, true, waiter.who .. " %s of", waiter.event, waiter.emitter)
   end
 end

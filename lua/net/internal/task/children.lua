@@ -19,6 +19,9 @@ local children = {}
 -- The place of a task in its set: its keeper, which C calls when it has ended; and calls
 -- again where memory ran out before it could return, so each step is done once. One that
 -- has left still knows who came behind it, for a loop that is there.
+--
+-- A set whose `on_end` has raised is broken: the others are cancelled, and what owns the set
+-- raises that error. So none waits for what nobody will tell it.
 local Entry = {}
 
 local function leave_set(entry, set)
@@ -44,24 +47,23 @@ function Entry.__call(entry, task)
   local taken = entry.taken
   if entry.stage == "told" then
     return taken
-  elseif not set.collects then
+  elseif not set.on_broken then
     entry.stage, entry.taken = "told", false -- "not enough memory" would have C call again
     tasks.rethrow(taken)
   end
-  set.broken = taken
-  children.cancel(set)
+  set:on_broken(taken)
   return true
 end
 
 --- A set whose `on_end(set, task, entry)` is called amid the end of each, and returns whether
---- it takes the error of a task that has failed. What it raises is uncaught; or it
---- becomes `broken` of a set that `collects`, and the others are cancelled.
+--- it takes the error of a task that has failed. What it raises is uncaught, or goes to
+--- `on_broken(set, err)` of a set that has one, which is called again where memory runs out.
 ---@param on_end fun(set: table, task: net.Task, entry: table): boolean?
 ---@return table set with `count`
 function children.new(on_end)
   local set = {
     count = 0, on_end = on_end, resume = false, before = false, behind = false,
-    collects = false, broken = nil, decided = false, results = false,
+    on_broken = false, broken = nil, decided = false, results = false,
   }
   set.before, set.behind = set, set
   return set
@@ -94,13 +96,19 @@ end
 --- Waits until none is left. One may be started by who runs between the end of the last and
 --- the end of this wait.
 function children.wait(set)
+  local resume
   local function leave()
     set.resume = false
   end
+  local function look()
+    if set.count == 0 then
+      resume()
+    end
+  end
   while set.count > 0 do
-    tasks.suspend(function(resume)
-      set.resume = resume
-      return leave
+    tasks.suspend(function(go_on)
+      resume, set.resume = go_on, go_on
+      return leave, look
     end, true, "the end of", nil, { as = "children", n = 1, set })
   end
 end

@@ -25,17 +25,20 @@ local function interrupt(group, reason)
   tasks.hit(group.scope, errors.codes.ERR_TASK_CANCELLED(reason))
 end
 
---- Ends what runs: the function by its scope, the children by their cancel.
+--- Ends what runs: the function by its scope, the children by their cancel. Who ran out of
+--- memory amid that calls again, and all of it is done; without any for the function's error
+--- its wait makes one, without the reason, or raises why it cannot.
 local function stop(group, reason)
-  if group.stopped then
+  if not group.stopped then
+    group.stopped, group.reason = true, reason
+  elseif group.cut then
     return
   end
-  group.stopped, group.reason = true, reason
-  local ok, err = pcall(interrupt, group, reason)
-  children.cancel(group, reason) -- also without memory for the function's error
-  if not ok then
-    tasks.rethrow(err)
+  if not pcall(interrupt, group, reason) then
+    tasks.hit(group.scope)
   end
+  children.cancel(group, reason)
+  group.cut = true
 end
 
 --- The first error counts; others are told of, but for those that the end itself makes.
@@ -48,12 +51,24 @@ local function fail(group, err)
   stop(group, err)
 end
 
+--- Its end could not be dealt with, for want of memory: that ends the group, behind an error
+--- that came first. Whoever waits for room looks again.
+local function on_broken(group, err)
+  if not group.failed then
+    group.failed, group.err = true, err
+  end
+  stop(group, err)
+  tasks.look()
+end
+
 --- There is room for the first of those who wait for it; some may not wait any more.
 local function let_in(group)
   local waiting
   repeat
-    waiting = table.remove(group.queue, 1)
-  until not waiting or waiting(true)
+    waiting = group.queue[1]
+    local counts = waiting and waiting(true) -- first, as even a call may lack memory
+    table.remove(group.queue, 1)
+  until not waiting or counts
 end
 
 --- A child has ended; returns whether its error is dealt with.
@@ -74,17 +89,27 @@ local function wait_for_room(group)
   local queue = group.queue
   while group.count >= group.limit do
     tasks.suspend(function(resume)
-      queue[#queue + 1] = resume
-      return function(given)
+      local function leave()
         for i, each in ipairs(queue) do
           if each == resume then
             table.remove(queue, i)
           end
         end
+      end
+      local function undo(given)
+        leave()
         if given then
           let_in(group)
         end
       end
+      local function look()
+        if group.count < group.limit then
+          leave()
+          resume(true)
+        end
+      end
+      queue[#queue + 1] = resume
+      return undo, look
     end, false, "room in a group")
   end
 end
@@ -124,7 +149,8 @@ end
 local function new_group(limit)
   local group = children.new(on_end)
   group.limit, group.queue = limit, limit and {}
-  group.failed, group.stopped, group.closed = false, false, false
+  group.failed, group.stopped, group.cut, group.closed = false, false, false, false
+  group.on_broken = on_broken
   group.err, group.reason = false, false
   group.scope = tasks.scope(function()
     group.closed = true

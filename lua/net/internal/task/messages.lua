@@ -51,12 +51,17 @@ local function wait(emitter, reader)
         table.insert(reader.kept, 1, { message, handle })
       end
     end
+    local function look()
+      if not emitter.channel then
+        answer(nil, errors.codes.ERR_IPC_CHANNEL_CLOSED())
+      end
+    end
     remove = listen(emitter, {
       message = answer,
       disconnect = function() answer(nil, errors.codes.ERR_IPC_CHANNEL_CLOSED()) end,
     })
     reader.task = tasks.current()
-    return undo
+    return undo, look
   end, false, "message from", nil, core.child.is(emitter) and emitter or "the parent")
 end
 

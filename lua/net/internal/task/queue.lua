@@ -27,17 +27,6 @@ local function list_append(list, value)
   list.last = list.last + 1
 end
 
---- The first, which is taken out; nil of an empty one.
-local function list_take(list)
-  local first = list.first
-  local value = list[first]
-  if value ~= nil then
-    list[first] = nil
-    list.first = first + 1
-  end
-  return value
-end
-
 local function list_length(list)
   return list.last - list.first + 1
 end
@@ -54,11 +43,12 @@ local function waiter_first(list)
   end
 end
 
---- Wakes them all; one that cannot be called stays where it is.
+--- Wakes them all. Between a wake and what it counts for nothing is called, here and below:
+--- any call may lack memory.
 local function wake_all(list, ...)
   for waiter in waiter_first, list do
     waiter.resume(...)
-    list_take(list)
+    list[list.first], list.first = nil, list.first + 1
   end
 end
 
@@ -77,7 +67,9 @@ local function waiter_leave(list, place)
 end
 
 --- Waits in a list; `undo(value)` is called with what had come, if the wait is interrupted.
-local function wait_in(list, entry, undo, what, whose)
+--- `find(resume, entry)` calls resume if what it is for is there by now, and returns whether it
+--- is: whoever was to hand it over, or to wake all, may have lacked memory.
+local function wait_in(list, entry, undo, find, what, whose)
   return tasks.suspend(function(resume)
     local place = list.last + 1
     local function leave(...)
@@ -87,9 +79,15 @@ local function wait_in(list, entry, undo, what, whose)
         undo(...)
       end
     end
+    local function look()
+      list[place] = false
+      if not find(resume, entry) then
+        list[place] = entry
+      end
+    end
     entry.resume = resume
     list_append(list, entry)
-    return leave
+    return leave, look
   end, not undo, what, nil, whose)
 end
 
@@ -107,12 +105,43 @@ local function hand_over(queue, value, order)
   if not getter then
     return false
   end
+  local getters = queue._getters
   getter.order = order or queue._handed + 1
-  getter.resume(value) -- before anything counts it, as even a call may lack memory
+  getter.resume(value)
   if not order then
     queue._handed = getter.order
   end
-  list_take(queue._getters)
+  getters[getters.first], getters.first = nil, getters.first + 1
+  return true
+end
+
+--- For a getter: the oldest value, or the end.
+local function find_value(queue, resume, getter)
+  local list, orders = queue._list, queue._orders
+  local first = list.first
+  if queue._count == 0 then
+    return queue._closed and (resume() or true)
+  end
+  getter.order = orders and orders[first] or queue._handed + 1
+  resume(list[first])
+  list[first], list.first, queue._count = nil, first + 1, queue._count - 1
+  if orders and orders[first] then
+    orders[first] = nil
+  else
+    queue._handed = getter.order
+  end
+  return true
+end
+
+--- For a putter: room, or the end.
+local function find_room(queue, resume, putter)
+  if queue._closed or queue._count >= queue._capacity then
+    return queue._closed and (resume(false) or true)
+  end
+  local list = queue._list
+  list[list.last + 1] = putter.value -- a place, which may lack memory
+  resume(true)
+  list.last, queue._count = list.last + 1, queue._count + 1
   return true
 end
 
@@ -124,12 +153,12 @@ local function let_in(queue)
     if not putter then
       return
     end
-    local list = queue._list
+    local list, putters = queue._list, queue._putters
     list[list.last + 1] = false -- a place, which may lack memory
     putter.resume(true)
     list[list.last + 1] = putter.value
     list.last, queue._count = list.last + 1, queue._count + 1
-    list_take(queue._putters)
+    putters[putters.first], putters.first = nil, putters.first + 1
   end
 end
 
@@ -174,7 +203,8 @@ function Queue:put(v)
     self._count = self._count + 1
     return true
   end
-  local put = wait_in(self._putters, { value = v, resume = false }, nil, "put to", self)
+  local function find(...) return find_room(self, ...) end
+  local put = wait_in(self._putters, { value = v, resume = false }, nil, find, "put to", self)
   if put then
     return true
   end
@@ -231,7 +261,7 @@ function Queue:get()
     if given ~= nil then
       give_back(self, given, getter.order)
     end
-  end, "get from", self)
+  end, function(...) return find_value(self, ...) end, "get from", self)
   if value == nil then
     return nil, self._err
   end
@@ -245,8 +275,9 @@ function Queue:close(err)
   if not self._closed then
     self._closed, self._err = true, err
   end
-  wake_all(self._getters)
-  wake_all(self._putters, false)
+  if not (pcall(wake_all, self._getters) and pcall(wake_all, self._putters, false)) then
+    tasks.look() -- who was not told for want of memory
+  end
 end
 
 --- For a `for` loop: each value, until the queue is closed and empty. Raises what it was
@@ -291,14 +322,33 @@ local Held = {}
 Held.__index = Held
 Held.__name = "Held"
 
-local function release(semaphore)
-  local waiter = waiter_first(semaphore._waiters)
+local function hand_on(semaphore)
+  local waiters = semaphore._waiters
+  local waiter = waiter_first(waiters)
   if waiter then
     waiter.resume(true)
-    list_take(semaphore._waiters)
+    waiters[waiters.first], waiters.first = nil, waiters.first + 1
   else
     semaphore._free = semaphore._free + 1
   end
+end
+
+--- Without memory for that it is free, and those who wait for it look.
+local function release(semaphore)
+  if not pcall(hand_on, semaphore) then
+    semaphore._free = semaphore._free + 1
+    tasks.look()
+  end
+end
+
+--- For one that waits: is one free?
+local function find_free(semaphore, resume)
+  if semaphore._free == 0 then
+    return false
+  end
+  resume(true)
+  semaphore._free = semaphore._free - 1
+  return true
 end
 
 --- Gives it back, once.
@@ -306,8 +356,8 @@ function Held:release()
   check_this(self, Held)
   local semaphore = self._semaphore
   if semaphore then
-    release(semaphore)
     self._semaphore = false
+    release(semaphore)
   end
 end
 
@@ -324,7 +374,7 @@ function Semaphore:acquire()
   else
     wait_in(self._waiters, { resume = false }, function()
       release(self)
-    end, "acquire of", self)
+    end, function(...) return find_free(self, ...) end, "acquire of", self)
   end
   held._semaphore = self
   return held

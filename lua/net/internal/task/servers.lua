@@ -46,7 +46,11 @@ function native.close(self)
   state.closing = true -- first, as the rest may lack memory
   close(self)
   if state.over then
-    state.over()
+    local ok, err = pcall(state.over)
+    if not ok then
+      tasks.look()
+      tasks.rethrow(err)
+    end
   else
     drop_ready(state)
   end
@@ -108,12 +112,18 @@ local function wait_for_listening(self, where)
       remove()
       self:close()
     end
+    local function look()
+      if not self.listening then -- it may have failed, and nothing says so any more
+        error("not enough memory", 0)
+      end
+      answer(true)
+    end
     remove = listen(self, {
       listening = function() answer(true) end,
       error = function(err) answer(nil, err) end,
       close = function() answer(nil, errors.codes.ERR_SERVER_NOT_RUNNING()) end,
     })
-    return undo
+    return undo, look
   end, false, "listen on", nil, where)
 end
 
@@ -169,9 +179,17 @@ function methods:incoming()
     return counts
   end
 
-  local function on_connection(socket)
+  local function take(socket)
     if not wake(socket) then
       ready[#ready + 1] = socket
+    end
+  end
+
+  local function on_connection(socket)
+    local ok, err = pcall(take, socket)
+    if not ok then
+      socket:destroy() -- whom nobody gets
+      tasks.rethrow(err)
     end
   end
 
@@ -214,10 +232,16 @@ function methods:incoming()
       table.insert(ready, 1, socket)
     end
   end
+  local function look()
+    if ready[1] or closed or core.server.closed(self) then
+      closed = closed or not ready[1]
+      wake(table.remove(ready, 1))
+    end
+  end
   local function ask(resume)
     resume_with, state.asks = resume, true
     apply(self, state)
-    return undo
+    return undo, look
   end
 
   local function next_one()
@@ -330,6 +354,11 @@ local function wait_for_close(serving)
   if not serving.closed then
     tasks.suspend(function(resume)
       serving.resume = resume
+      return nil, function()
+        if serving.closed or native.closed(serving.server) then
+          resume()
+        end
+      end
     end, true, "serve on", nil, serving.server)
   end
 end

@@ -71,6 +71,11 @@ local function start(set, t)
   end
 end
 
+local function on_broken(set, err)
+  set.broken = err
+  children.cancel(set)
+end
+
 --- Runs them; `decide(set, key, result)` is called amid the end of each, and returns true
 --- when the others are to be cancelled. Returns the set, whose `results` has, by key, what
 --- each has given: `status`, `n` and the values.
@@ -87,7 +92,7 @@ local function run(t, decide)
     end
     return true
   end)
-  set.results, set.collects = {}, true
+  set.results, set.on_broken = {}, on_broken
   local ok, err = pcall(start, set, t)
   if ok then
     ok, err = pcall(children.wait, set)

@@ -45,13 +45,20 @@ local function wait_for_connect(socket, event, where)
       remove()
       socket:destroy()
     end
+    local function look()
+      if socket.destroyed then
+        answer(nil, socket.errored or errors.codes.ERR_STREAM_PREMATURE_CLOSE())
+      elseif not socket.pending and not socket.secureConnecting then
+        answer(true)
+      end
+    end
     remove = listen(socket, {
       [event] = function() answer(true) end,
       error = function(err) answer(nil, err) end,
       timeout = function() answer(nil, errors.codes.ERR_TIMEOUT()) end,
       close = function() answer(nil, errors.codes.ERR_STREAM_PREMATURE_CLOSE()) end,
     })
-    return undo
+    return undo, look
   end, false, "connect to", nil, where)
 end
 
@@ -101,20 +108,27 @@ function sockets.finished(it)
     end
     return true
   end
-  if is_socket and it.closed or core.server.is(it) and core.server.closed(it) then
+  local function has_closed()
+    return is_socket and it.closed or not is_socket and core.server.closed(it)
+  end
+  if has_closed() then
     return outcome()
   elseif is_socket then
     tasks.hold(it)
   end
   tasks.suspend(function(resume)
     local remove
-    remove = listen(it, {
-      close = function()
-        resume()
-        remove()
-      end,
-    })
-    return remove
+    local function answer()
+      resume()
+      remove()
+    end
+    local function look()
+      if has_closed() then
+        answer()
+      end
+    end
+    remove = listen(it, { close = answer })
+    return remove, look
   end, true, "finished of", nil, it)
   return outcome()
 end
@@ -156,6 +170,13 @@ function sockets.pipeline(a, b)
       local function cut()
         fail(errors.codes.ERR_STREAM_PREMATURE_CLOSE())
       end
+      local function look()
+        if b.writableFinished and a.readableEnded then
+          answer(true)
+        elseif b.destroyed or b.writableFinished or a.destroyed and not a.readableEnded then
+          fail(a.errored or b.errored or errors.codes.ERR_STREAM_PREMATURE_CLOSE())
+        end
+      end
       remove_a = listen(a, {
         error = fail,
         close = function()
@@ -178,7 +199,7 @@ function sockets.pipeline(a, b)
       tasks.hold(a)
       tasks.hold(b)
       a:pipe(b)
-      return remove
+      return remove, look
     end, false, "pipeline from", nil, a)
   end
   local done, ok, err = pcall(wait)
