@@ -9,6 +9,9 @@
  * made before its values: records of one shape need not wait. That is wrong but once for
  * each that was large, so a text has no more of memory by it than some times its length.
  *
+ * Refused: to know a name again by its place, as records have the same ones, and to fetch
+ * the string from a list: 6 % less instructions, and no less time.
+ *
  * What is no JSON ends the loop with a kind and the byte to blame. The words are
  * JSON.parse's, and are made in Lua, by net.internal.jsonerrors, of which the kinds are
  * keys. Nothing has been made then that the collector does not know. */
