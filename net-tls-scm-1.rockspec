@@ -47,6 +47,7 @@ build = {
       ["net.internal.tls.alpn"] = "lua/net/internal/tls/alpn.lua",
       ["net.internal.tls.authorities"] = "lua/net/internal/tls/authorities.lua",
       ["net.internal.tls.connect"] = "lua/net/internal/tls/connect.lua",
+      ["net.internal.tls.connection"] = "lua/net/internal/tls/connection.lua",
       ["net.internal.tls.context"] = "lua/net/internal/tls/context.lua",
       ["net.internal.tls.errors"] = "lua/net/internal/tls/errors.lua",
       ["net.internal.tls.hello"] = "lua/net/internal/tls/hello.lua",

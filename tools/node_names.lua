@@ -294,7 +294,6 @@ local sections = {
     { "method", "addContext setSecureContext getTicketKeys setTicketKeys" },
     { "event", "secureConnection tlsClientError newSession resumeSession OCSPRequest keylog" },
     differs = { setSecureContext = TLS, ['"tlsClientError"'] = TLS },
-    absent = { ['"OCSPRequest"'] = NOT_YET },
   },
   {
     title = "`tls.TLSSocket`, besides what is `net.Socket`'s", node = "socket.%s",
@@ -306,8 +305,7 @@ local sections = {
     { "field", "encrypted authorized authorizationError alpnProtocol servername" },
     { "event", "secureConnect secure session keylog OCSPResponse" },
     differs = { renegotiate = TLS },
-    absent = { getPeerX509Certificate = X509, getX509Certificate = X509, enableTrace = NOT_YET,
-      ['"OCSPResponse"'] = NOT_YET },
+    absent = { getPeerX509Certificate = X509, getX509Certificate = X509, enableTrace = NOT_YET },
   },
   {
     title = "`dns`, of which there is only this", node = "dns.%s", owner = "net.dns",

@@ -2925,7 +2925,7 @@ function luasec_connection:getfd() end
 --- ## net.tls
 ---
 --- `require("net.tls")`, of the rock `net-tls`: Node's `tls`, encrypted sockets and servers over
---- OpenSSL. Not there yet: OCSP. `local tls = require("net.tls")` is taken as read below.
+--- OpenSSL. `local tls = require("net.tls")` is taken as read below.
 
 ---@class net.tls
 --- `SSL_OP_NO_TICKET` and the like: bits for the option `secureOptions`.
@@ -3112,6 +3112,8 @@ function tls.isTLSSocket(v) end
 --- what `"session"` or `getSession` gave for the same host
 ---@field session? string
 ---@field minDHSize? number (bits; default 1024)
+--- the server is asked what its authority says of its certificate: see `"OCSPResponse"`
+---@field requestOCSP? boolean (default false)
 --- called for a key that both sides know, which takes the place of certificates, with the server's hint
 --- as to which (nil in TLS 1.3): the key (up to 512 bytes) and its name (up to 256, none of them NUL), or
 --- nil for none. Amid the handshake: it cannot wait; whoever raises ends the connection with that. TLS 1.2
@@ -3183,6 +3185,11 @@ function tls.isTLSSocket(v) end
 --- A client offers a session's id, and no ticket: `callback(nil, data)`, now or later, gives it, with nil
 --- where there is none; `callback(err)` refuses the client.
 ---@field on fun(self, event: "resumeSession", listener: fun(id: string, callback: fun(err: any, data: string?)))
+--- A client wants to have what an authority says of the server's certificate, an OCSP response:
+--- `callback(nil, bytes)`, now or later, sends that, at most 65527 bytes, with nil nothing; `callback(err)`
+--- refuses the client, and so does a listener that raises. Both certificates are DER; nil if they are
+--- not known. Counted are the listeners at the beginning of a handshake.
+---@field on fun(self, event: "OCSPRequest", listener: fun(certificate: string?, issuer: string?, callback: fun(err: any, response: string?)))
 --- A line about the keys of a connection, for programs such as Wireshark: whoever has it can read
 --- all that is said. Counted are the listeners at the beginning of a handshake.
 ---@field on fun(self, event: "keylog", listener: fun(line: string, socket: net.tls.TLSSocket))
@@ -3245,6 +3252,10 @@ function tlsServer:setTicketKeys(keys) end
 --- Of a client: what the option `session` of a later connection to the same host takes. With TLS
 --- 1.3 it comes as often as the server likes, behind the handshake.
 ---@field on fun(self, event: "session", listener: fun(session: string))
+--- Of a client with `requestOCSP`, before `"secureConnect"`: what the server has sent along of its
+--- authority's word on its certificate, nil if nothing. Nobody has looked at it: whoever does not
+--- like it calls `destroy`.
+---@field on fun(self, event: "OCSPResponse", listener: fun(response: string?))
 --- Of a client: see the server's.
 ---@field on fun(self, event: "keylog", listener: fun(line: string))
 local tlsSocket = {}

@@ -161,7 +161,7 @@ utf8 = yes
 local function new_authority()
   local database = M.write("index", "")
   local config = M.write("cnf", CONFIG:format(folder, database, folder))
-  return setmetatable({ config = config }, Authority)
+  return setmetatable({ config = config, database = database }, Authority)
 end
 
 --- The section that says what stands in a certificate, and what it refers to.
@@ -238,6 +238,14 @@ function Authority:crl()
   local path = M.path("crl")
   M.openssl("ca -config %s -cert %s -keyfile %s -gencrl -out %s", self.config, self.path,
     self.key_path, path)
+  return M.read(path)
+end
+
+--- What it says of a certificate that it has issued, by OCSP: the response's bytes.
+function Authority:status(issued)
+  local path = M.path("ocsp")
+  M.openssl("ocsp -index %s -CA %s -rsigner %s -rkey %s -issuer %s -cert %s -ndays 1 -respout %s",
+    self.database, self.path, self.path, self.key_path, self.path, issued.path, path)
   return M.read(path)
 end
 

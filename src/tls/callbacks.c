@@ -33,20 +33,21 @@ int net_tls_callbacks_attach(struct net_tls *t) {
 
 /* --- notes ------------------------------------------------------------------------------ */
 
-/* Adds a note, which has the session from here on; without memory it is forgotten. */
-static void add_note(struct net_tls *t, enum net_tls_news what, SSL_SESSION *session,
-                     const char *text) {
-  size_t len = text ? strlen(text) : 0;
+/* Adds a note, which has the session from here on; returns 0 where there is no memory. */
+static int add_note(struct net_tls *t, enum net_tls_news what, SSL_SESSION *session,
+                    const void *bytes, size_t len) {
   struct net_tls_note *note = malloc(sizeof *note + len), **last = &t->notes;
   if (note == NULL) {
     SSL_SESSION_free(session);
-    return;
+    return 0;
   }
   *note = (struct net_tls_note){ .what = what, .session = session, .len = len };
-  memcpy(note->text, text ? text : "", len);
+  if (len > 0)
+    memcpy(note->bytes, bytes, len);
   while (*last)
     last = &(*last)->next;
   *last = note;
+  return 1;
 }
 
 /* A session that a later connection may resume. Returns whether it is kept. */
@@ -54,7 +55,7 @@ static int on_session(SSL *ssl, SSL_SESSION *session) {
   struct net_tls *t = net_tls_callbacks_connection(ssl);
   if (t == NULL || (t->is_server && !t->stores))
     return 0;
-  add_note(t, t->is_server ? NET_TLS_NEW_SESSION : NET_TLS_SESSION, session, NULL);
+  (void)add_note(t, t->is_server ? NET_TLS_NEW_SESSION : NET_TLS_SESSION, session, NULL, 0);
   return 1;
 }
 
@@ -72,7 +73,7 @@ static SSL_SESSION *on_lookup(SSL *ssl, const unsigned char *id, int len, int *c
 static void on_keys(const SSL *ssl, const char *line) {
   struct net_tls *t = net_tls_callbacks_connection(ssl);
   if (t && t->logs_keys)
-    add_note(t, NET_TLS_KEYLOG, NULL, line);
+    (void)add_note(t, NET_TLS_KEYLOG, NULL, line, strlen(line));
 }
 
 /* --- what the client asks for --------------------------------------------------------------- */
@@ -150,10 +151,54 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *len,
   return SSL_TLSEXT_ERR_OK;
 }
 
+/* --- the word of an authority ------------------------------------------------------------------ */
+
+/* A server's certificate is about to be chosen, of a handshake that resumes none: if the
+ * client wants to have its status the handshake stops here, and goes on when Lua has it. */
+static int on_certificate(SSL *ssl, void *arg) {
+  const struct net_tls *t = net_tls_callbacks_connection(ssl);
+  (void)arg;
+  int asks = t && t->asks_status && SSL_get_tlsext_status_type(ssl) == TLSEXT_STATUSTYPE_ocsp;
+  return asks ? -1 : 1;
+}
+
+/* A client's: what has come, or that nothing has. It has to be heard: who wants it may refuse
+ * the server for it. */
+static int hear_status(struct net_tls *t) {
+  const unsigned char *bytes = NULL;
+  long len = SSL_get_tlsext_status_ocsp_resp(t->ssl, &bytes);
+  return add_note(t, NET_TLS_STATUS, NULL, bytes, bytes && len > 0 ? (size_t)len : 0) ? 1 : -1;
+}
+
+/* A server's: what Lua has. */
+static int send_status(struct net_tls *t) {
+  if (t->status.len == 0)
+    return SSL_TLSEXT_ERR_NOACK;
+  unsigned char *copy = OPENSSL_memdup(net_tls_bytes_first(&t->status), t->status.len);
+  if (copy == NULL)
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+  SSL_set_tlsext_status_ocsp_resp(t->ssl, copy, (long)t->status.len); /* it is OpenSSL's */
+  net_tls_bytes_free(&t->status, 0);
+  return SSL_TLSEXT_ERR_OK;
+}
+
+static int on_status(SSL *ssl, void *arg) {
+  struct net_tls *t = net_tls_callbacks_connection(ssl);
+  (void)arg;
+  if (t == NULL)
+    return SSL_is_server(ssl) ? SSL_TLSEXT_ERR_NOACK : 1;
+  return t->is_server ? send_status(t) : hear_status(t);
+}
+
 /* --- installing -------------------------------------------------------------------------------- */
 
 void net_tls_callbacks_log_keys(SSL *ssl) {
   SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(ssl), on_keys);
+}
+
+void net_tls_callbacks_ask_status(struct net_tls *t) {
+  t->asks_status = 1;
+  SSL_set_cert_cb(t->ssl, on_certificate, NULL);
 }
 
 void net_tls_callbacks_install(SSL_CTX *ctx) {
@@ -162,4 +207,5 @@ void net_tls_callbacks_install(SSL_CTX *ctx) {
   SSL_CTX_set_client_hello_cb(ctx, on_hello, NULL);
   SSL_CTX_set_tlsext_servername_callback(ctx, on_name);
   SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+  SSL_CTX_set_tlsext_status_cb(ctx, on_status);
 }

@@ -15,4 +15,8 @@ struct net_tls *net_tls_callbacks_connection(const SSL *ssl);
 /* From now on the keys of this context's connections are noted, where somebody listens. */
 void net_tls_callbacks_log_keys(SSL *ssl);
 
+/* A server's connection stops where its certificate is chosen, if the client wants to have
+ * the status of that; once more to be said when the SSL has another context. */
+void net_tls_callbacks_ask_status(struct net_tls *t);
+
 #endif

@@ -45,6 +45,7 @@ void net_tls_end(struct net_tls *t) {
   net_tls_bytes_free(&t->in, 0);
   net_tls_bytes_free(&t->out, 0);
   net_tls_bytes_free(&t->plain, 1);
+  net_tls_bytes_free(&t->status, 0);
   drop_notes(t);
   SSL_SESSION_free(t->found);
   t->found = NULL;

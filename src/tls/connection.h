@@ -18,10 +18,10 @@
 /* Something that OpenSSL told amid a call, and Lua is to hear. */
 struct net_tls_note {
   struct net_tls_note *next;
-  enum net_tls_news { NET_TLS_KEYLOG, NET_TLS_SESSION, NET_TLS_NEW_SESSION } what;
+  enum net_tls_news { NET_TLS_KEYLOG, NET_TLS_SESSION, NET_TLS_NEW_SESSION, NET_TLS_STATUS } what;
   SSL_SESSION *session; /* owned */
   size_t len;
-  char text[];
+  char bytes[];
 };
 
 /* What a client's first message says; see callbacks.c. */
@@ -44,6 +44,7 @@ struct net_tls {
   struct net_tls_bytes in;         /* ciphertext that was read, and waits */
   struct net_tls_bytes out;        /* ciphertext that is not below yet */
   struct net_tls_bytes plain;      /* what a read had no room for */
+  struct net_tls_bytes status;     /* what a server says of its certificate */
   struct net_tls_note *notes;
   SSL_SESSION *found;             /* owned; what the program has found for a client's id */
   struct net_tls_failure failure; /* what OpenSSL said of a fatal error, which is for good */
@@ -67,6 +68,7 @@ struct net_tls {
   unsigned logs_keys : 1;    /* 'keylog' is told */
   unsigned stores : 1;       /* the program keeps a server's sessions */
   unsigned asks : 1;         /* Lua is to hear of the client's first message */
+  unsigned asks_status : 1;  /* and of one that wants to have the status of a certificate */
   unsigned queued : 1;       /* its turn to go on with the handshake comes */
   unsigned failed : 1;       /* see 'failure' */
   unsigned below_failed : 1; /* NET_OWN_ERROR came from below */

@@ -10,6 +10,9 @@
 
 #include "tls/connection.h"
 #include "tls/inspect.h"
+#include "tls/openssl.h"
+
+#include <openssl/x509v3.h>
 
 /* The SSL of the connection at index 1, or NULL. [-0, +0, e] */
 static SSL *ssl_at(lua_State *L) { return net_tls_check(L, 1)->ssl; }
@@ -112,6 +115,58 @@ static int connection_certificate(lua_State *L) {
   return 1;
 }
 
+/* Pushes a certificate's DER, or nil. [-0, +1, m] */
+static void push_der(lua_State *L, X509 *certificate) {
+  int len = certificate ? i2d_X509(certificate, NULL) : 0;
+  unsigned char *bytes = len > 0 ? lua_newuserdatauv(L, (size_t)len, 0) : NULL, *end = bytes;
+  if (bytes == NULL) {
+    lua_pushnil(L);
+    return;
+  }
+  i2d_X509(certificate, &end);
+  lua_pushlstring(L, (char *)bytes, (size_t)len);
+  lua_remove(L, -2);
+}
+
+/* Who has issued a context's certificate: one of its chain, or one that it trusts. NULL, or
+ * a reference. */
+static X509 *issuer_of(SSL_CTX *ctx, X509 *certificate) {
+  STACK_OF(X509) *chain = NULL;
+  X509_STORE_CTX *search = X509_STORE_CTX_new();
+  X509 *issuer = NULL;
+  SSL_CTX_get0_chain_certs(ctx, &chain);
+  for (int i = 0; issuer == NULL && i < sk_X509_num(chain); i++)
+    if (X509_check_issued(sk_X509_value(chain, i), certificate) == X509_V_OK)
+      issuer = sk_X509_value(chain, i);
+  if (issuer)
+    X509_up_ref(issuer);
+  else if (search && X509_STORE_CTX_init(search, SSL_CTX_get_cert_store(ctx), NULL, NULL))
+    (void)X509_STORE_CTX_get1_issuer(&issuer, search, certificate);
+  X509_STORE_CTX_free(search);
+  ERR_clear_error();
+  return issuer;
+}
+
+/* [C function] (issuer): for a protected call */
+static int der_of(lua_State *L) {
+  push_der(L, lua_touserdata(L, 1));
+  return 1;
+}
+
+/* own() -> the DER of its context's certificate, that of who has issued it; or nil */
+static int connection_own(lua_State *L) {
+  const SSL *ssl = ssl_at(L);
+  SSL_CTX *ctx = ssl ? SSL_get_SSL_CTX(ssl) : NULL;
+  X509 *certificate = ctx ? SSL_CTX_get0_certificate(ctx) : NULL;
+  push_der(L, certificate);
+  lua_pushcfunction(L, der_of);
+  X509 *issuer = certificate ? issuer_of(ctx, certificate) : NULL;
+  lua_pushlightuserdata(L, issuer);
+  int failed = lua_pcall(L, 1, 1, 0);
+  X509_free(issuer);
+  return failed ? lua_error(L) : 2;
+}
+
 /* ephemeral() -> {type =, name =, size =} or nil */
 static int connection_ephemeral(lua_State *L) {
   SSL *ssl = ssl_at(L);
@@ -154,13 +209,21 @@ static int connection_fragment(lua_State *L) {
 
 void net_tls_facts_open(lua_State *L) {
   static const luaL_Reg methods[] = {
-    { "protocol", connection_protocol },       { "cipher", connection_cipher },
-    { "chosen", connection_chosen },           { "reused", connection_reused },
-    { "finished", connection_finished },       { "peer_finished", connection_peer_finished },
-    { "session", connection_session },         { "ticket", connection_ticket },
-    { "certificate", connection_certificate }, { "ephemeral", connection_ephemeral },
-    { "sigalgs", connection_sigalgs },         { "export", connection_export },
-    { "fragment", connection_fragment },       { NULL, NULL },
+    { "protocol", connection_protocol },
+    { "cipher", connection_cipher },
+    { "chosen", connection_chosen },
+    { "reused", connection_reused },
+    { "own", connection_own },
+    { "finished", connection_finished },
+    { "peer_finished", connection_peer_finished },
+    { "session", connection_session },
+    { "ticket", connection_ticket },
+    { "certificate", connection_certificate },
+    { "ephemeral", connection_ephemeral },
+    { "sigalgs", connection_sigalgs },
+    { "export", connection_export },
+    { "fragment", connection_fragment },
+    { NULL, NULL },
   };
   lua_getfield(L, -1, "Connection");
   luaL_setfuncs(L, methods, 0);

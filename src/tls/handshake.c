@@ -41,9 +41,9 @@ static void push_session(lua_State *L, SSL_SESSION *session) {
  * [-0, +(1|2), m] */
 static int push_note(lua_State *L, const struct net_tls_note *note, const char **event) {
   unsigned id_len = 0;
-  if (note->what == NET_TLS_KEYLOG) {
-    *event = "keylog";
-    lua_pushlstring(L, note->text, note->len);
+  if (note->what == NET_TLS_KEYLOG || note->what == NET_TLS_STATUS) {
+    *event = note->what == NET_TLS_KEYLOG ? "keylog" : "response";
+    lua_pushlstring(L, note->bytes, note->len);
     return 1;
   }
   *event = note->what == NET_TLS_SESSION ? "session" : "new_session";
@@ -71,13 +71,14 @@ void net_tls_tell_notes(lua_State *L, struct net_stream *stream, struct net_tls 
 /* --- the handshake --------------------------------------------------------------------- */
 
 /* How it stands. */
-enum step { WANTS_MORE, IS_DONE, WAITS, HAS_FAILED, HAS_ENDED, IS_BROKEN, HAS_RAISED };
+enum step { WANTS_MORE, IS_DONE, WAITS, ASKS_STATUS, HAS_FAILED, HAS_ENDED, IS_BROKEN, HAS_RAISED };
 
 static enum step step_of(struct net_tls *t, int result) {
   switch (SSL_get_error(t->ssl, result)) {
     case SSL_ERROR_NONE: return IS_DONE;
     case SSL_ERROR_WANT_READ: return WANTS_MORE;
     case SSL_ERROR_WANT_CLIENT_HELLO_CB: return WAITS;
+    case SSL_ERROR_WANT_X509_LOOKUP: return ASKS_STATUS;
     default: net_tls_fail(t); return HAS_FAILED;
   }
 }
@@ -131,8 +132,9 @@ static void tell_step(lua_State *L, struct net_tls *t, enum step step) {
       net_tls_tell(L, t, "secure", 0);
       break;
     case WAITS:
+    case ASKS_STATUS:
       t->waits = 1;
-      net_tls_tell(L, t, "hello", 0);
+      net_tls_tell(L, t, step == WAITS ? "hello" : "status", 0);
       break;
     case HAS_FAILED:
       net_tls_failure_push(L, &t->failure);
@@ -171,9 +173,23 @@ static void look_for_listeners(lua_State *L, struct net_tls *t) {
     net_tls_callbacks_log_keys(t->ssl);
 }
 
-/* One go. The last flight waits until Lua has been told, whose first bytes may go along.
- * [-0, +0, e] */
-static void go_on(lua_State *L, struct net_handle *h, struct net_tls *t) {
+/* Tells Lua what one go has brought, and then sends what it has held back. [-0, +0, e] */
+static void tell(lua_State *L, struct net_tls *t, enum step step) {
+  struct net_stream *stream = t->below.stream; /* not for sure the one of before */
+  struct net_handle *h = net_tls_net->handle(stream);
+  if (h && t->out.len > 0)
+    net_tls_net->wake(h, NET_WRITE); /* also if Lua raises */
+  net_tls_tell_notes(L, stream, t);
+  if (!net_tls_is_there(stream, t))
+    return;
+  tell_step(L, t, step);
+  if (net_tls_is_there(stream, t) && (t->secure ? t->open && !has_written(L) : 1))
+    net_tls_flush(t);
+}
+
+/* One go. Its flight waits until Lua has been told, who may refuse the other side, and of the
+ * last one whose first bytes may go along. [-0, +0, e] */
+static void go_on(lua_State *L, struct net_tls *t) {
   long began = now();
   look_for_listeners(L, t);
   if (net_tls_enter(t) < 0) {
@@ -188,27 +204,18 @@ static void go_on(lua_State *L, struct net_handle *h, struct net_tls *t) {
   }
   if (step == HAS_RAISED)
     t->s->out_len = 0; /* as if it were destroyed */
-  net_tls_leave(t, step == IS_DONE);
+  net_tls_leave(t, step == IS_DONE || (step == WANTS_MORE && t->notes));
   if (step == IS_DONE)
     (void)SSL_free_buffers(t->ssl); /* 32 KiB, until there is something to read or write */
   net_tls_turns_spent(t, now() - began);
-  struct net_stream *stream = t->below.stream; /* that may be another one now */
-  h = net_tls_net->handle(stream);
-  if (h && t->out.len > 0)
-    net_tls_net->wake(h, NET_WRITE); /* also if Lua raises */
-  net_tls_tell_notes(L, stream, t);
-  if (!net_tls_is_there(stream, t))
-    return;
-  tell_step(L, t, step);
-  if (net_tls_is_there(stream, t) && (t->open || !t->secure) && !has_written(L))
-    net_tls_flush(t);
+  tell(L, t, step);
 }
 
-void net_tls_handshake(lua_State *L, struct net_handle *h, struct net_tls *t) {
+void net_tls_handshake(lua_State *L, struct net_tls *t) {
   if (t->waits || t->secure)
     return;
   if (!t->queued)
     net_tls_turns_join(t);
   else if (net_tls_turns_may(t))
-    go_on(L, h, t);
+    go_on(L, t);
 }

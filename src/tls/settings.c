@@ -72,7 +72,7 @@ static int connection_alpn(lua_State *L) {
 
 /* flag(name, on) */
 static int connection_flag(lua_State *L) {
-  static const char *const names[] = { "asks", "keylog", "notify", "stores", NULL };
+  static const char *const names[] = { "asks", "keylog", "notify", "stores", "status", NULL };
   struct net_tls *t = check_open(L);
   unsigned on = (unsigned)lua_toboolean(L, 3);
   switch (luaL_checkoption(L, 2, NULL, names)) {
@@ -83,7 +83,10 @@ static int connection_flag(lua_State *L) {
         net_tls_callbacks_log_keys(t->ssl);
       break;
     case 2: t->wants_notify = on; break;
-    default: t->stores = on;
+    case 3: t->stores = on; break;
+    default:
+      if (on)
+        net_tls_callbacks_ask_status(t);
   }
   return 0;
 }
@@ -104,6 +107,8 @@ static int connection_context(lua_State *L) {
   if (!net_tls_tickets_bind(t->ssl, SSL_get_SSL_CTX(t->ssl)) ||
       SSL_set_SSL_CTX(t->ssl, c->ctx) == NULL || !follow(t->ssl, c->ctx))
     return net_tls_raise_error(L);
+  if (t->asks_status)
+    net_tls_callbacks_ask_status(t);
   return 0;
 }
 
@@ -144,6 +149,24 @@ static int connection_go(lua_State *L) {
   t->asks = t->waits = 0;
   if (t->installed)
     net_tls_turns_join(t);
+  return 0;
+}
+
+/* want_status(): a client wants to have what an authority says of the server's certificate */
+static int connection_want_status(lua_State *L) {
+  SSL_set_tlsext_status_type(check_open(L)->ssl, TLSEXT_STATUSTYPE_ocsp);
+  return 0;
+}
+
+/* status(bytes): what is sent of it, "" for nothing; the handshake goes on */
+static int connection_status(lua_State *L) {
+  struct net_tls *t = check_open(L);
+  size_t len;
+  const char *bytes = luaL_checklstring(L, 2, &len);
+  if (!net_tls_bytes_add(&t->status, bytes, len))
+    return luaL_error(L, "not enough memory");
+  t->asks_status = t->waits = 0;
+  net_tls_turns_join(t);
   return 0;
 }
 
@@ -232,6 +255,8 @@ void net_tls_settings_open(lua_State *L) {
     { "hello", connection_hello },
     { "found", connection_found },
     { "go", connection_go },
+    { "want_status", connection_want_status },
+    { "status", connection_status },
     { "open", connection_open },
     { "verdict", connection_verdict },
     { "is_of", connection_is_of },

@@ -279,13 +279,12 @@ static int tls_ready(lua_State *L, struct net_handle *h, int events) {
     net_tls_turns_leave(t); /* what is below may be in the queue itself, behind this */
     return 0;
   }
-  h = net_tls_net->handle(stream);
   if (t->out.len > 0 && (t->blocked || t->open)) {
     t->blocked = 0;
     net_tls_flush(t);
   }
   if (!t->secure)
-    net_tls_handshake(L, h, t);
+    net_tls_handshake(L, t);
   else
     net_tls_tell_notes(L, stream, t);
   if (!net_tls_is_there(stream, t))

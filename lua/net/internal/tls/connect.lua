@@ -93,7 +93,7 @@ local function new_state(options, from)
     sends = name_to_send(options),
     host = name_to_meet(options, from),
     identity = options.checkServerIdentity,
-    psk = psk_callback,
+    psk = psk_callback, wantsStatus = truthy(options.requestOCSP),
     minDHSize = options.minDHSize or 1024,
     alpn_names = alpn.encode(options.ALPNProtocols, 3),
     resumes = options.session,

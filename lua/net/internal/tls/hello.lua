@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 
---- net.internal.tls.hello - what a server's program says to a client's first message: which
---- context for its name, which of its protocols.
+--- net.internal.tls.hello - what a server's program is asked amid a handshake: which context
+--- for a client's name, which of its protocols, which session, which status.
 --
 -- The handshake stands still meanwhile, so an answer may come late; the handshake's time
 -- limit goes on. No answer is good twice.
@@ -133,10 +133,12 @@ local function choose(socket, state, name, offered)
   end
 end
 
---- What listeners of 'resumeSession' call, once.
-local function find_session(socket, state, id, continue)
+-- Listeners of the server
+
+--- What they call, once: `use(value)` has the handshake go on.
+local function callback_once(socket, state, use)
   local answered = false
-  local function callback(err, der)
+  return function(err, value)
     if not is_asked(state) then
       return
     elseif answered then
@@ -145,12 +147,52 @@ local function find_session(socket, state, id, continue)
     answered = true
     if err ~= nil and err ~= false then
       return state_of.fail(socket, state, err)
-    elseif type(der) == "string" then
+    end
+    use(value)
+  end
+end
+
+--- Asks them; one that raises refuses the client.
+local function ask(socket, state, event, ...)
+  local ok, err = pcall(state.server.emit, state.server, event, ...)
+  if not ok and is_asked(state) then
+    state_of.fail(socket, state, err or plain_error("a listener of '" .. event .. "' has failed"))
+  end
+end
+
+--- Asks for the session of an id.
+local function find_session(socket, state, id, continue)
+  ask(socket, state, "resumeSession", id, callback_once(socket, state, function(der)
+    if type(der) == "string" then
       state.conn:found(der)
     end
     continue()
+  end))
+end
+
+local STATUS_MAX = 65527 -- bytes: what has room in TLS 1.3's message
+
+--- What is wrong with what a program says of the certificate's status.
+local function status_error(bytes)
+  if bytes and type(bytes) ~= "string" then
+    return errors.new("TypeError", "OCSP response must be a string", "ERR_INVALID_ARG_TYPE")
+  elseif bytes and #bytes > STATUS_MAX then
+    return errors.codes.ERR_OUT_OF_RANGE("OCSP response's length", "<= " .. STATUS_MAX, #bytes)
   end
-  state.server:emit("resumeSession", id, callback)
+end
+
+--- A client wants to have the status of the server's certificate.
+---@param socket net.tls.TLSSocket
+---@param state net.tls.State
+function M.status(socket, state)
+  local cert, issuer = state.conn:own()
+  ask(socket, state, "OCSPRequest", cert, issuer, callback_once(socket, state, function(bytes)
+    local err = status_error(bytes)
+    if err then
+      return state_of.fail(socket, state, err)
+    end
+    state.conn:status(bytes or "")
+  end))
 end
 
 --- A client has said what it wants.

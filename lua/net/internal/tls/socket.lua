@@ -9,6 +9,7 @@
 local core = require("net.tls.core")
 local net_core = require("net.core")
 local alpn = require("net.internal.tls.alpn")
+local connection = require("net.internal.tls.connection")
 local context = require("net.internal.tls.context")
 local identity = require("net.internal.tls.identity")
 local lazy = require("net.internal.lazy")
@@ -31,52 +32,11 @@ local EAGAIN = net_core.errnum("EAGAIN")
 
 -- Making one ready
 
---- What a server's listeners want to hear of.
-local function listen_for(conn, state)
-  local server = state.server
-  conn:flag("asks", state.asks or core.listens(server, "resumeSession"))
-  conn:flag("stores", core.listens(server, "newSession"))
-  conn:flag("keylog", core.listens(server, "keylog"))
-end
-
---- A connection of the core's as the state says, not under the socket yet.
-local function new_connection(socket, state)
-  local conn = core.connection(state.context, state.isServer, socket)
-  conn:verify(state.requests, state.rejects)
-  if state.alpn_names then
-    conn:alpn(state.alpn_names)
-  end
-  if state.sends then
-    conn:name(state.sends)
-  end
-  if state.psk then
-    conn:psk()
-    if state.hint then
-      conn:hint(state.hint)
-    end
-  end
-  if state.fragment then
-    conn:fragment(state.fragment)
-  end
-  if state.resumes then
-    local der = sessions.unwrap(state.resumes, state.host, state.rejects)
-    if der then
-      conn:resume(der)
-    end
-  end
-  conn:flag("notify", state.requireCloseNotify)
-  conn:flag("asks", state.asks)
-  if state.server then
-    listen_for(conn, state)
-  end
-  return conn
-end
-
 --- Puts TLS under a socket that is open. 'bytes' are what was read of the connection
 --- before, 'from' the socket that had it.
 local function install(socket, state, bytes, from)
   local _ <close> = state -- who raises does not leave a connection without TLS
-  state.conn = new_connection(socket, state)
+  state.conn = connection.new(socket, state)
   state.pending, state.authorized, state.authorizationError = true, false, nil
   state.alpn, state.name, state.session = nil, nil, nil
   core.install(socket, state.conn, bytes, from)

@@ -328,6 +328,16 @@ function on.hello(socket, state)
   require("net.internal.tls.hello").answer(socket, state)
 end
 
+--- A client wants to have the status of the server's certificate.
+function on.status(socket, state)
+  require("net.internal.tls.hello").status(socket, state)
+end
+
+--- What a server has said of that.
+function on.response(socket, _, der)
+  socket:emit("OCSPResponse", der ~= "" and der or nil)
+end
+
 --- Lua has raised where OpenSSL had asked for a key.
 function on.raised(socket, state, err)
   fail(socket, state, err or errors.new("Error", "pskCallback has failed"))
