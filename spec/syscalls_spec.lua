@@ -6,74 +6,9 @@
 
 local process = require("spec.support.process")
 
--- strace and LeakSanitizer cannot both trace a process.
-local ENV = "env ASAN_OPTIONS=detect_leaks=0 "
+local traced = require("spec.support.traced")
 
-local function can_trace()
-  local _, code = process.run("command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null")
-  return code == 0
-end
-
-local started = {}
-
-local function script_of(program)
-  local path = os.tmpname()
-  local file = assert(io.open(path, "w"))
-  file:write('local net, timers = require("net"), require("net.timers")\n', program)
-  file:close()
-  return path
-end
-
---- A traced program. What it prints is read as of any process; `calls` then has
---- the system calls it made between its lines "begin" and "end".
-local Traced = {}
-Traced.__index = Traced
-
---- `limit` is how many descriptors it may have, or nil.
-local function trace(program, limit, ...)
-  local self = setmetatable({ script = script_of(program), log = os.tmpname() }, Traced)
-  local command = process.lua(self.script, ...)
-  if limit then
-    command = "sh -c " .. process.quote(("ulimit -Sn %d; exec %s"):format(limit, command))
-  end
-  self.child = process.spawn(ENV .. ("strace -f -qq -s 64 -o %s %s"):format(self.log, command))
-  started[#started + 1] = self
-  return self
-end
-
---- The calls as {name, arguments, result}, of the thread that runs Lua.
-function Traced:calls()
-  local rest, code = self.child:finish()
-  assert.equal(0, code, rest)
-  local calls, main, is_on = {}, nil, false
-  for line in io.lines(self.log) do
-    local pid, name, args, result = line:match("^(%d+)%s+([%w_]+)(%b())%s*=%s*(%-?%w+)")
-    main = main or pid
-    if name == "write" and args:find('"begin\\n"', 1, true) then
-      is_on, calls = true, {}
-    elseif name == "write" and args:find('"end\\n"', 1, true) then
-      is_on = false
-    elseif name and pid == main and is_on then
-      calls[#calls + 1] = { name = name, args = args, result = tonumber(result), line = line }
-    end
-  end
-  return calls
-end
-
---- How many calls bear one of the names, and have the text in their arguments.
-local function count(calls, names, text)
-  local n = 0
-  for _, call in ipairs(calls) do
-    if names:find(" " .. call.name .. " ", 1, true)
-      and (not text or call.args:find(text, 1, true)) then
-      n = n + 1
-    end
-  end
-  return n
-end
-
-local READS = " read readv recv recvfrom recvmsg "
-local WRITES = " write writev send sendto sendmsg "
+local READS, WRITES, count, trace = traced.READS, traced.WRITES, traced.count, traced.trace
 
 local function lines(calls)
   local list = {}
@@ -101,7 +36,7 @@ local CLIENT = [[
 ]]
 
 local function run_client(...)
-  local path = script_of(CLIENT)
+  local path = traced.script_of(CLIENT)
   local output, code = process.run(process.lua(path, ...))
   os.remove(path)
   assert.equal(0, code, output)
@@ -143,7 +78,7 @@ end
 local ECHO = 'socket:on("data", function(chunk) socket:write(chunk) end)'
 
 --- Runs a program that talks to itself between "begin" and "end".
-local function traced(program, limit)
+local function run_traced(program, limit)
   local self = trace([[
     local function say(line) io.stdout:write(line, "\n") io.stdout:flush() end
   ]] .. program .. "\nnet.run()", limit)
@@ -171,26 +106,11 @@ local PAIR = [[
 ]]
 
 describe("strace sees of", function()
-  local traces = can_trace()
-
   local function it_traces(name, fn)
-    it(name, function()
-      if not traces then
-        pending("strace(1) is not here, or may not trace")
-        return
-      end
-      fn()
-    end)
+    it(name, traced.spec(pending, fn))
   end
 
-  after_each(function()
-    for _, s in ipairs(started) do
-      s.child:kill()
-      os.remove(s.script)
-      os.remove(s.log)
-    end
-    started = {}
-  end)
+  after_each(traced.clean)
 
   it_traces("an echo server one read and one write for a message, and no epoll_ctl", function()
     local connections, messages = 1, 1000
@@ -244,7 +164,7 @@ describe("strace sees of", function()
   end)
 
   it_traces("a pipeline of tasks splice, once it is in bulk", function()
-    local calls = traced([[
+    local calls = run_traced([[
       local co = require("net.co")
       local SIZE = 32 << 20
       local function connected(server, port)
@@ -355,7 +275,7 @@ describe("strace sees of", function()
   end)
 
   it_traces("a write that the kernel refuses: it is polled only then", function()
-    local calls = traced(PAIR .. [[
+    local calls = run_traced(PAIR .. [[
       pair({}, function(socket)
         peer:pause()
         say("begin")
@@ -367,7 +287,7 @@ describe("strace sees of", function()
       end)
     ]])
     assert.equal(0, count(calls, " epoll_ctl ", "EPOLLOUT"), lines(calls))
-    calls = traced(PAIR .. [[
+    calls = run_traced(PAIR .. [[
       pair({}, function(socket)
         say("begin")
         socket:write(("x"):rep(32 << 20))
@@ -381,7 +301,7 @@ describe("strace sees of", function()
   end)
 
   it_traces("a paused socket with a full buffer no reads", function()
-    local calls = traced(PAIR .. [[
+    local calls = run_traced(PAIR .. [[
       pair({ highWaterMark = 1024 }, function(socket)
         peer:write(("x"):rep(4096))
         timers.setTimeout(function()
@@ -407,7 +327,7 @@ describe("strace sees of", function()
   --- The setsockopt calls of a program that is about `socket`. `before` may make
   --- another server.
   local function options_set(program, options, before)
-    local calls = traced(PAIR:gsub("local peer", function(line)
+    local calls = run_traced(PAIR:gsub("local peer", function(line)
       return (before or "") .. line
     end) .. ([[
       pair({ %s }, function(socket)
@@ -515,7 +435,7 @@ describe("strace sees of", function()
   end)
 
   it_traces("resetAndDestroy() a linger of 0 and a close", function()
-    local calls = traced(PAIR .. [[
+    local calls = run_traced(PAIR .. [[
       pair({}, function(socket)
         say("begin")
         socket:resetAndDestroy()
@@ -529,7 +449,7 @@ describe("strace sees of", function()
   end)
 
   it_traces("a server without descriptors left a few tries to accept, and no spinning", function()
-    local calls = traced([[
+    local calls = run_traced([[
       local path = os.tmpname()
       os.remove(path)
       local server, clients, hoard = net.createServer():listen(path), {}, {}
