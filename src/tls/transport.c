@@ -42,12 +42,21 @@ static void end_of_file(struct net_tls *t) {
   t->failure.entry[0].code = NET_TLS_UNEXPECTED_EOF;
 }
 
+/* Has OpenSSL had all of the window, and given all that it made of it? To ask it for more
+ * takes memory for a record, and as long as half of the record before. */
+static int is_dry(const struct net_tls *t) {
+  return t->s->window_len == 0 && !SSL_has_pending(t->ssl);
+}
+
 /* Decrypts what is in the window, into 'size' bytes; how many that gave. */
 static size_t decrypt(struct net_tls *t, unsigned char *to, size_t size) {
   size_t total = 0, n = 0;
   int ok = 1;
-  while (total < size && (ok = SSL_read_ex(t->ssl, to + total, size - total, &n)) == 1)
+  while (total < size && (ok = SSL_read_ex(t->ssl, to + total, size - total, &n)) == 1) {
     total += n;
+    if (is_dry(t))
+      break;
+  }
   if (ok == 1)
     return total;
   switch (SSL_get_error(t->ssl, 0)) {
