@@ -4,6 +4,8 @@
 
 local pair = require("spec.support.tlspair")
 local process = require("spec.support.process")
+local tls = require("net.tls")
+local traced = require("spec.support.traced")
 local within = require("spec.support").within
 
 -- A client of TLS 1.2, whose handshake's last word is the server's: "begin" when it is secure,
@@ -66,4 +68,85 @@ describe("A TLS client", function()
       assert.equal(0, code, output)
       assert.same({}, between(log))
     end))
+end)
+
+local count, READS, WRITES = traced.count, traced.READS, traced.WRITES
+
+--- Echoes to one client, and ends with it; "begin" comes when it is "accepted", or "secure".
+local SERVER = [[
+  local tls = require("net.tls")
+  local function say(line) io.stdout:write(line, "\n") io.stdout:flush() end
+  local server = tls.createServer({ cert = arg[1], key = arg[2] }, function(socket)
+    if arg[3] == "secure" then say("begin") end
+    socket:pipe(socket)
+    socket:on("close", function() say("end") end)
+  end)
+  if arg[3] == "accepted" then server:once("connection", function() say("begin") end) end
+  server:listen(0, "127.0.0.1", function() say("port " .. server:address().port) end)
+  server:once("secureConnection", function() server:close() end)
+  net.run()
+]]
+
+local function serve(t, options, messages, from)
+  local server = traced.trace(SERVER, nil, pair.server.cert, pair.server.key, from)
+  local port = server.child:expect("^port (%d+)")
+  local client = tls.connect { port = port, ca = pair.ca.cert, host = "localhost",
+    maxVersion = options.maxVersion,
+    lookup = function(_, _, callback) callback(nil, { { address = "127.0.0.1", family = 4 } }) end }
+  local left = messages
+  client:on("data", function()
+    left = left - 1
+    if left > 0 then
+      client:write("message")
+    else
+      client:finish()
+    end
+  end)
+  client:write("message")
+  client:on("close", t.calls(1))
+  t.run()
+  server.child:expect("^end")
+  return server:calls()
+end
+
+describe("strace sees of a TLS server", function()
+  local function it_traces(name, fn)
+    it(name, traced.spec(pending, within(fn)))
+  end
+
+  after_each(traced.clean)
+
+  for _, version in ipairs { "TLSv1.2", "TLSv1.3" } do
+    it_traces("one read and one send for a message: " .. version, function(t)
+      local calls = serve(t, { maxVersion = version }, 200, "secure")
+      assert.is_true(count(calls, READS) <= 200 + 3, "more for the handshake, and the end")
+      assert.is_true(count(calls, WRITES) <= 200 + 2)
+    end)
+  end
+
+  --- Before it is answered nothing more can have come.
+  it_traces("no read of nothing behind what a client says in its handshake", function(t)
+    for _, version in ipairs { "TLSv1.2", "TLSv1.3" } do
+      local before
+      for _, call in ipairs(serve(t, { maxVersion = version }, 1, "accepted")) do
+        if READS:find(" " .. call.name .. " ", 1, true) then
+          assert.is_false(call.result < 0 and before == "read", call.line)
+          before = call.result > 0 and "read"
+        elseif WRITES:find(" " .. call.name .. " ", 1, true) then
+          before = nil
+        end
+      end
+    end
+  end)
+
+  it_traces("close_notify with more to follow, so that the FIN goes along", function(t)
+    local calls = serve(t, {}, 1, "secure")
+    for i, call in ipairs(calls) do
+      if call.name == "shutdown" then
+        assert.matches("MSG_MORE", calls[i - 1].args)
+        return
+      end
+    end
+    error("no shutdown")
+  end)
 end)

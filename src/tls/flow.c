@@ -69,10 +69,15 @@ ssize_t net_tls_fill(struct net_tls *t, size_t size) {
 }
 
 /* How many of the bytes below takes; what fails is noted. */
-static size_t send_below(struct net_tls *t, const unsigned char *bytes, size_t n) {
+static size_t send_below(struct net_tls *t, const unsigned char *bytes, size_t n, int more) {
+  struct iovec iov = { (void *)(uintptr_t)bytes, n };
+  ssize_t sent;
   if (t->unsendable)
     return 0;
-  ssize_t sent = t->below.via->send(&t->below, bytes, n);
+  if (more)
+    sent = t->below.via->writev(&t->below, &iov, 1, 1);
+  else
+    sent = t->below.via->send(&t->below, bytes, n);
   if (sent < 0 && sent != -EAGAIN) {
     t->unsendable = (int)sent;
     t->below_failed |= sent == NET_OWN_ERROR;
@@ -84,10 +89,10 @@ static size_t send_below(struct net_tls *t, const unsigned char *bytes, size_t n
   return (size_t)sent;
 }
 
-void net_tls_flush(struct net_tls *t) {
+void net_tls_flush(struct net_tls *t, int more) {
   if (t->out.len == 0)
     return;
-  size_t sent = send_below(t, net_tls_bytes_first(&t->out), t->out.len);
+  size_t sent = send_below(t, net_tls_bytes_first(&t->out), t->out.len, more);
   net_tls_bytes_drop(&t->out, sent, 0);
 }
 
@@ -108,7 +113,7 @@ void net_tls_leave(struct net_tls *t, int hold) {
   } else
     keep_window(t, s);
   if (s->out_len > 0 && !hold && t->out.len == 0)
-    sent = send_below(t, s->out, s->out_len);
+    sent = send_below(t, s->out, s->out_len, 0);
   if (sent < s->out_len && !net_tls_bytes_add(&t->out, s->out + sent, s->out_len - sent))
     t->broken = -ENOMEM;
   s->window_len = s->out_len = 0;

@@ -19,8 +19,9 @@ ssize_t net_tls_fill(struct net_tls *t, size_t size);
 /* Ends it where the layer was closed meanwhile, by a call of Lua's amid OpenSSL's: frees what
  * is left of the connection. */
 void net_tls_abandon(struct net_tls *t);
-/* Sends what waits. Its failure is in 'unsendable'. */
-void net_tls_flush(struct net_tls *t);
+/* Sends what waits; 'more': more follows at once, or the end. Its failure is in
+ * 'unsendable'. */
+void net_tls_flush(struct net_tls *t, int more);
 /* Is there something for 'read' to tell that no poll tells? */
 int net_tls_is_here(const struct net_tls *t);
 /* Notes what OpenSSL says of a call that has failed for good. */

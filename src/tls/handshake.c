@@ -83,34 +83,38 @@ static enum step step_of(struct net_tls *t, int result) {
   }
 }
 
-/* OpenSSL wants more: reads it. */
-static enum step read_more(struct net_tls *t, int *more) {
-  ssize_t n = net_tls_fill(t, NET_TLS_WINDOW);
-  *more = n > 0;
-  if (n > 0 || n == -EAGAIN)
+/* There was nothing to be read, for that reason. */
+static enum step not_read(struct net_tls *t, int n) {
+  if (n == -EAGAIN)
     return WANTS_MORE;
   if (n == 0)
     return HAS_ENDED;
-  t->broken = (int)n;
+  t->broken = n;
   t->below_failed = n == NET_OWN_ERROR;
   return IS_BROKEN;
 }
 
-/* As far as what has arrived allows. Lua may have been asked for a key (psk.c), which has
+/* What OpenSSL makes of what it has. Lua may have been asked for a key (psk.c), which has
  * closed the connection, or raised. */
-static enum step advance(lua_State *L, struct net_tls *t) {
-  enum step step;
-  int more = 1;
+static enum step one_step(lua_State *L, struct net_tls *t) {
   t->amid = L;
-  do {
-    step = step_of(t, SSL_do_handshake(t->ssl));
-    if (t->closed || t->raised)
-      step = HAS_RAISED;
-    else if (step == WANTS_MORE)
-      step = read_more(t, &more);
-  } while (step == WANTS_MORE && more);
+  enum step step = step_of(t, SSL_do_handshake(t->ssl));
   t->amid = NULL;
-  return step;
+  return t->closed || t->raised ? HAS_RAISED : step;
+}
+
+/* As far as what has arrived allows. A read that was short has brought all of it. */
+static enum step advance(lua_State *L, struct net_tls *t) {
+  int more = 1;
+  for (;;) {
+    enum step step = one_step(L, t);
+    if (step != WANTS_MORE || !more)
+      return step;
+    ssize_t n = net_tls_fill(t, NET_TLS_WINDOW);
+    if (n <= 0)
+      return not_read(t, (int)n);
+    more = t->s->offered > 0 || n == NET_TLS_WINDOW;
+  }
 }
 
 /* Pushes the error of what is broken below. [-0, +1, e] */
@@ -184,7 +188,7 @@ static void tell(lua_State *L, struct net_tls *t, enum step step) {
     return;
   tell_step(L, t, step);
   if (net_tls_is_there(stream, t) && (t->secure ? t->open && !has_written(L) : 1))
-    net_tls_flush(t);
+    net_tls_flush(t, 0);
 }
 
 /* One go. Its flight waits until Lua has been told, who may refuse the other side, and of the

@@ -237,9 +237,9 @@ static int tls_shutdown(struct net_handle *h) {
       return err;
     (void)SSL_shutdown(t->ssl);
     t->sent_notify = 1;
-    net_tls_leave(t, 0);
+    net_tls_leave(t, 1);
   }
-  net_tls_flush(t);
+  net_tls_flush(t, 1); /* the FIN goes along, in the same packet */
   if (t->out.len > 0 && !t->unsendable)
     return -EAGAIN;
   return t->below.via->shutdown(&t->below);
@@ -290,7 +290,7 @@ static int tls_ready(lua_State *L, struct net_handle *h, int events) {
   }
   if (t->out.len > 0 && (t->blocked || t->open)) {
     t->blocked = 0;
-    net_tls_flush(t);
+    net_tls_flush(t, 0);
   }
   if (!t->secure)
     net_tls_handshake(L, t);
