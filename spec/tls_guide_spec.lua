@@ -17,7 +17,8 @@ local function blocks(language)
   return list
 end
 
-local CLIENT, SERVER, ASKING, KNOWN, SHARED = table.unpack(blocks("lua"))
+local CLIENT, SERVER, ASKING, KNOWN, SHARED, TASKS, OVER = table.unpack(blocks("lua"))
+local LOOK, AUTHORITY, ISSUE, CLIENTS = table.unpack(blocks("sh"))
 
 local folder, spawned
 
@@ -31,6 +32,7 @@ local function shell(command)
   local pipe = assert(io.popen(("cd '%s' && { %s\n} 2>&1"):format(folder, command)))
   local said = pipe:read("a")
   assert(pipe:close(), said)
+  return said
 end
 
 --- The command that runs a block in the folder, with its port and paths. What it calls
@@ -60,19 +62,16 @@ describe("docs/guide/tls.md", function()
   setup(function()
     folder = certificates.path("guide")
     assert(lfs.mkdir(folder))
-    local commands = blocks("sh")
-    shell(commands[1])
-    shell(commands[2])
-    shell((commands[2]:gsub("%f[%w]db%f[%W]", "ann")))
+    shell(AUTHORITY)
+    shell(ISSUE)
+    shell(CLIENTS)
     local ca = certificates.authority()
     for _, name in ipairs({ "one", "two" }) do
-      local leaf = ca:issue({ subject = "/CN=" .. name, san = "DNS:localhost" })
+      local leaf = ca:issue({ subject = "/CN=" .. name, san = "DNS:localhost,DNS:" .. name })
       write(name .. ".cert", leaf.cert)
       write(name .. ".key", leaf.key)
     end
     write("root.pem", ca.cert)
-    shell("sed -i s/db.internal/localhost/ db.ext && openssl x509 -req -in db.csr -CA ca.pem "
-      .. "-CAkey ca.key -CAcreateserial -days 365 -extfile db.ext -out db.pem")
   end)
 
   before_each(function()
@@ -90,7 +89,7 @@ describe("docs/guide/tls.md", function()
 
   it("has a client and a server that understand each other", function()
     local _, port = serve(SERVER)
-    assert.equal("with one by TLSv1.3\nhello\n", run(CLIENT, port, trusting("root.pem")))
+    assert.equal("with DNS:localhost, DNS:one by TLSv1.3\nhello\n", run(CLIENT, port, trusting("root.pem")))
   end)
 
   it("has a client that says why it failed", function()
@@ -99,10 +98,30 @@ describe("docs/guide/tls.md", function()
       run(CLIENT, port, trusting("ca.pem")))
   end)
 
+  it("looks at a server by OpenSSL's program", function()
+    local _, port = serve(SERVER)
+    local look = LOOK:gsub("8443", tostring(port)):gsub("example%.com", "localhost")
+    local trust = ("export SSL_CERT_DIR= SSL_CERT_FILE='%s/root.pem'\n"):format(folder)
+    assert.matches("Verify return code: 0", shell(trust .. look), 1, true)
+    assert.is_false((pcall(shell, look)))
+  end)
+
+  it("has a server of one's own authority's in the place of Let's Encrypt's", function()
+    shell("cp db.pem fullchain.pem && cp db.key privkey.pem")
+    local _, port = serve(SERVER)
+    assert.equal("with DNS:db.internal, IP Address:10.0.0.7, DNS:localhost by TLSv1.3\nhello\n",
+      run(CLIENT, port, trusting("ca.pem")))
+  end)
+
+  it("has tasks that use both sides, and begin TLS over a connection that is there", function()
+    assert.equal("HELLO\n", run(TASKS, sockets.free_port()))
+    assert.equal("go ahead\nhello world\n", run(OVER, sockets.free_port()))
+  end)
+
   it("has a server that takes new certificates, and only whole ones", function()
     local p, port = serve(SERVER)
     local function seen()
-      return run(CLIENT, port, trusting("root.pem")):match("^with (%w+)")
+      return run(CLIENT, port, trusting("root.pem")):match("^with DNS:localhost, DNS:(%w+)")
     end
     shell("cp two.cert fullchain.pem")
     p:signal("HUP")
