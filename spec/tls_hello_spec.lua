@@ -65,6 +65,69 @@ describe("A TLS server's contexts", function()
     assert.same({ "secureConnection", "tlsClientError UNABLE_TO_VERIFY_LEAF_SIGNATURE" }, log)
   end))
 
+  --- A certificate for a name, and who may have issued the clients'.
+  local function trusting(name, ca)
+    local own = certificate(name)
+    own.ca = ca.cert
+    return own
+  end
+
+  --- Connects by `first`, and again by `second` with the session of that: what the server told.
+  local function resume(t, version, first, second, options)
+    local own = { minVersion = version, maxVersion = version, requestCert = true, ca = pair.ca.cert }
+    for key, value in pairs(options or {}) do own[key] = value end
+    local seen = {}
+    local server = pair.listen(own, function(socket)
+      seen[#seen + 1] = ("%s %s"):format(socket.servername, socket:isSessionReused())
+      socket:finish("x")
+    end)
+    server:on("tlsClientError", function(err) seen[#seen + 1] = err.code end)
+    server:addContext("a.example", trusting("a.example", pair.ca))
+    server:addContext("*.a.example", trusting("*.a.example", pair.ca))
+    server:addContext("b.example", trusting("b.example", pair.other_ca))
+    local session
+    local function visit(name, done)
+      -- A session is for whom the client has verified, so the name it sends is changed behind that.
+      local client = pair.connect(server, { servername = first, session = session, key = pair.client.key,
+        cert = pair.client.cert, checkServerIdentity = function() end })
+      client:setServername(name)
+      client:on("session", function(blob) session = blob end)
+      client:on("error", function() end)
+      client:resume():on("close", t.calls(1, done))
+    end
+    visit(first, function()
+      visit(second, function() server:close() end)
+    end)
+    t.run()
+    return seen
+  end
+
+  for _, version in ipairs(VERSIONS) do
+    it("take no session of another name, whose client they may not trust: " .. version, within(function(t)
+      assert.same({ "a.example false", "SELF_SIGNED_CERT_IN_CHAIN" },
+        resume(t, version, "a.example", "b.example"))
+    end))
+
+    it("take those of their own name: " .. version, within(function(t)
+      assert.same({ "a.example false", "A.example true" }, resume(t, version, "a.example", "A.example"))
+    end))
+
+    it("tell names of one context apart: " .. version, within(function(t)
+      assert.same({ "x.a.example false", "y.a.example false" },
+        resume(t, version, "x.a.example", "y.a.example"))
+    end))
+
+    it("take none by SNICallback, either: " .. version, within(function(t)
+      local contexts = { ["a.example"] = tls.createSecureContext(trusting("a.example", pair.ca)),
+        ["b.example"] = tls.createSecureContext(trusting("b.example", pair.other_ca)) }
+      local options = { SNICallback = function(name, callback) callback(nil, contexts[name]) end }
+      assert.same({ "a.example false", "SELF_SIGNED_CERT_IN_CHAIN" },
+        resume(t, version, "a.example", "b.example", options))
+      assert.same({ "a.example false", "a.example true" },
+        resume(t, version, "a.example", "a.example", options))
+    end))
+  end
+
   it("raise for no name, and for what is no context", within(function(t)
     local server = tls.createServer(certificate("a.example"))
     for _, row in ipairs { { "ERR_TLS_REQUIRED_SERVER_NAME", "", {} },

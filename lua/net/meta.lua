@@ -3197,7 +3197,8 @@ local tlsServer = {}
 
 --- A certificate for clients that ask for such a name: `*` stands for what is no dot, and case does
 --- not count. Of several that match the one that was added last counts; if none does, the server's own.
---- The option `SNICallback` takes the place of all of them.
+--- The option `SNICallback` takes the place of all of them. A session that began with one name is not
+--- resumed with another, as the contexts may trust other clients.
 ---
 --- Raises `ERR_TLS_REQUIRED_SERVER_NAME`, and what `tls.createSecureContext` raises.
 ---@param name string

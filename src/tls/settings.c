@@ -6,6 +6,7 @@
 #include "tls/settings.h"
 
 #include <lauxlib.h>
+#include <openssl/evp.h>
 
 #include "tls/callbacks.h"
 #include "tls/connection.h"
@@ -98,14 +99,25 @@ static int follow(SSL *ssl, SSL_CTX *ctx) {
          SSL_set_max_proto_version(ssl, (int)SSL_CTX_get_max_proto_version(ctx));
 }
 
-/* context(context): from now on it is of that one */
+/* Its sessions are those of this string, of any length: OpenSSL's id has at most 32 bytes. */
+static int set_sessions(SSL *ssl, const char *of, size_t len) {
+  unsigned char id[EVP_MAX_MD_SIZE];
+  unsigned n = 0;
+  return EVP_Digest(of, len, id, &n, EVP_sha256(), NULL) && SSL_set_session_id_context(ssl, id, n);
+}
+
+/* context(context [, sessions]): from now on it is of that one; a session is resumed only
+ * where that string is the one of its beginning */
 static int connection_context(lua_State *L) {
   struct net_tls *t = check_open(L);
   struct net_tls_context *c = net_tls_context_check(L, 2);
+  size_t len = 0;
+  const char *sessions = luaL_optlstring(L, 3, NULL, &len);
   ERR_clear_error();
   net_tls_callbacks_install(c->ctx);
   if (!net_tls_tickets_bind(t->ssl, SSL_get_SSL_CTX(t->ssl)) ||
-      SSL_set_SSL_CTX(t->ssl, c->ctx) == NULL || !follow(t->ssl, c->ctx))
+      SSL_set_SSL_CTX(t->ssl, c->ctx) == NULL || !follow(t->ssl, c->ctx) ||
+      (sessions && !set_sessions(t->ssl, sessions, len)))
     return net_tls_raise_error(L);
   if (t->asks_status)
     net_tls_callbacks_ask_status(t);

@@ -76,7 +76,7 @@ local function go_on(state)
 end
 
 --- What SNICallback calls.
-local function answer_once(socket, state)
+local function answer_once(socket, state, name)
   local answered = false
   return function(err, chosen)
     if not is_asked(state) then
@@ -90,7 +90,7 @@ local function answer_once(socket, state)
     elseif chosen ~= nil and not context.isSecureContext(chosen) then
       return state_of.fail(socket, state, plain_error("Invalid SNI context"))
     elseif chosen ~= nil then
-      state_of.use(state, chosen)
+      state_of.use(state, chosen, name)
     end
     go_on(state)
   end
@@ -101,11 +101,11 @@ local function choose_context(socket, state, set, name)
   if not callback then
     local chosen = M.find(set.contexts, name)
     if chosen then
-      state_of.use(state, chosen)
+      state_of.use(state, chosen, name)
     end
     return go_on(state)
   end
-  local ok, err = pcall(callback, name, answer_once(socket, state))
+  local ok, err = pcall(callback, name, answer_once(socket, state, name))
   if not ok and is_asked(state) then
     state_of.fail(socket, state, err or plain_error("SNICallback has failed"))
   end

@@ -112,6 +112,22 @@ local function read_psk(given, prefix)
   end
 end
 
+local id_context
+
+--- What sessions are of one program's by, if it does not say: 32 hexadecimal digits made of
+--- its command line. OpenSSL resumes none of a client with a certificate without.
+local function default_id_context()
+  if not id_context then
+    local words, hashes = {}, { 0xCBF29CE484222325, 0x84222325CBF29CE4 }
+    for i = -9, arg and #arg or -10 do words[#words + 1] = arg[i] end
+    for c in table.concat(words, " "):gmatch(".") do
+      for i = 1, 2 do hashes[i] = (hashes[i] ~ c:byte()) * 0x100000001B3 end
+    end
+    id_context = ("%016x%016x"):format(hashes[1], hashes[2])
+  end
+  return id_context
+end
+
 --- What the options say, checked; nothing of the server has changed by then.
 local function read_settings(given)
   check_callbacks(given)
@@ -128,25 +144,9 @@ local function read_settings(given)
     timeout = given.handshakeTimeout or HANDSHAKE_TIMEOUT,
     alpn = alpn.encode(given.ALPNProtocols, 3),
     requireCloseNotify = options_of.truthy(given.requireCloseNotify),
-    asks = asks(given),
+    asks = asks(given), sessions = given.sessionIdContext or default_id_context(),
     contexts = {},
   }
-end
-
-local id_context
-
---- What sessions are of one program's by, if it does not say: 32 hexadecimal digits made of
---- its command line. OpenSSL resumes none of a client with a certificate without.
-local function default_id_context()
-  if not id_context then
-    local words, hashes = {}, { 0xCBF29CE484222325, 0x84222325CBF29CE4 }
-    for i = -9, arg and #arg or -10 do words[#words + 1] = arg[i] end
-    for c in table.concat(words, " "):gmatch(".") do
-      for i = 1, 2 do hashes[i] = (hashes[i] ~ c:byte()) * 0x100000001B3 end
-    end
-    id_context = ("%016x%016x"):format(hashes[1], hashes[2])
-  end
-  return id_context
 end
 
 --- The context of a server: it has its own order of ciphers, unless told otherwise. One that
@@ -180,7 +180,8 @@ function M.check_over(given)
   end
   check_callbacks(given)
   local psk_callback, hint = read_psk(given, "")
-  return { given = given, contexts = {}, asks = asks(given), psk = psk_callback, hint = hint }
+  return { given = given, contexts = {}, asks = asks(given), psk = psk_callback, hint = hint,
+    sessions = given.sessionIdContext or "" }
 end
 
 --- The settings of a server; raises for what is none.

@@ -345,11 +345,14 @@ end
 
 M.fail = fail
 
---- Has a connection be of another context; what is told about keys is its own.
+--- Has a connection be of another context; what is told about keys is its own. One that was
+--- chosen by a name resumes sessions of that name alone: those of others may be of clients whom
+--- this context does not trust.
 ---@param state net.tls.State
 ---@param context net.tls.SecureContext
-function M.use(state, context)
-  state.conn:context(context)
+---@param name? string
+function M.use(state, context, name)
+  state.conn:context(context, name and state.settings.sessions .. "\0" .. name:lower())
   if state.hint then
     state.conn:hint(state.hint)
   end
