@@ -146,10 +146,11 @@ describe("socket:receive", function()
   local function cancel_ready(far, reader, bytes)
     local server = net.createServer():listen(0, "127.0.0.1")
     if not server.listening then co.await(server, "listening") end
-    local crowd, cancelled = co.queue(), co.queue()
+    local crowd, cancelled, accepted = co.queue(), co.queue(), co.queue()
     for _ = 1, 300 do co.spawn(crowd.get, crowd) end
     server:on("connection", function(socket)
       server:close()
+      accepted:push(true)
       socket:on("data", function()
         for _ = 1, 300 do crowd:push(true) end
         timers.setImmediate(function()
@@ -160,7 +161,9 @@ describe("socket:receive", function()
       end)
     end)
     local first = assert(co.connect(server:address().port, "127.0.0.1"))
-    co.sleep(2)
+    accepted:get() -- else what it is sent would come in a later turn
+    co.yield()
+    co.yield()
     first:write("x")
     far:write(bytes)
     local status = cancelled:get()
