@@ -264,3 +264,40 @@ describe("setSecureContext", function()
     t.run()
   end))
 end)
+
+describe("A server that asks for certificates, whose context says nothing of sessions", function()
+  local function made(version)
+    return tls.createSecureContext({ cert = pair.server.cert, key = pair.server.key, ca = pair.ca.cert,
+      minVersion = version, maxVersion = version })
+  end
+
+  for _, version in ipairs(VERSIONS) do
+    it("resumes those of clients that it knows: " .. version, within(function(t)
+      with_server(t, { secureContext = made(version), requestCert = true }, function(server)
+        local who = { cert = pair.client.cert, key = pair.client.key }
+        who.session = visit(t, server, who).session
+        assert.same({ true, true }, { who.session ~= nil, visit(t, server, who).there })
+      end)
+    end))
+
+    it("does so over a connection that is there: " .. version, within(function(t)
+      local context, session, reused = made(version), nil, {}
+      for i = 1, 2 do
+        local near, far = net.duplexPair()
+        local server = tls.TLSSocket(near, { isServer = true, secureContext = context, requestCert = true })
+        local client = tls.connect({ socket = far, host = "localhost", ca = pair.ca.cert, session = session,
+          cert = pair.client.cert, key = pair.client.key })
+        client:on("session", function(blob) session = blob end)
+        server:on("secure", t.calls(1, function()
+          reused[i] = server:isSessionReused()
+          server:finish("x")
+        end))
+        client:on("end", function() client:finish() end) -- halves of a pair may be half open
+        client:resume():on("close", t.calls(1))
+        server:resume()
+        t.run()
+      end
+      assert.same({ false, true }, reused)
+    end))
+  end
+end)

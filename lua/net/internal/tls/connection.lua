@@ -4,6 +4,7 @@
 --- handshake.
 
 local core = require("net.tls.core")
+local context = require("net.internal.tls.context")
 local sessions = require("net.internal.tls.sessions")
 
 local M = {}
@@ -23,6 +24,9 @@ end
 function M.new(socket, state)
   local conn = core.connection(state.context, state.isServer, socket)
   conn:verify(state.requests, state.rejects)
+  if state.isServer and state.requests and not context.has_sessions(state.context) then
+    conn:context(state.context, sessions.program_id()) -- without, who resumes would be refused
+  end
   if state.alpn_names then
     conn:alpn(state.alpn_names)
   end

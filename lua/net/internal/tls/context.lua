@@ -29,6 +29,8 @@ local SMALL_DH = 2048 -- bits; with fewer a warning is due
 
 local M = {}
 
+local with_sessions = setmetatable({}, { __mode = "k" }) -- contexts that say what theirs are by
+
 -- What is wrong
 
 --- Raises what a step of the core has answered, if it has.
@@ -255,6 +257,7 @@ local function set_rest(context, options)
   if options.sessionIdContext ~= nil then
     local id = text_or_throw(options.sessionIdContext, "options.sessionIdContext")
     check(native.set_session_id_context(context, id))
+    with_sessions[context] = true
   end
   if options.pfx ~= nil then
     set_pfx(context, options.pfx, options.passphrase)
@@ -350,5 +353,12 @@ end
 --- Whether a value is a SecureContext.
 ---@type fun(v: any): boolean
 M.isSecureContext = native.is
+
+--- Does a context say what a server's sessions are known by?
+---@param context net.tls.SecureContext
+---@return boolean
+function M.has_sessions(context)
+  return with_sessions[context] == true
+end
 
 return M

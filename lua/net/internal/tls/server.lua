@@ -8,6 +8,7 @@ local alpn = require("net.internal.tls.alpn")
 local context = require("net.internal.tls.context")
 local lazy = require("net.internal.lazy")
 local options_of = require("net.internal.options")
+local sessions = require("net.internal.tls.sessions")
 local socket_of = require("net.internal.tls.socket")
 local validate = require("net.internal.validate")
 
@@ -112,22 +113,6 @@ local function read_psk(given, prefix)
   end
 end
 
-local id_context
-
---- What sessions are of one program's by, if it does not say: 32 hexadecimal digits made of
---- its command line. OpenSSL resumes none of a client with a certificate without.
-local function default_id_context()
-  if not id_context then
-    local words, hashes = {}, { 0xCBF29CE484222325, 0x84222325CBF29CE4 }
-    for i = -9, arg and #arg or -10 do words[#words + 1] = arg[i] end
-    for c in table.concat(words, " "):gmatch(".") do
-      for i = 1, 2 do hashes[i] = (hashes[i] ~ c:byte()) * 0x100000001B3 end
-    end
-    id_context = ("%016x%016x"):format(hashes[1], hashes[2])
-  end
-  return id_context
-end
-
 --- What the options say, checked; nothing of the server has changed by then.
 local function read_settings(given)
   check_callbacks(given)
@@ -144,7 +129,7 @@ local function read_settings(given)
     timeout = given.handshakeTimeout or HANDSHAKE_TIMEOUT,
     alpn = alpn.encode(given.ALPNProtocols, 3),
     requireCloseNotify = options_of.truthy(given.requireCloseNotify),
-    asks = asks(given), sessions = given.sessionIdContext or default_id_context(),
+    asks = asks(given), sessions = given.sessionIdContext or sessions.program_id(),
     contexts = {},
   }
 end
@@ -163,7 +148,7 @@ function M.new_context(given, requests)
   if own.ca == nil and not requests then
     own.ca = {}
   end
-  own.sessionIdContext = own.sessionIdContext or default_id_context()
+  own.sessionIdContext = own.sessionIdContext or sessions.program_id()
   return (context.createSecureContext(own))
 end
 

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 
---- net.internal.tls.sessions - a client's sessions, as a program keeps them.
+--- net.internal.tls.sessions - a client's sessions, as a program keeps them, and what a
+--- server's are known by.
 --
 -- A session is as good as a certificate, and the name was checked when it began: so what a
 -- program gets says for whom it is, and is not used for anybody else.
@@ -29,6 +30,23 @@ function M.unwrap(blob, host, rejects)
   end
   local ok, name, at = pcall(string.unpack, "<s4", blob, #MAGIC + 1)
   return ok and name == host and blob:sub(at) or nil
+end
+
+local program
+
+--- What a server's sessions are by, if it does not say: 32 hexadecimal digits made of the
+--- program's command line. OpenSSL refuses who resumes, and has a certificate, without.
+---@return string
+function M.program_id()
+  if not program then
+    local words, hashes = {}, { 0xCBF29CE484222325, 0x84222325CBF29CE4 }
+    for i = -9, arg and #arg or -10 do words[#words + 1] = arg[i] end
+    for c in table.concat(words, " "):gmatch(".") do
+      for i = 1, 2 do hashes[i] = (hashes[i] ~ c:byte()) * 0x100000001B3 end
+    end
+    program = ("%016x%016x"):format(hashes[1], hashes[2])
+  end
+  return program
 end
 
 return M
