@@ -1181,3 +1181,24 @@ describe("__close", function()
     drop(t, peer)
   end))
 end)
+
+describe("as many sockets as fit into the list of what one poll has found", function()
+  it("may each end amid what they read, of which there is more", within(function(t)
+    local open, chunks, finished = {}, 0, 0
+    for i = 1, 64 do
+      local socket, peer = pair()
+      open[i] = socket
+      peer:on("data", function()
+        chunks = chunks + 1
+        peer:finish()
+      end)
+      peer:on("finish", function() finished = finished + 1 end)
+    end
+    for _, socket in ipairs(open) do
+      socket:resume():finish(("x"):rep(70000))
+    end
+    t.run()
+    assert.is_true(chunks > 64)
+    assert.equal(64, finished)
+  end))
+end)

@@ -175,25 +175,46 @@ int net_dispatch_batch(struct net_loop *loop, lua_CFunction half, void *arg) {
   return dispatch(loop, half, arg, 1);
 }
 
+/* Makes room for another. */
+static int ready_grow(struct net_loop *loop) {
+  size_t cap = loop->ready_cap ? loop->ready_cap * 2 : 64;
+  struct net_ready *grown = realloc(loop->ready, cap * sizeof *grown);
+  if (grown == NULL)
+    return 0;
+  loop->ready = grown;
+  loop->ready_cap = cap;
+  return 1;
+}
+
+static int ready_has_room(struct net_loop *loop) {
+  return loop->ready_len < loop->ready_cap || ready_grow(loop);
+}
+
+/* The half that runs is done, or has raised: it goes on, if there was more for it, as
+ * libuv's reading does. Without room for that the next poll tells of it. */
+static void ready_again(struct net_loop *loop) {
+  struct net_ready r = loop->running;
+  loop->running.half = NULL;
+  if (r.half && ++r.round < loop->rounds && ready_has_room(loop))
+    loop->ready[loop->ready_len++] = r;
+}
+
 /* Runs what is ready, each half as if dispatched by itself: its ticks and its
  * flush come before the next. An error ends the protected call, not the batch. One
  * that is to run again is back in the list by then, as a tick may forget it. */
 static int ready_batch(lua_State *L) {
   struct net_loop *loop = lua_touserdata(L, 1);
   lua_settop(L, 0);
-  for (int round = 0; !loop->halted && loop->ready_len > 0;) {
+  while (!loop->halted && loop->ready_len > 0) {
     const struct net_ready *next = &loop->ready[loop->ready_len - 1];
     if (next->half == NULL)
       break;
-    struct net_ready r = *next;
+    loop->running = *next;
     loop->ready_len--;
     loop->rounds = loop->drains = 0;
-    loop->at = r.arg;
-    r.half(L, r.arg);
+    loop->running.half(L, loop->running.arg);
     lua_settop(L, 0);
-    round = round + 1 < loop->rounds ? round + 1 : 0;
-    if (round > 0)
-      loop->ready[loop->ready_len++] = r;
+    ready_again(loop);
     net_settle(L, loop);
   }
   return 0;
@@ -204,12 +225,13 @@ void net_ready_run(struct net_loop *loop) {
     const struct net_ready *r = &loop->ready[loop->ready_len - 1];
     if (r->half) {
       dispatch(loop, ready_batch, loop, 1);
+      ready_again(loop);
     } else {
       loop->ready_len--;
       r->call(r->arg);
     }
   }
-  loop->at = NULL;
+  loop->running.arg = NULL;
   if (loop->ready_behind > loop->ready_len)
     loop->ready_behind = loop->ready_len;
 }
@@ -221,9 +243,11 @@ static void ready_nothing(lua_State *L, void *loop) {
 }
 
 void net_ready_forget(struct net_loop *loop, const void *arg) {
+  if (loop->running.arg == arg)
+    loop->running.half = NULL;
   for (size_t i = 0; i < loop->ready_len; i++)
     if (loop->ready[i].arg == arg)
-      loop->ready[i] = (struct net_ready){ ready_nothing, NULL, loop };
+      loop->ready[i] = (struct net_ready){ ready_nothing, NULL, loop, 0 };
 }
 
 /* One that found no room to wait in. */
@@ -234,32 +258,33 @@ static int ready_now(lua_State *L) {
   return 0;
 }
 
-/* Makes room for another; where there is none, what is ready runs at once. */
-static int ready_grow(struct net_loop *loop, struct net_ready *r) {
-  size_t cap = loop->ready_cap ? loop->ready_cap * 2 : 64;
-  struct net_ready *grown = realloc(loop->ready, cap * sizeof *grown);
-  if (grown) {
-    loop->ready = grown;
-    loop->ready_cap = cap;
-  } else if (r->call) {
+/* Where there is no room to wait in, it runs now. */
+static void ready_at_once(struct net_loop *loop, struct net_ready *r) {
+  if (r->call)
     r->call(r->arg);
-  } else {
+  else
     net_dispatch(loop, ready_now, r);
-  }
-  return grown != NULL;
+}
+
+/* Returns whether it may wait. */
+static int ready_may_wait(struct net_loop *loop, struct net_ready *r) {
+  int has_room = ready_has_room(loop);
+  if (!has_room)
+    ready_at_once(loop, r);
+  return has_room;
 }
 
 void net_ready(struct net_loop *loop, void (*half)(lua_State *L, void *arg), void *arg) {
-  struct net_ready r = { half, NULL, arg };
-  if (loop->ready_len < loop->ready_cap || ready_grow(loop, &r))
+  struct net_ready r = { half, NULL, arg, 0 };
+  if (ready_may_wait(loop, &r))
     loop->ready[loop->ready_len++] = r;
 }
 
 /* The lowest are run last. Among those that are behind all others, as libev tells of the last
  * one first, each is put on top. */
 void net_ready_behind(struct net_loop *loop, void (*half)(lua_State *L, void *arg), void *arg) {
-  struct net_ready r = { half, NULL, arg };
-  if (loop->ready_len == loop->ready_cap && !ready_grow(loop, &r))
+  struct net_ready r = { half, NULL, arg, 0 };
+  if (!ready_may_wait(loop, &r))
     return;
   if (loop->ready_behind > loop->ready_len)
     loop->ready_behind = loop->ready_len;
@@ -269,7 +294,7 @@ void net_ready_behind(struct net_loop *loop, void (*half)(lua_State *L, void *ar
 }
 
 void net_ready_call(struct net_loop *loop, void (*call)(void *arg), void *arg) {
-  struct net_ready r = { NULL, call, arg };
-  if (loop->ready_len < loop->ready_cap || ready_grow(loop, &r))
+  struct net_ready r = { NULL, call, arg, 0 };
+  if (ready_may_wait(loop, &r))
     loop->ready[loop->ready_len++] = r;
 }

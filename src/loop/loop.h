@@ -38,6 +38,7 @@ struct net_ready {
   void (*call)(void *arg);
   void *arg; /* its owner is anchored until the turn's close events, or net_ready_forget
                 is called before it goes */
+  int round; /* how often it has run in this turn */
 };
 
 /* What the emitter keeps with the loop. */
@@ -101,8 +102,8 @@ struct net_loop {
                          may be more for it; 0: it is done. Also of who reads, above */
   struct net_object *telling; /* borrowed; whose listener of data is being called; NULL: none.
                          Also stream.h's */
-  const void *at;          /* what the half that runs, and the ticks behind it, was noted for; NULL:
-                     none is run */
+  struct net_ready running;   /* whose half runs, or the ticks behind that; its 'half' is NULL when
+                           that is done, its 'arg' when nothing is run */
   int drains;              /* the half has heard that it can be written to. Of who writes, above */
   struct net_ready *ready; /* owned; those still to run, the last comes first */
   size_t ready_len, ready_cap;

@@ -162,7 +162,7 @@ static void final_if_gone(lua_State *L, void *arg) {
  * hung up, ends in it, all others with the turn's completions. */
 static void final_in_event(struct net_stream *s) {
   struct net_loop *loop = s->o.loop;
-  if (loop->at == s && net_stream_fd(s) >= 0)
+  if (loop->running.arg == s && net_stream_fd(s) >= 0)
     net_ready(loop, loop->drains ? final_at_once : final_if_gone, s);
 }
 
