@@ -104,7 +104,8 @@ struct net_loop {
                          Also stream.h's */
   struct net_ready running;   /* whose half runs, or the ticks behind that; its 'half' is NULL when
                            that is done, its 'arg' when nothing is run */
-  int drains;              /* the half has heard that it can be written to. Of who writes, above */
+  int drains;    /* the half has heard that it can be written to. Of who writes, above */
+  uint64_t sent; /* bytes; what had left by a stream when its half began to read. The same */
   struct net_ready *ready; /* owned; those still to run, the last comes first */
   size_t ready_len, ready_cap;
   size_t ready_behind; /* how many at its beginning are behind all others; may be too many */

@@ -162,8 +162,12 @@ static void final_if_gone(lua_State *L, void *arg) {
  * hung up, ends in it, all others with the turn's completions. */
 static void final_in_event(struct net_stream *s) {
   struct net_loop *loop = s->o.loop;
-  if (loop->running.arg == s && net_stream_fd(s) >= 0)
-    net_ready(loop, loop->drains ? final_at_once : final_if_gone, s);
+  if (loop->running.arg != s || net_stream_fd(s) < 0)
+    return;
+  if (loop->drains)
+    net_ready(loop, final_at_once, s);
+  else if (loop->sent == s->bytes_written) /* or the peer is gone because of that */
+    net_ready(loop, final_if_gone, s);
 }
 
 static void final_start(lua_State *L, int idx) {

@@ -48,6 +48,7 @@ static size_t read_size(lua_State *L, const struct net_stream *s) {
 static void stream_readable(lua_State *L, void *arg) {
   struct net_stream *s = arg;
   s->life.unread = 0;
+  s->o.loop->sent = s->bytes_written - s->req.len - s->req.deferred;
   if (!(s->watch.wanted & EV_READ))
     return; /* a listener before it in this turn has paused or closed it */
   int pumped = s->pump && net_pump_ready(L, s);
