@@ -365,6 +365,11 @@ add({
     lua = "%(no more%)",
   },
   {
+    line = "`net.connect` that raises, for a port that is none or another option, leaves",
+    object = "^uncaught$", anywhere = "onnect%w*: raises", node = "AbortError",
+    lua = "attempt to call",
+  },
+  {
     line = "`getTypeOfService` and `setTypeOfService` raise `EBADF`",
     node = "TypeOfService EBADF", lua = "TypeOfService: ",
   },
