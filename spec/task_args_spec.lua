@@ -63,6 +63,12 @@ describe("net.co", function()
     assert.same({ "still there" }, t.lines)
   end))
 
+  it("has wrap refuse what cannot be called, at once", function()
+    for _, value in ipairs({ 1, "print", {}, true }) do
+      assert.equal(TYPE, raised(co.wrap, value).code)
+    end
+  end)
+
   it("takes what can be called for a function", within(function()
     co.run(function()
       local task = co.spawn(function() return 5 end)

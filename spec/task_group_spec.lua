@@ -232,6 +232,18 @@ describe("co.group", function()
     assert.same({ "two" }, t.lines)
   end))
 
+  it("with a limit takes no child where nobody may wait, also when there is room", within(function(t)
+    co.run(function()
+      co.group({ limit = 2 }, function(g)
+        timers.setImmediate(t.calls(1, function()
+          assert.equal("ERR_CANNOT_WAIT", raised(g.spawn, g, t.log).code)
+        end))
+        co.sleep(2)
+      end)
+    end)
+    assert.same({}, t.lines)
+  end))
+
   it("takes no child after its end", within(function()
     co.run(function()
       local kept

@@ -39,6 +39,29 @@ describe("task:cancel()", function()
     assert.same({ "second ABORT_ERR why", "closed first" }, t.lines)
   end))
 
+  it("as an error and a timeout do, closes variables with what ends their block", within(function(t)
+    local function block(stop)
+      local _ <close> = support.closable(t, "first")
+      local _ <close> = setmetatable({}, { __close = function(_, err)
+        if support.CLOSE_WAITS then
+          co.shield(co.sleep, 1)
+        end
+        t.log("last", type(err) == "table" and err.code or err)
+      end })
+      stop()
+    end
+    co.run(function()
+      assert.equal("mistake", raised(block, function() error("mistake", 0) end))
+      co.timeout(1, block, forever)
+      local task = co.spawn(block, forever)
+      co.yield()
+      task:cancel()
+      task:await()
+    end)
+    assert.same({ "last mistake", "closed first", "last ERR_TIMEOUT", "closed first",
+      "last ABORT_ERR", "closed first" }, t.lines)
+  end))
+
   it("never waits, and resumes nobody at once", within(function(t)
     beside(function()
       pcall(forever)

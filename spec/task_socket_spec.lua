@@ -141,6 +141,24 @@ describe("socket:receive", function()
     assert.equal("line", near:receive())
   end))
 
+  it("of two in a race that finish in one turn leaves the loser's bytes", connected(function(near, far)
+    local other, there = net.duplexPair()
+    local a, b = net.duplexPair()
+    a:on("data", function() -- so both are written within one callback
+      there:write("there\n")
+      far:write("far\n")
+    end)
+    b:write("go")
+    local key, line = co.race({
+      function() return other:receive() end,
+      function() return near:receive() end,
+    })
+    local left = key == 1 and near or other
+    assert.equal(key == 1 and "there" or "far", line)
+    assert.equal(key == 1 and "far" or "there", left:receive())
+    for _, socket in ipairs({ other, there, a, b }) do socket:destroy() end
+  end))
+
   --- In one turn: so many tasks are woken that no more run in it, then there are bytes for
   --- the reader, which is ready and does not run; then it is cancelled.
   local function cancel_ready(far, reader, bytes)
@@ -315,6 +333,39 @@ describe("socket:receive", function()
     near:destroy()
     assert.same({ nil, "ERR_STREAM_PREMATURE_CLOSE", "" }, codes(reader:await()))
     assert.same({ nil, "ERR_STREAM_PREMATURE_CLOSE", "" }, codes(near:receive()))
+  end))
+
+  it("wakes all who wait when the program destroys the socket", connected(function(near, far, t)
+    far:pause()
+    local waits = {
+      receive = co.spawn(near.receive, near),
+      send = co.spawn(near.send, near, ("x"):rep(1 << 23)),
+      flush = co.spawn(near.flush, near),
+      finished = co.spawn(co.finished, near),
+    }
+    co.yield()
+    for name, task in pairs(waits) do assert.equal("waiting", task.status, name) end
+    near:destroy()
+    for name, task in pairs(waits) do
+      local value, err = task:await()
+      t.log(name, value, err and err.code)
+    end
+    table.sort(t.lines)
+    -- ECANCELED is what such a socket's `errored` is in Node, as a write was cut off.
+    assert.same({ "finished nil ECANCELED", "flush nil ERR_STREAM_DESTROYED",
+      "receive nil ERR_STREAM_PREMATURE_CLOSE", "send nil ERR_STREAM_DESTROYED" }, t.lines)
+  end))
+
+  it("fails by no idle timeout while bytes come, however slowly", connected(function(near, far)
+    near:setTimeout(300)
+    co.spawn(function()
+      for _ = 1, 8 do
+        far:write("x")
+        co.sleep(50)
+      end
+      far:write("\n")
+    end)
+    assert.equal("xxxxxxxx", near:receive())
   end))
 
   it("does not raise a reset that nobody hears: the next call tells", connected(function(near, far)
@@ -526,6 +577,22 @@ describe("socket:send", function()
     until not ok
     assert.equal("ERR_TIMEOUT", code)
     assert.is_false(near.destroyed)
+  end))
+
+  it("waits on a socket that is connecting, too, and all of it arrives", within(function()
+    local server = net.createServer():listen(0, "127.0.0.1")
+    co.run(function()
+      if not server.listening then co.await(server, "listening") end
+      local near = net.connect(server:address().port, "127.0.0.1")
+      local sender = co.spawn(near.send, near, ("x"):rep(1 << 20))
+      local far = server:incoming()()
+      assert.equal("waiting", sender.status)
+      assert.equal(1 << 20, #far:receive(1 << 20))
+      assert.is_true(sender:await())
+      near:destroy()
+      far:destroy()
+      server:close()
+    end)
   end))
 
   it("lets timers run, to a peer that is as fast", connected(function(near, far)
@@ -818,6 +885,16 @@ describe("co.pipeline", function()
     assert.same({ true, true }, { c.destroyed, e.destroyed })
     d:destroy()
     f:destroy()
+  end))
+end)
+
+describe("co.pipeline of a source that is reset", function()
+  it("destroys both, with the source's error", connected(function(near, far)
+    local a, b = net.duplexPair()
+    timers.setTimeout(function() far:resetAndDestroy() end, 2)
+    assert.same({ nil, "ECONNRESET" }, codes(co.pipeline(near, a)))
+    assert.same({ true, true }, { a.destroyed, near.destroyed })
+    b:destroy()
   end))
 end)
 

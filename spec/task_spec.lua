@@ -149,6 +149,19 @@ describe("a wait", function()
     end))
   end))
 
+  it("works in a function of a required module, whose chunk cannot wait", within(function(t)
+    local seen
+    package.preload["spec.waits"] = function()
+      seen = raised(co.yield).code
+      return function() return co.yield() end
+    end
+    t.finally(function()
+      package.preload["spec.waits"], package.loaded["spec.waits"] = nil, nil
+    end)
+    assert.is_true(co.run(function() return require("spec.waits")() end))
+    assert.equal("ERR_CANNOT_WAIT", seen)
+  end))
+
   it("that is a stray yield ends the task, and its variables are closed", within(function(t)
     local task = co.spawn(function()
       local _ <close> = setmetatable({}, { __close = function(_, err) t.log("closed", err) end })
@@ -473,11 +486,14 @@ describe("co.run", function()
     assert.equal(1, #list)
   end))
 
-  it("raises inside of the loop", within(function(t)
+  it("raises inside of the loop, at the caller's line, and runs nothing", within(function(t)
     timers.setImmediate(t.calls(1, function()
-      assert.truthy(raised(co.run, function() end):find("running already", 1, true))
+      assert.matches("task_spec.lua:%d+: .*running already", raised(function()
+        co.run(t.log)
+      end))
     end))
     t.run()
+    assert.same({}, t.lines)
   end))
 end)
 

@@ -94,6 +94,9 @@ end
 ---@return any ...
 function co.run(fn, ...)
   validate.func(fn, "fn")
+  if core.running() then
+    error("net.run() is running already", 2) -- before it queues anything
+  end
   local call <close> = setmetatable({}, Call)
   local task = spawn_run(call, fn, ...)
   local alive = core.run()
@@ -275,7 +278,8 @@ end
 ---@param fn function called with its arguments and the callback
 ---@return function
 function co.wrap(fn)
-  if fn == nil then
+  local meta = debug.getmetatable(fn)
+  if type(fn) ~= "function" and not (type(meta) == "table" and meta.__call) then
     validate.func(fn, "fn")
   end
   return function(...)

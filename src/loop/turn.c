@@ -240,11 +240,19 @@ static void run_once(struct net_loop *loop) {
   } while (loop->vain && !loop->worked && loop->refs > 0 && !loop->halted && !loop->stopped);
 }
 
+static int is_running(const struct net_loop *loop) { return loop->L || loop->depth > 0; }
+
+/* running() -> boolean: would run() raise, as it runs already */
+static int loop_running(lua_State *L) {
+  lua_pushboolean(L, is_running(net_loop_get(L)));
+  return 1;
+}
+
 /* run([mode]) -> boolean: whether anything still holds the loop */
 static int loop_run(lua_State *L) {
   int flags = loop_mode(L);
   struct net_loop *loop = net_loop_get(L);
-  if (loop->L || loop->depth > 0)
+  if (is_running(loop))
     return luaL_error(L, "net.run() is running already");
   if (!lua_checkstack(L, 2 * LUA_MINSTACK)) /* no dispatch will be short of it */
     return net_error_memory(L);
@@ -398,9 +406,9 @@ static void loop_new(lua_State *L) {
 
 void net_turn_open(lua_State *L) {
   static const luaL_Reg functions[] = {
-    { "run", loop_run },   { "stop", loop_stop },   { "on_ended", loop_on_ended },
-    { "tick", loop_tick }, { "alive", loop_alive }, { "now", loop_now },
-    { NULL, NULL },
+    { "run", loop_run },         { "stop", loop_stop }, { "on_ended", loop_on_ended },
+    { "running", loop_running }, { "tick", loop_tick }, { "alive", loop_alive },
+    { "now", loop_now },         { NULL, NULL },
   };
   luaL_setfuncs(L, functions, 0);
   net_atexit_open(L);

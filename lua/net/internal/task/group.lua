@@ -123,6 +123,7 @@ function Group:spawn(fn, ...)
   children.check_this(self, Group)
   local group = self._group
   if group.limit and not group.closed then
+    children.check_wait()
     wait_for_room(group)
   end
   if group.closed then
