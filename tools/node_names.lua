@@ -37,7 +37,6 @@ local SYNC = "`io.popen` and `os.execute` wait"
 local RENEGOTIATION = "nobody may renegotiate"
 local COMPRESSION = "OpenSSL has it from 3.2 on"
 local X509 = "there are no objects of certificates; `raw` of their tables is the DER"
-local NOT_YET = "not yet"
 local ENGINES = "OpenSSL gives up engines"
 local WINDOWS = "of Windows alone"
 
@@ -305,7 +304,7 @@ local sections = {
     { "field", "encrypted authorized authorizationError alpnProtocol servername" },
     { "event", "secureConnect secure session keylog OCSPResponse" },
     differs = { renegotiate = TLS },
-    absent = { getPeerX509Certificate = X509, getX509Certificate = X509, enableTrace = NOT_YET },
+    absent = { getPeerX509Certificate = X509, getX509Certificate = X509 },
   },
   {
     title = "`dns`, of which there is only this", node = "dns.%s", owner = "net.dns",

@@ -3112,6 +3112,8 @@ function tls.isTLSSocket(v) end
 --- what `"session"` or `getSession` gave for the same host
 ---@field session? string
 ---@field minDHSize? number (bits; default 1024)
+--- see `tlsSocket:enableTrace`
+---@field enableTrace? boolean (default false)
 --- the server is asked what its authority says of its certificate: see `"OCSPResponse"`
 ---@field requestOCSP? boolean (default false)
 --- called for a key that both sides know, which takes the place of certificates, with the server's hint
@@ -3144,6 +3146,8 @@ function tls.isTLSSocket(v) end
 --- called for a client that has a key, with its name: the key, or nil if there is none of that name. As
 --- `tls.connect`'s; what it raises is the error of `"tlsClientError"`. Names that are no UTF-8 are not known
 ---@field pskCallback? fun(socket: net.tls.TLSSocket, identity: string): string|{psk: string}|nil
+--- of all its sockets, see `tlsSocket:enableTrace`
+---@field enableTrace? boolean (default false)
 --- what clients in TLS 1.2 are told of the key that they should take, up to 256 bytes
 ---@field pskIdentityHint? string
 --- within which a handshake has to be over
@@ -3163,6 +3167,7 @@ function tls.isTLSSocket(v) end
 --- as `tls.connect`'s, or as a server's: `fun(socket, identity)`
 ---@field pskCallback? function
 ---@field pskIdentityHint? string a server's
+---@field enableTrace? boolean (default false)
 ---@field handshakeTimeout? number milliseconds
 ---@field requireCloseNotify? boolean (default false)
 
@@ -3340,6 +3345,11 @@ function tlsSocket:setServername(name) end
 --- Raises what `tls.createSecureContext` raises.
 ---@param credentials net.tls.SecureContext|net.tls.SecureContextOptions
 function tlsSocket:setKeyCert(credentials) end
+
+--- From now on all that TLS says is told on stderr, in the words of OpenSSL, as by `openssl s_client
+--- -trace`: for a look at a handshake that fails, as it shows secrets. An OpenSSL that was built without
+--- the words says nothing.
+function tlsSocket:enableTrace() end
 
 --- Does nothing but refuse: nobody renegotiates. The callback hears of
 --- `ERR_TLS_RENEGOTIATION_DISABLED`.

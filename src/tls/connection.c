@@ -42,6 +42,8 @@ void net_tls_end(struct net_tls *t) {
     SSL_free(t->ssl);
     t->ssl = NULL;
   }
+  BIO_free(t->trace);
+  t->trace = NULL;
   net_tls_bytes_free(&t->in, 0);
   net_tls_bytes_free(&t->out, 0);
   net_tls_bytes_free(&t->plain, 1);

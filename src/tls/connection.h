@@ -40,6 +40,7 @@ struct net_tls {
   struct net_tls *before, *behind; /* in the queue of handshakes; see turns.c */
   struct net_tls_shared *shared;   /* a reference */
   SSL *ssl;                        /* owned until 'close' */
+  BIO *trace;                      /* owned; where its messages are told, or NULL */
   struct net_tls_buffers *s;       /* amid a call; NULL else */
   struct net_tls_bytes in;         /* ciphertext that was read, and waits */
   struct net_tls_bytes out;        /* ciphertext that is not below yet */

@@ -22,6 +22,7 @@
 #include "tls/psk.h"
 #include "tls/sec.h"
 #include "tls/settings.h"
+#include "tls/trace.h"
 #include "tls/transport.h"
 
 /* --- constants ------------------------------------------------------------------------- */
@@ -148,6 +149,7 @@ int luaopen_net_tls_core(lua_State *L) {
   net_tls_settings_open(L);
   net_tls_facts_open(L);
   net_tls_psk_open(L);
+  net_tls_trace_open(L);
   net_tls_transport_open(L);
   net_sec_open(L);
   lua_pushcfunction(L, core_ciphers);

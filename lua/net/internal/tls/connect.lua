@@ -49,6 +49,9 @@ local function check_options(options)
   if options.handshakeTimeout ~= nil then
     validate.number(options.handshakeTimeout, "options.handshakeTimeout", 0, CONNECT_TIMEOUT_MAX)
   end
+  if options.enableTrace ~= nil then
+    validate.boolean(options.enableTrace, "options.enableTrace")
+  end
   if options.session ~= nil then
     validate.string(options.session, "options.session")
   end
@@ -93,6 +96,7 @@ local function new_state(options, from)
     sends = name_to_send(options),
     host = name_to_meet(options, from),
     identity = options.checkServerIdentity,
+    traces = options.enableTrace,
     psk = psk_callback, wantsStatus = truthy(options.requestOCSP),
     minDHSize = options.minDHSize or 1024,
     alpn_names = alpn.encode(options.ALPNProtocols, 3),

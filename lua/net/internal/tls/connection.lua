@@ -48,6 +48,9 @@ function M.new(socket, state)
       conn:resume(der)
     end
   end
+  if state.traces then
+    conn:trace()
+  end
   if state.wantsStatus then
     conn:want_status()
   end

@@ -46,7 +46,7 @@ local function new_state(server, set)
     isServer = true, server = server, pending = true, context = set.context,
     requests = set.requests, rejects = set.rejects, alpn_names = set.alpn,
     handshakeTimeout = set.timeout, requireCloseNotify = set.requireCloseNotify,
-    asks = set.asks, settings = set, psk = set.psk, hint = set.hint,
+    asks = set.asks, settings = set, psk = set.psk, hint = set.hint, traces = set.traces,
   }
 end
 
@@ -106,6 +106,12 @@ local function asks(given)
   return given.ALPNCallback ~= nil or given.SNICallback ~= nil
 end
 
+local function read_trace(given)
+  if given.enableTrace ~= nil then
+    return validate.boolean(given.enableTrace, "options.enableTrace")
+  end
+end
+
 --- What is called for a key, and the hint to clients.
 local function read_psk(given, prefix)
   if given.pskCallback ~= nil or given.pskIdentityHint ~= nil then
@@ -123,7 +129,7 @@ local function read_settings(given)
   local psk_callback, hint = read_psk(given, "options.")
   return {
     given = given,
-    context = context_made, psk = psk_callback, hint = hint,
+    context = context_made, psk = psk_callback, hint = hint, traces = read_trace(given),
     requests = given.requestCert == true,
     rejects = given.rejectUnauthorized ~= false,
     timeout = given.handshakeTimeout or HANDSHAKE_TIMEOUT,
@@ -166,7 +172,7 @@ function M.check_over(given)
   check_callbacks(given)
   local psk_callback, hint = read_psk(given, "")
   return { given = given, contexts = {}, asks = asks(given), psk = psk_callback, hint = hint,
-    sessions = given.sessionIdContext or "" }
+    sessions = given.sessionIdContext or "", traces = read_trace(given) }
 end
 
 --- The settings of a server; raises for what is none.

@@ -291,6 +291,16 @@ function methods:setKeyCert(credentials)
   end
 end
 
+function methods:enableTrace()
+  local conn, state = conn_of(self)
+  if state then
+    state.traces = true
+  end
+  if conn and conn:state() then
+    conn:trace()
+  end
+end
+
 --- Renegotiation is off, for good: TLS 1.3 has none, and in 1.2 it is a way to attack.
 function methods:renegotiate(_, callback)
   conn_of(self)
@@ -311,7 +321,7 @@ local function server_state(options)
   local settings = require("net.internal.tls.server").check_over(options)
   return {
     settings = settings, asks = settings.asks, psk = settings.psk, hint = settings.hint,
-    isServer = true, server = options.server, pending = true,
+    isServer = true, server = options.server, pending = true, traces = settings.traces,
     requests = options.requestCert == true,
     rejects = options.rejectUnauthorized ~= false,
   }
