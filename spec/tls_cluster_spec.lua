@@ -1,0 +1,92 @@
+-- SPDX-License-Identifier: MIT
+
+--- A TLS server in a cluster: each worker shakes hands, and takes the sessions of the others.
+
+local cluster = require("net.cluster")
+local certificates = require("spec.support.certificates")
+local co = require("net.co")
+local pair = require("spec.support.tlspair")
+local process = require("spec.support.process")
+local tls = require("net.tls")
+local within = require("spec.support").within
+
+local PROGRAM = [[
+local cluster = require("net.cluster")
+local process = require("net.process")
+local tls = require("net.tls")
+
+if cluster.isPrimary then
+  cluster.schedulingPolicy = cluster[arg[1] ]
+  local listening = 0
+  cluster:on("listening", function(_, address)
+    listening = listening + 1
+    if listening == 2 then
+      io.write("listening on ", address.port, "\n")
+      io.stdout:flush()
+    end
+  end)
+  for _ = 1, 2 do cluster.fork() end
+  process:on("SIGTERM", function() cluster.disconnect() end)
+  return
+end
+
+local function read(path)
+  local file <close> = assert(io.open(path, "rb"))
+  return file:read("a")
+end
+
+local server = tls.createServer({
+  cert = read(arg[2]), key = read(arg[3]), ticketKeys = arg[4] == "shared" and ("k"):rep(48) or nil,
+}, function(socket)
+  socket:finish(("%d %s %s"):format(process.pid, socket:isSessionReused(), socket.remoteAddress))
+end)
+server:listen(0, "127.0.0.1")
+]]
+
+--- What four clients, one after the other, are told, each with the session of the one before.
+local function visit(port)
+  local told, session = {}, nil
+  for i = 1, 4 do
+    local socket <close> = assert(tls.co.connect({ port = port, host = "localhost", ca = pair.ca.cert,
+      session = session }))
+    socket:on("session", function(blob) session = blob end)
+    told[i] = socket:receive("all")
+  end
+  return told
+end
+
+local function run(policy, keys)
+  local p = process.spawn(("%s %s %s %s %s %s"):format(process.lua("bin/luanet"), certificates.write("lua", PROGRAM),
+    policy, pair.server.path, pair.server.key_path, keys))
+  local port = math.tointeger(tonumber((p:expect("^listening on (%d+)$"))))
+  local told
+  within(function()
+    co.run(function() told = visit(port) end)
+  end)()
+  p:signal("TERM")
+  local rest, code = p:finish()
+  assert.equal(0, code, rest)
+  return told
+end
+
+describe("A cluster's TLS server", function()
+  for _, policy in ipairs({ "SCHED_RR", "SCHED_NONE" }) do
+    it("resumes with one worker what began with another, where they share keys: " .. policy, function()
+      assert(cluster[policy])
+      local told = run(policy, "shared")
+      for i, text in ipairs(told) do
+        assert.matches(("^%%d+ %s 127.0.0.1$"):format(i > 1), text)
+      end
+    end)
+  end
+
+  it("is many servers where they do not: each knows its own sessions", function()
+    local known = {}
+    for _, text in ipairs(run("SCHED_RR", "own")) do
+      local pid, reused = text:match("^(%d+) (%w+) ")
+      assert.is_true(reused == "false" or known[pid])
+      known[pid] = true
+    end
+    assert.is_not_nil(next(known, next(known))) -- both have answered
+  end)
+end)
