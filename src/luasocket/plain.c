@@ -119,6 +119,7 @@ static int plain_gc(lua_State *L) {
   if (p) {
     leave(L, p, 0);
     shut(p);
+    net_ahead_free(&p->ahead);
   }
   return 0;
 }

@@ -11,6 +11,7 @@
 #include <lua.h>
 
 #include "base/list.h"
+#include "luasocket/ahead.h"
 
 /* Who watches the descriptor of a plain socket, which nobody may once it is closed. */
 struct net_plain_watcher {
@@ -26,6 +27,8 @@ struct net_plain {
   int fd;                   /* owned; -1: none */
   int lost;                 /* bytes were read for which there was no memory */
   struct net_link watchers; /* net_plain_watcher */
+  struct net_ahead ahead;
+  lua_Integer received; /* bytes that were taken of 'ahead' */
 };
 
 /* The plain socket at 'idx'; NULL for any other value. [-0, +0, -] */

@@ -297,6 +297,7 @@ static int core_open_luasocket(lua_State *L) {
   lua_createtable(L, 0, 32);
   net_plain_open(L);
   net_plainopt_open(L);
+  net_ahead_open(L);
   net_luasocket_watch_open(L);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &opened_key);

@@ -112,7 +112,7 @@ local function handshake(client, server)
       end
     end
   end
-  for _ = 1, 20 do
+  for _ = 1, 500 do
     step(client, ours)
     step(server, theirs)
     if ours.done ~= nil and theirs.done ~= nil then

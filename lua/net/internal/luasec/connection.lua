@@ -52,7 +52,7 @@ end
 --- dirty() -> has it bytes that were read and nobody has received?
 function methods:dirty()
   local state = class:check(self, "any", "dirty")
-  return state.buffer.size > 0 or sec.pending(state.engine)
+  return plain.size(self) > 0 or sec.pending(state.engine)
 end
 
 local function failure(socket, err)

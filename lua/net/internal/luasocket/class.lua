@@ -8,14 +8,14 @@
 --
 --     family    "inet", "inet6" or "unix", or nil: not known yet
 --     block, total   limits in seconds, negative for none (settimeout)
---     buffer    what was read (receive.lua)
 --     reader, sender   who waits
 --     options   name -> value, as set before it was connected
 --     wanted    the family that it has to be of; bound: its address was chosen
 --     via       what moves its bytes: recv, send and shutdown, as the core's plain socket has
 --               them. Who puts a layer on it, TLS say, gives it another: its recv and send may
 --               say behind EAGAIN what they wait for, wait.READS or wait.WRITES, for which
---               its `late` has the word when the time is over; and fail with a word of theirs
+--               its `late` has the word when the time is over; and fail with a word of theirs.
+--               The plain one reads without a string between, by `fill`
 --
 -- A socket changes its class as it is used: master, then client or server.
 
@@ -30,10 +30,13 @@ local words = require("net.internal.luasocket.words")
 local plain = core.open_luasocket()
 local EAGAIN, EBADF = plain.errors.EAGAIN, plain.errors.EBADF
 
+-- What each send and receive uses.
+local state_of, receive_from, send_to = plain.state, receive.receive, send.send
+
 local BACKLOG = 32
 local RETRY = 0.01 -- seconds
 
-local VIA = { recv = plain.recv, send = plain.send, shutdown = plain.shutdown }
+local VIA = { fill = plain.fill, recv = plain.recv, send = plain.send, shutdown = plain.shutdown }
 
 local Class = {}
 Class.__index = Class
@@ -50,11 +53,9 @@ function Class:new(which, family)
     family = family,
     block = -1,
     total = -1,
-    buffer = receive.buffer(),
     reader = receive.reader(),
     sender = wait.turn(),
     options = {},
-    received = 0,
     sent = 0,
     born = plain.time(),
     via = VIA,
@@ -71,7 +72,7 @@ end
 ---@param which "master"|"client"|"server"|"any"
 ---@param name string of the method
 function Class:check(socket, which, name)
-  local state = plain.state(socket)
+  local state = state_of(socket)
   if state and state.class == self and (which == "any" or state.which == which) then
     return state
   end
@@ -183,11 +184,11 @@ end
 
 local function add_clients(class, methods)
   function methods:receive(pattern, prefix)
-    return receive.receive(self, class:check(self, "client", "receive"), pattern, prefix)
+    return receive_from(self, class:check(self, "client", "receive"), pattern, prefix)
   end
 
   function methods:send(data, i, j)
-    return send.send(self, class:check(self, "client", "send"), data, i, j)
+    return send_to(self, class:check(self, "client", "send"), data, i, j)
   end
 
   --- shutdown([half]) -> 1
@@ -204,13 +205,13 @@ local function add_clients(class, methods)
   --- getstats() -> bytes received, bytes sent, seconds
   function methods:getstats()
     local state = class:check(self, "client", "getstats")
-    return state.received, state.sent, plain.time() - state.born
+    return plain.received(self), state.sent, plain.time() - state.born
   end
 
   --- setstats([received[, sent[, age]]]) -> 1
   function methods:setstats(received, sent, age)
     local state = class:check(self, "client", "setstats")
-    state.received = received == nil and state.received or words.integer(received, 1, "setstats")
+    plain.received(self, received ~= nil and words.integer(received, 1, "setstats") or nil)
     state.sent = sent == nil and state.sent or words.integer(sent, 2, "setstats")
     state.born = age == nil and state.born or plain.time() - words.number(age, 3, "setstats")
     return 1
@@ -238,7 +239,8 @@ local function add_to_all(class, methods)
 
   --- dirty() -> has it bytes that were read and nobody has received?
   function methods:dirty()
-    return class:check(self, "any", "dirty").buffer.size > 0
+    class:check(self, "any", "dirty")
+    return plain.size(self) > 0
   end
 
   --- settimeout(seconds[, mode]) -> 1

@@ -2,9 +2,9 @@
 
 --- net.internal.luasocket.receive - reading a plain socket: lines, counts, everything.
 --
--- What was read and not yet asked for is the socket's buffer, chunks in a list. A call takes
--- bytes out of it only when it returns: so an interruption in a task loses nothing, and only
--- the limits of settimeout give a part away.
+-- What was read and not yet asked for waits in the socket (src/luasocket/ahead.c). A call
+-- takes bytes out of it only when it returns: so an interruption in a task loses nothing, and
+-- only the limits of settimeout give a part away.
 
 local core = require("net.core")
 local lazy = require("net.internal.lazy")
@@ -15,52 +15,13 @@ local errors = lazy.module("net.internal.errors")
 
 local plain = core.open_luasocket()
 local EAGAIN, EBADF = plain.errors.EAGAIN, plain.errors.EBADF
+local size, take, take_line = plain.size, plain.take, plain.take_line
+local has_turn = wait.has_turn
 
-local AHEAD = 8192 -- bytes that are read though perhaps nobody wants them, as LuaSocket does
+local AHEAD = 16384 -- bytes that are read though perhaps nobody wants them; LuaSocket's are 8192
 local CHUNK = 65536 -- bytes of one read where more are wanted
 
--- The buffer
-
 local receive = {}
-
---- A new one: chunks `first` to `last`, of the first one the bytes from `pos` on.
----@return table buffer
-function receive.buffer()
-  return { first = 1, last = 0, pos = 1, size = 0 }
-end
-
-local function append(buffer, chunk)
-  buffer.last = buffer.last + 1
-  buffer[buffer.last] = chunk
-  buffer.size = buffer.size + #chunk
-end
-
---- Drops the first chunk; returns what was left of it.
-local function shift(buffer)
-  local chunk = buffer[buffer.first]:sub(buffer.pos)
-  buffer[buffer.first] = nil
-  buffer.first = buffer.first + 1
-  buffer.pos = 1
-  return chunk
-end
-
---- Takes `n` bytes, of which there are so many.
-local function take(buffer, n)
-  buffer.size = buffer.size - n
-  local parts = {}
-  while n > 0 do
-    local chunk = buffer[buffer.first]
-    if #chunk - buffer.pos + 1 > n then
-      parts[#parts + 1] = chunk:sub(buffer.pos, buffer.pos + n - 1)
-      buffer.pos = buffer.pos + n
-      n = 0
-    else
-      parts[#parts + 1] = shift(buffer)
-      n = n - #parts[#parts]
-    end
-  end
-  return parts[2] and table.concat(parts) or parts[1] or ""
-end
 
 -- Reading
 
@@ -94,16 +55,28 @@ local function wait_for_more(socket, state, news, limit)
   return wait.ready(socket, news, limit, "receive %s from", reader.wants)
 end
 
---- Appends what one read gives. Nil and a word: nothing comes any more, or in time; and true
---- if that is the stream's end, which a reset is not.
+--- One read, to what waits already: how many bytes have come, 0 at the end; nil, and what
+--- `via` says.
+local function read(socket, via, most)
+  if via.fill then
+    return via.fill(socket, most)
+  end
+  local data, err, news = via.recv(socket, most)
+  if data then
+    plain.append(socket, data)
+  end
+  return data and #data, err, news
+end
+
+--- Reads something. Nil and a word: nothing comes any more, or in time; and true if that is
+--- the stream's end, which a reset is not.
 local function fill(socket, state, most, limit)
   while true do
-    local data, err, news = state.via.recv(socket, most)
-    if data then
-      if data == "" then
+    local n, err, news = read(socket, state.via, most)
+    if n then
+      if n == 0 then
         return nil, "closed", true
       end
-      append(state.buffer, data)
       return true
     elseif err ~= EAGAIN then
       return nil, reason(socket, err)
@@ -116,36 +89,20 @@ local function fill(socket, state, most, limit)
   end
 end
 
---- Where the next LF is: the byte's number in the buffer. Searches chunks from `index` on,
---- before which are `before` bytes; returns these two for the next time if there is none.
-local function find_line_end(buffer, index, before)
-  for i = index, buffer.last do
-    local from = i == buffer.first and buffer.pos or 1
-    local at = buffer[i]:find("\n", from, true)
-    if at then
-      return before + at - from + 1
-    end
-    before = before + #buffer[i] - from + 1
-  end
-  return nil, buffer.last + 1, before
-end
-
---- Each of these gives how many bytes to take; a word if that is not all, or false; and how
---- many of them are behind what is given.
+--- Each of these gives the data, and a word if that is not all of it.
 local patterns = {}
 
 local function line(socket, state, limit)
-  local buffer = state.buffer
-  local index, before = buffer.first, 0
+  local searched = 0
   while true do
-    local at
-    at, index, before = find_line_end(buffer, index, before)
-    if at then
-      return at, false, 1
+    local data
+    data, searched = take_line(socket, searched)
+    if data then
+      return data
     end
     local ok, why = fill(socket, state, AHEAD, limit)
     if not ok then
-      return buffer.size, why
+      return plain.take_text(socket, size(socket)), why
     end
   end
 end
@@ -155,20 +112,21 @@ local function all(socket, state, limit)
   repeat
     ok, why, is_end = fill(socket, state, CHUNK, limit)
   until not ok
-  local size = state.buffer.size
-  return size, (not is_end or size == 0) and why
+  local n = size(socket)
+  return take(socket, n), (not is_end or n == 0) and why
 end
 
 local function count(socket, state, limit, n)
-  local buffer = state.buffer
-  while buffer.size < n or buffer.size == 0 do
-    local most = math.max(AHEAD, math.min(n - buffer.size, CHUNK))
+  local have = size(socket)
+  while have < n or have == 0 do
+    local most = math.max(AHEAD, math.min(n - have, CHUNK))
     local ok, why = fill(socket, state, most, limit)
+    have = size(socket)
     if not ok then
-      return buffer.size, why
+      return take(socket, have), why
     end
   end
-  return n, false
+  return take(socket, n)
 end
 
 patterns.l, patterns.a = line, all
@@ -186,13 +144,15 @@ local function pattern_of(what)
   return pattern or words.bad_argument(1, "receive", "invalid receive pattern", 4)
 end
 
---- What the bytes are, to the caller: a line is without its end, and without any CR.
-local function given(pattern, data, behind)
-  if pattern ~= line then
-    return data
+--- What needs neither a read nor a look at limits: a line, or so many bytes, that is there.
+local function at_once(socket, state, what, prefix)
+  if prefix ~= nil or state.reader.waits or not has_turn() then
+    return nil
+  elseif what == nil or what == "*l" then
+    return (take_line(socket))
+  elseif math.type(what) == "integer" and what > 0 and size(socket) >= what then
+    return take(socket, what)
   end
-  data = data:sub(1, #data - (behind or 0))
-  return data:find("\r", 1, true) and data:gsub("\r", "") or data
 end
 
 --- socket:receive([pattern[, prefix]]), for a client.
@@ -200,6 +160,10 @@ end
 ---@return string? err
 ---@return string? partial
 function receive.receive(socket, state, what, prefix)
+  local data = at_once(socket, state, what, prefix)
+  if data then
+    return data, nil, nil
+  end
   local limit = wait.limit(state.block, state.total)
   prefix = prefix == nil and "" or words.text(prefix, 2, "receive")
   local pattern, n = pattern_of(what)
@@ -212,9 +176,11 @@ function receive.receive(socket, state, what, prefix)
   end
   wait.be_fair(limit)
   state.reader.wants = what or "*l"
-  local size, why, behind = pattern(socket, state, limit, n)
-  local data = prefix .. given(pattern, take(state.buffer, size), behind)
-  state.received = state.received + size
+  local why
+  data, why = pattern(socket, state, limit, n)
+  if prefix ~= "" then
+    data = prefix .. data
+  end
   if why then
     return nil, why, data
   end

@@ -29,11 +29,15 @@ local function reason(socket, err)
   return words.of(err)
 end
 
---- Sends bytes i to j. Nil and a word: not all of them; and the index of the last.
-local function send_all(socket, state, data, i, j, limit)
+--- Sends bytes i to j. Nil and a word: not all of them; and the index of the last. Behind a
+--- call that has sent all before i, and what it said of the rest.
+local function send_all(socket, state, data, i, j, limit, err, news)
+  local sent
   while i <= j do
-    local sent, err, news = state.via.send(socket, data, i, j)
     local in_time = true
+    if err == nil then
+      sent, err, news = state.via.send(socket, data, i, j)
+    end
     if sent then
       state.sent = state.sent + sent
       i = i + sent
@@ -45,8 +49,20 @@ local function send_all(socket, state, data, i, j, limit)
     if not in_time then
       return nil, err and words.of(err) or wait.late(state, news), i - 1
     end
+    sent, err = nil, nil
   end
   return i - 1, nil, nil
+end
+
+--- One call for all of a string, before limits are looked at: how much is sent, and what was
+--- said if nothing is.
+local function at_once(socket, state, data)
+  if data == "" or state.sender.taken or not wait.has_turn() then
+    return 0
+  end
+  local sent, err, news = state.via.send(socket, data, 1, #data)
+  state.sent = state.sent + (sent or 0)
+  return sent or 0, err, news
 end
 
 --- socket:send(data[, i[, j]]), for a client.
@@ -54,18 +70,28 @@ end
 ---@return string? err
 ---@return integer? last index, where there is an err
 local function send(socket, state, data, i, j)
+  local err, news
+  if i == nil and j == nil and type(data) == "string" then
+    i, err, news = at_once(socket, state, data)
+    if i == #data then
+      return i, nil, nil
+    end
+    i = i + 1
+  end
   local limit = wait.limit(state.block, state.total)
   data = words.text(data, 1, "send")
   i, j = range(#data, i, j)
   if i > j then
     return i - 1, nil, nil
   end
-  wait.be_fair(limit)
+  if err == nil and i == 1 then -- else it has begun, and nobody may come between
+    wait.be_fair(limit)
+  end
   if not wait.take_turn(state.sender, limit, socket) then
     return nil, "timeout", i - 1
   end
   local _ <close> = state.sender
-  return send_all(socket, state, data, i, j, limit)
+  return send_all(socket, state, data, i, j, limit, err, news)
 end
 
 return { send = send }

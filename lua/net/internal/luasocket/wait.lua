@@ -96,6 +96,12 @@ function wait.suspend(start, what, detail, whose)
   return tasks.suspend(start, false, what, detail, whose)
 end
 
+--- Whether a call that has nothing to wait for may do without `be_fair`.
+function wait.has_turn()
+  in_a_row = in_a_row + 1
+  return in_a_row < IN_A_ROW
+end
+
 --- Has others run where a task's calls never have to wait.
 function wait.be_fair(limit)
   in_a_row = in_a_row + 1
