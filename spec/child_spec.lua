@@ -334,8 +334,11 @@ describe("kid:kill", function()
   it("takes names in any case and numbers, and 0 to look", within(function(t)
     local kid = child.spawn("sleep", { "60" })
     assert.is_true(kid:kill(0))
-    assert.is_true(kid.killed) -- as in Node
+    assert.is_false(kid.killed) -- unlike in Node: none was sent
     assert.is_true(kid:kill("sigcont"))
+    assert.is_true(kid.killed)
+    assert.is_true(kid:kill(0))
+    assert.is_true(kid.killed)
     assert.is_true(kid:kill(9))
     t.run()
     assert.equal("SIGKILL", kid.signalCode)
@@ -351,6 +354,15 @@ describe("kid:kill", function()
     end
     assert.is_false(kid.killed)
     kid:kill("SIGKILL")
+    t.run()
+  end))
+
+  it("of 0 does not keep a <close> variable from ending the child", within(function(t)
+    do
+      local kid <close> = child.spawn("sleep", { "60" })
+      kid:on("exit", t.calls(1, function(_, signal) assert.equal("SIGTERM", signal) end))
+      kid:kill(0)
+    end
     t.run()
   end))
 

@@ -1857,7 +1857,7 @@ function child.array(list) end
 ---@field exitCode? integer (read-only)
 --- The name of the signal that ended it.
 ---@field signalCode? string (read-only)
---- Whether `kill` has sent a signal.
+--- Whether `kill` has sent a signal; 0 is none.
 ---@field killed boolean
 ---@field spawnfile string
 --- The arguments, from `argv0` on.

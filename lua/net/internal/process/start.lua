@@ -337,7 +337,7 @@ function methods:kill(signal)
   local number = signal_number(signal)
   local err = native.signal(self, number)
   if err == 0 then
-    self.killed = true
+    self.killed = self.killed or number ~= 0
     return true
   end
   local name = core.errname(err)
