@@ -121,9 +121,10 @@ local function unkeep(self)
   return entry[1], entry[2]
 end
 
---- Nobody will listen any more.
+--- Nobody will listen any more; but as in Node those that are being told all are, though a
+--- listener closes the channel.
 function State:drop_kept()
-  while self.kept do
+  while self.kept and not self.is_telling do
     local _, handle = unkeep(self)
     if handle then
       arrivals.drop(handle)
@@ -135,13 +136,17 @@ end
 --- comes on another tick.
 function State:tell_kept()
   self.is_due = nil
-  if not (self.kept and core.listens(self.owner, "message")) then
-    return
+  if self.kept and core.listens(self.owner, "message") then
+    self:heard()
+    self.is_telling = true
+    repeat
+      emit(self, unkeep(self))
+    until not (self.kept and core.listens(self.owner, "message"))
   end
-  self:heard()
-  repeat
-    emit(self, unkeep(self))
-  until not (self.kept and core.listens(self.owner, "message"))
+  self.is_telling = nil
+  if not self.isOpen then
+    self:drop_kept()
+  end
 end
 
 --- A listener of "message" is about to be added.
