@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 
 local co = require("net.co")
+local core = require("net.core")
 local net = require("net")
 local support = require("spec.support.tasks")
 local timers = require("net.timers")
@@ -809,6 +810,28 @@ describe("a task that reads, and waits for its turn", function()
     assert.equal("ERR_SOCKET_BUSY", err.code)
     task:await()
     assert.equal(200, count)
+  end))
+end)
+
+describe("a task that has had its turn, and is hit by a timeout before it runs", function()
+  it("is interrupted when it has to wait on", connected(function(near, far)
+    local crowd = co.queue()
+    for _ = 1, 600 do co.spawn(crowd.get, crowd) end
+    far:write(("line\n"):rep(63))
+    near:peek(63 * 5)
+    local late = timers.setTimeout(function() far:write("late\n") end, 500)
+    local value, err = co.timeout(1, function()
+      for _ = 1, 63 do near:receive() end
+      local start = core.now()
+      repeat until core.now() - start > 2
+      -- So many are woken that two turns do not run them all; then it is ready, behind them.
+      timers.setImmediate(function()
+        for _ = 1, 600 do crowd:push(true) end
+      end)
+      return near:receive()
+    end)
+    timers.clearTimeout(late)
+    assert.same({ nil, "ERR_TIMEOUT" }, codes(value, err))
   end))
 end)
 
