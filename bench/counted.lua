@@ -67,6 +67,19 @@ function run.rearm()
   end
 end
 
+--- Starts a task that does nothing, a hundred a turn, to its end.
+function run.spawn()
+  local co = require("net.co")
+  co.run(function()
+    for i = 1, N do
+      co.spawn(nothing)
+      if i % 100 == 0 then
+        co.yield()
+      end
+    end
+  end)
+end
+
 local function message(bytes)
   package.path = "bench/programs/?.lua;" .. package.path
   return require("message")(bytes)

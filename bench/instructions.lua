@@ -103,6 +103,7 @@ local OPERATIONS = {
   { "refresh", "a timer that starts anew", function(n) return counted("refresh", n) end },
   { "rearm", "a timer that is ended, and another started",
     function(n) return counted("rearm", n) end },
+  { "spawn", "a task that does nothing, to its end", function(n) return counted("spawn", n) end },
   { "encode", "a message of 1 KiB as JSON", function(n) return counted("encode", n) end },
   { "decode", "the same, read", function(n) return counted("decode", n) end },
   { "message", "a message of 100 B to a child and back, for the parent",

@@ -29,12 +29,8 @@ local co = {}
 -- Tasks
 
 --- Starts a task that runs `fn(...)`; it only queues it, and may be called anywhere.
----@param fn function
----@param ... any
----@return net.Task
-function co.spawn(fn, ...)
-  return tasks.spawn(nil, fn, ...)
-end
+---@type fun(fn: function, ...: any): net.Task
+co.spawn = tasks.launch
 
 --- The running task, or nil.
 ---@type fun(): net.Task?

@@ -144,7 +144,7 @@ static int core_outcome(lua_State *L) {
     return 0;
   task_status(L);
   if (t->state == TASK_CANCELLED)
-    net_scope_push_error(L, &t->cancel);
+    net_task_push_cancel(L);
   if (t->state != TASK_CANCELLED || !t->failed)
     net_task_push_results(L, t);
   return lua_gettop(L) - 1;

@@ -67,8 +67,11 @@ static int core_spawn(lua_State *L) {
   int task = lua_gettop(L);
   task_init(t, lua_newthread(L));
   lua_setiuservalue(L, task, VAL_THREAD);
-  lua_pushvalue(L, OWNER);
-  lua_setiuservalue(L, task, VAL_KEEPER);
+  t->owned = !lua_isnil(L, OWNER);
+  if (t->owned) {
+    lua_pushvalue(L, OWNER);
+    lua_setiuservalue(L, task, VAL_KEEPER);
+  }
   lua_pushvalue(L, FN);
   lua_setiuservalue(L, task, VAL_BODY);
   lua_insert(L, 1);
@@ -80,6 +83,14 @@ static int core_spawn(lua_State *L) {
   net_list_append(&all->all, &t->all);
   net_task_wake(t);
   return 1;
+}
+
+/* launch(fn, ...) -> a task that nobody owns, which is co.spawn itself */
+static int core_launch(lua_State *L) {
+  luaL_checkstack(L, LUA_MINSTACK, "too many arguments");
+  lua_pushnil(L);
+  lua_insert(L, 1);
+  return core_spawn(L);
 }
 
 /* inherit(task, of): when 'of' ends, 'task' has the sockets in its hands */
@@ -111,19 +122,19 @@ enum told { TOLD, TAKEN, UNTOLD };
  * all the same; but where there was no memory, it may not have been called at all. */
 static enum told tell_owner(lua_State *L, struct net_task *t) {
   int top = lua_gettop(L);
+  if (!t->owned)
+    return TOLD;
   lua_pushcfunction(L, raise_unheard);
   lua_pushcfunction(L, net_uncaught_note);
   net_push(L, &t->o);
-  if (lua_getiuservalue(L, -1, VAL_KEEPER) == LUA_TNIL) {
-    lua_settop(L, top);
-    return TOLD;
-  }
+  lua_getiuservalue(L, -1, VAL_KEEPER);
   lua_pushvalue(L, -2);
   int status = lua_pcall(L, 1, 1, top + 2);
   enum told told = status == LUA_OK && lua_toboolean(L, -1) ? TAKEN : TOLD;
   if (status == LUA_ERRMEM) {
     told = UNTOLD;
   } else {
+    t->owned = 0;
     lua_pushnil(L);
     lua_setiuservalue(L, top + 3, VAL_KEEPER); /* who may hold others that have ended */
   }
@@ -151,11 +162,27 @@ static void let_go(lua_State *L, struct net_task *t) {
   net_call_guarded(L, t->o.loop, 1);
 }
 
+/* Keeps what the registry has for the task, which is on the top, in the task itself, and takes
+ * it out of all that points to it. [-0, +0, -] */
+static void part(lua_State *L, struct net_task *t) {
+  net_list_remove(&t->all);
+  net_list_remove(&t->wait.link);
+  net_timer_stop(t->o.loop, &t->timer);
+  net_scopes_drop(&t->own);
+  if (!t->cancel.hit && t->cancel.signal == LUA_NOREF)
+    return;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, t->cancel.error); /* nil for LUA_NOREF */
+  lua_setiuservalue(L, -2, VAL_HELD);
+  luaL_unref(L, LUA_REGISTRYINDEX, t->cancel.error);
+  luaL_unref(L, LUA_REGISTRYINDEX, t->cancel.signal);
+  t->cancel.error = t->cancel.signal = LUA_NOREF;
+}
+
 void net_task_end(lua_State *L, struct net_task *t, enum net_task_state state) {
   int top = lua_gettop(L);
   net_push(L, &t->o); /* the owner may let go of it */
   t->state = state;
-  net_list_remove(&t->all);
+  part(L, t);
   while (!net_list_is_empty(&t->awaiting)) {
     struct net_link *first = net_list_take(&t->awaiting);
     t->heirs++;
@@ -175,6 +202,7 @@ void net_task_tell(lua_State *L, struct net_task *t) {
   }
   if (t->state == TASK_FAILED && told != TAKEN && !t->taken)
     net_task_report(L, t);
+  net_list_remove(&t->sockets); /* were there no memory to let go of them */
   net_unanchor(L, &t->o);
 }
 
@@ -190,12 +218,21 @@ int net_task_push_results(lua_State *L, const struct net_task *t) {
   return t->nvalues;
 }
 
+void net_task_push_cancel(lua_State *L) {
+  if (lua_getiuservalue(L, 1, VAL_HELD) != LUA_TNIL)
+    return;
+  lua_pop(L, 1);
+  net_error_push_code(L, "ERR_TASK_CANCELLED", 0);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, 1, VAL_HELD);
+}
+
 int net_task_outcome(lua_State *L, struct net_task *t) {
   if (t->state == TASK_DONE)
     return net_task_push_results(L, t);
   if (t->state == TASK_CANCELLED) {
     lua_pushnil(L);
-    net_scope_push_error(L, &t->cancel);
+    net_task_push_cancel(L);
     return 2;
   }
   t->taken = 1;
@@ -205,37 +242,21 @@ int net_task_outcome(lua_State *L, struct net_task *t) {
 
 /* --- the class ------------------------------------------------------------------------------ */
 
-/* The Lua state closes: no variable of a task is closed. [-0, +0, -] */
+/* The Lua state closes: no variable of a task is closed. Of one that has ended nothing points
+ * to it any more, and one that has not is anchored: so there is no __gc, without which Lua
+ * frees a task in the collection that finds it. [-0, +0, -] */
 static void task_end_all(lua_State *L, int idx) {
   struct net_task *t = lua_touserdata(L, idx);
   (void)L;
   net_timer_stop(t->o.loop, &t->timer);
 }
 
-static int task_gc(lua_State *L) {
-  struct net_task *t = net_object_check(L, 1, &net_task_class);
-  if (t->own.thread == NULL)
-    return 0; /* its making has failed */
-  net_timer_stop(t->o.loop, &t->timer);
-  net_list_remove(&t->all);
-  net_list_remove(&t->ready);
-  net_list_remove(&t->wait.link);
-  net_list_remove(&t->sockets);
-  net_scopes_drop(&t->own);
-  luaL_unref(L, LUA_REGISTRYINDEX, t->cancel.error);
-  luaL_unref(L, LUA_REGISTRYINDEX, t->cancel.signal);
-  t->cancel.error = t->cancel.signal = LUA_NOREF;
-  return 0;
-}
-
-static const luaL_Reg task_meta[] = { { "__gc", task_gc }, { NULL, NULL } };
-
-const struct net_class net_task_class = { .name = "Task", .meta = task_meta, .end = task_end_all };
+const struct net_class net_task_class = { .name = "Task", .end = task_end_all };
 
 void net_task_object_open(lua_State *L) {
-  static const luaL_Reg functions[] = { { "spawn", core_spawn },
-                                        { "inherit", core_inherit },
-                                        { NULL, NULL } };
+  static const luaL_Reg functions[] = {
+    { "spawn", core_spawn }, { "launch", core_launch }, { "inherit", core_inherit }, { NULL, NULL }
+  };
   luaL_setfuncs(L, functions, 0);
   net_class_open(L, &net_task_class, 8);
   lua_setfield(L, -2, "Task");

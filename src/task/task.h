@@ -100,7 +100,7 @@ enum {
   VAL_BODY = VAL_OWN,      /* the function that it runs */
   VAL_KEEPER,              /* called with the task -> whether it takes an error that nobody
                               awaits; nil: nobody */
-  VAL_HELD,                /* by its wait; see 'holds' */
+  VAL_HELD,                /* by its wait; see 'holds'. When it was cancelled: that error */
   VAL_HEIR, /* the task that gets the sockets in its hands when it ends; nil: nobody */
   TASK_UVS = VAL_HEIR
 };
@@ -122,6 +122,7 @@ struct net_task {
   uint32_t state : 4;       /* enum net_task_state */
   uint32_t credit : 8;      /* calls in a row that had nothing to wait for: a count */
   uint32_t begun : 1;
+  uint32_t owned : 1;             /* VAL_KEEPER is to be told of its end */
   uint32_t interrupted : 1;       /* the wait that ends raises the error of a scope */
   uint32_t failed : 1;            /* the value on its thread is an error */
   uint32_t unref : 1;             /* not in the report of those that wait for ever */
@@ -264,7 +265,10 @@ void net_task_tell(lua_State *L, struct net_task *t);
 void net_task_report(lua_State *L, struct net_task *t);
 /* Copies what one that has ended gives; returns how many values. [-0, +n, e] */
 int net_task_push_results(lua_State *L, const struct net_task *t);
-/* What await() gives of one that has ended; raises what that failed with. [-0, +n, e] */
+/* Pushes the error of the cancel of the task at 1, which has ended. [-0, +1, e] */
+void net_task_push_cancel(lua_State *L);
+/* What await() gives of one that has ended, which is at 1; raises what that failed with.
+ * [-0, +n, e] */
 int net_task_outcome(lua_State *L, struct net_task *t);
 /* Task, the class, to which the next two add, spawn() and inherit(), into the table on the
  * top. [-0, +0, m] */
