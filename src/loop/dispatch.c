@@ -192,11 +192,16 @@ static int ready_has_room(struct net_loop *loop) {
 
 /* The half that runs is done, or has raised: it goes on, if there was more for it, as
  * libuv's reading does. Without room for that the next poll tells of it. */
-static void ready_again(struct net_loop *loop) {
+static OUT_OF_LINE void ready_again(struct net_loop *loop) {
   struct net_ready r = loop->running;
-  loop->running.half = NULL;
-  if (r.half && ++r.round < loop->rounds && ready_has_room(loop))
+  if (++r.round < loop->rounds && ready_has_room(loop))
     loop->ready[loop->ready_len++] = r;
+}
+
+static IN_LINE void ready_done(struct net_loop *loop) {
+  if (loop->rounds > 0 && loop->running.half)
+    ready_again(loop);
+  loop->running.half = NULL;
 }
 
 /* Runs what is ready, each half as if dispatched by itself: its ticks and its
@@ -214,7 +219,7 @@ static int ready_batch(lua_State *L) {
     loop->rounds = loop->drains = 0;
     loop->running.half(L, loop->running.arg);
     lua_settop(L, 0);
-    ready_again(loop);
+    ready_done(loop);
     net_settle(L, loop);
   }
   return 0;
@@ -225,7 +230,7 @@ void net_ready_run(struct net_loop *loop) {
     const struct net_ready *r = &loop->ready[loop->ready_len - 1];
     if (r->half) {
       dispatch(loop, ready_batch, loop, 1);
-      ready_again(loop);
+      ready_done(loop);
     } else {
       loop->ready_len--;
       r->call(r->arg);
