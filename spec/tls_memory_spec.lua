@@ -84,4 +84,66 @@ describe("without memory", function()
     local problem = try(function() tls.setDefaultCACertificates({ cert, cert }) end)
     return problem or #tls.getCACertificates() ~= 1 and "not one" or nil
   ]])
+
+  promise("a context of LuaSec's is made, or nil, or raises", [[
+    local ssl = require("net.luasec")
+    local params = { mode = "server", protocol = "any", key = "$KEY", certificate = "$CERT",
+      cafile = "$CA", verify = { "peer" }, options = { "all" }, ciphers = "HIGH", alpn = { "x" },
+      ciphersuites = "TLS_AES_128_GCM_SHA256", curveslist = "P-256", verifyext = "lsec_continue" }
+    return try(function() ssl.newcontext(params) end)
+  ]])
+
+  promise("a certificate of LuaSec's leaves nothing", [[
+    local ssl = require("net.luasec")
+    local leaf, ca = read("$CERT"), read("$CA")
+    return try(function()
+      local cert = ssl.loadcertificate(leaf)
+      if cert then
+        cert:setencode("utf8")
+        for _, name in ipairs { "subject", "issuer", "extensions", "serial", "notbefore",
+          "pem", "pubkey", "digest", "getsignaturename" } do
+          cert[name](cert)
+        end
+        local root = ssl.loadcertificate(ca)
+        if root then root:issued(cert, cert) end
+      end
+    end)
+  ]])
+
+  promise("a connection of LuaSec's loses nothing that it says it has", [[
+    local socket, ssl = require("net.luasocket"), require("net.luasec")
+    local server = ssl.newcontext { mode = "server", protocol = "any", key = "$KEY",
+      certificate = "$CERT", alpn = function(names) return names[1] end }
+    local client = ssl.newcontext { mode = "client", protocol = "any", alpn = "x" }
+    local listener = socket.bind("127.0.0.1", 0)
+    local host, port = listener:getsockname()
+    local function talk(ours, theirs)
+      ours:settimeout(0)
+      theirs:settimeout(0)
+      local a, b
+      for _ = 1, 100 do
+        a, b = a or ours:dohandshake(), b or theirs:dohandshake()
+      end
+      local sent = a and b and ours:send(("x"):rep(20000) .. "\n")
+      local got, err, rest = nil, "wantread", ""
+      for _ = 1, sent and 100 or 0 do
+        if err == "wantread" then
+          got, err, rest = theirs:receive("*l", rest)
+        end
+      end
+      assert(not got or #got == 20000, "bytes are missing")
+      ours:getpeercertificate()
+      ours:getpeerchain()
+      ours:info()
+    end
+    return try(function()
+      local near = assert(socket.connect(host, port))
+      local far = assert(listener:accept())
+      local ours <close> = ssl.wrap(near, client)
+      local theirs <close> = ssl.wrap(far, server)
+      if ours and theirs then
+        talk(ours, theirs)
+      end
+    end)
+  ]])
 end)

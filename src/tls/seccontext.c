@@ -75,20 +75,22 @@ static int find_protocol(const char *name) {
   return -1;
 }
 
-static void push_context(lua_State *L, int version) {
+/* Pushes a context; 0: OpenSSL has no memory. [-0, +1, e] */
+static int push_context(lua_State *L, int version) {
   struct net_sec_context *c = lua_newuserdatauv(L, sizeof *c, NET_SEC_CONTEXT_VALUES);
   memset(c, 0, sizeof *c);
   luaL_setmetatable(L, CLASS);
   ERR_clear_error();
   c->ctx = SSL_CTX_new(TLS_method());
   if (c->ctx == NULL)
-    luaL_error(L, "error creating context");
+    return 0;
   if (version != 0) {
     (void)SSL_CTX_set_min_proto_version(c->ctx, version);
     (void)SSL_CTX_set_max_proto_version(c->ctx, version);
   }
   SSL_CTX_set_session_cache_mode(c->ctx, SSL_SESS_CACHE_OFF);
   net_sec_callbacks_install(c);
+  return 1;
 }
 
 /* create(protocol) -> context */
@@ -100,7 +102,8 @@ static int context_create(lua_State *L) {
     lua_pushfstring(L, "invalid protocol (%s)", name);
     return 2;
   }
-  push_context(L, protocols[found].version);
+  if (!push_context(L, protocols[found].version))
+    return net_sec_refuse(L, "error creating context (%s)");
   return 1;
 }
 
