@@ -2,6 +2,7 @@
  *
  * secbio.c - between OpenSSL and the descriptor of one of LuaSec's connections: a BIO. See sec.h. */
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -81,15 +82,24 @@ static int on_create(BIO *bio) {
   return 1;
 }
 
+static void make_method(BIO_METHOD **made) {
+  if (*made != NULL || (*made = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "net.luasec")) == NULL)
+    return;
+  BIO_meth_set_read(*made, on_read);
+  BIO_meth_set_write(*made, on_write);
+  BIO_meth_set_ctrl(*made, on_ctrl);
+  BIO_meth_set_create(*made, on_create);
+}
+
+/* One for all Lua states of the process, of which each may be in a thread of its own. */
 static BIO_METHOD *method(void) {
+  static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
   static BIO_METHOD *made;
-  if (made == NULL && (made = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "net.luasec")) != NULL) {
-    BIO_meth_set_read(made, on_read);
-    BIO_meth_set_write(made, on_write);
-    BIO_meth_set_ctrl(made, on_ctrl);
-    BIO_meth_set_create(made, on_create);
-  }
-  return made;
+  pthread_mutex_lock(&making);
+  make_method(&made);
+  BIO_METHOD *m = made;
+  pthread_mutex_unlock(&making);
+  return m;
 }
 
 int net_sec_bio_attach(SSL *ssl, struct net_sec *e) {
