@@ -72,6 +72,7 @@ build = {
       ["net.internal.cluster.worker"] = "lua/net/internal/cluster/worker.lua",
       ["net.internal.errorclass"] = "lua/net/internal/errorclass.lua",
       ["net.internal.errors"] = "lua/net/internal/errors.lua",
+      ["net.internal.eventwaits"] = "lua/net/internal/eventwaits.lua",
       ["net.internal.idna"] = "lua/net/internal/idna.lua",
       ["net.internal.inspect"] = "lua/net/internal/inspect.lua",
       ["net.internal.json"] = "lua/net/internal/json.lua",
