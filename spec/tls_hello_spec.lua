@@ -170,6 +170,20 @@ describe("SNICallback", function()
     end))
   end
 
+  it("that answers with what is no context has a TypeError told", within(function(t)
+    local server = pair.listen({ SNICallback = function(_, callback) callback(nil, {}) end })
+    server:on("tlsClientError", t.calls(1, function(err) assert.equal("TypeError", err.name) end))
+    assert.same({ "ECONNRESET" }, ask(t, server, { "a.example" }))
+  end))
+
+  it("does not take for its own what listeners of 'tlsClientError' raise", within(function(t)
+    local server = pair.listen({ SNICallback = function(_, callback) callback(net.Error("mine")) end })
+    server:on("tlsClientError", function() error("a listener's", 0) end)
+    local ok, err = pcall(ask, t, server, { "a.example" })
+    assert.same({ false, "a listener's" }, { ok, err })
+    t.run()
+  end))
+
   it("that never answers is ended by the handshake's time limit", within(function(t)
     local kept
     local server, log = pair.listen({ handshakeTimeout = 200,
@@ -273,5 +287,18 @@ describe("ALPN", function()
     end
     local ok, err = pcall(tls.createServer, { ALPNProtocols = { "a" }, ALPNCallback = print })
     assert.same({ false, "ERR_TLS_ALPN_CALLBACK_WITH_PROTOCOLS" }, { ok, err.code })
+  end)
+
+  it("raises in Node's words", function()
+    for text, protocols in pairs {
+      ["The argument 'protocols[1]' must be a non-empty string. Received ''"] = { "a", "" },
+      ["The byte length of the protocol at index 0 exceeds the maximum length. It must be <= 255. "
+        .. "Received 256"] = { ("x"):rep(256) },
+      ["The argument 'ALPNProtocols' must not contain zero-length protocol. Received '\\x00'"] = "\0",
+      ["The argument 'ALPNProtocols' contains truncated protocol. Received '\\x02x'"] = "\2x",
+    } do
+      local ok, err = pcall(tls.createServer, { ALPNProtocols = protocols })
+      assert.same({ false, text }, { ok, err.message })
+    end
   end)
 end)

@@ -143,6 +143,10 @@ describe("A TLS socket", function()
       assert.equal("ERR_TLS_RENEGOTIATION_DISABLED", err.code)
     end)))
     client:disableRenegotiation()
+    for _, wrong in ipairs { 1, "x" } do
+      local ok, err = pcall(client.renegotiate, client, wrong)
+      assert.same({ false, "ERR_INVALID_ARG_TYPE" }, { ok, err.code })
+    end
     close(t, client, peer)
   end))
 

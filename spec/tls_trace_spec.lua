@@ -296,6 +296,44 @@ describe("A TLS connection", function()
         assert.same({ "resume", "data hello", "end", "finish", "close false" }, S)
       end))
 
+    it("is read up to its mark though it is paused: " .. version,
+      within(function(t)
+        local kept = {}
+        local C, S = scene(t, version, {
+          server = { pauseOnConnect = true },
+          on_secure = function(socket)
+            kept.S = socket
+            socket:finish("hello")
+          end,
+          on_client = function(client)
+            kept.C = client
+            client:pause()
+            client:finish("hello")
+            sockets.wait(function()
+              return kept.S and kept.S.readableLength == 5 and client.readableLength == 5
+            end)
+            client:resume()
+            kept.S:resume()
+          end,
+        })
+        assert.same({ "data hello", "end", "close false" }, { C[#C - 2], C[#C - 1], C[#C] })
+        assert.same({ "finish", "data hello", "end", "close false" }, S)
+      end))
+
+    it("tells sessions though it is paused: " .. version, within(function(t)
+      local server = pair.listen({ minVersion = version, maxVersion = version }, function(socket)
+        socket:resume()
+      end)
+      local client = pair.connect(server)
+      client:pause()
+      client:once("session", t.calls(1, function()
+        assert.is_true(client:isPaused())
+        client:destroy()
+        server:close()
+      end))
+      t.run()
+    end))
+
     it("has no protocol in common: " .. version, within(function(t)
       local C, _, srv = scene(t, version, {
         server = { ALPNProtocols = { "a" } }, client = { ALPNProtocols = { "b" } },
@@ -415,6 +453,14 @@ describe("A TLS server", function()
       t.run()
       assert.same({ "tlsClientError ECONNRESET" }, log)
     end
+  end))
+
+  it("hears of a client that goes away amid the handshake though it is half open", within(function(t)
+    local server, log = pair.listen({ allowHalfOpen = true })
+    local client = raw_client(server, function(socket) socket:finish("\22\3\1") end)
+    client:resume():on("close", t.calls(1, function() server:close() end))
+    t.run()
+    assert.same({ "tlsClientError ECONNRESET" }, log)
   end))
 
   it("hears of a client that resets amid the handshake", within(function(t)

@@ -3353,7 +3353,9 @@ function tlsSocket:enableTrace() end
 
 --- Does nothing but refuse: nobody renegotiates. The callback hears of
 --- `ERR_TLS_RENEGOTIATION_DISABLED`.
----@param options? table
+---
+--- Raises `ERR_INVALID_ARG_TYPE`.
+---@param options table
 ---@param callback? fun(err: net.Error)
 ---@return false
 function tlsSocket:renegotiate(options, callback) end

@@ -11,18 +11,23 @@ local M = {}
 
 local LONGEST = 255 -- bytes of a name
 
+local function too_long(index, length)
+  return errors.new("RangeError", ("The byte length of the protocol at index %d exceeds the "
+    .. "maximum length. It must be <= %d. Received %d"):format(index, LONGEST, length),
+    "ERR_OUT_OF_RANGE")
+end
+
 local function encode_list(list, level)
   local parts = {}
   for i, name in ipairs(list) do
     if type(name) ~= "string" then
-      errors.raise("ERR_INVALID_ARG_TYPE", level + 1, ("ALPNProtocols[%d]"):format(i - 1), "string",
+      errors.raise("ERR_INVALID_ARG_TYPE", level + 1, ("protocols[%d]"):format(i - 1), "string",
         name)
     elseif name == "" then
-      errors.raise("ERR_INVALID_ARG_VALUE", level + 1, ("ALPNProtocols[%d]"):format(i - 1), name)
+      errors.raise("ERR_INVALID_ARG_VALUE", level + 1, ("protocols[%d]"):format(i - 1), name,
+        "must be a non-empty string")
     elseif #name > LONGEST then
-      errors.raise("ERR_OUT_OF_RANGE", level + 1,
-        ("The byte length of the protocol at index %d exceeds the maximum length."):format(i - 1),
-        "<= 255", #name)
+      errors.throw(too_long(i - 1, #name), level + 1)
     end
     parts[i] = string.pack("s1", name)
   end
@@ -36,7 +41,7 @@ local function check_bytes(bytes, level)
     local length = bytes:byte(at)
     if length == 0 or at + length > #bytes then
       errors.raise("ERR_INVALID_ARG_VALUE", level + 1, "ALPNProtocols", bytes,
-        length == 0 and "contains empty protocol" or "contains truncated protocol")
+        length == 0 and "must not contain zero-length protocol" or "contains truncated protocol")
     end
     at = at + length + 1
   end

@@ -74,7 +74,7 @@ local function name_to_send(options)
   identity.check_sent(name, "options.servername", 3)
   if core.isIP(name) ~= 0 then
     errors.raise("ERR_INVALID_ARG_VALUE", 3, "options.servername", name,
-      "Setting the TLS ServerName to an IP address is not permitted")
+      "Setting the TLS ServerName to an IP address is not permitted.") -- the dot is Node's
   end
   return name ~= "" and name or nil
 end

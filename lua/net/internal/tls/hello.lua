@@ -7,6 +7,7 @@
 -- limit goes on. No answer is good twice.
 
 local core = require("net.tls.core")
+local net_core = require("net.core")
 local alpn = require("net.internal.tls.alpn")
 local context = require("net.internal.tls.context")
 local lazy = require("net.internal.lazy")
@@ -16,8 +17,8 @@ local errors = lazy.module("net.internal.errors")
 
 local M = {}
 
-local function plain_error(message)
-  return errors.new("Error", message)
+local function plain_error(message, name)
+  return errors.new(name or "Error", message)
 end
 
 -- Protocols
@@ -75,6 +76,12 @@ local function go_on(state)
   end
 end
 
+--- Ends the handshake on a tick: what listeners of 'tlsClientError' raise then is nobody's
+--- answer.
+local function refuse(socket, state, err)
+  net_core.tick(state_of.fail, socket, state, err)
+end
+
 --- What SNICallback calls.
 local function answer_once(socket, state, name)
   local answered = false
@@ -82,13 +89,13 @@ local function answer_once(socket, state, name)
     if not is_asked(state) then
       return -- it took too long, or is closed
     elseif answered then
-      return state_of.fail(socket, state, errors.codes.ERR_MULTIPLE_CALLBACK())
+      return refuse(socket, state, errors.codes.ERR_MULTIPLE_CALLBACK())
     end
     answered = true
     if err ~= nil and err ~= false then
-      return state_of.fail(socket, state, err)
+      return refuse(socket, state, err)
     elseif chosen ~= nil and not context.isSecureContext(chosen) then
-      return state_of.fail(socket, state, plain_error("Invalid SNI context"))
+      return refuse(socket, state, plain_error("Invalid SNI context", "TypeError"))
     elseif chosen ~= nil then
       state_of.use(state, chosen, name)
     end
@@ -142,11 +149,11 @@ local function callback_once(socket, state, use)
     if not is_asked(state) then
       return
     elseif answered then
-      return state_of.fail(socket, state, errors.codes.ERR_MULTIPLE_CALLBACK())
+      return refuse(socket, state, errors.codes.ERR_MULTIPLE_CALLBACK())
     end
     answered = true
     if err ~= nil and err ~= false then
-      return state_of.fail(socket, state, err)
+      return refuse(socket, state, err)
     end
     use(value)
   end
@@ -189,7 +196,7 @@ function M.status(socket, state)
   ask(socket, state, "OCSPRequest", cert, issuer, callback_once(socket, state, function(bytes)
     local err = status_error(bytes)
     if err then
-      return state_of.fail(socket, state, err)
+      return refuse(socket, state, err)
     end
     state.conn:status(bytes or "")
   end))

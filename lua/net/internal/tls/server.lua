@@ -209,7 +209,7 @@ function methods:addContext(name, options)
   end
   validate.string(name, "hostname")
   if not context.isSecureContext(options) then
-    options = M.new_context(validate.object(options, "context"), set.requests)
+    options = M.new_context(validate.object(options, "options"), set.requests)
   end
   table.insert(set.contexts, { pattern = hello.pattern(name), context = options })
   set.asks = true

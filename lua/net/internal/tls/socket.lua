@@ -302,8 +302,9 @@ function methods:enableTrace()
 end
 
 --- Renegotiation is off, for good: TLS 1.3 has none, and in 1.2 it is a way to attack.
-function methods:renegotiate(_, callback)
+function methods:renegotiate(options, callback)
   conn_of(self)
+  validate.object(options, "options")
   if callback ~= nil then
     validate.func(callback, "callback")
     net_core.tick(callback, errors.codes.ERR_TLS_RENEGOTIATION_DISABLED())

@@ -170,6 +170,13 @@ local function dh_error(state)
   end
 end
 
+--- It is read though it is paused, up to its mark: sessions, alerts and the end are not data.
+local function read_on(socket)
+  if socket:isPaused() then
+    socket:read(0)
+  end
+end
+
 --- Lets bytes pass, and tells. A session that came before the verdict comes behind it.
 local function client_open(socket, state)
   state.conn:open()
@@ -180,6 +187,7 @@ local function client_open(socket, state)
     socket:emit("session", sessions.wrap(state, der))
   end
   socket:emit("secure")
+  read_on(socket)
 end
 
 local function client_secure(socket, state)
@@ -239,6 +247,7 @@ local function server_secure(socket, state)
   if is_heard then
     socket:emit("secure")
   end
+  read_on(socket)
   tell_sessions(state)
 end
 
