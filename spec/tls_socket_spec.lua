@@ -348,3 +348,18 @@ describe("A signal that aborts after tls.connect has raised", function()
     end
   end))
 end)
+
+describe("The memory of an idle TLS connection", function()
+  --- Each would be a table of 32 slots otherwise, for what is the same in all.
+  it("has no copy of its server's settings", within(function(t)
+    local here, there = open(t)
+    local fields = {}
+    for name in pairs(require("net.internal.tls.state").of(there)) do
+      fields[#fields + 1] = name
+    end
+    table.sort(fields)
+    assert.same({ "alpn", "authorized", "conn", "name", "pending", "socket" }, fields)
+    here:destroy()
+    there:destroy()
+  end))
+end)

@@ -71,24 +71,26 @@ static int connection_alpn(lua_State *L) {
   return 0;
 }
 
-/* flag(name, on) */
-static int connection_flag(lua_State *L) {
-  static const char *const names[] = { "asks", "keylog", "notify", "stores", "status", NULL };
+/* flags(asks, notify): Lua is to hear of the client's first message; an end without
+ * close_notify is an error */
+static int connection_flags(lua_State *L) {
   struct net_tls *t = check_open(L);
-  unsigned on = (unsigned)lua_toboolean(L, 3);
-  switch (luaL_checkoption(L, 2, NULL, names)) {
-    case 0: t->asks = on; break;
-    case 1:
-      t->logs_keys = on;
-      if (on)
-        net_tls_callbacks_log_keys(t->ssl);
-      break;
-    case 2: t->wants_notify = on; break;
-    case 3: t->stores = on; break;
-    default:
-      if (on)
-        net_tls_callbacks_ask_status(t);
-  }
+  t->asks = (unsigned)lua_toboolean(L, 2);
+  t->wants_notify = (unsigned)lua_toboolean(L, 3);
+  return 0;
+}
+
+/* hears(server): what the server's listeners want to hear of */
+static int connection_hears(lua_State *L) {
+  struct net_tls *t = check_open(L);
+  if (net_tls_net->listens(L, 2, "resumeSession"))
+    t->asks = 1;
+  t->stores = net_tls_net->listens(L, 2, "newSession") != 0;
+  t->logs_keys = net_tls_net->listens(L, 2, "keylog") != 0;
+  if (t->logs_keys)
+    net_tls_callbacks_log_keys(t->ssl);
+  if (net_tls_net->listens(L, 2, "OCSPRequest"))
+    net_tls_callbacks_ask_status(t);
   return 0;
 }
 
@@ -262,7 +264,8 @@ void net_tls_settings_open(lua_State *L) {
     { "verify", connection_verify },
     { "name", connection_name },
     { "alpn", connection_alpn },
-    { "flag", connection_flag },
+    { "flags", connection_flags },
+    { "hears", connection_hears },
     { "context", connection_context },
     { "hello", connection_hello },
     { "found", connection_found },

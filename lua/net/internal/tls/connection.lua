@@ -9,15 +9,6 @@ local sessions = require("net.internal.tls.sessions")
 
 local M = {}
 
---- What a server's listeners want to hear of.
-local function listen_for(conn, state)
-  local server = state.server
-  conn:flag("asks", state.asks or core.listens(server, "resumeSession"))
-  conn:flag("stores", core.listens(server, "newSession"))
-  conn:flag("keylog", core.listens(server, "keylog"))
-  conn:flag("status", core.listens(server, "OCSPRequest"))
-end
-
 --- A connection of the core's as the state says, not under the socket yet.
 ---@param socket net.tls.TLSSocket
 ---@param state net.tls.State
@@ -54,10 +45,11 @@ function M.new(socket, state)
   if state.wantsStatus then
     conn:want_status()
   end
-  conn:flag("notify", state.requireCloseNotify)
-  conn:flag("asks", state.asks)
+  if state.asks or state.requireCloseNotify then
+    conn:flags(state.asks, state.requireCloseNotify)
+  end
   if state.server then
-    listen_for(conn, state)
+    conn:hears(state.server)
   end
   return conn
 end

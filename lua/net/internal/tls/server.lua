@@ -10,6 +10,7 @@ local lazy = require("net.internal.lazy")
 local options_of = require("net.internal.options")
 local sessions = require("net.internal.tls.sessions")
 local socket_of = require("net.internal.tls.socket")
+local state_of = require("net.internal.tls.state")
 local validate = require("net.internal.validate")
 
 local errors = lazy.module("net.internal.errors")
@@ -31,6 +32,7 @@ local M = {}
 ---@field timeout number ms
 ---@field alpn? string as in ALPN's extension
 ---@field given table the options
+---@field common? table the metatable of the states; nil where the settings have changed
 
 --- Server -> its settings.
 ---@type table<net.tls.Server, net.tls.Settings>
@@ -41,13 +43,24 @@ function core.Server.getters._tells() return "secureConnection" end
 
 -- Accepting
 
-local function new_state(server, set)
-  return {
-    isServer = true, server = server, pending = true, context = set.context,
+--- What the states of all connections have in common, until the settings change.
+local function common_of(server, set)
+  return state_of.common {
+    isServer = true, server = server, context = set.context,
     requests = set.requests, rejects = set.rejects, alpn_names = set.alpn,
     handshakeTimeout = set.timeout, requireCloseNotify = set.requireCloseNotify,
     asks = set.asks, settings = set, psk = set.psk, hint = set.hint, traces = set.traces,
   }
+end
+
+--- The state of a connection; nil is said of what it will have, so that its table has the
+--- size for that at once.
+local function new_state(server, set)
+  set.common = set.common or common_of(server, set)
+  return setmetatable({
+    pending = true, socket = nil, conn = nil, authorized = nil, timer = nil, on_close = nil,
+    alpn = nil, name = nil,
+  }, set.common)
 end
 
 --- Whoever listens to 'connection' gets a socket of its own, which has the connection until
@@ -195,7 +208,7 @@ function methods:setSecureContext(options)
   if options.ticketKeys == nil then
     core.context.set_ticket_keys(made, core.context.ticket_keys(set.context))
   end
-  set.context = made
+  set.context, set.common = made, nil
 end
 
 --- A context for clients that ask for such a name: `*` stands for what is no dot. Of several
@@ -212,7 +225,7 @@ function methods:addContext(name, options)
     options = M.new_context(validate.object(options, "options"), set.requests)
   end
   table.insert(set.contexts, { pattern = hello.pattern(name), context = options })
-  set.asks = true
+  set.asks, set.common = true, nil
 end
 
 --- The keys of the tickets that this server gives, which others may set to take them.

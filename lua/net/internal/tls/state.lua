@@ -58,12 +58,20 @@ function State.__close(state, err)
   end
 end
 
+--- The metatable of states that have all of these fields in common: a server has thousands
+--- of them, of which each is 400 bytes smaller then.
+---@param fields table
+---@return table
+function M.common(fields)
+  return { __index = fields, __close = State.__close }
+end
+
 --- Has a socket be a TLS socket, in that state.
 ---@param socket net.tls.TLSSocket
 ---@param state net.tls.State
 function M.attach(socket, state)
   state.socket = socket
-  private(socket).tls = setmetatable(state, State)
+  private(socket).tls = getmetatable(state) and state or setmetatable(state, State)
 end
 
 -- Its end
