@@ -61,6 +61,29 @@ static int object_get(lua_State *L) {
   return 1;
 }
 
+/* Pushes what the parent has by that name in its table at 'which', or nil. [-0, +1, -] */
+static int object_of_parent(lua_State *L, int which) {
+  lua_getupvalue(L, lua_upvalueindex(UP_PARENT), which);
+  lua_pushvalue(L, 2);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+  return !lua_isnil(L, -1);
+}
+
+/* A method or a field that the parent has by now, without its __index, which would look for
+ * all that this one has; 0 where that is to be asked. A late method is of the object's own
+ * class first. [-?, +1, e] */
+static int object_inherited(lua_State *L) {
+  lua_settop(L, 2);
+  if (lua_isnil(L, lua_upvalueindex(UP_PARENT)) ||
+      lua_getmetatable(L, lua_upvalueindex(UP_METHODS)))
+    return 0;
+  if (object_of_parent(L, UP_METHODS))
+    return 1;
+  lua_settop(L, 2);
+  return object_of_parent(L, UP_GETTERS) ? object_get(L) : 0;
+}
+
 static int object_index(lua_State *L) {
   if (object_own_field(L))
     return 1;
@@ -71,6 +94,10 @@ static int object_index(lua_State *L) {
   lua_replace(L, 3);
   if (lua_rawget(L, lua_upvalueindex(UP_GETTERS)) != LUA_TNIL)
     return object_get(L);
+  int found = object_inherited(L);
+  if (found)
+    return found;
+  lua_settop(L, 2);
   lua_pushvalue(L, 2);
   if (lua_gettable(L, lua_upvalueindex(UP_METHODS)) == LUA_TNIL) /* one to be loaded? */
     (void)object_ask_parent(L, 2, 1);
