@@ -129,6 +129,8 @@ describe("a connection of net.luasec", function()
     local client, peer = luasec.pair()
     assert.same({ nil, "invalid protocol (x)" }, { ssl.wrap(client, { protocol = "x" }) })
     assert.matches("invalid context", raised(ssl.wrap, client, 3))
+    assert.matches("nil value", raised(ssl.wrap, nil, luasec.client()))
+    collectgarbage() -- what was begun for it closes nothing
     client:send("x\n")
     assert.equal("x", peer:receive())
     client:close()
