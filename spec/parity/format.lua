@@ -102,7 +102,7 @@ function format.class(v)
   if net.BlockList and net.BlockList.isBlockList(v) then return "BlockList" end
   if net.SocketAddress and net.SocketAddress.isSocketAddress(v) then return "SocketAddress" end
   local meta = getmetatable(v)
-  if meta == nil or type(v) == "string" then return nil end
+  if type(meta) ~= "table" or type(v) == "string" then return nil end
   if type(v) == "userdata" then return meta.__name and meta.__name:match("%w+$") or "userdata" end
   return type(v.on) == "function" and "EventEmitter" or nil
 end
