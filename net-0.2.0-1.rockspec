@@ -78,6 +78,7 @@ build = {
       ["net.internal.json"] = "lua/net/internal/json.lua",
       ["net.internal.jsonerrors"] = "lua/net/internal/jsonerrors.lua",
       ["net.internal.lazy"] = "lua/net/internal/lazy.lua",
+      ["net.internal.literals"] = "lua/net/internal/literals.lua",
       ["net.internal.luasocket.class"] = "lua/net/internal/luasocket/class.lua",
       ["net.internal.luasocket.except"] = "lua/net/internal/luasocket/except.lua",
       ["net.internal.luasocket.names"] = "lua/net/internal/luasocket/names.lua",
