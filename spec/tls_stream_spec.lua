@@ -293,6 +293,35 @@ describe("Bytes through TLS", function()
     assert.same({ "error ECONNRESET", "first ECANCELED", "second ECANCELED", "close true",
       "buffered 0" }, log)
   end))
+
+  --- The second write is encrypted along with the first one, while the other side reads
+  --- nothing; what cork() then holds is behind both.
+  it("are all sent where cork() holds the rest behind finish()", within(function(t)
+    local half, other = net.duplexPair()
+    local socket = tls.TLSSocket(half, { isServer = true, cert = pair.server.cert, key = pair.server.key })
+    local client = tls.connect({ socket = other, ca = pair.ca.cert, servername = "localhost" })
+    local got = 0
+    client:on("data", function(chunk)
+      got = got + #chunk
+      if got == 93412 then
+        assert.is_false(socket.writableFinished)
+        timers.setImmediate(socket.uncork, socket)
+      end
+    end):pause()
+    client:on("end", function() client:finish() end)
+    client:on("secureConnect", function()
+      socket:write(("x"):rep(93411))
+      socket:write("y")
+      timers.setImmediate(function()
+        socket:write(("z"):rep(65000), t.calls(1))
+        socket:finish()
+        socket:cork()
+        client:resume()
+      end)
+    end)
+    t.run()
+    assert.equal(93412 + 65000, got)
+  end))
 end)
 
 describe("A crowd of handshakes", function()

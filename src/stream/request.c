@@ -170,9 +170,9 @@ static int is_awaited(const struct net_stream *s) {
   return s->out.callbacks > 0 || (s->life.need_drain || s->life.ending);
 }
 
-/* What a late transport has taken along from behind the request fails with it: nothing of
- * that counts as buffered any more. The end of all that fails. [-0, +0, -] */
-static uint32_t failed_end(lua_State *L, int idx, struct net_stream *s) {
+/* What a late transport has taken along from behind the request, if anything, ends with it:
+ * nothing of that counts as buffered any more. The end of all that. [-0, +0, -] */
+static uint32_t end_of_taken(lua_State *L, int idx, struct net_stream *s) {
   size_t first;
   if (!net_wq_before(s->out.req, s->out.head))
     return s->out.req;
@@ -184,7 +184,7 @@ static uint32_t failed_end(lua_State *L, int idx, struct net_stream *s) {
 static void failed_now(lua_State *L, int idx, int err) {
   struct net_stream *s = net_stream_at(L, idx);
   net_wq_prepare(L, idx, &s->out);
-  uint32_t end = failed_end(L, idx, s);
+  uint32_t end = end_of_taken(L, idx, s);
   net_wq_drop(L, idx, &s->out, end);
   call_back(L, idx, end, err);
   if (is_going(s))
@@ -292,9 +292,8 @@ static void request_over(lua_State *L, int idx, int err) {
   s->req.len -= s->req.bytes;
   s->req.bytes = 0;
   s->life.writing = 0;
-  if (err == 0 && net_wq_before(end, s->out.head)) { /* those behind it went along */
-    s->req.len = 0;
-    s->out.req = s->out.head;
+  if (err == 0 && net_wq_before(end, s->out.head)) { /* cork() may hold others behind those */
+    s->out.req = end_of_taken(L, idx, s);
     if (is_awaited(s))
       net_tick_step(L, idx, &s->o, sent_tick, s->out.head);
   } else if (net_wq_before(end, s->out.tail) && !s->req.corked) {
