@@ -123,6 +123,21 @@ parity-random: deps-test all ## compare random programs with Node 26; SEED=n N=p
 	@$(MAKE) --no-print-directory BUILD=$(EAGER) CPPFLAGS='$(CPPFLAGS) -DNET_EAGER=1' all
 	@$(RUN_ENV) tools/parity-random.sh $(PARITY_RANDOM)
 
+# Built by clang, in a folder of its own, where what is found stays.
+FUZZ = build/fuzz
+FUZZ_FOR ?= 60
+fuzz: deps-fuzz all ## make up what comes from the wire of net.tls, by libFuzzer; FUZZ_FOR=60 seconds
+	@mkdir -p $(FUZZ)/inputs
+	@$(RUN_ENV) $(LUA) tools/fuzz/tls.lua $(FUZZ)/inputs
+	@$(MAKE) --no-print-directory BUILD=$(FUZZ) CC=clang CFLAGS='-O1 -g -fsanitize=fuzzer-no-link,address' all
+	$(SHOW)clang -std=c11 $(WARN) $(LUA_CFLAGS) -O1 -g -fsanitize=fuzzer,address -rdynamic \
+		-o $(FUZZ)/fuzz tools/fuzz/fuzz.c -llua$(LUA_VERSION)
+	@$(MAKE) --no-print-directory BUILD=$(FUZZ) fuzz-run
+
+fuzz-run:
+	@$(RUN_ENV) NET_FUZZ=tools/fuzz/tls.lua $(BUILD)/fuzz $(BUILD)/inputs -artifact_prefix=$(BUILD)/ \
+		-detect_leaks=0 -max_len=4096 -max_total_time=$(FUZZ_FOR)
+
 torture: deps-test all ## fail each system call and allocation in turn (15 minutes); ROW=recv for one
 	@$(RUN_ENV) $(LUA) tools/torture/run.lua $(ROW)
 
@@ -245,6 +260,8 @@ deps-check: deps-test
 	@$(DEPS) check
 deps-peers: deps-test
 	@$(DEPS) peers
+deps-fuzz: deps-check
+	@$(DEPS) fuzz
 
 check-gcc check-clang: check-%: deps-check
 	@$(MAKE) --no-print-directory BUILD=build/$@ CC=$* WERROR=-Werror all bench-programs
@@ -275,6 +292,6 @@ asan-run:
 list-checks:
 	@echo $(CHECKS)
 
-.PHONY: all core tls help deps demo test check asan valgrind peers parity parity-random torture install install-header uninstall docs docs-check bench \
+.PHONY: all core tls help deps demo test check asan valgrind peers parity parity-random fuzz fuzz-run torture install install-header uninstall docs docs-check bench \
 	bench-quick bench-tables bench-instructions bench-instructions-keep bench-programs bench-ready \
-	clean format env FORCE deps-build deps-test deps-check deps-peers $(CHECKS) asan-run list-checks
+	clean format env FORCE deps-build deps-test deps-check deps-peers deps-fuzz $(CHECKS) asan-run list-checks

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# deps.sh GROUP... - installs what is missing to build, test, check, bench, or meet peers.
+# deps.sh GROUP... - installs what is missing to build, test, check, fuzz, bench, or meet peers.
 #
 # Looks first, so it is instant and needs no rights where all is there. What is
 # missing is installed with the system's package manager, as root or through
@@ -52,6 +52,7 @@ peers wanted tinyproxy    tinyproxy-bin tinyproxy         tinyproxy         tiny
 peers wanted copas        lua-copas     -                 -                 -           -
 peers wanted luasocket    lua-socket    lua-socket        lua5.4-socket     lua-socket  rock:luasocket
 peers wanted luasec       lua-sec       lua-sec           lua5.4-sec        lua-sec     rock:luasec
+fuzz  needed libfuzzer    libclang-rt-14-dev compiler-rt  compiler-rt       compiler-rt -
 bench wanted valgrind     valgrind      valgrind          valgrind          valgrind    -
 '
 
@@ -78,6 +79,8 @@ present() { # present WHAT: is it there already?
       "$lua" -e 'assert(package.searchpath("socket.core", package.cpath))' 2>/dev/null ;;
     luasec) lua=$(./find-lua.sh bin) &&
       "$lua" -e 'assert(package.searchpath("ssl", package.path))' 2>/dev/null ;;
+    libfuzzer) echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
+      clang -fsanitize=fuzzer -x c -o /dev/null - 2>/dev/null ;;
     libasan.so) case $(gcc -print-file-name=libasan.so 2>/dev/null) in /*) ;; *) return 1 ;; esac ;;
     *) command -v "$1" >/dev/null ;;
   esac
