@@ -15,6 +15,7 @@
 #include "tls/context.h"
 #include "tls/error.h"
 #include "tls/draft.h"
+#include "tls/owner.h"
 #include "tls/store.h"
 
 /* Registry: the stores, each in a userdata. */
@@ -23,30 +24,14 @@ static const char system_key;
 
 /* --- the default store ------------------------------------------------------------ */
 
-static int on_store_gc(lua_State *L) {
-  X509_STORE **store = lua_touserdata(L, 1);
-  X509_STORE_free(*store);
-  *store = NULL;
-  return 0;
-}
-
-/* Pushes a userdata that will own a store. [-0, +1, m] */
-static X509_STORE **push_owner(lua_State *L) {
-  X509_STORE **owner = lua_newuserdatauv(L, sizeof *owner, 0);
-  *owner = NULL;
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, on_store_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
-  return owner;
-}
+static void free_store(void *store) { X509_STORE_free(store); }
 
 /* The store under that key; NULL if there is none yet. [-0, +0, -] */
 static X509_STORE *kept_store(lua_State *L, const char *key) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, key);
-  X509_STORE **owner = lua_touserdata(L, -1);
+  const struct net_tls_owner *owner = lua_touserdata(L, -1);
   lua_pop(L, 1);
-  return owner ? *owner : NULL;
+  return owner ? owner->what : NULL;
 }
 
 /* The system's, made if it is not there; NULL: no memory in libssl. [-0, +0, m] */
@@ -54,9 +39,9 @@ static X509_STORE *system_store(lua_State *L) {
   X509_STORE *store = kept_store(L, &system_key);
   if (store)
     return store;
-  X509_STORE **owner = push_owner(L);
-  *owner = net_tls_store_system();
-  if (*owner == NULL) {
+  struct net_tls_owner *owner = net_tls_owner_push(L, free_store);
+  owner->what = net_tls_store_system();
+  if (owner->what == NULL) {
     lua_pop(L, 1);
     return NULL;
   }
@@ -217,12 +202,12 @@ static int read_pems(lua_State *L, X509_STORE *store) {
 static int anchors_set_default_ca(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  X509_STORE **owner = push_owner(L);
+  struct net_tls_owner *owner = net_tls_owner_push(L, free_store);
   ERR_clear_error();
-  *owner = X509_STORE_new();
-  if (*owner == NULL)
+  owner->what = X509_STORE_new();
+  if (owner->what == NULL)
     return net_tls_raise_error(L);
-  int count = read_pems(L, *owner);
+  int count = read_pems(L, owner->what);
   if (count > 0 || lua_rawlen(L, 1) == 0)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &default_key);
   lua_pushinteger(L, count);

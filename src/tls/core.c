@@ -19,6 +19,7 @@
 #include "tls/identity.h"
 #include "tls/net.h"
 #include "tls/openssl.h"
+#include "tls/owner.h"
 #include "tls/psk.h"
 #include "tls/sec.h"
 #include "tls/settings.h"
@@ -74,36 +75,25 @@ static void open_constants(lua_State *L) {
 
 /* --- ciphers ---------------------------------------------------------------------------- */
 
-/* [userdata] An SSL_CTX that is freed even if Lua raises. */
-static int ciphers_gc(lua_State *L) {
-  SSL_CTX **ctx = lua_touserdata(L, 1);
-  SSL_CTX_free(*ctx);
-  *ctx = NULL;
-  return 0;
-}
+static void free_ctx(void *ctx) { SSL_CTX_free(ctx); }
 
-static SSL_CTX **push_ctx(lua_State *L) {
-  SSL_CTX **ctx = lua_newuserdatauv(L, sizeof *ctx, 0);
-  *ctx = NULL;
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, ciphers_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
+/* Pushes an owner of a context, NULL where there is no memory, and returns that. [-0, +1, m] */
+static SSL_CTX *push_ctx(lua_State *L) {
+  struct net_tls_owner *owner = net_tls_owner_push(L, free_ctx);
   ERR_clear_error();
-  *ctx = SSL_CTX_new(TLS_method());
-  return ctx;
+  return owner->what = SSL_CTX_new(TLS_method());
 }
 
 /* ciphers() -> the names of all that OpenSSL has, as it spells and orders them */
 static int core_ciphers(lua_State *L) {
-  SSL_CTX **ctx = push_ctx(L);
-  if (*ctx == NULL || !SSL_CTX_set_ciphersuites(*ctx, "TLS_AES_256_GCM_SHA384:"
-                                                      "TLS_CHACHA20_POLY1305_SHA256:"
-                                                      "TLS_AES_128_GCM_SHA256:"
-                                                      "TLS_AES_128_CCM_8_SHA256:"
-                                                      "TLS_AES_128_CCM_SHA256"))
+  SSL_CTX *ctx = push_ctx(L);
+  if (ctx == NULL || !SSL_CTX_set_ciphersuites(ctx, "TLS_AES_256_GCM_SHA384:"
+                                                    "TLS_CHACHA20_POLY1305_SHA256:"
+                                                    "TLS_AES_128_GCM_SHA256:"
+                                                    "TLS_AES_128_CCM_8_SHA256:"
+                                                    "TLS_AES_128_CCM_SHA256"))
     return net_tls_raise_error(L);
-  const STACK_OF(SSL_CIPHER) *list = SSL_CTX_get_ciphers(*ctx);
+  const STACK_OF(SSL_CIPHER) *list = SSL_CTX_get_ciphers(ctx);
   int count = sk_SSL_CIPHER_num(list);
   lua_createtable(L, count, 0);
   for (int i = 0; i < count; i++) {

@@ -8,36 +8,27 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 
+#include "tls/owner.h"
+
 static const char shared_key; /* registry: the userdata that holds it */
 
-static int shared_gc(lua_State *L) {
-  struct net_tls_shared **box = lua_touserdata(L, 1);
-  if (*box)
-    net_tls_shared_release(*box);
-  *box = NULL;
-  return 0;
-}
+static void release(void *shared) { net_tls_shared_release(shared); }
 
 /* Pushes a userdata that owns a new one. [-0, +1, m] */
 static struct net_tls_shared *shared_make(lua_State *L) {
-  struct net_tls_shared **box = lua_newuserdatauv(L, sizeof *box, 0);
-  *box = NULL;
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, shared_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
-  *box = calloc(1, sizeof **box);
-  if (*box == NULL)
+  struct net_tls_owner *owner = net_tls_owner_push(L, release);
+  struct net_tls_shared *shared = owner->what = calloc(1, sizeof *shared);
+  if (shared == NULL)
     luaL_error(L, "not enough memory");
   else
-    (*box)->refs = 1;
-  return *box;
+    shared->refs = 1;
+  return shared;
 }
 
 struct net_tls_shared *net_tls_shared_get(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &shared_key);
-  struct net_tls_shared **box = lua_touserdata(L, -1);
-  struct net_tls_shared *shared = box ? *box : NULL;
+  const struct net_tls_owner *owner = lua_touserdata(L, -1);
+  struct net_tls_shared *shared = owner ? owner->what : NULL;
   lua_pop(L, 1);
   if (shared == NULL) {
     shared = shared_make(L);

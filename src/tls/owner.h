@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * owner.h - a userdata that owns something of C's, so that it is freed also where Lua raises. */
+#ifndef NET_TLS_OWNER_H
+#define NET_TLS_OWNER_H
+
+#include <lua.h>
+
+struct net_tls_owner {
+  void *what; /* owned; NULL: nothing */
+  void (*drop)(void *what);
+};
+
+/* Pushes one that has nothing yet. [-0, +1, m] */
+struct net_tls_owner *net_tls_owner_push(lua_State *L, void (*drop)(void *what));
+
+#endif
