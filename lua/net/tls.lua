@@ -9,6 +9,7 @@
 -- net.internal.tls.
 
 local core = require("net.tls.core")
+local lazy = require("net.internal.lazy")
 
 require("net.internal.tls.errors")
 
@@ -50,7 +51,7 @@ function tls.getCiphers()
 end
 
 -- The rest: the module that has it.
-local REST = {
+return lazy.public(tls, "tls", {
   SecureContext = "net.internal.tls.context",
   Server = "net.internal.tls.server",
   TLSSocket = "net.internal.tls.socket",
@@ -63,28 +64,4 @@ local REST = {
   isTLSSocket = "net.internal.tls.socket",
   rootCertificates = "net.internal.tls.authorities",
   setDefaultCACertificates = "net.internal.tls.authorities",
-}
-
-local function check_this(self)
-  if self ~= tls then
-    require("net.internal.errors").raise("ERR_INVALID_THIS", 3, "tls")
-  end
-end
-
-return setmetatable(tls, {
-  __index = function(self, key)
-    check_this(self)
-    local where = REST[key]
-    if where then
-      self[key] = require(where)[key]
-      return self[key]
-    end
-  end,
-  __pairs = function(self)
-    check_this(self)
-    for name in next, REST do
-      local _ = self[name]
-    end
-    return next, self
-  end,
 })

@@ -26,6 +26,36 @@ function lazy.module(name)
   })
 end
 
+--- Has what a public table lacks be loaded by the first look at it.
+---@param public table
+---@param name string as errors call it
+---@param rest table<string, string|true> key -> the module that has it; true: `net.<key>` itself
+---@return table public
+function lazy.public(public, name, rest)
+  local function check_this(self)
+    if self ~= public then
+      require("net.internal.errors").raise("ERR_INVALID_THIS", 3, name)
+    end
+  end
+  return setmetatable(public, {
+    __index = function(self, key)
+      check_this(self)
+      local where = rest[key]
+      if where then
+        self[key] = where == true and require("net." .. key) or require(where)[key]
+        return self[key]
+      end
+    end,
+    __pairs = function(self)
+      check_this(self)
+      for key in next, rest do
+        local _ = self[key]
+      end
+      return next, self
+    end,
+  })
+end
+
 -- Methods of the core's classes that a module adds: which. The first look at one loads the
 -- module, which puts all of its own into their places.
 

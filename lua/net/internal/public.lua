@@ -55,7 +55,7 @@ net.isIPv4 = core.isIPv4
 net.isIPv6 = core.isIPv6
 
 -- The rest: the module that has it; true for what is a module itself.
-local REST = {
+return lazy.public(net, "net", {
   abort = true,
   child = true,
   cluster = true,
@@ -78,28 +78,4 @@ local REST = {
   setDefaultAutoSelectFamily = "net.internal.socket.connect",
   getDefaultAutoSelectFamilyAttemptTimeout = "net.internal.socket.connect",
   setDefaultAutoSelectFamilyAttemptTimeout = "net.internal.socket.connect",
-}
-
-local function check_this(self)
-  if self ~= net then
-    require("net.internal.errors").raise("ERR_INVALID_THIS", 3, "net")
-  end
-end
-
-return setmetatable(net, {
-  __index = function(self, key)
-    check_this(self)
-    local where = REST[key]
-    if where then
-      self[key] = where == true and require("net." .. key) or require(where)[key]
-      return self[key]
-    end
-  end,
-  __pairs = function(self)
-    check_this(self)
-    for name in next, REST do
-      local _ = self[name]
-    end
-    return next, self
-  end,
 })
