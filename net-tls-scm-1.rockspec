@@ -52,6 +52,7 @@ build = {
       ["net.internal.tls.errors"] = "lua/net/internal/tls/errors.lua",
       ["net.internal.tls.hello"] = "lua/net/internal/tls/hello.lua",
       ["net.internal.tls.identity"] = "lua/net/internal/tls/identity.lua",
+      ["net.internal.tls.over"] = "lua/net/internal/tls/over.lua",
       ["net.internal.tls.psk"] = "lua/net/internal/tls/psk.lua",
       ["net.internal.tls.server"] = "lua/net/internal/tls/server.lua",
       ["net.internal.tls.sessions"] = "lua/net/internal/tls/sessions.lua",

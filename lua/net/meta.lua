@@ -3060,8 +3060,8 @@ tls.Server = tls.createServer
 --- TLS over another socket: one of net's, a TLS socket, a half of `net.duplexPair`. Within the call
 --- that stops flowing, and all that it has read and nobody has consumed is taken for what the peer
 --- says in TLS; what was written to it leaves before. From then on it hears nothing, and if one of
---- the two is destroyed, both are. If it is connecting, or has still to send, the TLS socket waits for
---- that.
+--- the two is destroyed, both are. If it has not connected yet, or has still to send, the TLS socket
+--- waits for that; if it has ended, or is destroyed, the TLS socket fails with `ECONNRESET`.
 ---
 --- As a client, without `isServer`, it verifies as `tls.connect` does, which takes it as its option
 --- `socket`. As a server without a tls.Server it tells `"secure"` when the handshake is over.

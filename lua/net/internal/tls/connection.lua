@@ -1,18 +1,17 @@
 -- SPDX-License-Identifier: MIT
 
---- net.internal.tls.connection - what a connection of the core's is told before its
---- handshake.
+--- net.internal.tls.connection - a connection of the core's: what it is told before its
+--- handshake, and how it comes under a socket.
 
 local core = require("net.tls.core")
 local context = require("net.internal.tls.context")
 local sessions = require("net.internal.tls.sessions")
+local state_of = require("net.internal.tls.state")
 
 local M = {}
 
 --- A connection of the core's as the state says, not under the socket yet.
----@param socket net.tls.TLSSocket
----@param state net.tls.State
-function M.new(socket, state)
+local function new_connection(socket, state)
   local conn = core.connection(state.context, state.isServer, socket)
   conn:verify(state.requests, state.rejects)
   if state.isServer and state.requests and not context.has_sessions(state.context) then
@@ -52,6 +51,19 @@ function M.new(socket, state)
     conn:hears(state.server)
   end
   return conn
+end
+
+--- Puts TLS under a socket that is open. 'bytes' are what was read of the connection
+--- before, 'from' the socket that had it.
+function M.install(socket, state, bytes, from)
+  local _ <close> = state -- who raises does not leave a connection without TLS
+  state.conn = new_connection(socket, state)
+  state.pending, state.authorized, state.authorizationError = true, false, nil
+  state.alpn, state.name, state.session = nil, nil, nil
+  core.install(socket, state.conn, bytes, from)
+  if not state.timer then
+    state_of.watch(socket, state, state.handshakeTimeout)
+  end
 end
 
 return M

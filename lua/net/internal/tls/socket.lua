@@ -14,6 +14,7 @@ local context = require("net.internal.tls.context")
 local identity = require("net.internal.tls.identity")
 local lazy = require("net.internal.lazy")
 local net_socket = require("net.internal.socket.socket")
+local over = require("net.internal.tls.over")
 local sessions = require("net.internal.tls.sessions")
 local state_of = require("net.internal.tls.state")
 local validate = require("net.internal.validate")
@@ -28,26 +29,12 @@ local M = {}
 
 local UINT32_MAX = 4294967295
 local RECORD_MIN, RECORD_MAX = 512, 16384 -- bytes
-local EAGAIN = net_core.errnum("EAGAIN")
 
 -- Making one ready
 
---- Puts TLS under a socket that is open. 'bytes' are what was read of the connection
---- before, 'from' the socket that had it.
-local function install(socket, state, bytes, from)
-  local _ <close> = state -- who raises does not leave a connection without TLS
-  state.conn = connection.new(socket, state)
-  state.pending, state.authorized, state.authorizationError = true, false, nil
-  state.alpn, state.name, state.session = nil, nil, nil
-  core.install(socket, state.conn, bytes, from)
-  if not state.timer then
-    state_of.watch(socket, state, state.handshakeTimeout)
-  end
-end
-
 --- Called when the socket has connected, before anything is sent.
 local function opens(socket)
-  install(socket, state_of.of(socket))
+  connection.install(socket, state_of.of(socket))
 end
 
 --- Makes a new socket of that class, with that state, ready for its connection.
@@ -69,58 +56,18 @@ end
 --- Puts TLS under an accepted socket.
 function M.accept(socket, state, bytes)
   state_of.attach(socket, state)
-  install(socket, state, bytes)
+  connection.install(socket, state, bytes)
 end
 
 -- Over another socket
-
---- What became of the other socket before its connection could be had.
-local function lost(socket, state)
-  local message = state.isServer and "socket hang up"
-    or "Client network socket disconnected before secure TLS connection was established"
-  state_of.fail(socket, state, errors.new("Error", message, "ECONNRESET"))
-end
-
-local function begin_over(socket, state, from, bytes, was_connecting)
-  install(socket, state, bytes, from)
-  if was_connecting then
-    socket:emit("connect")
-  end
-  stream.begin(socket)
-end
-
---- Takes the connection of 'from', or waits until it can be had.
-local function take(socket, state, from, was_connecting)
-  if socket.destroyed then
-    return
-  end
-  local bytes, errno = core.take(socket, from)
-  if bytes then
-    return begin_over(socket, state, from, bytes, was_connecting)
-  elseif errno ~= EAGAIN then
-    return lost(socket, state)
-  elseif not socket.connecting then
-    stream.connecting(socket, false)
-  end
-  while from.writableCorked > 0 do
-    from:uncork()
-  end
-  from:write("", function()
-    take(socket, state, from, was_connecting or from.connecting)
-  end)
-  if not state.waits then
-    state.waits = true
-    socket:once("close", function() from:destroy() end)
-  end
-end
 
 --- Gives an accepted socket its connection back, and puts TLS under it.
 function M.take_back(socket, state, raw)
   state_of.attach(socket, state)
   if socket.destroyed then
-    return lost(socket, state)
+    return over.lost(socket, state, raw)
   end
-  take(socket, state, raw, false)
+  over.take(socket, state, raw, false)
 end
 
 --- Puts TLS over a socket that somebody else has made.
@@ -129,7 +76,7 @@ end
 function M.over(socket, from)
   local state = state_of.of(socket)
   state.over = from
-  take(socket, state, from, from.connecting)
+  over.take(socket, state, from, from.connecting)
 end
 
 -- Fields

@@ -1,0 +1,98 @@
+-- SPDX-License-Identifier: MIT
+
+--- net.internal.tls.over - how a TLS socket comes to the connection of another socket: at
+--- once, or when that has connected and sent what was written to it.
+
+local core = require("net.tls.core")
+local net_core = require("net.core")
+local connection = require("net.internal.tls.connection")
+local lazy = require("net.internal.lazy")
+local state_of = require("net.internal.tls.state")
+
+local errors = lazy.module("net.internal.errors")
+
+local stream = net_core.stream
+
+local EAGAIN = net_core.errnum("EAGAIN")
+
+local M = {}
+
+--- The socket waits for the other one as one that connects.
+local function wait_for(socket, state, from)
+  if not socket.connecting then
+    stream.connecting(socket, false)
+  end
+  if not state.waits then
+    state.waits = true
+    socket:once("close", function() from:destroy() end)
+  end
+end
+
+--- What became of the other socket before its connection could be had. It is told soon, not
+--- amid the call that wraps it.
+function M.lost(socket, state, from)
+  local message = state.isServer and "socket hang up"
+    or "Client network socket disconnected before secure TLS connection was established"
+  local err = errors.new("Error", message, "ECONNRESET")
+  if socket.destroyed then
+    return state_of.fail(socket, state, err)
+  end
+  wait_for(socket, state, from)
+  net_core.tick(function()
+    if state.isServer or not socket.destroyed then
+      state_of.fail(socket, state, err)
+    end
+  end)
+end
+
+local function begin_over(socket, state, from, bytes, was_connecting)
+  connection.install(socket, state, bytes, from)
+  if was_connecting then
+    socket:emit("connect")
+  end
+  stream.begin(socket)
+end
+
+--- The other socket has not begun to connect: waits until it has.
+local function take_later(socket, state, from)
+  local on_connect, on_close
+  function on_connect()
+    from:off("close", on_close)
+    M.take(socket, state, from, true)
+  end
+  function on_close()
+    from:off("connect", on_connect)
+    M.take(socket, state, from, true)
+  end
+  wait_for(socket, state, from)
+  from:once("connect", on_connect)
+  from:once("close", on_close)
+end
+
+--- Takes the connection of 'from', or waits until it can be had.
+---@param socket net.tls.TLSSocket
+---@param state net.tls.State
+---@param from net.Socket
+---@param was_connecting boolean that 'connect' is to be told
+function M.take(socket, state, from, was_connecting)
+  if socket.destroyed then
+    return
+  end
+  local bytes, errno = core.take(socket, from)
+  if bytes then
+    return begin_over(socket, state, from, bytes, was_connecting)
+  elseif errno ~= EAGAIN and from.pending and not from.destroyed then
+    return take_later(socket, state, from)
+  elseif errno ~= EAGAIN then
+    return M.lost(socket, state, from)
+  end
+  wait_for(socket, state, from)
+  while from.writableCorked > 0 do
+    from:uncork()
+  end
+  from:write("", function()
+    M.take(socket, state, from, was_connecting or from.connecting)
+  end)
+end
+
+return M

@@ -1,0 +1,126 @@
+-- SPDX-License-Identifier: MIT
+
+--- TLS over another socket that is not just open, and what that one does afterwards.
+
+local net = require("net")
+local sockets = require("spec.support.sockets")
+local tls = require("net.tls")
+local pair = require("spec.support.tlspair")
+local within = require("spec.support").within
+
+local EVENTS = { "connect", "secureConnect", "data", "end", "finish", "error", "close" }
+
+local function over(from)
+  return tls.connect({ socket = from, ca = pair.ca.cert, servername = "localhost" })
+end
+
+--- A server that says "hi" to each client, and its log.
+local function greeter()
+  return pair.listen({}, function(socket)
+    socket:on("error", function() end)
+    socket:finish("hi")
+    socket:resume()
+  end)
+end
+
+describe("TLS over a socket", function()
+  it("that has not begun to connect waits for that", within(function(t)
+    local server = greeter()
+    local raw = net.Socket()
+    local client = over(raw)
+    local log = pair.watch({}, client, EVENTS)
+    assert.same({ true, false }, { client.connecting, client.destroyed })
+    raw:connect(server:address().port, "127.0.0.1")
+    client:on("close", t.calls(1, function() server:close() end))
+    t.run()
+    assert.same({ "connect", "secureConnect", "data hi", "end", "finish", "close false" }, log)
+  end))
+
+  it("that never connects holds nothing, and ends with it", within(function(t)
+    local raw = net.Socket()
+    local client = over(raw)
+    local log = pair.watch({}, client, EVENTS)
+    t.run()
+    assert.same({}, log)
+    raw:destroy()
+    t.run()
+    assert.same({ "error ECONNRESET", "close true" }, log)
+    raw = net.Socket()
+    client = over(raw)
+    log = pair.watch({}, client, EVENTS)
+    client:destroy()
+    t.run()
+    assert.same({ "close false" }, log)
+    assert.is_true(raw.destroyed)
+  end))
+
+  it("that is destroyed fails soon, not amid the call", within(function(t)
+    local raw = net.Socket()
+    raw:destroy()
+    for _ = 1, 2 do -- closed, the second time
+      local client = over(raw)
+      assert.is_false(client.destroyed)
+      local log = pair.watch({}, client, EVENTS)
+      t.run()
+      assert.same({ "error ECONNRESET", "close true" }, log)
+    end
+  end))
+
+  it("that has ended fails, with what was written, and ends that one", within(function(t)
+    local far
+    local server = net.createServer({ allowHalfOpen = true }, function(socket)
+      far = socket:on("error", function() end):resume()
+    end)
+    server:listen(0, "127.0.0.1")
+    sockets.wait(function() return server.listening end)
+    local raw = net.connect(server:address().port, "127.0.0.1")
+    local log = {}
+    raw:on("close", t.calls(1, function()
+      far:destroy()
+      server:close()
+    end))
+    raw:finish()
+    raw:once("finish", t.calls(1, function()
+      local client = over(raw)
+      assert.is_false(client.destroyed)
+      pair.watch(log, client, EVENTS)
+      client:write("early", pair.callback(log))
+    end))
+    t.run()
+    table.sort(log)
+    assert.same({ "close true", "error ECONNRESET", "wcb ERR_SOCKET_CLOSED_BEFORE_CONNECTION" }, log)
+  end))
+end)
+
+--- What becomes of a TLS client over a socket with which that is done when it is open.
+local function misuse(t, what)
+  local server, said = greeter()
+  local raw = net.connect(server:address().port, "127.0.0.1")
+  local log = {}
+  raw:on("connect", function()
+    local client = over(raw)
+    pair.watch(log, client, { "data", "end", "error", "close" })
+    client:on("secureConnect", function() what(raw, log) end)
+    client:on("close", t.calls(1, function() server:close() end))
+  end)
+  raw:on("error", function() end)
+  t.run()
+  return log, said
+end
+
+describe("A socket over which TLS is", function()
+  it("takes nothing to write: both fail", within(function(t)
+    local log = misuse(t, function(raw, log) raw:write("plain", pair.callback(log)) end)
+    assert.same({ "wcb ERR_SOCKET_CLOSED", "error ERR_SOCKET_CLOSED", "close true" }, log)
+  end))
+
+  it("may be finished, which is a word about itself", within(function(t)
+    local log = misuse(t, function(raw, log) raw:finish(pair.callback(log)) end)
+    assert.same({ "wcb", "data hi", "end", "close false" }, log)
+  end))
+
+  it("cannot connect again: both fail", within(function(t)
+    local log = misuse(t, function(raw) raw:connect(1, "127.0.0.1") end)
+    assert.same({ "error EISCONN", "close true" }, log)
+  end))
+end)
