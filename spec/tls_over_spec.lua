@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 
---- TLS over another socket that is not just open, and what that one does afterwards.
+--- TLS over another socket that is not just open, and what that one does afterwards; a server's
+--- raw sockets.
 
 local net = require("net")
 local sockets = require("spec.support.sockets")
@@ -122,5 +123,44 @@ describe("A socket over which TLS is", function()
   it("cannot connect again: both fail", within(function(t)
     local log = misuse(t, function(raw) raw:connect(1, "127.0.0.1") end)
     assert.same({ "error EISCONN", "close true" }, log)
+  end))
+end)
+
+describe("A listener of a TLS server's 'connection'", function()
+  it("that raises does not keep the client from TLS", within(function(t)
+    local server, said = greeter()
+    server:on("connection", function() error("mine", 0) end)
+    local client = pair.connect(server)
+    local log = pair.watch({}, client, EVENTS)
+    client:on("close", t.calls(1, function() server:close() end))
+    local ok, err = pcall(t.run)
+    assert.same({ false, "mine" }, { ok, err })
+    t.run()
+    assert.same({ "secureConnection" }, said)
+    assert.same({ "connect", "secureConnect", "data hi", "end", "finish", "close false" }, log)
+  end))
+
+  it("that raises, of a socket which somebody hands over, is heard by who does", within(function(t)
+    local server, said = greeter()
+    server:on("connection", function() error("mine", 0) end)
+    local a, b = net.duplexPair()
+    local ok, err = pcall(server.emit, server, "connection", a)
+    assert.same({ false, "mine" }, { ok, err })
+    local client = over(b)
+    client:on("data", t.calls(1, function() client:finish() end))
+    client:on("close", function() server:close() end)
+    t.run()
+    assert.same({ "secureConnection" }, said)
+  end))
+end)
+
+describe("A TLS server's handshakeTimeout", function()
+  it("is a time that a timer can have", within(function(t)
+    for _, ms in ipairs({ -1, 2147483648, math.huge, 0 / 0 }) do
+      local ok, err = pcall(tls.createServer, { handshakeTimeout = ms })
+      assert.same({ false, "ERR_OUT_OF_RANGE" }, { ok, err.code })
+    end
+    tls.createServer({ handshakeTimeout = 2147483647 })
+    t.run()
   end))
 end)

@@ -3151,7 +3151,7 @@ function tls.isTLSSocket(v) end
 --- what clients in TLS 1.2 are told of the key that they should take, up to 256 bytes
 ---@field pskIdentityHint? string
 --- within which a handshake has to be over
----@field handshakeTimeout? number (milliseconds; default 120000)
+---@field handshakeTimeout? number (milliseconds, up to 2147483647; default 120000, and for 0)
 --- an end without the peer's word that it was all is `ERR_SSL_UNEXPECTED_EOF_WHILE_READING`
 ---@field requireCloseNotify? boolean (default false)
 

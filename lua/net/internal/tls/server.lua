@@ -63,13 +63,10 @@ local function new_state(server, set)
   }, set.common)
 end
 
---- Whoever listens to 'connection' gets a socket of its own, which has the connection until
---- the listeners are done.
-local function show_raw(server, socket)
-  local raw = core.plain()
-  local bytes = assert(core.take(raw, socket))
-  emit(server, "connection", raw)
-  return raw, bytes
+--- Does that behind the block, also where the block raises: a listener that fails is no
+--- reason to leave a connection without TLS.
+local function behind(fn)
+  return setmetatable({}, { __close = fn })
 end
 
 core.on_accepted(function(server, socket, is_heard)
@@ -77,8 +74,12 @@ core.on_accepted(function(server, socket, is_heard)
   if not is_heard then
     return socket_of.accept(socket, state)
   end
-  local raw = show_raw(server, socket)
-  socket_of.take_back(socket, state, raw)
+  -- Whoever listens to 'connection' gets a socket of its own, which has the connection until
+  -- the listeners are done.
+  local raw = core.plain()
+  assert(core.take(raw, socket))
+  local _ <close> = behind(function() socket_of.take_back(socket, state, raw) end)
+  emit(server, "connection", raw)
 end)
 
 --- A connection that a program has, as if it had been accepted.
@@ -90,10 +91,12 @@ function methods:emit(event, stream, ...)
   if not set then
     errors.raise("ERR_INVALID_THIS", 2, "Server")
   end
+  local _ <close> = behind(function()
+    local state = new_state(self, set)
+    local socket = socket_of.make({ allowHalfOpen = stream.allowHalfOpen }, state)
+    socket_of.over(socket, stream)
+  end)
   emit(self, event, stream, ...)
-  local state = new_state(self, set)
-  local socket = socket_of.make({ allowHalfOpen = stream.allowHalfOpen }, state)
-  socket_of.over(socket, stream)
   return true
 end
 
@@ -136,7 +139,7 @@ end
 local function read_settings(given)
   check_callbacks(given)
   if given.handshakeTimeout ~= nil then
-    validate.number(given.handshakeTimeout, "options.handshakeTimeout")
+    validate.number(given.handshakeTimeout, "options.handshakeTimeout", 0, TIMEOUT_MAX)
   end
   local context_made = M.new_context(given, given.requestCert == true)
   local psk_callback, hint = read_psk(given, "options.")
@@ -145,7 +148,8 @@ local function read_settings(given)
     context = context_made, psk = psk_callback, hint = hint, traces = read_trace(given),
     requests = given.requestCert == true,
     rejects = given.rejectUnauthorized ~= false,
-    timeout = given.handshakeTimeout or HANDSHAKE_TIMEOUT,
+    timeout = options_of.truthy(given.handshakeTimeout) and given.handshakeTimeout
+      or HANDSHAKE_TIMEOUT,
     alpn = alpn.encode(given.ALPNProtocols, 3),
     requireCloseNotify = options_of.truthy(given.requireCloseNotify),
     asks = asks(given), sessions = given.sessionIdContext or sessions.program_id(),
