@@ -16,19 +16,21 @@ end
 local ECHO = [[
 
 local tls = require("net.tls")
-for name in ("alpn connect context errors hello identity server sessions socket state"):gmatch("%%l+") do
+for name in ("alpn connect context errors hello identity psk server sessions socket state"):gmatch("%%l+") do
   require("net.internal.tls." .. name)
 end
 local cert, key, ca = %q, %q, %q
 local _ = tls.connect, tls.createServer
 play(function()
-  local server = own(tls.createServer({ cert = cert, key = key, handshakeTimeout = 50 }))
+  local server = own(tls.createServer({ cert = cert, key = key, handshakeTimeout = 50, %s }))
+  server:on("OCSPRequest", function(_, _, callback) callback(nil, "a word") end)
   server:on("secureConnection", function(peer) own(peer):pipe(peer) end)
   server:on("tlsClientError", function() end)
   server:listen(0, "127.0.0.1", function()
     local got = 0
     local socket = own(tls.connect({ port = server:address().port, host = "127.0.0.1",
-      servername = "localhost", ca = ca, handshakeTimeout = 50 }))
+      servername = "localhost", ca = ca, handshakeTimeout = 50, requestOCSP = true, %s }))
+    socket:on("OCSPResponse", function() end)
     socket:on("session", function() end)
     socket:on("data", function(chunk)
       got = got + #chunk
@@ -42,6 +44,11 @@ end)
 return problem
 ]]
 
+-- What both sides say besides.
+local KEYS = [[ciphers = "PSK:TLS_AES_128_GCM_SHA256",
+  pskCallback = function() return { psk = "a key", identity = "me" } end]]
+local OLD_KEYS = 'maxVersion = "TLSv1.2", checkServerIdentity = function() end, ' .. KEYS
+
 describe("TLS without memory", function()
   local program = os.tmpname()
   local host
@@ -49,18 +56,24 @@ describe("TLS without memory", function()
   setup(function() host = lua.compile("spec/support/starve.c", program) end)
   teardown(function() os.remove(program) end)
 
-  for name, length in pairs { ["for a moment"] = 2, ["from there on"] = 0 } do
+  local function promise(name, length, options)
     it("fails as a whole, and leaves nothing: " .. name .. " #slow", function()
       if not host then
         return pending("no Lua library to link with")
       end
       local path = os.tmpname()
       local file = assert(io.open(path, "w"))
-      file:write(preamble(), ECHO:format(pair.server.cert, pair.server.key, pair.ca.cert))
+      file:write(preamble(), ECHO:format(pair.server.cert, pair.server.key, pair.ca.cert, options,
+        options))
       file:close()
       local result = lua.run({ program = host, args = { path, length, "grown" } })
       os.remove(path)
       assert.same({ code = 0, stdout = "the end\n", stderr = "" }, result)
     end)
   end
+
+  promise("for a moment", 2, "")
+  promise("from there on", 0, "")
+  promise("for a moment, by keys that both know", 2, KEYS)
+  promise("from there on, by such keys in TLS 1.2", 0, OLD_KEYS)
 end)
