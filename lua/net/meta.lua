@@ -3155,20 +3155,34 @@ function tls.isTLSSocket(v) end
 --- an end without the peer's word that it was all is `ERR_SSL_UNEXPECTED_EOF_WHILE_READING`
 ---@field requireCloseNotify? boolean (default false)
 
---- What `tls.TLSSocket` takes besides the options of `tls.connect`, or of a server's side.
+--- What `tls.TLSSocket` takes: with `isServer` the options below and those of `tls.createSecureContext`,
+--- else those of `tls.connect`.
 ---@class net.tls.TLSSocketOptions
+--- it speaks first, as a client, or waits for one
 ---@field isServer? boolean (default false)
+--- a tls.Server whose listeners hear of it, as of a socket that it has accepted: `"secureConnection"`,
+--- `"tlsClientError"`, `"keylog"` and so on. Certificates and callbacks are those given here. Without
+--- it the socket has `"secure"`, and where the handshake fails an `"error"` of its own
+---@field server? net.tls.Server
+--- a context, instead of its options
 ---@field secureContext? net.tls.SecureContext
+--- a server's: the client is asked for a certificate; exactly `true`
 ---@field requestCert? boolean (default false)
+--- exactly `false`: a peer without a good certificate is taken, and `authorized` tells
 ---@field rejectUnauthorized? boolean (default true)
----@field ALPNProtocols? string[]|string
----@field ALPNCallback? fun(offer: {servername: string, protocols: string[]}): string? a server's
----@field SNICallback? fun(name: string, callback: fun(err: any, context: net.tls.SecureContext?)) a server's
+---@field ALPNProtocols? string[]|string as of `tls.createServer`
+--- as of `tls.createServer`: called once at most, amid the handshake; who raises refuses
+---@field ALPNCallback? fun(offer: {servername: string, protocols: string[]}): string?
+--- as of `tls.createServer`: once, if the client asks for a name; until `callback` is called the
+--- handshake waits, for `handshakeTimeout` at most
+---@field SNICallback? fun(name: string, callback: fun(err: any, context: net.tls.SecureContext?))
 --- as `tls.connect`'s, or as a server's: `fun(socket, identity)`
 ---@field pskCallback? function
 ---@field pskIdentityHint? string a server's
 ---@field enableTrace? boolean (default false)
----@field handshakeTimeout? number milliseconds
+--- within which the handshake has to be over, up to 2147483647; without it there is no limit
+---@field handshakeTimeout? number (milliseconds)
+--- an end without the peer's word that it was all is `ERR_SSL_UNEXPECTED_EOF_WHILE_READING`
 ---@field requireCloseNotify? boolean (default false)
 
 --- ### TLS servers
