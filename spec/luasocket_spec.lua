@@ -281,3 +281,33 @@ describe("setfd", function()
     assert.equal(-1, other:getfd())
   end))
 end)
+
+describe("a receive amid which a finalizer receives", function()
+  local text = ("one\rtwo"):rep(1200) .. "\n"
+
+  --- What the finalizer has had, and what the call has. The collector begins with the first
+  --- that the call allocates.
+  local function both(client, peer, pattern)
+    local had
+    assert(peer:send(text))
+    assert(client:receive(0)) -- all is read by that, and only waits to be taken
+    collectgarbage()
+    collectgarbage("stop")
+    setmetatable({}, { __gc = function() had = client:receive(8000) end })
+    collectgarbage("restart")
+    local data, _, rest = client:receive(pattern)
+    return had, data or rest
+  end
+
+  for _, case in ipairs { { pattern = "*l", without = "[\r\n]" },
+    { pattern = #text, without = "" } } do
+    it("gives each byte to one of them, of " .. case.pattern, connected(function(client, peer)
+      client:settimeout(0)
+      local mode = collectgarbage("generational")
+      local had, data = both(client, peer, case.pattern)
+      collectgarbage(mode)
+      assert.equal(8000, had and #had)
+      assert.equal((text:gsub(case.without, "")), ((had .. data):gsub(case.without, "")))
+    end))
+  end
+end)

@@ -87,70 +87,98 @@ static int ahead_received(lua_State *L) {
 enum { KEPT = 131072 }; /* room that is worth keeping while nothing is in it */
 
 static void drop(struct net_plain *p, size_t n) {
-  p->ahead.at += n;
-  p->ahead.len -= n;
+  struct net_ahead *a = &p->ahead;
+  a->at += n;
+  a->len -= n;
+  a->searched = a->searched > n ? a->searched - n : 0;
+  a->takes++;
   p->received += (lua_Integer)n;
-  if (p->ahead.len == 0 && p->ahead.room > KEPT)
-    net_ahead_free(&p->ahead);
-  else if (p->ahead.len == 0)
-    p->ahead.at = 0;
+  if (a->len == 0 && a->room > KEPT)
+    net_ahead_free(a);
+  else if (a->len == 0)
+    a->at = 0;
 }
 
-/* Pushes bytes without their CRs. [-0, +1, m] */
-static void push_without_cr(lua_State *L, const char *bytes, size_t len) {
-  const char *cr = len > 0 ? memchr(bytes, '\r', len) : NULL;
-  if (cr == NULL || cr == bytes + len - 1) {
-    lua_pushlstring(L, bytes, len - (cr != NULL));
+static const char *first(const struct net_ahead *a) { return a->base ? a->base + a->at : ""; }
+
+/* Pushes the first bytes. [-0, +1, m] */
+static void push_bytes(lua_State *L, const struct net_ahead *a, size_t len) {
+  lua_pushlstring(L, first(a), len);
+}
+
+/* Pushes them without their CRs. [-0, +1, m] */
+static void push_text(lua_State *L, const struct net_ahead *a, size_t len) {
+  const char *cr = len > 0 ? memchr(first(a), '\r', len) : NULL;
+  if (cr == NULL || cr == first(a) + len - 1) {
+    push_bytes(L, a, len - (cr != NULL));
     return;
   }
   luaL_Buffer b;
   char *out = luaL_buffinitsize(L, &b, len);
+  const char *bytes = first(a); /* where they are by now, as far as they still are */
   size_t kept = 0;
-  for (size_t i = 0; i < len; i++) {
+  for (size_t i = 0; i < len && i < a->len; i++) {
     if (bytes[i] != '\r')
       out[kept++] = bytes[i];
   }
   luaL_pushresultsize(&b, kept);
 }
 
-static size_t count_at(lua_State *L, int idx, const struct net_plain *p) {
-  lua_Integer n = luaL_checkinteger(L, idx);
-  luaL_argcheck(L, n >= 0 && (size_t)n <= p->ahead.len, idx, "out of range");
-  return (size_t)n;
+/* Takes the first 'n' bytes, of which 'len' are pushed; 0, and nothing is pushed: a finalizer
+ * has taken some meanwhile, so all has to be looked at anew. [-0, +(0|1), m] */
+static int take(lua_State *L, struct net_plain *p, size_t n, size_t len,
+                void (*push)(lua_State *L, const struct net_ahead *a, size_t len)) {
+  unsigned takes = p->ahead.takes;
+  push(L, &p->ahead, len);
+  if (p->ahead.takes != takes) {
+    lua_pop(L, 1);
+    return 0;
+  }
+  drop(p, n);
+  return 1;
 }
 
-/* take(socket, n) -> the first n bytes, of which there are so many */
+/* take(socket[, n]) -> the first n bytes, or nil if there are not so many; without n all */
 static int ahead_take(lua_State *L) {
   struct net_plain *p = net_plain_check(L, 1);
-  size_t n = count_at(L, 2, p);
-  lua_pushlstring(L, n > 0 ? p->ahead.base + p->ahead.at : "", n);
-  drop(p, n);
+  int has_all = lua_isnoneornil(L, 2);
+  lua_Integer n = has_all ? 0 : luaL_checkinteger(L, 2);
+  luaL_argcheck(L, n >= 0, 2, "out of range");
+  while (has_all || (lua_Unsigned)n <= p->ahead.len) {
+    size_t len = has_all ? p->ahead.len : (size_t)n;
+    if (take(L, p, len, len, push_bytes))
+      return 1;
+  }
+  lua_pushnil(L);
   return 1;
 }
 
-/* take_text(socket, n) -> the same without CRs */
+/* take_text(socket) -> all bytes without CRs */
 static int ahead_take_text(lua_State *L) {
   struct net_plain *p = net_plain_check(L, 1);
-  size_t n = count_at(L, 2, p);
-  push_without_cr(L, n > 0 ? p->ahead.base + p->ahead.at : "", n);
-  drop(p, n);
+  size_t len;
+  do
+    len = p->ahead.len;
+  while (!take(L, p, len, len, push_text));
   return 1;
 }
 
-/* take_line(socket[, from]) -> the first line, without LF and CRs; nil and how many bytes have
- * none, for the next time */
+/* How long the first line is, with its LF; 0: there is none. */
+static size_t find_line(struct net_ahead *a) {
+  size_t rest = a->len - a->searched;
+  const char *lf = rest > 0 ? memchr(first(a) + a->searched, '\n', rest) : NULL;
+  a->searched = lf ? (size_t)(lf - first(a)) : a->len;
+  return lf ? a->searched + 1 : 0;
+}
+
+/* take_line(socket) -> the first line, without LF and CRs, or nil */
 static int ahead_take_line(lua_State *L) {
   struct net_plain *p = net_plain_check(L, 1);
-  size_t from = lua_isnoneornil(L, 2) ? 0 : count_at(L, 2, p);
-  const char *bytes = p->ahead.base + p->ahead.at;
-  const char *lf = from < p->ahead.len ? memchr(bytes + from, '\n', p->ahead.len - from) : NULL;
-  if (lf == NULL) {
-    lua_pushnil(L);
-    lua_pushinteger(L, (lua_Integer)p->ahead.len);
-    return 2;
+  for (size_t n; (n = find_line(&p->ahead)) > 0;) {
+    if (take(L, p, n, n - 1, push_text))
+      return 1;
   }
-  push_without_cr(L, bytes, (size_t)(lf - bytes));
-  drop(p, (size_t)(lf - bytes) + 1);
+  lua_pushnil(L);
   return 1;
 }
 

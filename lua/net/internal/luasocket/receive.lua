@@ -93,16 +93,14 @@ end
 local patterns = {}
 
 local function line(socket, state, limit)
-  local searched = 0
   while true do
-    local data
-    data, searched = take_line(socket, searched)
+    local data = take_line(socket)
     if data then
       return data
     end
     local ok, why = fill(socket, state, AHEAD, limit)
     if not ok then
-      return plain.take_text(socket, size(socket)), why
+      return plain.take_text(socket), why
     end
   end
 end
@@ -112,21 +110,23 @@ local function all(socket, state, limit)
   repeat
     ok, why, is_end = fill(socket, state, CHUNK, limit)
   until not ok
-  local n = size(socket)
-  return take(socket, n), (not is_end or n == 0) and why
+  local data = take(socket)
+  return data, (not is_end or data == "") and why
 end
 
 local function count(socket, state, limit, n)
-  local have = size(socket)
-  while have < n or have == 0 do
+  while true do
+    local have = size(socket)
+    local data = have > 0 and take(socket, n)
+    if data then
+      return data
+    end
     local most = math.max(AHEAD, math.min(n - have, CHUNK))
     local ok, why = fill(socket, state, most, limit)
-    have = size(socket)
     if not ok then
-      return take(socket, have), why
+      return take(socket), why
     end
   end
-  return take(socket, n)
 end
 
 patterns.l, patterns.a = line, all
@@ -149,8 +149,8 @@ local function at_once(socket, state, what, prefix)
   if prefix ~= nil or state.reader.waits or not has_turn() then
     return nil
   elseif what == nil or what == "*l" then
-    return (take_line(socket))
-  elseif math.type(what) == "integer" and what > 0 and size(socket) >= what then
+    return take_line(socket)
+  elseif math.type(what) == "integer" and what > 0 then
     return take(socket, what)
   end
 end
