@@ -229,7 +229,7 @@ static void dial_tell(lua_State *L, int idx, struct net_dial *d, int err) {
     d->state = DIAL_CONNECTING;
     hold_loop(d);
     net_ready(d->o.loop, dial_answer, d);
-  } else if (d->state != DIAL_CONNECTING) { /* nobody has begun anew */
+  } else {
     net_unanchor(L, &d->o);
     lua_pushnil(L);
     lua_setiuservalue(L, idx, VAL_CALLBACK);
