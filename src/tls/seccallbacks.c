@@ -70,7 +70,9 @@ static int find_name(lua_State *L) {
   lua_pushstring(L, lua_touserdata(L, 3));
   if (lua_rawget(L, 2) == LUA_TNIL)
     return 1;
-  luaL_checkudata(L, -1, NET_SEC_CONTEXT_CLASS);
+  const struct net_sec_context *c = luaL_checkudata(L, -1, NET_SEC_CONTEXT_CLASS);
+  if (c->ctx == NULL) /* since sni() */
+    luaL_error(L, "the context of a name is closed");
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, 1, NET_SEC_CONTEXT);
   return 1;

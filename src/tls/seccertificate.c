@@ -27,10 +27,13 @@ static struct certificate *check(lua_State *L, int idx) {
   return c;
 }
 
+/* The finalizer, of which a program may make use, too: of anything. */
 static int on_gc(lua_State *L) {
-  struct certificate *c = lua_touserdata(L, 1);
-  X509_free(c->x);
-  c->x = NULL;
+  struct certificate *c = luaL_testudata(L, 1, CLASS);
+  if (c) {
+    X509_free(c->x);
+    c->x = NULL;
+  }
   return 0;
 }
 

@@ -26,12 +26,16 @@ struct net_sec *net_sec_check(lua_State *L, int idx) {
   return e;
 }
 
+static int refuse_amid(lua_State *L) {
+  return luaL_error(L, "a function that is called amid a handshake cannot use connections");
+}
+
 /* The connection at index 1, for a call of OpenSSL's. Amid another one, by a function that
  * OpenSSL has called, there can be none. [-0, +0, e] */
 static struct net_sec *check_idle(lua_State *L) {
   struct net_sec *e = net_sec_check(L, 1);
   if (e->L != NULL || e->buffers->in_use)
-    luaL_error(L, "a function that is called amid a handshake cannot use connections");
+    (void)refuse_amid(L);
   return e;
 }
 
@@ -284,16 +288,27 @@ static void finish(struct net_sec *e) {
   net_tls_bytes_free(&e->rest, 0);
 }
 
-/* close(connection, fd): tells the peer, if that needs no waiting */
+/* Sends close_notify. It reads nothing, so the buffers may be those of another connection's
+ * call. [-0, +0, e] */
+static void say_goodbye(lua_State *L, struct net_sec *e, int fd) {
+  int in_use = e->buffers->in_use;
+  enter(L, e, fd);
+  e->may_read = 0;
+  (void)SSL_shutdown(e->ssl);
+  ERR_clear_error();
+  leave(L, e);
+  e->buffers->in_use = in_use;
+}
+
+/* close(connection, fd): tells the peer, if that needs no waiting. Also amid another one's
+ * handshake, as the collector may come then. */
 static int sec_close(lua_State *L) {
-  struct net_sec *e = check_idle(L);
+  struct net_sec *e = net_sec_check(L, 1);
   int fd = (int)luaL_checkinteger(L, 2);
-  if (e->ssl && e->connected && !is_over(e) && e->record_len == 0 && fd >= 0) {
-    enter(L, e, fd);
-    (void)SSL_shutdown(e->ssl);
-    ERR_clear_error();
-    leave(L, e);
-  }
+  if (e->L != NULL)
+    return refuse_amid(L);
+  if (e->ssl && e->connected && !is_over(e) && e->record_len == 0 && fd >= 0)
+    say_goodbye(L, e, fd);
   finish(e);
   return 0;
 }

@@ -41,10 +41,13 @@ static int answer(lua_State *L, int ok, const char *text) {
 
 /* --- making ---------------------------------------------------------------------------- */
 
+/* The finalizer, of which a program may make use, too: of anything. */
 static int on_gc(lua_State *L) {
-  struct net_sec_context *c = lua_touserdata(L, 1);
-  SSL_CTX_free(c->ctx);
-  c->ctx = NULL;
+  struct net_sec_context *c = luaL_testudata(L, 1, CLASS);
+  if (c) {
+    SSL_CTX_free(c->ctx);
+    c->ctx = NULL;
+  }
   return 0;
 }
 

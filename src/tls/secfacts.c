@@ -75,9 +75,10 @@ static int sec_isserver(lua_State *L) {
   return 1;
 }
 
-/* iscontext(any) */
+/* iscontext(any): is it one that is not closed? */
 static int sec_iscontext(lua_State *L) {
-  lua_pushboolean(L, luaL_testudata(L, 1, NET_SEC_CONTEXT_CLASS) != NULL);
+  const struct net_sec_context *c = luaL_testudata(L, 1, NET_SEC_CONTEXT_CLASS);
+  lua_pushboolean(L, c != NULL && c->ctx != NULL);
   return 1;
 }
 

@@ -38,6 +38,9 @@ end
 
 local function close(socket)
   local state = plain.state(socket)
+  if not (state and state.engine) then -- a finalizer is called with anything
+    return
+  end
   sec.close(state.engine, plain.fd(socket))
   state.is_closed = true
   plain.close(socket)
