@@ -34,4 +34,45 @@ describe("make torture", function()
       end
     end)
   end
+
+  --- How many cases of one row there are in these scenes, and what `run.lua` says.
+  local function run_row(row, scenes, env)
+    env.SCENES = scenes
+    local result = lua.run({ file = "tools/torture/run.lua", args = { row }, env = env,
+      lifetime = LIFETIME })
+    if result.stdout:find("no Lua library to link with", 1, true) then
+      return nil
+    end
+    assert.same({ code = 0, stderr = "" }, { code = result.code, stderr = result.stderr },
+      result.stdout)
+    return math.tointeger(tonumber(result.stdout:match("\nall +(%d+) cases"))), result.stdout
+  end
+
+  it("plays scenes over TLS where net.tls is built, and says where it is not #slow", function()
+    local without = os.tmpname()
+    os.remove(without)
+    local core = assert(package.searchpath("net.core", package.cpath))
+    assert(os.execute(("mkdir -p %s/net && ln -s $(realpath %s) %s/net/core.so"):format(
+      without, core, without)))
+    local fewer, said = run_row("listen", "bound tls", { LUA_CPATH = without .. "/?.so" })
+    os.execute("rm -r " .. without)
+    if not fewer then
+      return pending("no Lua library to link with")
+    end
+    assert.matches("net.tls is not built, so the scenes over TLS are left out", said, 1, true)
+    if pcall(require, "net.tls.core") then
+      local more, all = run_row("listen", "bound tls", {})
+      assert.is_true(more > fewer, all)
+      assert.not_matches("left out", all)
+    end
+  end)
+
+  it("hears of a handshake whose bytes cannot be sent #slow", function()
+    if not pcall(require, "net.tls.core") then
+      return pending("net.tls is not built")
+    end
+    if not run_row("send", "tls", {}) then
+      return pending("no Lua library to link with")
+    end
+  end)
 end)
