@@ -71,7 +71,17 @@ void net_tls_tell_notes(lua_State *L, struct net_stream *stream, struct net_tls 
 /* --- the handshake --------------------------------------------------------------------- */
 
 /* How it stands. */
-enum step { WANTS_MORE, IS_DONE, WAITS, ASKS_STATUS, HAS_FAILED, HAS_ENDED, IS_BROKEN, HAS_RAISED };
+enum step {
+  WANTS_MORE,
+  IS_DONE,
+  WAITS,
+  ASKS_STATUS,
+  HAS_FAILED,
+  HAS_ENDED,
+  IS_BROKEN,
+  CANNOT_SEND,
+  HAS_RAISED
+};
 
 static enum step step_of(struct net_tls *t, int result) {
   switch (SSL_get_error(t->ssl, result)) {
@@ -83,10 +93,11 @@ static enum step step_of(struct net_tls *t, int result) {
   }
 }
 
-/* There was nothing to be read, for that reason. */
+/* There was nothing to be read, for that reason. Where our part cannot be sent either, no
+ * answer comes. */
 static enum step not_read(struct net_tls *t, int n) {
   if (n == -EAGAIN)
-    return WANTS_MORE;
+    return t->unsendable ? CANNOT_SEND : WANTS_MORE;
   if (n == 0)
     return HAS_ENDED;
   t->broken = n;
@@ -117,15 +128,15 @@ static enum step advance(lua_State *L, struct net_tls *t) {
   }
 }
 
-/* Pushes the error of what is broken below. [-0, +1, e] */
-static void push_broken(lua_State *L, const struct net_tls *t) {
+/* Pushes the error of what is broken below, or of that call. [-0, +1, e] */
+static void push_broken(lua_State *L, const struct net_tls *t, int err, const char *call) {
   const struct net_handle *b = &t->below;
   while (t->below_failed && b->via->error == NULL && b->via->below)
     b = b->via->below(b);
   if (t->below_failed && b->via->error)
     b->via->error(L, (struct net_handle *)(uintptr_t)b);
   else
-    net_tls_net->error_sys(L, t->broken, "read");
+    net_tls_net->error_sys(L, err, call);
 }
 
 /* Tells the Lua half how it stands; what it does then is its own. [-0, +0, e] */
@@ -146,7 +157,11 @@ static void tell_step(lua_State *L, struct net_tls *t, enum step step) {
       break;
     case HAS_ENDED: net_tls_tell(L, t, "hangup", 0); break;
     case IS_BROKEN:
-      push_broken(L, t);
+    case CANNOT_SEND:
+      if (step == IS_BROKEN)
+        push_broken(L, t, t->broken, "read");
+      else
+        push_broken(L, t, t->unsendable, "write");
       net_tls_tell(L, t, "failed", 1);
       break;
     case HAS_RAISED:
@@ -189,6 +204,8 @@ static void tell(lua_State *L, struct net_tls *t, enum step step) {
   tell_step(L, t, step);
   if (net_tls_is_there(stream, t) && (t->secure ? t->open && !has_written(L) : 1))
     net_tls_flush(t, 0);
+  if (step == WANTS_MORE && t->unsendable && net_tls_is_there(stream, t))
+    net_tls_net->wake(net_tls_net->handle(stream), NET_READ); /* what came before tells why */
 }
 
 /* One go. Its flight waits until Lua has been told, who may refuse the other side, and of the

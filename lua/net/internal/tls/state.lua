@@ -129,10 +129,8 @@ end
 ---@param state net.tls.State
 ---@param ms? number
 function M.watch(socket, state, ms)
-  if ms and ms > 0 then
-    state.timer = timers.setTimeout(on_timeout, ms, socket)
-  end
-  if state.timer or state.server then
+  local is_limited = ms and ms > 0
+  if is_limited or state.server then
     state.on_close = function()
       state.on_close = nil
       forget_handshake(socket, state)
@@ -141,6 +139,9 @@ function M.watch(socket, state, ms)
       end
     end
     socket:once("close", state.on_close)
+  end
+  if is_limited then -- last: what has raised before leaves no timer
+    state.timer = timers.setTimeout(on_timeout, ms, socket)
   end
 end
 
