@@ -73,8 +73,9 @@ int net_finish_is_awaited(lua_State *L, int idx) {
 
 /* --- from the last byte to 'finish' ---------------------------------------------- */
 
+/* An empty chunk that cork() holds has no bytes, but is not sent. */
 static int need_finish(const struct net_stream *s) {
-  return s->life.ending && s->req.len == 0 &&
+  return s->life.ending && s->req.len == 0 && !net_wq_before(s->out.req, s->out.tail) &&
          !(s->life.destroyed || s->life.errored || s->life.finished || s->life.writing);
 }
 

@@ -148,6 +148,11 @@ add({
     edit = edits.instead("signal: abort.signal", "none: true"),
   },
   {
+    line = "a socket whose `signal` is aborted already",
+    program = "signal: abort.*\nabort%.abort%(.*\nif (C%d)%.pending and not %1%.connecting",
+    node = ".", lua = ".", edit = edits.instead("signal: abort.signal", "none: true"),
+  },
+  {
     line = "`connect()` on a socket that was closed keeps what the old connection has left",
     program = RECONNECTS, fields = "readableDidRead bytesRead bytesWritten",
     edit = edits.blind("readableDidRead", "bytesRead", "bytesWritten"),
@@ -215,6 +220,11 @@ add({
   {
     line = "a socket whose peer has ended accepts writes",
     program = 'removeAllListeners%("end"%)', node = "^write", lua = "ended by the other party",
+    edit = edits.without('%.removeAllListeners%("end"'),
+  },
+  {
+    line = "a socket whose peer has ended accepts writes",
+    program = 'removeAllListeners%("end"%)', node = "WRITE_AFTER_END", lua = "ended by the other party",
     edit = edits.without('%.removeAllListeners%("end"'),
   },
 })
