@@ -363,3 +363,23 @@ describe("The memory of an idle TLS connection", function()
     there:destroy()
   end))
 end)
+
+describe("A server's socket that is destroyed amid its handshake", function()
+  for what, err in pairs { ["no error"] = false, ["an error"] = net.Error { code = "E_OWN", message = "own" } } do
+    it("is told to the server, and ends nobody else: " .. what, within(function(t)
+      local told = {}
+      local server, log = pair.listen()
+      server:on("keylog", function(_, socket)
+        if not told[socket] then
+          told[socket] = true
+          socket:on("close", t.calls(1, function(failed) log[#log + 1] = "close " .. tostring(failed) end))
+          socket:destroy(err or nil)
+        end
+      end)
+      local client = pair.connect(server)
+      client:on("error", function() end):on("close", function() server:close() end)
+      t.run()
+      assert.same({ "tlsClientError " .. (err and "E_OWN" or "ECONNRESET"), "close " .. tostring(err and true) }, log)
+    end))
+  end
+end)

@@ -37,6 +37,7 @@ local M = {}
 ---@field pending boolean the handshake is not over
 ---@field timer? table its time limit
 ---@field on_close? function a listener, while it lasts
+---@field on_error? function the same, of a server's
 ---@field told? boolean 'tlsClientError' was
 ---@field holds? integer listeners of 'newSession' that have not kept it yet
 ---@field held? boolean all else is over
@@ -85,6 +86,10 @@ local function forget_handshake(socket, state)
   if state.on_close then
     socket:off("close", state.on_close)
     state.on_close = nil
+  end
+  if state.on_error then
+    socket:off("error", state.on_error)
+    state.on_error = nil
   end
 end
 
@@ -139,6 +144,10 @@ function M.watch(socket, state, ms)
       end
     end
     socket:once("close", state.on_close)
+  end
+  if state.server then
+    state.on_error = function(err) fail(socket, state, err) end -- of who destroys it
+    socket:once("error", state.on_error)
   end
   if is_limited then -- last: what has raised before leaves no timer
     state.timer = timers.setTimeout(on_timeout, ms, socket)
