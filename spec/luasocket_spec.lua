@@ -277,7 +277,9 @@ describe("setfd", function()
     assert.equal("bad argument #1 to 'setfd' (number expected, got nil)",
       complaint(client.setfd, client))
     local other = socket.tcp()
-    assert.equal("setfd: Bad file descriptor", complaint(other.setfd, other, 99999))
+    for _, number in ipairs { 99999, 1 << 40, math.maxinteger } do
+      assert.equal("setfd: Bad file descriptor", complaint(other.setfd, other, number))
+    end
     assert.equal(-1, other:getfd())
   end))
 end)

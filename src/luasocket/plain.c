@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <lauxlib.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -149,7 +150,8 @@ static int plain_fd(lua_State *L) {
  * whoever took it */
 static int plain_set_fd(lua_State *L) {
   struct net_plain *p = net_plain_check(L, 1);
-  int fd = (int)luaL_checkinteger(L, 2);
+  lua_Integer n = luaL_checkinteger(L, 2);
+  int fd = n < 0 ? -1 : (int)(n < INT_MAX ? n : INT_MAX); /* which no descriptor has */
   int err = fd >= 0 && fd != p->fd ? net_sys_adopt(fd) : 0;
   if (err < 0 && err != -EEXIST)
     return net_push_result(L, err);
