@@ -55,6 +55,46 @@ describe("TLS over a socket", function()
     assert.is_true(raw.destroyed)
   end))
 
+  --- The other end reads a megabyte of plain text before it does TLS, so that 'one' waits.
+  local function behind_plain_text(layers, log)
+    local one, other = net.duplexPair()
+    local text, got = ("x"):rep(1 << 20), 0
+    one:write(text)
+    local top = over(one)
+    for _ = 2, layers do top = over(top) end
+    assert.is_true(top.connecting)
+    local function serve(from, left)
+      local socket = tls.TLSSocket(from, { isServer = true, cert = pair.server.cert, key = pair.server.key })
+      if left > 1 then return serve(socket, left - 1) end
+      pair.watch(log, socket, { "data", "end", "error", "close" })
+      socket:finish("bye")
+    end
+    other:on("readable", function()
+      while got < #text do
+        local chunk = other:read(math.min(#text - got, 4096))
+        if not chunk then return end
+        got = got + #chunk
+      end
+      other:removeAllListeners("readable")
+      serve(other, layers)
+    end)
+    return top
+  end
+
+  for layers = 1, 3 do
+    it("that has still to send does all that it is asked meanwhile: " .. layers, within(function(t)
+      local there, log = {}, {}
+      local client = behind_plain_text(layers, there)
+      pair.watch(log, client, EVENTS)
+      client:write("early", pair.callback(log))
+      client:finish("!")
+      t.run()
+      assert.same({ "data early!", "end", "close false" }, there)
+      table.sort(log)
+      assert.same({ "close false", "data bye", "end", "finish", "secureConnect", "wcb" }, log)
+    end))
+  end
+
   it("that is destroyed fails soon, not amid the call", within(function(t)
     local raw = net.Socket()
     raw:destroy()

@@ -188,9 +188,7 @@ static int entry_step(lua_State *L, const struct net_emission *e) {
   return 0;
 }
 
-/* Runs the steps of ours that an error in a listener has kept from running; not
- * those that they add. [-0, +0, e] */
-static void emit_internals(lua_State *L, int idx, enum net_event ev) {
+void net_emit_internals(lua_State *L, int idx, enum net_event ev) {
   struct net_emission e = { idx, lua_touserdata(L, idx), (int)ev, 0, 0, 0 };
   if (!net_listeners_push(L, &e))
     return;
@@ -211,7 +209,7 @@ int net_emit_guarded(lua_State *L, int idx, const struct net_object *o, enum net
   lua_rotate(L, -3 - nargs, 3);
   int status = net_call_guarded(L, o->loop, nargs + 2);
   if (status != LUA_OK)
-    emit_internals(L, idx, ev);
+    net_emit_internals(L, idx, ev);
   return status;
 }
 
@@ -266,7 +264,7 @@ int net_emit_by_name(lua_State *L, int idx, const char *name, int nargs) {
   lua_rotate(L, -3 - nargs, 3);
   int status = net_call_guarded(L, o->loop, nargs + 2);
   if (status != LUA_OK && ev != NET_EVENTS)
-    emit_internals(L, idx, (enum net_event)ev);
+    net_emit_internals(L, idx, (enum net_event)ev);
   return is_told;
 }
 

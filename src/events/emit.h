@@ -36,6 +36,9 @@ static inline int net_emitter_push_data(lua_State *L, int idx, const struct net_
  * run. Returns LUA_OK, or the status of the error. [-nargs, +0, e] */
 int net_emit_guarded(lua_State *L, int idx, const struct net_object *o, enum net_event ev,
                      int nargs);
+/* Runs the internal steps alone, not those that they add: what an error in a listener has
+ * kept from running, or an event that happens and is not told. [-0, +0, e] */
+void net_emit_internals(lua_State *L, int idx, enum net_event ev);
 /* As net_emit_guarded, of any event, by its name. Returns whether anybody was told.
  * [-nargs, +0, e] */
 int net_emit_by_name(lua_State *L, int idx, const char *name, int nargs);

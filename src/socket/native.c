@@ -145,6 +145,14 @@ static int core_bind(lua_State *L) {
   return 1;
 }
 
+/* catch_up(s): what was asked while it waited for its connection, which it has now, is
+ * done, without telling "connect" */
+static int core_catch_up(lua_State *L) {
+  net_socket_check(L);
+  net_emit_internals(L, 1, ON_CONNECT);
+  return 0;
+}
+
 /* begin(s): starts reading, unless paused */
 static int core_begin(lua_State *L) {
   net_socket_check(L);
@@ -335,6 +343,7 @@ static const luaL_Reg stream_functions[] = {
   { "pair", core_pair },
   { "bind", core_bind },
   { "begin", core_begin },
+  { "catch_up", core_catch_up },
   { "touch", core_touch },
   { "timeout", core_timeout },
   { "options", core_options },

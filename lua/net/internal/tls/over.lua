@@ -28,6 +28,12 @@ local function wait_for(socket, state, from)
   end
 end
 
+--- Does it connect? One that waits for another, which has connected, does not.
+local function connects(from)
+  local state = state_of.of(from)
+  return from.connecting and not (state and state.waits and not state.connects)
+end
+
 --- What became of the other socket before its connection could be had. It is told soon, not
 --- amid the call that wraps it.
 function M.lost(socket, state, from)
@@ -45,10 +51,12 @@ function M.lost(socket, state, from)
   end)
 end
 
-local function begin_over(socket, state, from, bytes, was_connecting)
+local function begin_over(socket, state, from, bytes)
   connection.install(socket, state, bytes, from)
-  if was_connecting then
+  if state.connects then
     socket:emit("connect")
+  else
+    stream.catch_up(socket) -- it may have waited until the other one had sent all
   end
   stream.begin(socket)
 end
@@ -58,12 +66,13 @@ local function take_later(socket, state, from)
   local on_connect, on_close
   function on_connect()
     from:off("close", on_close)
-    M.take(socket, state, from, true)
+    M.take(socket, state, from)
   end
   function on_close()
     from:off("connect", on_connect)
-    M.take(socket, state, from, true)
+    M.take(socket, state, from)
   end
+  state.connects = true
   wait_for(socket, state, from)
   from:once("connect", on_connect)
   from:once("close", on_close)
@@ -73,14 +82,14 @@ end
 ---@param socket net.tls.TLSSocket
 ---@param state net.tls.State
 ---@param from net.Socket
----@param was_connecting boolean that 'connect' is to be told
-function M.take(socket, state, from, was_connecting)
+function M.take(socket, state, from)
   if socket.destroyed then
     return
   end
+  state.connects = state.connects or connects(from)
   local bytes, errno = core.take(socket, from)
   if bytes then
-    return begin_over(socket, state, from, bytes, was_connecting)
+    return begin_over(socket, state, from, bytes)
   elseif errno ~= EAGAIN and from.pending and not from.destroyed then
     return take_later(socket, state, from)
   elseif errno ~= EAGAIN then
@@ -90,9 +99,7 @@ function M.take(socket, state, from, was_connecting)
   while from.writableCorked > 0 do
     from:uncork()
   end
-  from:write("", function()
-    M.take(socket, state, from, was_connecting or from.connecting)
-  end)
+  from:write("", function() M.take(socket, state, from) end)
 end
 
 return M

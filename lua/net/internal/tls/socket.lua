@@ -67,7 +67,7 @@ function M.take_back(socket, state, raw)
   if socket.destroyed then
     return over.lost(socket, state, raw)
   end
-  over.take(socket, state, raw, false)
+  over.take(socket, state, raw)
 end
 
 --- Puts TLS over a socket that somebody else has made.
@@ -76,7 +76,7 @@ end
 function M.over(socket, from)
   local state = state_of.of(socket)
   state.over = from
-  over.take(socket, state, from, from.connecting)
+  over.take(socket, state, from)
 end
 
 -- Fields

@@ -34,6 +34,8 @@ local M = {}
 ---@field given? table a client's options
 ---@field psk? function the program's pskCallback
 ---@field hint? string what a server says of keys
+---@field waits? boolean for the connection of another socket
+---@field connects? boolean which has to connect first: "connect" is told
 ---@field pending boolean the handshake is not over
 ---@field timer? table its time limit
 ---@field on_close? function a listener, while it lasts
