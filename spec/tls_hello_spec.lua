@@ -6,6 +6,7 @@
 local net = require("net")
 local timers = require("net.timers")
 local tls = require("net.tls")
+local lua = require("spec.support.lua")
 local pair = require("spec.support.tlspair")
 local within = require("spec.support").within
 
@@ -301,4 +302,25 @@ describe("ALPN", function()
       assert.same({ false, text }, { ok, err.message })
     end
   end)
+end)
+
+describe("A server whose callback never answers", function()
+  it("has its process wait for the time limit, though nothing is read", within(function(t)
+    local child = lua.start({ script = ([[
+      local tls = require("net.tls")
+      local server
+      server = tls.createServer({ cert = %q, key = %q, handshakeTimeout = 50,
+        SNICallback = function() server:close() end })
+      server:on("tlsClientError", function(err) print(err.code) end)
+      server:on("close", function() print("close") end)
+      server:listen(0, "127.0.0.1", function() print(server:address().port) io.stdout:flush() end)
+      require("net").run()
+    ]]):format(pair.server.cert, pair.server.key) })
+    local client = tls.connect({ port = tonumber(child:read()), host = "127.0.0.1", ca = pair.ca.cert,
+      servername = "localhost" })
+    client:on("error", t.calls(1))
+    t.run()
+    local result = child:wait()
+    assert.same({ code = 0, stdout = "ERR_TLS_HANDSHAKE_TIMEOUT\nclose\n", stderr = "" }, result)
+  end))
 end)
