@@ -218,6 +218,11 @@ add({
     edit = edits.blind("localAddress", "localPort", "localFamily"),
   },
   {
+    line = "In a ring of pipes other numbers of bytes have gone round",
+    program = '(%u%d) << "pipe", try %1%.pipe%(%1%)', fields = "bytesRead bytesWritten",
+    edit = edits.blind("bytesRead", "bytesWritten"),
+  },
+  {
     line = "a socket whose peer has ended accepts writes",
     program = 'removeAllListeners%("end"%)', node = "^write", lua = "ended by the other party",
     edit = edits.without('%.removeAllListeners%("end"'),
