@@ -110,7 +110,7 @@ for_each("write end destroy destroySoon resetAndDestroy unshift", {
 -- Node's reading, finishing and closing stop behind a listener of these that raises.
 for_each("connect ready pause readable end finish prefinish", {
   line = "Nor does a listener that raises keep the socket from what comes next",
-  program = "%f[%w]on%w* %u%d? WORD {[^}]*raise%(", node = ".", lua = ".",
+  program = "%f[%w]on%w* %u%d? WORD {.*raise%(", node = ".", lua = ".",
   said = "uncaught%(<Error[^:]*: own", without = "%f[%w]on%w* %u%d? WORD\n.*raise%(",
 })
 
