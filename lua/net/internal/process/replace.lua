@@ -114,7 +114,11 @@ local function let_go(state)
     core.handles.keep_file(server)
   end
   for _, server in pairs(state.servers) do
-    server:drain(state.drain, closed)
+    if server.listening or #server:sockets() > 0 then
+      server:drain(state.drain, closed)
+    else
+      closed(nil, 0) -- the program has closed it meanwhile, and heard of that
+    end
   end
 end
 
