@@ -98,7 +98,8 @@ function opensslText(text) {
 
 function errorText(w, e) {
   let text = opensslText(String(e));
-  if (e.library && e.code) text = text.replace(/^Error/, `Error [${e.code}]`); // as all ours with such a code
+  const { library, code } = e; // what OpenSSL said has both; its text here begins with the code
+  if (library && code) text = text.replace(/^Error/, `Error [${code}]`);
   const fields = [];
   for (const name of ERROR_FIELDS) {
     const v = e[name];

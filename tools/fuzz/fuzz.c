@@ -5,7 +5,7 @@
  * A script (NET_FUZZ) is run once and returns a function; each input that libFuzzer makes
  * up is given to it as a string. It raises where a promise is broken, which ends the program
  * as a crash does: libFuzzer writes the input down and says so. The core is a module as
- * always, built with the counters that lead libFuzzer on. Leaks are looked for now and then:
+ * always, built with the counters that lead libFuzzer on. Leaks are looked for each 5000 inputs:
  * libFuzzer's own way would do so behind each input, as Lua frees when it likes. */
 #include <lauxlib.h>
 #include <lualib.h>
