@@ -22,6 +22,16 @@ function serve(what, port, reusePort, onListening) {
   return server;
 }
 
+function endWorkers(done) { // they are waited for, as in cluster.lua
+  const workers = Object.values(cluster.workers);
+  let left = workers.length;
+  cluster.on("exit", () => { if (--left === 0) done(); });
+  for (const worker of workers)
+    worker.process.kill();
+  if (left === 0)
+    done();
+}
+
 function drive(what, seconds, port, pids) {
   const binary = (process.env.BENCH_OUT || "build/bench") + "/load";
   const args = [`-w${WARM}`, `-t${seconds}`, ...pids.map((pid) => `-p${pid}`),
@@ -30,12 +40,12 @@ function drive(what, seconds, port, pids) {
   let text = "";
   load.stdout.on("data", (chunk) => { text += chunk; });
   load.on("close", (code) => {
-    if (code === 0) {
-      const f = JSON.parse(text);
-      console.log((f.server_cpu / f.done).toFixed(1), Math.round(f.done / f.seconds),
-        (f.load_cpu / f.seconds / 1e9).toFixed(2));
-    }
-    process.exit(code === 0 ? 0 : 1);
+    if (code !== 0)
+      process.exit(1);
+    const f = JSON.parse(text);
+    console.log((f.server_cpu / f.done).toFixed(1), Math.round(f.done / f.seconds),
+      (f.load_cpu / f.seconds / 1e9).toFixed(2));
+    endWorkers(() => process.exit(0));
   });
 }
 

@@ -39,6 +39,20 @@ local function serve(what, port, reuse, on_listening)
 end
 
 --- Drives who listens there; the CPU time that counts is that of `pids`.
+--- Workers are waited for: so run.lua knows that their CPU time is not somebody else's.
+local function end_workers(done)
+  local left = 0
+  for _, worker in pairs(cluster.workers) do
+    left = left + 1
+    worker.process:kill()
+  end
+  cluster:on("exit", function()
+    left = left - 1
+    if left == 0 then done() end
+  end)
+  if left == 0 then done() end
+end
+
 local function drive(what, seconds, port, pids)
   local binary = (os.getenv("BENCH_OUT") or "build/bench") .. "/load"
   local args = { ("-w%g"):format(WARM), "-t" .. seconds }
@@ -56,11 +70,12 @@ local function drive(what, seconds, port, pids)
     for name, value in text:gmatch('"([%w_]+)":([%d.]+)') do
       figures[name] = tonumber(value)
     end
-    if code == 0 then
-      print(("%.1f %.0f %.2f"):format(figures.server_cpu / figures.done,
-        figures.done / figures.seconds, figures.load_cpu / figures.seconds / 1e9))
+    if code ~= 0 then
+      os.exit(1, true)
     end
-    os.exit(code == 0 and 0 or 1, true)
+    print(("%.1f %.0f %.2f"):format(figures.server_cpu / figures.done,
+      figures.done / figures.seconds, figures.load_cpu / figures.seconds / 1e9))
+    end_workers(function() os.exit(0, true) end)
   end)
 end
 

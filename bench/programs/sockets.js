@@ -34,9 +34,10 @@ function measure(seconds) {
     hasEnded = true;
     console.log(((now.cpu - begun.cpu) / (now.done - begun.done) * 1e9).toFixed(1),
       Math.round((now.done - begun.done) / seconds));
-    setTimeout(() => process.exit(0), 50); // the last ones come back
+    setTimeout(() => kid.disconnect(), 50); // the last ones come back
   };
 
+  kid.on("exit", () => process.exit(0)); // waited for: its CPU time is known to be ours
   kid.on("message", (message, socket) => {
     if (message.clock) {
       onClock(message.clock);

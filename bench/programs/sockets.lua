@@ -40,9 +40,10 @@ local function measure(seconds)
     has_ended = true
     print(("%.1f %.0f"):format((now.cpu - begun.cpu) / (now.done - begun.done) * 1e9,
       (now.done - begun.done) / seconds))
-    timers.setTimeout(function() process.exit(0) end, 50) -- the last ones come back
+    timers.setTimeout(function() kid:disconnect() end, 50) -- the last ones come back
   end
 
+  kid:on("exit", function() process.exit(0) end) -- waited for: its CPU time is known to be ours
   kid:on("message", function(message, socket)
     if message.clock then
       on_clock(message.clock)
