@@ -267,6 +267,12 @@ describe("README's tables", function()
         rows = { { who = "tls", value = { median = 15 } } } },
       { key = "json-decode-100", name = "read", kind = "work", per = "message",
         rows = { { who = "cjson", cost = 950 }, { who = "net", cost = 500 } } },
+      { key = "sockets", name = "sent", kind = "work", per = "message",
+        rows = { { who = "node", cost = 50000 }, { who = "net", cost = 30000 } } },
+      { key = "task-deadline", name = "echo by a task", kind = "over", per = "message",
+        rows = { { who = "tasks", cost = 8000 }, { who = "cqueues", cost = 9000 } } },
+      { key = "task-memory", name = "its task", kind = "memory",
+        rows = { { who = "tasks", value = { median = 2.5 } } } },
       { key = "start", name = "start", kind = "start", rows = { { who = "net", value = { median = 1.5 } } } },
     } }
   end
@@ -283,13 +289,17 @@ describe("README's tables", function()
       "| [handshake](docs/bench/tls-full.svg) | 400 |  |  | 350 |  |",
       "| [idle](docs/bench/tls-memory.svg), KiB | 15.0 |  |  |  |  |",
       "| [start](docs/bench/start.svg), ms | 1.50 |  |  |  |  |  |",
-      "| between processes, µs | net | lua-cjson | Node |",
-      "| [read](docs/bench/json-decode-100.svg) | 0.50 | 0.95 |  |",
+      "| in coroutines, µs | net, tasks | net, callbacks | cqueues | copas |\n| --- | ---: | ---: | "
+        .. "---: | ---: |\n| [echo by a task](docs/bench/task-deadline.svg) | 8.00 |  | 9.00 |  |",
+      "| [its task](docs/bench/task-memory.svg), KiB | 2.50 |  |  |  |",
+      "| between processes, µs | net | Node |",
+      "| [sent](docs/bench/sockets.svg) | 30.0 | 50.0 |",
       "net: 1; node: -",
     } do
       assert.matches(row, text, 1, true)
     end
     assert.matches("The machine was quiet.", text, 1, true)
+    assert.not_matches("json", text) -- a detail: results.md has it
   end)
 
   it("say what was measured while others were at work", function()

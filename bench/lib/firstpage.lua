@@ -26,19 +26,23 @@ local TLS = {
   { "tls", "net" }, { "libssl", "C on libssl" }, { "tls-node", "Node" }, { "nginx", "nginx" },
   { "tls-haproxy", "HAProxy" },
 }
-local MESSAGES = { { "net", "net" }, { "cjson", "lua-cjson" }, { "node", "Node" } }
-local VERSIONS = { "net", "node", "luv", "cqueues", "copas", "haproxy", "nginx", "libssl", "cjson",
-  "bare" }
+local PROCESSES = { { "net", "net" }, { "node", "Node" } }
+local VERSIONS = { "net", "node", "luv", "cqueues", "copas", "haproxy", "nginx", "libssl", "bare" }
 
 --- Kinds that are no CPU time.
 local UNITS = { memory = "KiB", start = "ms" }
 
-local function is_message(result)
-  return result.kind == "work" and not result.key:find("^task%-")
+--- Parts of others, or variants: results.md has them.
+local function is_detail(result)
+  return result.key:find("^json%-") ~= nil or result.key:find("^cluster%-least") ~= nil
 end
 
 local function is_task(result)
-  return result.key:find("^task%-") ~= nil and not UNITS[result.kind]
+  return result.key:find("^task%-") ~= nil
+end
+
+local function is_process(result)
+  return result.kind == "work" and not is_task(result) and not is_detail(result)
 end
 
 local function is_tls(result)
@@ -46,11 +50,7 @@ local function is_tls(result)
 end
 
 local function is_of_memory(result)
-  return UNITS[result.kind] ~= nil and not result.key:find("^task%-") and not is_tls(result)
-end
-
-local function is_of_tasks_memory(result)
-  return UNITS[result.kind] ~= nil and result.key:find("^task%-") ~= nil
+  return UNITS[result.kind] ~= nil and not is_task(result) and not is_tls(result)
 end
 
 local function is_proxy(result)
@@ -58,7 +58,7 @@ local function is_proxy(result)
 end
 
 local function is_server(result)
-  return not (is_message(result) or is_proxy(result) or is_task(result) or is_tls(result)
+  return not (result.kind == "work" or is_proxy(result) or is_task(result) or is_tls(result)
     or UNITS[result.kind])
 end
 
@@ -70,7 +70,8 @@ end
 
 --- What a row is of. It links to its chart.
 local function label(result)
-  local name = (result.kind == "over" and "echo, " or "") .. result.name
+  local says_echo = result.kind ~= "over" or is_task(result)
+  local name = (says_echo and "" or "echo, ") .. result.name
   local unit = UNITS[result.kind] or result.per == "KiB" and "each 64 KiB"
   return ("[%s](docs/bench/%s.svg)%s"):format(name, result.key, unit and ", " .. unit or "")
 end
@@ -129,8 +130,7 @@ function firstpage.text(results)
     markdown("over TLS, µs", TLS, results, is_tls) or "",
     markdown("besides CPU time", SERVERS, results, is_of_memory) or "",
     markdown("in coroutines, µs", TASKS, results, is_task) or "",
-    markdown("in coroutines", TASKS, results, is_of_tasks_memory) or "",
-    markdown("between processes, µs", MESSAGES, results, is_message) or "",
+    markdown("between processes, µs", PROCESSES, results, is_process) or "",
     report.conditions(results.about),
     "<sub>" .. report.versions(results.about, VERSIONS) .. "</sub>",
   } do
