@@ -124,14 +124,11 @@ function M.over(from, options)
   local socket = socket_of.make(socket_options(options, from), state)
   if from then
     socket_of.over(socket, from)
-  else
-    socket_of.on_connect(socket)
   end
   return socket
 end
 
 local function begin(socket, options)
-  socket_of.on_connect(socket)
   if truthy(options.timeout) then
     socket:setTimeout(options.timeout)
   end

@@ -60,6 +60,7 @@ function M.install(socket, state, bytes, from)
   state.conn = new_connection(socket, state)
   state.pending, state.authorized, state.authorizationError = true, false, nil
   state.alpn, state.name, state.session = nil, nil, nil
+  state.told, state.holds, state.held, state.sessions = nil, nil, nil, nil
   core.install(socket, state.conn, bytes, from)
   if not state.timer then
     state_of.watch(socket, state, state.handshakeTimeout)

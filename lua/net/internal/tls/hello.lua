@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 
 --- net.internal.tls.hello - what a server's program is asked amid a handshake: which context
---- for a client's name, which of its protocols, which session, which status.
+--- for a client's name, which of its protocols, which session, which status; and to keep a
+--- session.
 --
 -- The handshake stands still meanwhile, so an answer may come late; the handshake's time
 -- limit goes on. No answer is good twice.
@@ -65,13 +66,13 @@ function M.pattern(name)
   return "^" .. text .. "$"
 end
 
---- Is there still a handshake that waits for an answer?
-local function is_asked(state)
-  return state.pending and state.conn:state() == "handshake"
+--- Is the handshake of that connection still there, and waits for an answer?
+local function is_asked(state, conn)
+  return state.pending and state.conn == conn and conn:state() == "handshake"
 end
 
 local function go_on(state)
-  if is_asked(state) then
+  if is_asked(state, state.conn) then
     state.conn:go()
   end
 end
@@ -84,9 +85,9 @@ end
 
 --- What SNICallback calls.
 local function answer_once(socket, state, name)
-  local answered = false
+  local answered, conn = false, state.conn
   return function(err, chosen)
-    if not is_asked(state) then
+    if not is_asked(state, conn) then
       return -- it took too long, or is closed
     elseif answered then
       return refuse(socket, state, errors.codes.ERR_MULTIPLE_CALLBACK())
@@ -112,8 +113,9 @@ local function choose_context(socket, state, set, name)
     end
     return go_on(state)
   end
+  local conn = state.conn
   local ok, err = pcall(callback, name, answer_once(socket, state, name))
-  if not ok and is_asked(state) then
+  if not ok and is_asked(state, conn) then
     state_of.fail(socket, state, err or plain_error("SNICallback has failed"))
   end
 end
@@ -144,9 +146,9 @@ end
 
 --- What they call, once: `use(value)` has the handshake go on.
 local function callback_once(socket, state, use)
-  local answered = false
+  local answered, conn = false, state.conn
   return function(err, value)
-    if not is_asked(state) then
+    if not is_asked(state, conn) then
       return
     elseif answered then
       return refuse(socket, state, errors.codes.ERR_MULTIPLE_CALLBACK())
@@ -161,8 +163,9 @@ end
 
 --- Asks them; one that raises refuses the client.
 local function ask(socket, state, event, ...)
+  local conn = state.conn
   local ok, err = pcall(state.server.emit, state.server, event, ...)
-  if not ok and is_asked(state) then
+  if not ok and is_asked(state, conn) then
     state_of.fail(socket, state, err or plain_error("a listener of '" .. event .. "' has failed"))
   end
 end
@@ -175,6 +178,28 @@ local function find_session(socket, state, id, continue)
     end
     continue()
   end))
+end
+
+--- Has the listeners of 'newSession' keep a session: in TLS 1.2 the handshake's last word,
+--- `say`, waits until they have.
+---@param state net.tls.State
+---@param id string
+---@param der string
+---@param say fun()
+function M.keep(state, id, der, say)
+  local is_kept, conn = false, state.conn
+  state.holds = (state.holds or 0) + 1
+  state.server:emit("newSession", id, der, function()
+    if is_kept or not state.pending or state.conn ~= conn then
+      return
+    end
+    is_kept = true
+    state.holds = state.holds - 1
+    if state.held and state.holds == 0 then
+      state.held = nil
+      say()
+    end
+  end)
 end
 
 local STATUS_MAX = 65527 -- bytes: what has room in TLS 1.3's message

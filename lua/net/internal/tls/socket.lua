@@ -37,6 +37,15 @@ local function opens(socket)
   connection.install(socket, state_of.of(socket))
 end
 
+--- However it came to its first connection, the ones that it makes by itself are TLS.
+function methods:connect(...)
+  if core.is_socket(self) and state_of.of(self) then
+    local private = stream.private(self)
+    private.opens, private.on_connected = opens, net_socket.on_connected
+  end
+  return net_core.Socket.methods.connect(self, ...)
+end
+
 --- Makes a new socket of that class, with that state, ready for its connection.
 ---@param options table those of net.Socket
 ---@param state net.tls.State
@@ -45,12 +54,6 @@ function M.make(options, state)
   local socket = net_socket.make(options, core.socket)
   state_of.attach(socket, state)
   return socket
-end
-
---- Has the socket do TLS as soon as it has connected by itself.
-function M.on_connect(socket)
-  local private = stream.private(socket)
-  private.opens, private.on_connected = opens, net_socket.on_connected
 end
 
 --- Puts TLS under an accepted socket.

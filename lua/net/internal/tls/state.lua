@@ -14,6 +14,7 @@ local lazy = require("net.internal.lazy")
 local timers = require("net.timers")
 
 local errors = lazy.module("net.internal.errors")
+local hello = lazy.module("net.internal.tls.hello")
 local psk = lazy.module("net.internal.tls.psk")
 local sessions = lazy.module("net.internal.tls.sessions")
 
@@ -102,9 +103,14 @@ end
 --- Ends a client that has refused its server, or was refused. What it has written before
 --- fails with the same error, hence by the write, if it is waiting.
 local function destroy(socket, state, err)
-  if state.conn and state.conn:state() and socket.writableLength > 0 then
-    state.conn:refuse(err)
-    timers.setImmediate(socket.destroy, socket, err)
+  local conn = state.conn
+  if conn and conn:state() and socket.writableLength > 0 then
+    conn:refuse(err)
+    timers.setImmediate(function()
+      if conn:state() then -- it may have another one by then
+        socket:destroy(err)
+      end
+    end)
   else
     socket:destroy(err)
   end
@@ -139,6 +145,9 @@ function M.watch(socket, state, ms)
   local is_limited = ms and ms > 0
   if is_limited or state.server then
     state.on_close = function()
+      if state.conn:state() then -- it was another one's end, that of before
+        return socket:once("close", state.on_close)
+      end
       state.on_close = nil
       forget_handshake(socket, state)
       if state.server and not state.told then
@@ -327,39 +336,26 @@ function on.session(socket, state, der)
   end
 end
 
---- In TLS 1.2 the handshake's last word waits until a listener of 'newSession' has kept the
---- session; in TLS 1.3 there is nothing to wait for.
+--- In TLS 1.3 there is nothing to wait for.
 function on.new_session(socket, state, id, der)
   if not state.pending then
-    return state.server:emit("newSession", id, der, function() end)
+    state.server:emit("newSession", id, der, function() end)
   elseif state.conn:protocol() == "TLSv1.3" then
     state.sessions = state.sessions or {}
     table.insert(state.sessions, { id = id, der = der })
-    return
+  else
+    hello.keep(state, id, der, function() server_secure(socket, state) end)
   end
-  local done = false
-  state.holds = (state.holds or 0) + 1
-  state.server:emit("newSession", id, der, function()
-    if done or not state.pending then
-      return
-    end
-    done = true
-    state.holds = state.holds - 1
-    if state.held and state.holds == 0 then
-      state.held = nil
-      server_secure(socket, state)
-    end
-  end)
 end
 
 --- A client has said what it wants.
 function on.hello(socket, state)
-  require("net.internal.tls.hello").answer(socket, state)
+  hello.answer(socket, state)
 end
 
 --- A client wants to have the status of the server's certificate.
 function on.status(socket, state)
-  require("net.internal.tls.hello").status(socket, state)
+  hello.status(socket, state)
 end
 
 --- What a server has said of that.
