@@ -518,6 +518,37 @@ describe("core.json, binary,", function()
   end)
 end)
 
+describe("core.json.decode of a long text", function()
+  local function quoted(list)
+    local out = {}
+    for i, text in ipairs(list) do out[i] = encode(text) end
+    return "[" .. table.concat(out, ",") .. "]"
+  end
+
+  it("tells short strings apart, as often as they come", function()
+    local list, alphabet = { "" }, { "a", "b", "_", "\0", "\n", '"', "\\", "é" }
+    for _ = 1, 4 do
+      for i = #list, math.max(1, #list - 299), -1 do
+        for _, letter in ipairs(alphabet) do list[#list + 1] = list[i] .. letter end
+      end
+    end
+    for n = 1, 9 do list[#list + 1] = ("x"):rep(n) end
+    for i = 1, #list do list[#list + 1] = list[#list + 1 - i] end
+    local back = decode(quoted(list))
+    assert.equal(#list, #back)
+    for i, text in ipairs(list) do
+      assert.equal(text, back[i])
+    end
+  end)
+
+  it("takes one that is cut off in the last bytes for none", function()
+    local text = quoted({ ("x"):rep(600), "abc", "abc" })
+    for cut = 1, 12 do
+      assert.is_nil((decode(text:sub(1, -1 - cut))))
+    end
+  end)
+end)
+
 describe("core.json.null", function()
   it("is a true value of its own that prints as null", function()
     assert.equal("null", tostring(null))

@@ -3,7 +3,11 @@
  * jsonscan.c - the scalars of a JSON text: strings, numbers, words.
  *
  * A string is looked over first, and then pushed as it stands there, if nothing in it is
- * to be changed, or written anew into a buffer that is large enough. */
+ * to be changed, or written anew into a buffer that is large enough.
+ *
+ * In a long text a short one may have come before. Lua would hash its bytes, walk a chain of
+ * strings and compare; here the bytes are one word, by which it is found on the stack. A
+ * place holds the last one that came to it. */
 #include "base/jsonscan.h"
 
 #include <lauxlib.h>
@@ -11,6 +15,7 @@
 
 #include "base/decimal.h"
 #include "base/jsonplain.h"
+#include "base/jsonvalues.h"
 #include "base/utf8.h"
 
 #define SHORT 256 /* bytes that fit into the C stack */
@@ -104,11 +109,41 @@ static void push_unescaped(lua_State *L, const byte *at, const byte *end, size_t
   }
 }
 
+void net_jsonscan_know(struct net_jsonscan *s) {
+  net_json_room(s->L, NET_JSONSCAN_KNOWN + LUA_MINSTACK);
+  s->known = lua_gettop(s->L) + 1;
+  memset(s->words, 0, sizeof s->words);
+  lua_settop(s->L, s->known - 1 + NET_JSONSCAN_KNOWN);
+}
+
+/* A string of up to seven plain bytes, which are a word with its length. Records have the
+ * same names, and often the same values. [-0, +1, m] */
+static int push_short(struct net_jsonscan *s, const byte *first, int len, uint64_t word) {
+  uint64_t key = (word & ((UINT64_C(1) << 8 * len) - 1)) | (uint64_t)(len + 1) << 56;
+  int slot = (int)(key * UINT64_C(0x9E3779B97F4A7C15) >> (64 - NET_JSONSCAN_BITS));
+  s->at = first + len + 1;
+  if (s->words[slot] == key) {
+    lua_pushvalue(s->L, s->known + slot);
+  } else {
+    lua_pushlstring(s->L, (const char *)first, (size_t)len);
+    lua_copy(s->L, -1, s->known + slot);
+    s->words[slot] = key;
+  }
+  return 1;
+}
+
 /* What is not to be changed is pushed as it stands there. */
 int net_jsonscan_string(struct net_jsonscan *s) {
   const byte *first = s->at + 1, *at = first, *end = s->end;
   size_t broken = 0; /* sequences that are no UTF-8; two bytes more for each */
   int changes = 0;
+  if (s->known && end - first >= NET_JSON_WORD) {
+    uint64_t word, marks;
+    memcpy(&word, first, sizeof word);
+    marks = net_json_marks(word);
+    if (marks != 0 && first[net_json_plain(marks)] == '"')
+      return push_short(s, first, net_json_plain(marks), word);
+  }
   for (;;) {
     at = net_json_skip_plain(at, end);
     if (at == end)
