@@ -20,9 +20,14 @@ enum net_json_flags {
   NET_JSON_WRAPPED = 4 /* of the reader: it is an internal line */
 };
 
+typedef void net_json_use(lua_State *L, const char *text, size_t len, void *arg);
+
 /* Pushes the text of the value at 'idx'. Raises ERR_INVALID_ARG_VALUE with the path to
  * what has no JSON, or a TypeError for a table that is inside of itself. [-0, +1, e] */
 void net_json_encode(lua_State *L, int idx, int flags);
+/* The same, but 'use' is called with the text, which is gone when it returns; it has its room
+ * on the stack, and leaves nothing there. [-0, +0, e] */
+void net_json_write(lua_State *L, int idx, int flags, net_json_use *use, void *arg);
 
 /* Pushes the value of a text, and returns 1; or what is wrong with it, in the words of
  * JSON.parse, and returns 0. The text has to stay where it is. [-0, +1, m] */

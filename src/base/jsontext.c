@@ -75,11 +75,9 @@ void net_jsontext_init(struct net_jsontext *t, lua_State *L) {
 }
 
 void net_jsontext_finish(struct net_jsontext *t) {
-  lua_pushlstring(t->L, t->start, (size_t)(t->at - t->start));
   if (t->box != NULL)
     box_free(t->L, t->box);
-  lua_replace(t->L, t->slot);
-  lua_settop(t->L, t->slot);
+  lua_settop(t->L, t->slot - 1);
 }
 
 /* What stands behind the backslash for a byte, 'u' for those that have no letter; 0 for

@@ -7,8 +7,8 @@
 #include <lua.h>
 #include <string.h>
 
-#define NET_JSONTEXT_FIRST 4096 /* bytes in the C stack */
-#define NET_JSONTEXT_SPARE 64   /* bytes before a value or a name: what is no string fits in */
+#define NET_JSONTEXT_FIRST 16384 /* bytes in the C stack */
+#define NET_JSONTEXT_SPARE 64    /* bytes before a value or a name: what is no string fits in */
 
 /* What a long text stands in. */
 struct net_jsonbox {
@@ -26,7 +26,7 @@ struct net_jsontext {
 
 /* Begins one; pushes nil, in the place of a box. [-0, +1, -] */
 void net_jsontext_init(struct net_jsontext *t, lua_State *L);
-/* Puts it as a string in the place of the box, and drops what is above. [-n, +0, m] */
+/* Drops its box and what is above. [-n, +0, -] */
 void net_jsontext_finish(struct net_jsontext *t);
 /* Makes room for 'n' bytes more. [-0, +0, m] */
 void net_jsontext_grow(struct net_jsontext *t, size_t n);

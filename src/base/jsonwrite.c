@@ -314,7 +314,7 @@ static void put_all(struct writer *w) {
   }
 }
 
-void net_json_encode(lua_State *L, int idx, int flags) {
+void net_json_write(lua_State *L, int idx, int flags, net_json_use *use, void *arg) {
   struct writer w;
   idx = lua_absindex(L, idx);
   net_json_room(L, SLOTS);
@@ -327,5 +327,21 @@ void net_json_encode(lua_State *L, int idx, int flags) {
   put_all(&w);
   if (flags & NET_JSON_LINE)
     net_jsontext_byte(&w.text, '\n');
+  lua_settop(L, w.base);
+  use(L, w.text.start, (size_t)(w.text.at - w.text.start), arg);
   net_jsontext_finish(&w.text);
+}
+
+/* [-0, +0, m] */
+static void keep_text(lua_State *L, const char *text, size_t len, void *idx) {
+  lua_pushlstring(L, text, len);
+  lua_replace(L, *(int *)idx);
+}
+
+void net_json_encode(lua_State *L, int idx, int flags) {
+  int slot = lua_gettop(L) + 1;
+  idx = lua_absindex(L, idx);
+  net_json_room(L, SLOTS);
+  lua_pushnil(L);
+  net_json_write(L, idx, flags, keep_text, &slot);
 }

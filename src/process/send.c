@@ -274,6 +274,11 @@ static int is_plain(lua_State *L, int idx) {
   }
 }
 
+/* Of the channel at 1. [-0, +0, e] */
+static void submit_text(lua_State *L, const char *line, size_t len, void *channel) {
+  submit(L, 1, channel, line, len, 0, 0);
+}
+
 /* send(channel, message [, handle [, options]] [, callback]) -> boolean. A message on its
  * own needs no Lua. */
 static int channel_send(lua_State *L) {
@@ -284,10 +289,7 @@ static int channel_send(lua_State *L) {
     lua_call(L, lua_gettop(L) - 2, 1);
     return 1;
   }
-  size_t len;
-  net_json_encode(L, 2, NET_JSON_LINE);
-  const char *line = lua_tolstring(L, -1, &len);
-  submit(L, 1, c, line, len, 0, 0);
+  net_json_write(L, 2, NET_JSON_LINE, submit_text, c);
   lua_pushboolean(L, !c->blocked || net_outbox_waits(&c->out) < 131072);
   return 1;
 }
