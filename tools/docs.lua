@@ -5,7 +5,8 @@
 --     lua tools/docs.lua            writes the page
 --     lua tools/docs.lua --check    fails if the page is not what it would write, if a
 --                                   public name is not in lua/net/meta.lua or the other
---                                   way round, or if a link leads nowhere
+--                                   way round, if a link leads nowhere, or if the tour
+--                                   in docs/internals.md is not of this tree
 --
 -- The page is the file in its order; of a class come first its functions, then its
 -- fields, then its events. A paragraph "Options: `net.X`." or "Fields: `net.X`." is
@@ -16,6 +17,7 @@ local forms = require("tools.forms")
 local links = require("tools.links")
 local meta = require("tools.meta")
 local names = require("tools.node_names")
+local tour = require("tools.tour")
 
 local PAGE = "docs/api.md"
 local PAGES = { PAGE, "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md",
@@ -369,7 +371,7 @@ local function check()
   if make() ~= read_page() then
     problems[#problems + 1] = PAGE .. " is not what lua/net/meta.lua makes: run `make docs`"
   end
-  for _, find in ipairs({ public.undocumented, public.missing, public.options }) do
+  for _, find in ipairs({ public.undocumented, public.missing, public.options, tour.check }) do
     local found = find(model)
     table.move(found, 1, #found, #problems + 1, problems)
   end

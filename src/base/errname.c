@@ -19,7 +19,7 @@ struct error_text {
   const char *text; /* libuv's; NULL where strerror has to do */
 };
 
-/* libuv's names and texts first (uv.h, VAL_ERRNO_MAP), in its order; then what
+/* libuv's names and texts first (uv.h, UV_ERRNO_MAP), in its order; then what
  * else a Linux socket may answer. Where two names share a number, the first
  * one wins. */
 static const struct error_text error_texts[] = {

@@ -38,7 +38,7 @@ static inline int net_request_may_defer(const struct net_stream *s, size_t bytes
          !s->life.unread && s->req.deferred + bytes < NET_DEFER_MAX;
 }
 
-/* The pieces from wq_req on, 'bytes' in all, go to the kernel now or with the
+/* The pieces from 'out.req' on, 'bytes' in all, go to the kernel now or with the
  * turn's others; they count as buffered only if it refuses. [-0, +0, m] */
 void net_request_submit(lua_State *L, int idx, size_t bytes);
 /* Tries to send the request, and what is buffered behind it; from the loop. [-0, +0, e] */

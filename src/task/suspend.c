@@ -15,7 +15,7 @@
 
 #define KEPT 3 /* values that a resume(...) may have without memory */
 
-enum { UV_UNDO = 1, UV_LOOK, UV_VALUES, SUSPENSION_UVS = UV_VALUES + KEPT - 1 };
+enum { VAL_UNDO = 1, VAL_LOOK, VAL_VALUES, SUSPENSION_UVS = VAL_VALUES + KEPT - 1 };
 enum { START = 1, SUSPENSION, WHAT, DETAIL, WHOSE }; /* the frame of suspend() */
 
 /* Between suspend() and the function that ends it. */
@@ -34,7 +34,7 @@ static int keep_many(lua_State *L) {
   lua_insert(L, 2);
   for (int i = n; i >= 1; i--)
     lua_rawseti(L, 2, i);
-  lua_setiuservalue(L, 1, UV_VALUES);
+  lua_setiuservalue(L, 1, VAL_VALUES);
   return 0;
 }
 
@@ -49,7 +49,7 @@ static void keep_values(lua_State *L, struct suspension *s, int n) {
     return;
   }
   for (; n > 0; n--)
-    lua_setiuservalue(L, 1, UV_VALUES + n - 1);
+    lua_setiuservalue(L, 1, VAL_VALUES + n - 1);
 }
 
 /* Pushes them. [-0, +n, e] */
@@ -59,10 +59,10 @@ static int push_values(lua_State *L, int suspension, const struct suspension *s)
     return net_error_memory(L);
   if (s->nvalues <= KEPT) {
     for (int i = 0; i < s->nvalues; i++)
-      lua_getiuservalue(L, suspension, UV_VALUES + i);
+      lua_getiuservalue(L, suspension, VAL_VALUES + i);
     return s->nvalues;
   }
-  lua_getiuservalue(L, suspension, UV_VALUES);
+  lua_getiuservalue(L, suspension, VAL_VALUES);
   int table = lua_gettop(L);
   for (int i = 1; i <= s->nvalues; i++)
     lua_rawgeti(L, table, i);
@@ -93,7 +93,7 @@ static void suspension_undo(lua_State *L, struct net_loop *loop, int suspension)
   int n = 0, given = s->state == GIVEN;
   s->state = OVER;
   s->task = NULL;
-  lua_getiuservalue(L, suspension, UV_UNDO);
+  lua_getiuservalue(L, suspension, VAL_UNDO);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
     return;
@@ -170,7 +170,7 @@ static int suspend_go_on(lua_State *L, struct net_task *t, struct suspension *s)
  * has given looks, and calls resume(...) if what the wait is for is there. */
 static int suspend_again(lua_State *L, struct net_task *t, struct suspension *s) {
   lua_pushcfunction(L, net_task_on_error);
-  if (lua_getiuservalue(L, SUSPENSION, UV_LOOK) == LUA_TNIL)
+  if (lua_getiuservalue(L, SUSPENSION, VAL_LOOK) == LUA_TNIL)
     lua_pop(L, 1);
   else if (lua_pcall(L, 0, 0, -2) != LUA_OK) {
     suspension_undo(L, t->o.loop, SUSPENSION);
@@ -201,8 +201,8 @@ static struct suspension *suspension_start(lua_State *L, const struct net_wait_k
   if (lua_pcall(L, 1, ngives, -3) != LUA_OK)
     start_failed(L, s);
   if (ngives > 1)
-    keep_function(L, UV_LOOK);
-  keep_function(L, UV_UNDO);
+    keep_function(L, VAL_LOOK);
+  keep_function(L, VAL_UNDO);
   lua_pop(L, 1);
   return s;
 }

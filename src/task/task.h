@@ -141,9 +141,9 @@ static inline int net_task_has_ended(const struct net_task *t) { return t->state
 struct net_scheduler {
   struct net_link ready; /* in the order in which they are to run */
   struct net_link all;
-  struct net_link due;      /* timeouts whose time is over: struct net_deadline */
-  struct net_task *running; /* borrowed; NULL: none */
-  int count;                /* tasks made so far */
+  struct net_link due;                            /* timeouts whose time is over (deadline.c) */
+  struct net_task *running;                       /* borrowed; NULL: none */
+  int count;                                      /* tasks made so far */
   void (*over)(lua_State *L, struct net_task *t); /* a task has ended: what it had in hands;
                                set once; [-0, +0, e] */
 };
