@@ -115,7 +115,7 @@ parity: deps-test all ## compare with Node 20 and 26 (fetched by npm into a scra
 	@$(RUN_ENV) tools/parity.sh
 
 peers: deps-peers all ## run the specs that need programs of others: Node, haproxy, ...
-	@NET_SPEC_GUARD=30 $(RUN_ENV) BUSTED='$(BUSTED)' tools/peers.sh $(if $(filter-out spec,$(SPEC)),$(SPEC))
+	@NET_SPEC_GUARD=$${NET_SPEC_GUARD:-30} $(RUN_ENV) BUSTED='$(BUSTED)' tools/peers.sh $(if $(filter-out spec,$(SPEC)),$(SPEC))
 
 PARITY_RANDOM = $(foreach v,SEED N ODD JOBS FROM ONLY,$(if $($v),$v=$($v)))
 EAGER = build/eager

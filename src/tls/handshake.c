@@ -94,12 +94,15 @@ static enum step step_of(struct net_tls *t, int result) {
 }
 
 /* There was nothing to be read, for that reason. Where our part cannot be sent either, no
- * answer comes. */
+ * answer comes. The system tells of a reset once, which may have been by our last flight: to
+ * read gives an end then. */
 static enum step not_read(struct net_tls *t, int n) {
   if (n == -EAGAIN)
     return t->unsendable ? CANNOT_SEND : WANTS_MORE;
-  if (n == 0)
+  if (n == 0 && t->unsendable != -ECONNRESET)
     return HAS_ENDED;
+  if (n == 0)
+    n = t->unsendable;
   t->broken = n;
   t->below_failed = n == NET_OWN_ERROR;
   return IS_BROKEN;
