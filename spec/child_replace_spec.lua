@@ -183,6 +183,84 @@ describe("child.replace", function()
     finish(kid)
   end))
 
+  describe("with a server that the program closes meanwhile", function()
+    --- Replaces once there is a connection; what the callback got.
+    local function closes(t, server, opts)
+      local callback, args = noted()
+      server:on("close", t.calls(1))
+      opts.servers = { x = server }
+      local kid = kept(child.replace(script(t, NEW), options(opts), callback))
+      server:close()
+      return kid, function()
+        wait(args)
+        return args()
+      end
+    end
+
+    local function connected(server)
+      sockets.wait_for(server, "listening")
+      local client = net.connect({ port = server:address().port, host = "127.0.0.1", allowHalfOpen = true })
+      local peer = sockets.wait_for(server, "connection")
+      return client, peer
+    end
+
+    it("gives its connections no more time than others", within(function(t)
+      local server = net.createServer({ allowHalfOpen = true }, function(socket)
+        socket:on("error", function() end)
+      end):listen(0, "127.0.0.1")
+      local client = connected(server)
+      local kid, args = closes(t, server, { drain = 5 })
+      assert.same({ n = 3, nil, kid, 1 }, args())
+      client:destroy()
+      finish(kid)
+    end))
+
+    --- A child that keeps what it gets until it is told, or for good.
+    local function keeper(t)
+      return kept(child.fork(script(t, [[
+        local process, got = require("net.process")
+        process:on("message", function(message, socket)
+          if message == "end" then got:destroy() end
+          got = socket or got
+          process.send("got")
+        end)
+      ]]), options({ stdio = "inherit" })))
+    end
+
+    --- A server of which the only connection is in another process, that process, the client.
+    local function elsewhere(t)
+      local other = keeper(t)
+      local server = net.createServer({ pauseOnConnect = true }):listen(0, "127.0.0.1")
+      local client, peer = connected(server)
+      other:send("socket", peer)
+      sockets.wait_for(other, "message")
+      return server, other, client
+    end
+
+    it("waits for its connections in other processes", within(function(t)
+      local server, other, client = elsewhere(t)
+      local kid, args = closes(t, server, {})
+      sockets.wait_for(kid, "disconnect") -- it serves
+      local told = false
+      timers.setImmediate(function() told = server.draining end)
+      wait(function() return told end)
+      other:send("end")
+      assert.same({ n = 3, nil, kid, 0 }, args())
+      client:destroy()
+      other:kill("SIGKILL")
+      finish(kid)
+    end))
+
+    it("does not wait for them beyond that time", within(function(t)
+      local server, other, client = elsewhere(t)
+      local kid, args = closes(t, server, { drain = 5 })
+      assert.same({ n = 3, nil, kid, 0 }, args())
+      client:destroy()
+      other:kill("SIGKILL")
+      finish(kid)
+    end))
+  end)
+
   describe("where the new program does not become ready", function()
     --- The old one serves on; returns the cause.
     local function fails(t, text, more)

@@ -1755,7 +1755,8 @@ function child.fork(script, args, options) end
 --- their names, and says `process.notify({ ready = true })` when it serves. Until then both accept.
 --- Then the channel is closed and `kid` unref'd, the servers drain, as `server:drain` does, and
 --- leave their files, and at the last `"close"` the callback is called with `kid` and how many
---- connections were cut off. The program ends when nothing else holds it. Under systemd the unit
+--- connections were cut off. One that the program has closed meanwhile is waited for alike, and
+--- its connections get no more time than others'. The program ends when nothing else holds it. Under systemd the unit
 --- needs `NotifyAccess=all`, and the new program tells `mainpid = process.pid`; its watchdog watches
 --- the new program then, to which `WATCHDOG_PID` is not handed on.
 ---

@@ -9,6 +9,7 @@
 
 local core = require("net.core")
 local errors = require("net.internal.errors")
+local finish = require("net.internal.server.drain").finish
 local options = require("net.internal.process.options")
 local process = require("net.process")
 local start = require("net.internal.process.start")
@@ -114,11 +115,7 @@ local function let_go(state)
     core.handles.keep_file(server)
   end
   for _, server in pairs(state.servers) do
-    if server.listening or #server:sockets() > 0 then
-      server:drain(state.drain, closed)
-    else
-      closed(nil, 0) -- the program has closed it meanwhile, and heard of that
-    end
+    finish(server, state.drain, closed)
   end
 end
 

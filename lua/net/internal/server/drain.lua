@@ -112,12 +112,15 @@ local function hasten(plan, ms)
   plan.looks:unref()
 end
 
---- Closes the server as planned; where that fails, for want of memory, nothing is planned.
+--- Closes the server as planned, or waits until one that was closed before is; where that
+--- fails, for want of memory, nothing is planned.
 local function begin(self, plan, ms, done)
   native.set_draining(self, true)
   local ok, err = pcall(hasten, plan, ms)
-  if ok then
+  if ok and is_listening(self) then
     ok, err = pcall(self.close, self, done)
+  elseif ok then
+    ok, err = pcall(self.once, self, "close", done)
   end
   if not ok then
     native.set_draining(self, false)
@@ -172,3 +175,23 @@ function methods:drain(ms, callback)
   end
   return self
 end
+
+local drain = {}
+
+--- As `drain`, also for a server that the program has closed, but of which connections are
+--- open, here or in other processes: they get no more time than others. One of which all is
+--- over is not touched.
+---@param self net.Server
+---@param ms number
+---@param callback fun(err?: net.Error, cut: integer)
+function drain.finish(self, ms, callback)
+  if is_listening(self) or plans[self] then
+    self:drain(ms, callback)
+  elseif native.closed(self) then
+    callback(nil, 0)
+  else
+    start(self, core.timeout.duration(ms), callback)
+  end
+end
+
+return drain
