@@ -3355,7 +3355,9 @@ function tlsSocket:setMaxSendFragment(size) end
 ---@param name string
 function tlsSocket:setServername(name) end
 
---- Sets the certificate that is shown, of a context or its options.
+--- Sets the certificate that is shown, of a context or its options; amid the handshake or before, as in
+--- a server's `ALPNCallback`. A server also trusts whom the context trusts. All else of the
+--- connection stays: versions, ciphers, and whom a client trusts.
 ---
 --- Raises what `tls.createSecureContext` raises.
 ---@param credentials net.tls.SecureContext|net.tls.SecureContextOptions

@@ -128,19 +128,20 @@ static void push_der(lua_State *L, X509 *certificate) {
   lua_remove(L, -2);
 }
 
-/* Who has issued a context's certificate: one of its chain, or one that it trusts. NULL, or
- * a reference. */
-static X509 *issuer_of(SSL_CTX *ctx, X509 *certificate) {
+/* Who has issued the certificate that is shown: one of its chain, or one that its context
+ * trusts. NULL, or a reference. */
+static X509 *issuer_of(SSL *ssl, X509 *certificate) {
   STACK_OF(X509) *chain = NULL;
   X509_STORE_CTX *search = X509_STORE_CTX_new();
   X509 *issuer = NULL;
-  SSL_CTX_get0_chain_certs(ctx, &chain);
+  X509_STORE *trusted = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl));
+  SSL_get0_chain_certs(ssl, &chain);
   for (int i = 0; issuer == NULL && i < sk_X509_num(chain); i++)
     if (X509_check_issued(sk_X509_value(chain, i), certificate) == X509_V_OK)
       issuer = sk_X509_value(chain, i);
   if (issuer)
     X509_up_ref(issuer);
-  else if (search && X509_STORE_CTX_init(search, SSL_CTX_get_cert_store(ctx), NULL, NULL))
+  else if (search && X509_STORE_CTX_init(search, trusted, NULL, NULL))
     (void)X509_STORE_CTX_get1_issuer(&issuer, search, certificate);
   X509_STORE_CTX_free(search);
   ERR_clear_error();
@@ -153,14 +154,13 @@ static int der_of(lua_State *L) {
   return 1;
 }
 
-/* own() -> the DER of its context's certificate, that of who has issued it; or nil */
+/* own() -> the DER of the certificate that is shown, that of who has issued it; or nil */
 static int connection_own(lua_State *L) {
-  const SSL *ssl = ssl_at(L);
-  SSL_CTX *ctx = ssl ? SSL_get_SSL_CTX(ssl) : NULL;
-  X509 *certificate = ctx ? SSL_CTX_get0_certificate(ctx) : NULL;
+  SSL *ssl = ssl_at(L);
+  X509 *certificate = ssl ? SSL_get_certificate(ssl) : NULL;
   push_der(L, certificate);
   lua_pushcfunction(L, der_of);
-  X509 *issuer = certificate ? issuer_of(ctx, certificate) : NULL;
+  X509 *issuer = certificate ? issuer_of(ssl, certificate) : NULL;
   lua_pushlightuserdata(L, issuer);
   int failed = lua_pcall(L, 1, 1, 0);
   X509_free(issuer);

@@ -126,6 +126,73 @@ static int connection_context(lua_State *L) {
   return 0;
 }
 
+/* Has the SSL show the certificates of a context, and nothing else: 0 where OpenSSL refuses one.
+ * Of each, a context has a key of its kind; which is its current one stays as it was. */
+static int show_certificates(SSL *ssl, SSL_CTX *ctx) {
+  X509 *current = SSL_CTX_get0_certificate(ctx);
+  int is_good = 1;
+  SSL_certs_clear(ssl);
+  for (long which = SSL_CERT_SET_FIRST; SSL_CTX_set_current_cert(ctx, which);
+       which = SSL_CERT_SET_NEXT) {
+    STACK_OF(X509) *chain = NULL;
+    SSL_CTX_get0_chain_certs(ctx, &chain);
+    is_good &= SSL_use_cert_and_key(ssl, SSL_CTX_get0_certificate(ctx),
+                                    SSL_CTX_get0_privatekey(ctx), chain, 1);
+  }
+  if (current)
+    (void)SSL_CTX_select_current_cert(ctx, current);
+  return is_good;
+}
+
+/* Has a server trust whom a context trusts, and name them to its clients. */
+static int trust_as(SSL *ssl, SSL_CTX *ctx) {
+  STACK_OF(X509_NAME) *names = SSL_dup_CA_list(SSL_CTX_get_client_CA_list(ctx));
+  if (names)
+    SSL_set_client_CA_list(ssl, names);
+  return SSL_set1_verify_cert_store(ssl, SSL_CTX_get_cert_store(ctx)) == 1;
+}
+
+/* Adds whom the context trusts, by their names, to what sessions are known by. */
+static int add_trusted(EVP_MD_CTX *md, SSL_CTX *ctx) {
+  const STACK_OF(X509_NAME) *names = SSL_CTX_get_client_CA_list(ctx);
+  int is_good = 1;
+  for (int i = 0; is_good && i < sk_X509_NAME_num(names); i++) {
+    const unsigned char *der;
+    size_t len;
+    is_good = X509_NAME_get0_der(sk_X509_NAME_value(names, i), &der, &len) &&
+              EVP_DigestUpdate(md, der, len);
+  }
+  return is_good;
+}
+
+/* Sessions of a server that trusts others than before are not those of before: one of a client
+ * whom it does not trust any more would be resumed. */
+static int set_sessions_of(SSL *ssl, SSL_CTX *ctx, const char *of, size_t len) {
+  unsigned char id[EVP_MAX_MD_SIZE];
+  unsigned n = 0;
+  EVP_MD_CTX *md = EVP_MD_CTX_new();
+  int is_good = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) && EVP_DigestUpdate(md, of, len) &&
+                add_trusted(md, ctx) && EVP_DigestFinal_ex(md, id, &n);
+  EVP_MD_CTX_free(md);
+  return is_good && SSL_set_session_id_context(ssl, id, n);
+}
+
+/* credentials(context, sessions): shows its certificates; a server also trusts whom it trusts,
+ * and resumes sessions of that string and of those alone. Versions, ciphers and all else stay,
+ * and so does whom a client trusts. */
+static int connection_credentials(lua_State *L) {
+  struct net_tls *t = check_open(L);
+  SSL_CTX *ctx = net_tls_context_check(L, 2)->ctx;
+  size_t len;
+  const char *sessions = luaL_optlstring(L, 3, "", &len);
+  ERR_clear_error();
+  if (!show_certificates(t->ssl, ctx))
+    return net_tls_raise_error(L);
+  if (t->is_server && (!trust_as(t->ssl, ctx) || !set_sessions_of(t->ssl, ctx, sessions, len)))
+    return net_tls_raise_error(L);
+  return 0;
+}
+
 /* hello() -> name, names of ALPN's extension, a session's id, or nil each: what the client
  * asks for */
 static int connection_hello(lua_State *L) {
@@ -267,6 +334,7 @@ void net_tls_settings_open(lua_State *L) {
     { "flags", connection_flags },
     { "hears", connection_hears },
     { "context", connection_context },
+    { "credentials", connection_credentials },
     { "hello", connection_hello },
     { "found", connection_found },
     { "go", connection_go },

@@ -10,12 +10,23 @@ local state_of = require("net.internal.tls.state")
 
 local M = {}
 
+--- Has a connection show the certificate that setKeyCert has set.
+---@param state net.tls.State
+---@param conn userdata
+function M.show(state, conn)
+  local sessions_of = state.settings and state.settings.sessions or ""
+  conn:credentials(state.credentials, sessions_of .. "\0keys")
+end
+
 --- A connection of the core's as the state says, not under the socket yet.
 local function new_connection(socket, state)
   local conn = core.connection(state.context, state.isServer, socket)
   conn:verify(state.requests, state.rejects)
   if state.isServer and state.requests and not context.has_sessions(state.context) then
     conn:context(state.context, sessions.program_id()) -- without, who resumes would be refused
+  end
+  if state.credentials then
+    M.show(state, conn)
   end
   if state.alpn_names then
     conn:alpn(state.alpn_names)

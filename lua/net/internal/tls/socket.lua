@@ -236,8 +236,11 @@ function methods:setKeyCert(credentials)
   if not context.isSecureContext(credentials) then
     credentials = context.createSecureContext(credentials)
   end
-  if conn and conn:state() then
-    state_of.use(state, credentials)
+  if state then
+    state.credentials = credentials
+  end
+  if conn and conn:state() and conn:state() ~= "open" then
+    connection.show(state, conn)
   end
 end
 

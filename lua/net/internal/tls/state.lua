@@ -35,6 +35,7 @@ local M = {}
 ---@field given? table a client's options
 ---@field psk? function the program's pskCallback
 ---@field hint? string what a server says of keys
+---@field credentials? net.tls.SecureContext whose certificate is shown, of setKeyCert
 ---@field waits? boolean for the connection of another socket
 ---@field connects? boolean which has to connect first: "connect" is told
 ---@field pending boolean the handshake is not over
