@@ -50,31 +50,38 @@ local function new_way(link, plan)
   return setmetatable({ link = link, plan = plan or {}, bytes = 0, passed = {}, waiting = "" }, Way)
 end
 
---- The types of the whole records that have passed, in order; and whether that is all of it.
----@return integer[] types
----@return boolean is_all
-function Way:records()
-  local text, at, types = table.concat(self.passed), 1, {}
-  while #text >= at + HEADER - 1 do
-    local kind, length = text:byte(at), string.unpack(">I2", text, at + 3)
-    if #text < at + HEADER - 1 + length then
-      break
-    end
-    types[#types + 1] = kind
-    at = at + HEADER + length
+--- Iterates over the whole records that have passed.
+---@return fun(): string?
+function Way:each_record()
+  local text, at = table.concat(self.passed), 1
+  return function()
+    local from = at
+    at = #text >= from + HEADER - 1 and from + HEADER + string.unpack(">I2", text, from + 3) or #text + 2
+    return at <= #text + 1 and text:sub(from, at - 1) or nil
   end
-  return types, at == #text + 1
 end
 
---- Where the records that have passed begin and end: 0, and what has passed behind each.
+--- The types of those, in order.
+---@return integer[]
+function Way:records()
+  local types = {}
+  for record in self:each_record() do types[#types + 1] = record:byte() end
+  return types
+end
+
+--- Where they begin and end: 0, and what has passed behind each.
 ---@return integer[]
 function Way:borders()
-  local text, at, list = table.concat(self.passed), 1, { 0 }
-  while #text >= at + HEADER - 1 do
-    at = at + HEADER + string.unpack(">I2", text, at + 3)
-    list[#list + 1] = at - 1
-  end
+  local list = { 0 }
+  for record in self:each_record() do list[#list + 1] = list[#list] + #record end
   return list
+end
+
+--- From here on the receiver gets these bytes, and nothing of what its peer sends.
+---@param bytes string
+function Way:take_over(bytes)
+  self.stopped, self.waiting = true, ""
+  self.to:write(bytes)
 end
 
 --- How many of the waiting bytes go next.
@@ -222,6 +229,11 @@ function M.open(server_port)
   co.await(wire.front, "listening")
   wire.port = wire.front:address().port
   return wire
+end
+
+--- Waits for some turns of the loop, as at each cut; in a task.
+function M.turns()
+  co.suspend(function(resume) some_turns_later(function() resume() end, TURNS) end)
 end
 
 return M

@@ -23,6 +23,8 @@ local M = {}
 
 local FLAGS = { ["TLSv1.2"] = "-tls1_2", ["TLSv1.3"] = "-tls1_3" }
 
+local SHORT = 40 -- bytes of a line that are shown
+
 -- What is told
 
 --- How an error stands in a line: by its code, and those that share one by their texts.
@@ -34,14 +36,16 @@ function M.word(value)
 end
 
 --- Notes what an emitter tells in `told`: each entry has its `line`, and, in `at`, what `where()`
---- says. Bytes that follow each other are one line, which has the last one of theirs.
+--- says. Bytes that follow each other are one line, which has the last one of theirs, or how many
+--- there are.
 function M.note(told, emitter, names, where)
   for _, name in ipairs(names) do
     emitter:on(name, function(value)
       local last, word = told[#told], ""
       if name == "data" then
         told.got = (told.got or "") .. value
-        word = " " .. told.got:match("([^\n]*)\n?$")
+        word = told.got:match("([^\n]*)\n?$")
+        word = " " .. (#word > SHORT and #word .. " bytes" or word)
         if last and last.line:find("^data") then table.remove(told) end
       elseif value ~= nil and name ~= "session" then
         word = " " .. M.word(value)
