@@ -3,7 +3,7 @@
 --- TLS over another socket that is not just open, and what that one does afterwards; a server's
 --- raw sockets.
 
-local net = require("net")
+local net, net_core = require("net"), require("net.core")
 local sockets = require("spec.support.sockets")
 local tls = require("net.tls")
 local pair = require("spec.support.tlspair")
@@ -203,4 +203,86 @@ describe("A TLS server's handshakeTimeout", function()
     tls.createServer({ handshakeTimeout = 2147483647 })
     t.run()
   end))
+
+  it("ends with the socket, also where nobody hears of that", within(function(t)
+    local server = tls.createServer({ cert = pair.server.cert, key = pair.server.key })
+    local a, b = net.duplexPair()
+    server:emit("connection", b)
+    local socket = net_core.stream.taken_by(b)
+    socket:removeAllListeners()
+    socket:destroy()
+    a:destroy()
+    t.run()
+  end))
+end)
+
+describe("A TLS client's handshakeTimeout", function()
+  it("ends with the socket, also where nobody hears of that", within(function(t)
+    local a, b = net.duplexPair()
+    local client = tls.connect({ socket = a, ca = pair.ca.cert, handshakeTimeout = 60000 })
+    client:removeAllListeners("close")
+    client:destroy()
+    b:destroy()
+    t.run()
+  end))
+
+  it("is that of each connection, and of none before", within(function(t)
+    local codes, server = {}, nil
+    server = net.createServer(function(peer)
+      peer:resume():on("close", function() if #codes == 2 then server:close() end end)
+    end)
+    server:listen(0, "127.0.0.1", t.calls(1, function()
+      local port = server:address().port
+      local client = tls.connect({ port = port, host = "127.0.0.1", handshakeTimeout = 10 })
+      client:on("error", t.calls(2, function(err) codes[#codes + 1] = err.code end))
+      client:once("close", function() client:connect(port, "127.0.0.1") end)
+    end))
+    t.run()
+    assert.same({ "ERR_TLS_HANDSHAKE_TIMEOUT", "ERR_TLS_HANDSHAKE_TIMEOUT" }, codes)
+  end))
+end)
+
+describe("The limit of a stream", function()
+  local limit, unlimit = net_core.stream.limit, net_core.stream.unlimit
+
+  it("comes again until it is taken back", within(function(t)
+    local socket, times = net.Socket(), 0
+    limit(socket, t.calls(3, function(given)
+      times = times + 1
+      assert.equal(socket, given)
+      if times == 3 then unlimit(given) end
+    end), 1)
+    t.run()
+  end))
+
+  it("comes again though it raises", within(function(t)
+    local socket = net.Socket()
+    limit(socket, t.calls(2, function() error("mine", 0) end), 1)
+    assert.same({ false, "mine" }, { pcall(t.run) })
+    assert.same({ false, "mine" }, { pcall(t.run) })
+    socket:destroy()
+    t.run()
+  end))
+
+  it("is one, the last that was set", within(function(t)
+    local socket = net.Socket()
+    limit(socket, t.calls(0), 1)
+    limit(socket, t.calls(1, function() socket:destroy() end), 1)
+    t.run()
+  end))
+
+  it("is none of a socket that is destroyed", within(function(t)
+    local socket = net.Socket()
+    socket:destroy()
+    limit(socket, t.calls(0), 1)
+    unlimit(socket)
+    t.run()
+  end))
+
+  it("is a time, and calls a function", function()
+    assert.is_false(pcall(limit, net.Socket(), function() end, 0))
+    assert.is_false(pcall(limit, net.Socket(), nil, 1))
+    assert.is_false(pcall(limit, {}, function() end, 1))
+    assert.is_false(pcall(unlimit, {}))
+  end)
 end)

@@ -191,6 +191,23 @@ static int core_clear_timeout(lua_State *L) {
   return 0;
 }
 
+void net_timeout_push(lua_State *L, struct net_loop *loop, uint64_t ms) {
+  struct timeout *t = net_object_new(L, loop, &timeout_class, sizeof *t, VAL_OWN + 1);
+  t->timer.fire = timeout_fire;
+  t->ms = ms;
+  t->nargs = 1;
+  t->flags = TIMEOUT_REF | TIMEOUT_REPEAT;
+  lua_insert(L, -3);
+  lua_setiuservalue(L, -3, VAL_OWN + 1);
+  lua_setiuservalue(L, -2, VAL_OWN);
+}
+
+void net_timeout_start(lua_State *L, int idx) {
+  timeout_start(L, idx, lua_touserdata(L, idx), net_sys_now_ms());
+}
+
+void net_timeout_clear(lua_State *L, int idx) { timeout_clear(L, lua_touserdata(L, idx)); }
+
 /* __gc, at lua_close at the latest: only then can it still be running. */
 static int timeout_gc(lua_State *L) {
   timeout_clear(L, net_object_check(L, 1, &timeout_class));

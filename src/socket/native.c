@@ -178,6 +178,23 @@ static unsigned has_option(lua_State *L, const char *name) {
   return (unsigned)lua_toboolean(L, -1);
 }
 
+/* limit(s, fn, ms): fn(s) in 'ms', and again, until it is destroyed or unlimit(s) */
+static int core_limit(lua_State *L) {
+  net_socket_check(L);
+  lua_Integer ms = luaL_checkinteger(L, 3);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  luaL_argcheck(L, ms >= 1, 3, "must be at least 1");
+  lua_settop(L, 2);
+  net_stream_limit(L, 1, (uint64_t)ms);
+  return 0;
+}
+
+static int core_unlimit(lua_State *L) {
+  net_socket_check(L);
+  net_stream_unlimit(L, 1);
+  return 0;
+}
+
 /* options(s, {read_hwm, write_hwm, half_open, no_read, no_write, encoding}): at
  * creation; 'encoding' is the default of both sides */
 static int core_options(lua_State *L) {
@@ -346,6 +363,8 @@ static const luaL_Reg stream_functions[] = {
   { "catch_up", core_catch_up },
   { "touch", core_touch },
   { "timeout", core_timeout },
+  { "limit", core_limit },
+  { "unlimit", core_unlimit },
   { "options", core_options },
   { "encoding", core_encoding },
   { "onread", core_onread },

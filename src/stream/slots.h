@@ -37,7 +37,8 @@ enum {
   SLOT_PRIVATE,     /* table: what lua/net keeps with the socket; see socket.lua */
   SLOT_TO,          /* the stream that has taken its handle, also when both are closed */
   SLOT_FROM,        /* the stream whose handle it has taken */
-  SLOT_TASKS        /* userdata: struct net_waiters */
+  SLOT_TASKS,       /* userdata: struct net_waiters */
+  SLOT_LIMIT        /* userdata: the Timeout of net_stream_limit, while it runs */
 };
 
 /* The RARE table: pushes value [key] or nil; sets the value on the top. */

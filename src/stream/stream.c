@@ -220,6 +220,7 @@ static void destroy_now(lua_State *L, int idx, int err, int was_connecting) {
   net_attempt_connecting(s, 0);
   s->life.read_wanted = 0;
   net_stream_stop_idle(s);
+  net_stream_unlimit(L, idx);
   if (s->life.handle) {
     destroy_handle(L, idx, s, was_connecting, err != 0);
     if (err)

@@ -8,8 +8,8 @@
  * Writing is writable.c (write, cork), request.c (sending, callbacks, 'drain'),
  * writequeue.c (the bytes to send) and finish.c ('finish'). For both are handle.c (what
  * is under it, and watched), news.c (what has come), open.c (how it begins), idle.c (its
- * timeout), attempt.c (while it connects) and stream.c (how it ends). socket.c shows it
- * to Lua.
+ * timeout), limit.c (a limit of time), attempt.c (while it connects) and stream.c (how it
+ * ends). socket.c shows it to Lua.
  *
  *               connecting ──connected──▶ open ──┬─ 'end' emitted ──▶ R done ─┐
  *     new ─connect─▶ │                           └─ 'finish' emitted ▶ W done ─┤
@@ -130,6 +130,8 @@ struct net_watch {
   uint32_t unlinks : 1; /* the close removes the file of SLOT_BOUND (open.c) */
   /* idle.c */
   uint32_t idle_runs : 1; /* the timer of 'idle' does */
+  /* limit.c */
+  uint32_t limited : 1; /* the timer of SLOT_LIMIT runs */
   /* peer.c */
   uint32_t peer_family : 2; /* of what 'accepted' has of the peer: */
   /* pump.c */
@@ -332,6 +334,14 @@ void net_stream_set_timeout(lua_State *L, int idx, uint64_t ms);
 void net_stream_stop_idle(struct net_stream *s);
 /* Lets go of the stream if nothing can call it any more. [-0, +0, -] */
 void net_stream_release(lua_State *L, struct net_stream *s);
+
+/* --- limit.c ------------------------------------------------------------------ */
+
+/* Has the function on the top called with the stream in 'ms', which is not 0, and every 'ms'
+ * from there on, until the stream is destroyed, in whichever way, or net_stream_unlimit.
+ * Holds the loop. One that is destroyed has none. [-1, +0, m] */
+void net_stream_limit(lua_State *L, int idx, uint64_t ms);
+void net_stream_unlimit(lua_State *L, int idx); /* [-0, +0, -] */
 
 /* --- stream.c ----------------------------------------------------------------- */
 

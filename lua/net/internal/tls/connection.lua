@@ -68,14 +68,12 @@ end
 --- before, 'from' the socket that had it.
 function M.install(socket, state, bytes, from)
   local _ <close> = state -- who raises does not leave a connection without TLS
-  state.conn = new_connection(socket, state)
   state.pending, state.authorized, state.authorizationError = true, false, nil
-  state.alpn, state.name, state.session = nil, nil, nil
+  state.alpn, state.name, state.session, state.failure = nil, nil, nil, nil
   state.told, state.holds, state.held, state.sessions = nil, nil, nil, nil
+  state.conn = new_connection(socket, state)
   core.install(socket, state.conn, bytes, from)
-  if not state.timer then
-    state_of.watch(socket, state, state.handshakeTimeout)
-  end
+  state_of.watch(socket, state, state.handshakeTimeout)
 end
 
 return M

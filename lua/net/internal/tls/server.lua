@@ -58,7 +58,7 @@ end
 local function new_state(server, set)
   set.common = set.common or common_of(server, set)
   return setmetatable({
-    pending = true, socket = nil, conn = nil, authorized = nil, timer = nil, on_close = nil,
+    pending = true, socket = nil, conn = nil, authorized = nil, on_close = nil,
     alpn = nil, name = nil,
   }, set.common)
 end

@@ -18,7 +18,8 @@ local hello = lazy.module("net.internal.tls.hello")
 local psk = lazy.module("net.internal.tls.psk")
 local sessions = lazy.module("net.internal.tls.sessions")
 
-local private = net_core.stream.private
+local stream, duration = net_core.stream, net_core.timeout.duration
+local private = stream.private
 
 local M = {}
 
@@ -39,7 +40,7 @@ local M = {}
 ---@field waits? boolean for the connection of another socket
 ---@field connects? boolean which has to connect first: "connect" is told
 ---@field pending boolean the handshake is not over
----@field timer? table its time limit
+---@field failure? any what a client fails with
 ---@field on_close? function a listener, while it lasts
 ---@field on_error? function the same, of a server's
 ---@field told? boolean 'tlsClientError' was
@@ -56,9 +57,14 @@ end
 
 local State = {}
 
+--- Do bytes pass?
+local function is_open(state)
+  return state.conn ~= nil and state.conn:state() == "open"
+end
+
 --- Something raised amid a handshake, for want of memory perhaps, and nobody would go on.
 function State.__close(state, err)
-  if err ~= nil and state.pending then
+  if err ~= nil and not is_open(state) then
     state.socket:destroy()
   end
 end
@@ -83,10 +89,6 @@ end
 
 local function forget_handshake(socket, state)
   state.pending = false
-  if state.timer then
-    timers.clearTimeout(state.timer)
-    state.timer = nil
-  end
   if state.on_close then
     socket:off("close", state.on_close)
     state.on_close = nil
@@ -104,6 +106,7 @@ end
 --- Ends a client that has refused its server, or was refused. What it has written before
 --- fails with the same error, hence by the write, if it is waiting.
 local function destroy(socket, state, err)
+  state.failure = err
   local conn = state.conn
   if conn and conn:state() and socket.writableLength > 0 then
     conn:refuse(err)
@@ -130,11 +133,14 @@ local function fail(socket, state, err)
   end
 end
 
+--- The limit is the socket's own, and comes again as long as that is neither open nor
+--- destroyed: this may run out of memory.
 local function on_timeout(socket)
-  local state = M.of(socket)
-  state.timer = nil
+  local state <close> = M.of(socket)
   if state.pending then
     fail(socket, state, errors.codes.ERR_TLS_HANDSHAKE_TIMEOUT())
+  else
+    socket:destroy(state.failure) -- whoever began that had no memory
   end
 end
 
@@ -161,8 +167,8 @@ function M.watch(socket, state, ms)
     state.on_error = function(err) fail(socket, state, err) end -- of who destroys it
     socket:once("error", state.on_error)
   end
-  if is_limited then -- last: what has raised before leaves no timer
-    state.timer = timers.setTimeout(on_timeout, ms, socket)
+  if is_limited then
+    stream.limit(socket, on_timeout, duration(ms))
   end
 end
 
@@ -207,9 +213,14 @@ local function read_on(socket)
   end
 end
 
+local function open(socket, state)
+  stream.unlimit(socket)
+  state.conn:open()
+end
+
 --- Lets bytes pass, and tells. A session that came before the verdict comes behind it.
 local function client_open(socket, state)
-  state.conn:open()
+  open(socket, state)
   socket:emit("secureConnect")
   if state.session then
     local der = state.session
@@ -269,7 +280,7 @@ local function server_secure(socket, state)
   end
   forget_handshake(socket, state)
   state.authorized = state.requests and not err
-  state.conn:open()
+  open(socket, state)
   local is_heard = not state.server or core.listens(socket, "secure")
   if state.server then
     state.server:emit("secureConnection", socket) -- whose listeners do not hear 'secure'
