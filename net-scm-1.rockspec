@@ -11,8 +11,10 @@ description = {
   detailed = [[
     Servers and sockets with the names, the order of events and the error codes of Node's
     net module, and its timers, process events, look-ups and abort signals as far as those
-    go with it: a C extension over libev. No TLS and no UDP; for Linux, and meant to work
-    on other Unixes. Comes with luanet, which runs a script and then the loop.]],
+    go with it: a C extension over libev. On the same sockets: tasks, in which code waits
+    instead of calling back, child processes with messages and handles, clusters, and
+    LuaSocket's API. TLS is the rock net-tls. No UDP; for Linux, and meant to work on other
+    Unixes. Comes with luanet, which runs a script and then the loop.]],
   license = "MIT",
   labels = { "network", "socket", "tcp", "async", "event-loop", "libev" },
 }

@@ -11,8 +11,8 @@ description = {
   summary = "Node's tls module for Lua: encrypted servers and clients on net's sockets",
   detailed = [[
     net.tls, beside net.core: OpenSSL below the sockets and servers of the rock net, with the
-    names, the order of events and the error codes of Node's tls module. So net itself
-    needs no OpenSSL.]],
+    names, the order of events and the error codes of Node's tls module; and LuaSec's API
+    over the LuaSocket of net. So net itself needs no OpenSSL.]],
   license = "MIT",
   labels = { "network", "tls", "ssl", "openssl", "async", "event-loop" },
 }
