@@ -13,9 +13,9 @@
 #include "base/error.h"
 
 #define FEW_ARGUMENTS 4 /* for which there is always room on the stack */
-#define ROOM_MAX                                                                                   \
-  256 /* slots; behind them what was taken leaves nothing, so that a
-                           queue that never runs empty does not grow for ever */
+/* Slots; behind them what was taken leaves nothing, so that a queue that never runs empty does
+ * not grow for ever. */
+#define ROOM_MAX 256
 
 void net_calls_init(lua_State *L, struct net_calls *q) {
   lua_createtable(L, 16, 0);

@@ -22,9 +22,9 @@
 #include "loop/uncaught.h"
 #include "loop/watch.h"
 
-#define TICK_ARGS                                                                                  \
-  60000 /* as a timer's: far more might never find room on the stack of
-                           run(), and hold up all ticks behind them */
+/* As a timer's: far more might never find room on the stack of run(), and hold up all ticks
+ * behind them. */
+#define TICK_ARGS 60000
 
 static const char ended_key; /* registry: Lua's function for the end of run() */
 

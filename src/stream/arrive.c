@@ -143,7 +143,7 @@ void net_arrive_unshift_end(lua_State *L, int idx) {
     begin_end(L, idx, s);
   else {
     keep_end(L, idx, s);
-    if ((s->opt.flowing || s->life.need_readable) || net_has(&s->o, ON_READABLE))
+    if (s->opt.flowing || s->life.need_readable || net_has(&s->o, ON_READABLE))
       net_readable_announce(L, idx, s);
   }
 }
@@ -162,7 +162,7 @@ void net_arrive_unshift(lua_State *L, int idx) {
     lua_pop(L, 1);
     unshift_fail(L, idx, "ERR_STREAM_UNSHIFT_AFTER_END_EVENT", 0);
     return;
-  } else if ((s->life.destroyed || s->life.errored)) {
+  } else if (s->life.destroyed || s->life.errored) {
     lua_pop(L, 1);
     lua_pushboolean(L, 0);
     return;

@@ -21,16 +21,14 @@
 
 static void readable_flow(lua_State *L, int idx, struct net_stream *s);
 
-int net_readable_done(const struct net_stream *s) {
-  return ((s->life.end_emitted || s->opt.read_off)) != 0;
-}
+int net_readable_done(const struct net_stream *s) { return s->life.end_emitted || s->opt.read_off; }
 
 int net_readable_paused(const struct net_stream *s) {
   return s->opt.paused || (s->opt.flowing_set && !s->opt.flowing);
 }
 
 int net_readable_is_read(const struct net_stream *s) {
-  return (s->watch.wanted & EV_READ) || (s->life.read_wanted);
+  return (s->watch.wanted & EV_READ) || s->life.read_wanted;
 }
 
 /* Queues 'run', called with the stream, for the tick. [-0, +0, m] */
@@ -46,7 +44,7 @@ static void end_tick(lua_State *L, const struct net_step *step) {
   if (!s->life.eof)
     return; /* that was before it was connected anew */
   s->life.end_due = 0;
-  if ((s->life.errored || s->life.close_emitted || s->life.end_emitted) || s->in.len > 0)
+  if (s->life.errored || s->life.close_emitted || s->life.end_emitted || s->in.len > 0)
     return;
   int is_kept = s->io.data && net_stream_waiters(s)->via->keeps_open(s);
   s->life.end_emitted = 1;
@@ -65,7 +63,7 @@ static void end_tick(lua_State *L, const struct net_step *step) {
 
 /* After destroy() there is none any more: what that has queued is told first. */
 static void readable_end(lua_State *L, int idx, struct net_stream *s) {
-  if ((s->life.end_emitted || s->life.end_due || s->life.destroyed))
+  if (s->life.end_emitted || s->life.end_due || s->life.destroyed)
     return;
   readable_tick(L, idx, s, end_tick);
   s->life.end_due = 1;
@@ -209,10 +207,7 @@ static int read_chunk(lua_State *L, int idx, struct net_stream *s, lua_Integer n
     net_rb_take(L, idx, &s->in, take);
   } else {
     lua_pushnil(L);
-    if (s->in.len <= s->in.hwm)
-      s->life.need_readable = 1;
-    else
-      s->life.need_readable = 0;
+    s->life.need_readable = s->in.len <= s->in.hwm;
   }
   if (s->in.len == 0) {
     if (!s->life.eof)
@@ -286,10 +281,7 @@ void net_readable_hand_over(struct net_stream *s) {
 
 static void set_flowing(struct net_stream *s, int flowing) {
   s->opt.flowing_set = 1;
-  if (flowing)
-    s->opt.flowing = 1;
-  else
-    s->opt.flowing = 0;
+  s->opt.flowing = flowing != 0;
 }
 
 static void nudge(lua_State *L, int idx) {
@@ -357,7 +349,7 @@ static void nudge_tick(lua_State *L, const struct net_step *step) {
 /* The first 'readable' listener takes the stream out of flowing mode. */
 static void readable_listened(lua_State *L, int idx) {
   struct net_stream *s = net_stream_at(L, idx);
-  if ((s->life.end_emitted || s->opt.readable_listens))
+  if (s->life.end_emitted || s->opt.readable_listens)
     return;
   s->opt.readable_listens = s->life.need_readable = 1;
   s->life.emitted_readable = 0;
@@ -388,10 +380,7 @@ void net_readable_listened(lua_State *L, int idx, int event, int prepended) {
 /* Nobody listens to 'readable' any more: back to flowing if 'data' is wanted. */
 static void unlistened_tick(lua_State *L, const struct net_step *step) {
   struct net_stream *s = net_step_stream(step);
-  if (net_has(&s->o, ON_READABLE))
-    s->opt.readable_listens = 1;
-  else
-    s->opt.readable_listens = 0;
+  s->opt.readable_listens = net_has(&s->o, ON_READABLE) != 0;
   if (s->life.resume_scheduled && !s->opt.paused)
     set_flowing(s, 1);
   else if (s->opt.data_listens)

@@ -20,9 +20,7 @@ static void write_on_close(lua_State *L, int idx);
 static const struct net_internal connect_step = { write_on_connect };
 static const struct net_internal close_step = { write_on_close };
 
-int net_writable_done(const struct net_stream *s) {
-  return ((s->life.finished || s->opt.write_off)) != 0;
-}
+int net_writable_done(const struct net_stream *s) { return s->life.finished || s->opt.write_off; }
 
 int net_writable_open(const struct net_stream *s) {
   return !(s->life.ending || s->life.destroyed || s->life.errored || s->opt.write_off);
@@ -110,7 +108,7 @@ static void send_buffered(lua_State *L, int idx) {
 static int write_forbidden(lua_State *L, const struct net_stream *s, int by_end) {
   if (s->life.write_after_fin && s->life.ending && !by_end)
     net_error_push_code(L, "EPIPE", 0);
-  else if ((s->life.ending || s->opt.write_off))
+  else if (s->life.ending || s->opt.write_off)
     net_error_push_code(L, "ERR_STREAM_WRITE_AFTER_END", 0);
   else if (s->life.destroyed) {
     lua_pushliteral(L, "write");
