@@ -9,10 +9,12 @@ local co = require("net.co")
 local kids = require("spec.support.kids")
 local pair = require("spec.support.tlspair")
 local tlstasks = require("spec.support.tlstasks")
+local wires = require("spec.support.wire")
 
 local connect, in_task, serve = tlstasks.connect, tlstasks.in_task, tlstasks.serve
 
 local VERSIONS = { ["TLSv1.2"] = "-tls1_2", ["TLSv1.3"] = "-tls1_3" }
+local ALERT = 21 -- the type of a record
 local EOF_CODE = "ERR_SSL_UNEXPECTED_EOF_WHILE_READING"
 
 --- `it` for each version, of whose name the text has an %s.
@@ -187,13 +189,22 @@ describe("A server and openssl s_client", function()
     assert(server)
   end))
 
-  it("do not renegotiate", in_task(function()
-    local server <close>, port = serve(shouting({}))
-    local kid <close> = s_client(port, "-tls1_2")
+  it("do not renegotiate: it is refused by an alert, and nothing but that", in_task(function()
+    local told = {}
+    local server <close>, port = serve(function(socket)
+      socket:on("error", function(err) told[#told + 1] = err.code end)
+      for line in socket:lines() do socket:send(line:upper(), "\n") end
+    end)
+    local wire <close> = wires.open(port)
+    local kid <close> = s_client(wire.port, "-tls1_2")
     kid:say("hello\n")
     kid:expect("^HELLO$")
+    local records = #wire:link().down:records()
     kid:say("R\n")
     assert.matches("no renegotiation", (kid:finish()))
+    while #told == 0 do co.yield() end
+    assert.same({ "ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE" }, told) -- by which s_client takes leave
+    assert.same({ ALERT }, table.move(wire:link().down:records(), records + 1, records + 9, 1, {}))
     assert(server)
   end))
 

@@ -52,9 +52,16 @@ local function application(keys, bytes, padding) return keys:seal(APPLICATION, b
 local function alert(keys, bytes) return keys:seal(ALERT, bytes) end
 
 local function update(keys, bytes)
-  local record = keys:seal(HANDSHAKE, bytes or KEY_UPDATE)
+  local record = keys:seal(HANDSHAKE, bytes)
   keys:update()
   return record
+end
+
+--- The record by which its sender changes its keys.
+---@param keys userdata
+---@param asks? boolean for new ones of the receiver's, too
+function M.update(keys, asks)
+  return update(keys, asks and KEY_UPDATE_ASKED or KEY_UPDATE)
 end
 
 local WHOLE = { "end", "close false" }
@@ -173,6 +180,13 @@ function M.each(side, fn)
   end
 end
 
+--- The case of that name.
+function M.named(name)
+  for _, case in ipairs(CASES) do
+    if case.name == name then return case end
+  end
+end
+
 -- The two ends
 
 local OPTIONS = { minVersion = "TLSv1.3", ciphers = "TLS_AES_128_GCM_SHA256" }
@@ -192,12 +206,40 @@ local function keys_behind(secret, way)
   return keys
 end
 
---- Puts the case's bytes behind what has passed, and a close_notify behind them; from here on the
---- receiver hears nothing else.
+--- Puts what `make(keys)` gives behind what has passed; from here on the receiver hears nothing else.
+function M.take_over(secret, way, make)
+  way:take_over(make(keys_behind(secret, way)))
+end
+
+--- The same of a case, and a close_notify behind it.
 local function put(case, secret, way)
-  local keys = keys_behind(secret, way)
-  local bytes = case.bytes(keys)
-  way:take_over(bytes .. keys:seal(ALERT, CLOSE_NOTIFY))
+  M.take_over(secret, way, function(keys)
+    local bytes = case.bytes(keys)
+    return bytes .. keys:seal(ALERT, CLOSE_NOTIFY)
+  end)
+end
+
+--- How often the sender of what has passed has changed its keys.
+function M.updates(secret, way)
+  local keys, count = records.keys(secret), 0
+  for record in way:each_record() do
+    local kind, bytes
+    if record:byte() == APPLICATION then kind, bytes = keys:open(record) end
+    if kind == HANDSHAKE and bytes:byte() == KEY_UPDATE:byte() then
+      keys:update()
+      count = count + 1
+    end
+  end
+  return count
+end
+
+--- A client of ours, whose secrets come into that table.
+function M.client(port, secrets)
+  local client = tls.connect({ port = port, host = "127.0.0.1", servername = "localhost", ca = pair.ca.cert,
+    minVersion = OPTIONS.minVersion, ciphers = OPTIONS.ciphers })
+  client:on("keylog", function(line) keep(secrets, line) end)
+  client:on("error", function() end)
+  return client
 end
 
 --- A client of ours that the wire takes over from, at a server of which `told_of()` waits for what it
@@ -205,10 +247,7 @@ end
 function M.to_server(case, port, told_of)
   local wire <close> = wires.open(port)
   local secrets = {}
-  local client = tls.connect({ port = wire.port, host = "127.0.0.1", servername = "localhost", ca = pair.ca.cert,
-    minVersion = OPTIONS.minVersion, ciphers = OPTIONS.ciphers })
-  client:on("keylog", function(line) keep(secrets, line) end)
-  client:on("error", function() end)
+  local client = M.client(wire.port, secrets)
   local got, is_over, wake = "", false, nil
   client:on("data", function(chunk) got = got .. chunk end)
   client:on("close", function()
