@@ -135,6 +135,20 @@ local function each_end(way, check)
   end
 end
 
+--- What is told, in its order, as an end comes behind more and more bytes of that direction; each
+--- once. `visit(k)` gives the text of one visit.
+---@param way table of a visit that was not cut
+---@param visit fun(k: integer): string
+---@return string[]
+function M.progress(way, visit)
+  local list = {}
+  for _, k in ipairs((places(way))) do
+    local text = visit(k)
+    if text ~= list[#list] then list[#list + 1] = text end
+  end
+  return list
+end
+
 -- A client of ours
 
 --- Visits to a server over a wire: visit(plan, options) gives what is told, and the link; the first

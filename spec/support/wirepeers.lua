@@ -14,6 +14,7 @@ local certificates = require("spec.support.certificates")
 local co = require("net.co")
 local daemons = require("spec.support.daemons")
 local kids = require("spec.support.kids")
+local lfs = require("lfs")
 local node = require("spec.support.node")
 local pair = require("spec.support.tlspair")
 local sockets = require("spec.support.sockets")
@@ -152,6 +153,7 @@ defaults
   timeout server 60s
 frontend front
   bind 127.0.0.1:%d ssl crt %s
+  bind unix@%s
   http-request return status 200 content-type text/plain string hello
 ]]
 
@@ -182,12 +184,14 @@ local servers = {
     return new_peer(version, { port = port, asks = HTTP.asks, answers = HTTP.answers }, server)
   end,
   haproxy = function(version)
-    local port = sockets.free_port()
-    local kid = kids.start("haproxy -db -f %s", certificates.write("cfg", HAPROXY:format(port, pem())))
-    local probe
-    repeat probe = co.connect(port, "127.0.0.1") until probe or kid.over
-    assert(probe, kid.said):destroy()
-    return new_peer(version, { port = port, asks = HTTP.asks, answers = HTTP.answers }, kid)
+    for _ = 1, 3 do -- that a port was free does not mean that it is
+      local port, ready = sockets.free_port(), certificates.path("sock")
+      local kid = kids.start("haproxy -db -f %s", certificates.write("cfg", HAPROXY:format(port, pem(), ready)))
+      while not kid.over and not lfs.attributes(ready) do co.yield() end
+      if not kid.over then
+        return new_peer(version, { port = port, asks = HTTP.asks, answers = HTTP.answers }, kid)
+      end
+    end
   end,
   Python = function(version)
     return echo(version, "python3 -u spec/peers/wire/peer.py server %s %s",
