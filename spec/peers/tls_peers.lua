@@ -118,6 +118,20 @@ describe("A client and openssl s_server", function()
     end
   end))
 
+  it("do not renegotiate: it is refused by an alert, and nothing but that", in_task(function()
+    local kid <close>, port = s_server("-tls1_2")
+    local wire <close> = wires.open(port)
+    local socket = assert(connect(wire.port))
+    kid:say("hello\n")
+    assert.equal("hello", socket:receive("line"))
+    local records = #wire:link().up:records()
+    kid:say("r\n") -- asks the client to
+    local _, err = socket:receive("line")
+    assert.equal("ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE", err.code) -- by which s_server takes leave
+    assert.same({ ALERT }, table.move(wire:link().up:records(), records + 1, records + 9, 1, {}))
+    kid:expect("no renegotiation")
+  end))
+
   each_version("part where we do not trust it, which it hears, in %s", function(_, flag)
     local kid <close>, port = s_server(flag)
     local socket, err = connect(port, { ca = pair.other_ca.cert })
