@@ -23,6 +23,14 @@ describe("A TLS client over a hostile wire", function()
   each_way("hears that its own bytes were cut off", law.client_hears)
 end)
 
+describe("A TLS client over another socket, over a hostile wire #slow", function()
+  local function over(check)
+    return function(name, version, resumes) check(name, version, resumes, true) end
+  end
+  each_way("tells the same however the bytes come, and as soon as they do", over(law.client_agrees))
+  each_way("tells what becomes of it where its server is cut off", over(law.client_tells))
+end)
+
 describe("A TLS server over a hostile wire", function()
   each_way("tells the same however the bytes come, and as soon as they do", law.server_agrees)
   each_way("tells what becomes of it where its client is cut off", law.server_tells)

@@ -153,7 +153,7 @@ end
 
 --- Visits to a server over a wire: visit(plan, options) gives what is told, and the link; the first
 --- of them, in which each byte comes by itself; and its link.
-local function visits_to(peer, wire, resumes)
+local function visits_to(peer, wire, resumes, over)
   local session
   local function where()
     local link = wire:link()
@@ -162,7 +162,7 @@ local function visits_to(peer, wire, resumes)
   end
   local function visit(plan, options)
     wire.plan = plan or {}
-    local told = peers.visit(wire.port, { peer = peer, session = session,
+    local told = peers.visit(wire.port, { peer = peer, session = session, over = over,
       requireCloseNotify = options and options.requireCloseNotify }, where)
     local link = wire:link()
     wire:cut()
@@ -174,11 +174,12 @@ local function visits_to(peer, wire, resumes)
   return visit, reference, link
 end
 
---- The client and that server agree however the bytes come.
-function M.client_agrees(name, version, resumes)
+--- The client and that server agree however the bytes come; with `over` it is a client over another
+--- socket.
+function M.client_agrees(name, version, resumes, over)
   local peer <close> = peers.server(name, version)
   local wire <close> = wires.open(peer.port)
-  local visit, reference, slow = visits_to(peer, wire, resumes)
+  local visit, reference, slow = visits_to(peer, wire, resumes, over)
   local expected = lines_of(reference)
   assert.equal("close false", expected[#expected])
   assert_prompt(reference, slow.down)
@@ -199,10 +200,10 @@ function M.client_agrees(name, version, resumes)
 end
 
 --- The client tells what becomes of it where what the server sends is cut off.
-function M.client_tells(name, version, resumes)
+function M.client_tells(name, version, resumes, over)
   local peer <close> = peers.server(name, version)
   local wire <close> = wires.open(peer.port)
-  local visit, reference, slow = visits_to(peer, wire, resumes)
+  local visit, reference, slow = visits_to(peer, wire, resumes, over)
   each_end(slow.down, function(k, what, at_once)
     local requires = k % 2 == 1
     local told, link = visit({ down = { at = k, what = what, at_once = at_once } },
@@ -219,10 +220,10 @@ function M.client_tells(name, version, resumes)
 end
 
 --- The same where it is what the client sends that is: the server ends, and so it hears.
-function M.client_hears(name, version, resumes)
+function M.client_hears(name, version, resumes, over)
   local peer <close> = peers.server(name, version)
   local wire <close> = wires.open(peer.port)
-  local visit, _, slow = visits_to(peer, wire, resumes)
+  local visit, _, slow = visits_to(peer, wire, resumes, over)
   each_end(slow.up, function(k, what, at_once)
     local lines = lines_of((visit({ up = { at = k, what = what, at_once = at_once } })))
     local last = lines[#lines]

@@ -15,6 +15,7 @@ local co = require("net.co")
 local daemons = require("spec.support.daemons")
 local kids = require("spec.support.kids")
 local lfs = require("lfs")
+local net = require("net")
 local node = require("spec.support.node")
 local pair = require("spec.support.tlspair")
 local sockets = require("spec.support.sockets")
@@ -72,16 +73,31 @@ end
 local READS = { "connect", "ready", "secureConnect", "secure", "session", "data", "end", "finish",
   "error", "close" }
 
+--- A socket that has connected there, of which TLS then tells nothing.
+local function connected(port, told)
+  local socket = net.connect(port, "127.0.0.1")
+  co.await(socket, "connect")
+  for _, line in ipairs({ "connect", "ready" }) do
+    told[#told + 1] = { line = line, at = { records = 0, bytes = 0 } }
+  end
+  return socket
+end
+
 --- A client of ours connects there, asks at once what the peer answers, and ends when it has; until
 --- it is closed. What it has told; `where()` is noted beside.
 ---@param port integer
----@param options table peer, and of tls.connect: session, requireCloseNotify
+---@param options table peer; of tls.connect session, requireCloseNotify; over: another socket
 ---@param where? fun(): any
 function M.visit(port, options, where)
   local peer, told = options.peer, {}
-  local socket = tls.connect({ port = port, host = "127.0.0.1", servername = "localhost",
-    ca = pair.ca.cert, minVersion = peer.version, maxVersion = peer.version,
-    session = options.session, requireCloseNotify = options.requireCloseNotify })
+  local given = { servername = "localhost", ca = pair.ca.cert, minVersion = peer.version,
+    maxVersion = peer.version, session = options.session, requireCloseNotify = options.requireCloseNotify }
+  if options.over then
+    given.socket = connected(port, told)
+  else
+    given.port, given.host = port, "127.0.0.1"
+  end
+  local socket = tls.connect(given)
   M.note(told, socket, READS, where)
   socket:on("session", function(session) told.session = session end)
   socket:on("secureConnect", function() told.resumed = socket:isSessionReused() end)
