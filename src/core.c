@@ -53,6 +53,7 @@ int luaopen_net_core(lua_State *L) {
   net_native_open(L);
   net_server_open(L);
   net_accept_open(L);
+  net_proxy_open(L);
   net_listen_open(L);
   net_connections_open(L);
   net_blocklist_keeper_open(L);

@@ -129,6 +129,14 @@ function net.createServer(options, onConnection) end
 ---@field highWaterMark? integer (bytes; default 65536)
 --- TCP peers on it are closed at once, without an event
 ---@field blockList? net.BlockList (default none)
+--- each connection begins with a header of the PROXY protocol, version 1 or 2, by which a proxy such
+--- as HAProxy, nginx or a cloud's load balancer tells whose it is: see [behind a
+--- proxy](#behind-a-proxy)
+---@field proxyProtocol? boolean|net.ProxyProtocolOptions (default false)
+
+---@class net.ProxyProtocolOptions
+--- how long the header may take
+---@field timeout? number (ms, 1..2147483647; default 3000)
 
 --- The class of servers. Called, it is `net.createServer`; its fields are the methods.
 ---@class net.ServerClass: net.Server
@@ -298,7 +306,7 @@ function net.activated(name) end
 --- connections open looks at it when it answers, and tells its peer, so that no request of that
 --- peer's meets the end: with HTTP, by `Connection: close`.
 ---@field draining boolean (read-only)
---- This and the next six are the options of `net.createServer`, for connections to come.
+--- This and the next seven are the options of `net.createServer`, for connections to come.
 ---@field allowHalfOpen boolean
 ---@field pauseOnConnect boolean
 ---@field noDelay boolean
@@ -306,6 +314,7 @@ function net.activated(name) end
 ---@field keepAliveInitialDelay integer (seconds)
 ---@field highWaterMark integer (bytes)
 ---@field blockList? net.BlockList
+---@field proxyProtocol boolean|net.ProxyProtocolOptions
 ---@field on fun(self: net.Server, event: any, listener: function): net.Server
 --- The server listens. Not emitted if it was closed in the same tick.
 ---@field on fun(self: net.Server, event: "listening", listener: fun()): net.Server
@@ -324,6 +333,11 @@ function net.activated(name) end
 --- A connection beyond `server.maxConnections` was closed. `data` has `localAddress`, `localPort`,
 --- `localFamily`, `remoteAddress`, `remotePort`, `remoteFamily`; for a Unix socket it is nil.
 ---@field on fun(self: net.Server, event: "drop", listener: fun(data?: net.DropData)): net.Server
+--- A connection of a server with [`proxyProtocol`](#behind-a-proxy) had no such header, and was
+--- closed: `ERR_PROXY_PROTOCOL_INVALID`, `ERR_PROXY_PROTOCOL_TIMEOUT`, or `ECONNRESET` (`socket hang
+--- up`, or `read`) if the peer went before. The socket is destroyed, and `remoteAddress` is the
+--- peer's, mostly the proxy's. Nothing comes of it if nobody listens.
+---@field on fun(self: net.Server, event: "proxyError", listener: fun(err: net.Error, socket: net.Socket)): net.Server
 local server = {}
 
 ---@class net.DropData
@@ -519,6 +533,74 @@ function server:incoming() end
 ---@return net.Task
 function server:serve(handler, onError) end
 
+--- ### Behind a proxy
+---
+--- A proxy that forwards bytes is the peer of each connection. By the
+--- [PROXY protocol](https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt) it tells of the
+--- client in a header before the first byte: `send-proxy` and `send-proxy-v2` of HAProxy,
+--- `proxy_protocol on` of nginx, "Proxy protocol v2" of an AWS load balancer. A server with the option
+--- `proxyProtocol` reads it, version 1 or 2, and then tells of the connection; that of a
+--- [`net.tls`](#nettls) server comes before the handshake.
+---
+--- ```lua
+--- local server = net.createServer({ proxyProtocol = true }, function(socket)
+---   print(socket.remoteAddress, "by", socket.proxyHeader.proxyAddress)
+--- end)
+--- server:on("proxyError", function(err, socket) print(socket.remoteAddress, err.code) end)
+--- server:listen(8080, "10.0.0.5")
+--- ```
+---
+--- - `remoteAddress`, `remotePort`, `remoteFamily`, `localAddress`, `localPort`, `localFamily` and
+---   `address()` are the header's: who the client is, and whom it had dialled. They are nil if it came
+---   by a Unix socket. Where the header tells of nobody (`LOCAL`, as of a health check, `UNKNOWN`), they
+---   stay the connection's own.
+--- - The header is believed. Listen where proxies alone can connect, or have a `blockList`: it is asked
+---   for the peer at once, and for the client when the header is there. Who is on it is closed without
+---   an event.
+--- - There is no connection without a header: a client that has none is closed,
+---   [`"proxyError"`](#server-proxyerror).
+--- - A connection that waits for its header counts in `connections`, `getConnections` and for
+---   `maxConnections`, is not in `sockets()`, and holds the loop. `close` waits for it, and it may still
+---   become a `"connection"` then; at the end of a `drain` it is cut. `timeout` bounds it.
+--- - Bytes of the header are not in `bytesRead`. A socket that is sent to another process leaves the
+---   header behind; a worker of a [cluster](#netcluster) reads it itself.
+---
+--- `proxyProtocol` is true or a table:
+---
+--- Options: `net.ProxyProtocolOptions`.
+---
+--- `socket.proxyHeader` has
+---
+--- Fields: `net.ProxyHeader`.
+
+---@class net.ProxyHeader
+---@field version 1|2
+--- `LOCAL`: the proxy speaks for itself
+---@field command "PROXY"|"LOCAL"
+--- nil: the header tells of nobody
+---@field family? "IPv4"|"IPv6"|"unix"
+---@field transport? "stream"|"dgram"
+--- the client's; the path of a Unix socket, nil if that has none
+---@field sourceAddress? string
+---@field sourcePort? integer
+--- whom the client had dialled
+---@field destinationAddress? string
+---@field destinationPort? integer
+--- the proxy's own, of TCP
+---@field proxyAddress? string
+---@field proxyPort? integer
+--- what else is told, bytes by the number of their type, which is free from 0xE0 on; of several of a
+--- type the last one
+---@field tlvs table<integer, string>
+--- the protocol that client and proxy agreed upon by ALPN
+---@field alpn? string
+--- the name that the client asked for, as by SNI
+---@field authority? string
+---@field uniqueId? string
+--- of TLS between client and proxy: `encrypted`, `certificate` (the client has one), `verified` (and it
+--- is good), `version`, `commonName`, `cipher`, `signatureAlgorithm`, `keyAlgorithm`
+---@field ssl? table
+
 --- ## Sockets
 ---
 --- One connection, TCP or Unix, as a duplex stream; an [emitter](#emitters). `tostring(socket)`
@@ -610,6 +692,9 @@ net.Stream = net.Socket
 ---@field localAddress? string (read-only)
 ---@field localPort? integer (read-only)
 ---@field localFamily? "IPv4"|"IPv6" (read-only)
+--- What a proxy has said of a connection that a server with [`proxyProtocol`](#behind-a-proxy) has
+--- accepted: a new table each time.
+---@field proxyHeader? net.ProxyHeader (read-only)
 --- Bytes that have arrived. It keeps its value after the end.
 ---@field bytesRead integer (read-only)
 --- Bytes that were written, those included that still wait.

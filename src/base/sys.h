@@ -91,6 +91,8 @@ int net_sys_error(int fd);
  * stream. -EAGAIN when dry. */
 ssize_t net_sys_recv(int fd, void *buf, size_t size);
 ssize_t net_sys_read(int fd, void *buf, size_t size);
+/* As net_sys_recv, and what it tells stays to be read. */
+ssize_t net_sys_peek(int fd, void *buf, size_t size);
 /* One write to a socket of as many of the 'size' bytes as the kernel takes now. -EAGAIN
  * when full. */
 ssize_t net_sys_send(int fd, const void *bytes, size_t size);

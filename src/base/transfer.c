@@ -35,6 +35,14 @@ ssize_t net_sys_recv(int fd, void *buf, size_t size) {
   return moved(got);
 }
 
+ssize_t net_sys_peek(int fd, void *buf, size_t size) {
+  ssize_t got;
+  do
+    got = recv(fd, buf, size, MSG_PEEK);
+  while (got < 0 && errno == EINTR);
+  return moved(got);
+}
+
 ssize_t net_sys_read(int fd, void *buf, size_t size) {
   ssize_t got;
   do

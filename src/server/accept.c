@@ -14,14 +14,11 @@
  * clients, who could be served a moment later, would all be sent away. */
 #include <errno.h>
 
-#include "base/addr.h"
-#include "address/blocklist.h"
 #include "base/container.h"
 #include "loop/dispatch.h"
 #include "base/error.h"
 #include "loop/loop.h"
 #include "server/server.h"
-#include "stream/peer.h"
 #include "stream/stream.h"
 #include "base/sys.h"
 #include "loop/watch.h"
@@ -32,171 +29,20 @@
 
 static const char starved_key; /* registry: Lua's function for a shortage unheard */
 
-/* One connection on its way from accept(2) to its socket. */
-struct incoming {
-  struct net_server *server; /* held by the stack of server_ready */
-  struct net_addr peer;
-  int *fd;          /* where its owner has it; -1 when a socket has it, or nobody */
-  int err;          /* what accept(2) said, or another call */
-  const char *call; /* its name */
-};
-
-/* Sets address, family and port of one end in the table on the top. [-0, +0, m] */
-static void drop_side(lua_State *L, const struct net_addr *a, const char *const keys[3]) {
-  int port = net_addr_port(a);
-  net_addr_push_host(L, a);
-  lua_setfield(L, -2, keys[0]);
-  net_addr_push_family(L, a);
-  lua_setfield(L, -2, keys[1]);
-  if (port >= 0) {
-    lua_pushinteger(L, port);
-    lua_setfield(L, -2, keys[2]);
-  }
-}
-
-/* Emits 'drop' for a connection too many, and closes it. [-0, +0, e] */
-static void server_drop(lua_State *L, int server, struct incoming *in) {
-  static const char *const local[] = { "localAddress", "localFamily", "localPort" };
-  static const char *const remote[] = { "remoteAddress", "remoteFamily", "remotePort" };
-  struct net_addr own;
-  int nargs = 0;
-  if (!(in->server->flags & SERVER_PIPE) && net_has(&in->server->o, ON_DROP)) {
-    if (net_sys_sockname(*in->fd, &own.sa, &own.len) < 0)
-      own.len = 0;
-    lua_createtable(L, 0, 6);
-    drop_side(L, &own, local);
-    drop_side(L, &in->peer, remote);
-    nargs = 1;
-  }
-  net_emit(L, server, ON_DROP, nargs);
-  net_sys_close(*in->fd);
-  *in->fd = -1;
-}
-
-/* Asks the value on the top, no BlockList of ours, as one. [-1, +1, e] */
-static void ask_block_list(lua_State *L, const struct incoming *in) {
-  if (lua_type(L, -1) != LUA_TTABLE || lua_getfield(L, -1, "check") != LUA_TFUNCTION) {
-    lua_pushliteral(L, "self.blockList.check is not a function");
-    net_error_raise(L, "TypeError", 1);
-  }
-  lua_insert(L, -2);
-  net_addr_push_host(L, &in->peer);
-  lua_pushstring(L, in->peer.sa.ss_family == AF_INET6 ? "ipv6" : "ipv4");
-  lua_call(L, 3, 1);
-}
-
-/* Is the peer on the server's blockList? [-0, +0, e] */
-static int server_blocks(lua_State *L, int server, const struct incoming *in) {
-  int top = lua_gettop(L), blocked;
-  if (!(in->server->flags & SERVER_BLOCKS) || in->server->flags & SERVER_PIPE)
-    return 0;
-  if (net_addr_port(&in->peer) < 0)
-    return 1; /* gone on its way here, and nobody knows who that was */
-  lua_getiuservalue(L, server, VAL_FIELDS);
-  lua_getfield(L, -1, "blockList");
-  const struct net_blocklist *list = net_blocklist_test(L, -1);
-  if (list) {
-    blocked = net_blocklist_blocks(list, (const struct sockaddr *)&in->peer.sa);
-  } else {
-    ask_block_list(L, in);
-    blocked = lua_toboolean(L, -1);
-  }
-  lua_settop(L, top);
-  return blocked;
-}
-
-/* Raises what Node's Socket constructor does. */
-static void server_check_hwm(lua_State *L, int server, const struct net_server *s) {
-  if (!(s->flags & SERVER_BAD_HWM))
-    return;
-  lua_pushliteral(L, "options.readableHighWaterMark");
-  lua_getfield(L, server, "highWaterMark");
-  net_error_raise(L, "ERR_INVALID_ARG_VALUE", 2);
-}
-
-/* Gives the socket on the top the server's mark, for both directions. */
-static void server_mark(lua_State *L, int server, struct net_stream *c, size_t mark) {
-  int socket = lua_gettop(L);
-  c->in.hwm = c->req.hwm = mark;
-  if (mark < NET_MARK_MAX)
-    return;
-  for (int key = SLOT_READ_MARK; key <= SLOT_WRITE_MARK; key++) {
-    lua_getfield(L, server, "highWaterMark");
-    net_stream_set_mark(L, socket, key);
-  }
-}
-
-/* Sets the options of a TCP connection. As in Node a failure, of a connection
- * that is gone already, goes unnoticed. */
-static void server_tune(const struct net_server *s, struct net_stream *c, int fd) {
-  if (s->flags & SERVER_NODELAY) {
-    (void)net_sys_nodelay(fd, 1);
-    c->opt.nodelay = 1;
-  }
-  if (s->flags & SERVER_KEEPALIVE) {
-    (void)net_sys_keepalive(fd, 1, s->keepalive_delay, 1, 10);
-    c->opt.keepalive = 1;
-    int delay = s->keepalive_delay < UINT16_MAX ? s->keepalive_delay : UINT16_MAX;
-    c->accepted.keepalive_delay = (uint16_t)delay;
-  }
-}
-
-/* Pushes the socket of the connection, opened and counted. [-0, +1, e] */
-static void server_socket(lua_State *L, int server, struct incoming *in) {
-  struct net_server *s = in->server;
-  int pipe = !!(s->flags & SERVER_PIPE), fd = *in->fd;
-  server_check_hwm(L, server, s);
-  net_anchor(L, server, &s->o); /* a blockList of Lua may have closed it */
-  struct net_stream *c = net_stream_new(L, s->o.loop, s->makes);
-  int socket = lua_gettop(L);
-  lua_pushvalue(L, server);
-  lua_setiuservalue(L, socket, VAL_SERVER);
-  server_mark(L, server, c, s->hwm);
-  if (s->flags & SERVER_HALF_OPEN)
-    c->opt.half_open = 1;
-  if (!pipe)
-    server_tune(s, c, fd);
-  net_peer_keep(L, socket, &in->peer);
-  net_stream_open_fd(L, socket, fd, pipe ? NET_FD_UNIX : NET_FD_TCP);
-  *in->fd = -1;
-  c->owner = &s->owner;
-  s->connections++;
-}
-
-/* Starts reading, before anybody listens, unless the server is not to. [-0, +0, e] */
-static void server_start_reading(lua_State *L, int socket, const struct net_server *s) {
-  struct net_stream *c = net_stream_at(L, socket);
-  if (s->flags & SERVER_PAUSE) {
-    c->opt.flowing = 0;
-    c->opt.flowing_set = c->opt.paused = 1;
-    return;
-  }
-  net_readable_read(L, socket, 0);
-  lua_pop(L, 1);
-}
-
 /* Lua half of an accepted connection. */
 static int server_incoming(lua_State *L) {
-  enum { INCOMING = 1, SERVER, SOCKET };
-  struct incoming *in = lua_touserdata(L, INCOMING);
+  enum { INCOMING = 1, SERVER };
+  struct net_incoming *in = lua_touserdata(L, INCOMING);
   struct net_server *s = in->server;
   net_push(L, &s->o);
-  if (s->raw) {
+  if (s->raw)
     s->raw(L, SERVER, in->fd);
-    return 0;
-  }
-  if (s->connections >= s->max_connections) {
-    server_drop(L, SERVER, in);
-    return 0;
-  }
-  if (server_blocks(L, SERVER, in))
+  else if (net_incoming_refused(L, SERVER, in))
     return 0; /* who accepted it closes it */
-  server_socket(L, SERVER, in);
-  server_start_reading(L, SOCKET, s);
-  if (s->accepted)
-    s->accepted(L, SERVER, SOCKET);
+  else if (s->header_ms)
+    net_proxy_await(L, SERVER, in);
   else
-    net_emit(L, SERVER, ON_CONNECTION, 1);
+    net_incoming_tell(L, SERVER, in);
   return 0;
 }
 
@@ -204,7 +50,7 @@ static int server_incoming(lua_State *L) {
  * nobody listens for 'error', running short of descriptors must not end the
  * program: Lua only warns. [-0, +0, e] */
 static int server_starved(lua_State *L) {
-  struct incoming *in = lua_touserdata(L, 1);
+  struct net_incoming *in = lua_touserdata(L, 1);
   struct net_server *s = in->server;
   if (s->flags & SERVER_TOLD)
     return 0;
@@ -222,7 +68,7 @@ static int server_starved(lua_State *L) {
 
 /* Stops accepting for a while, longer each time it did not help. Without the
  * memory for a timer, polling goes on at once. */
-static void server_pause(struct net_server *s, struct incoming *in) {
+static void server_pause(struct net_server *s, struct net_incoming *in) {
   struct net_loop *loop = s->o.loop;
   s->pause = s->pause == 0 ? PAUSE_MIN : s->pause * 2;
   if (s->pause > PAUSE_MAX)
@@ -269,7 +115,7 @@ static int is_about_peer(int err) {
  * only if 'first': accept(2) says EMFILE even when nobody waits. */
 static int server_accept(struct net_server *s, int first) {
   int fd = -1;
-  struct incoming in = { .server = s, .fd = &fd, .call = "accept" };
+  struct net_incoming in = { .server = s, .fd = &fd, .call = "accept" };
   in.err = net_sys_accept(s->fd, &in.peer.sa, &in.peer.len, &fd);
   if (in.err == 0) {
     s->pause = 0;
@@ -308,7 +154,7 @@ static void server_ready(void *arg) {
 static void server_refused(void *arg) {
   struct net_server *s = arg;
   struct net_loop *loop = s->o.loop;
-  struct incoming in = { .server = s, .err = loop->refusal, .call = net_io_call(loop) };
+  struct net_incoming in = { .server = s, .err = loop->refusal, .call = net_io_call(loop) };
   server_pause(s, &in);
 }
 
@@ -337,7 +183,7 @@ static void server_gone(lua_State *L, struct net_owner *owner) {
 }
 
 void net_accept_deliver(lua_State *L, int idx, int *fd) {
-  struct incoming in = { .server = net_server_check(L, idx), .fd = fd };
+  struct net_incoming in = { .server = net_server_check(L, idx), .fd = fd };
   if (!net_server_listens(in.server))
     return;
   if (net_sys_peername(*fd, &in.peer.sa, &in.peer.len) < 0)

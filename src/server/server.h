@@ -12,9 +12,9 @@
  * socket reaches its server through its user value VAL_SERVER, and a 'close'
  * under way is held by the tick.
  *
- * server.c has the object (life, fields, methods), accept.c what happens per
- * connection, listen.c the ways to a listening descriptor, or to do without one,
- * connections.c the list of those that are open. */
+ * server.c has the object (life, fields, methods), accept.c how a connection comes, proxy.c
+ * what a proxy says of it first, incoming.c how it becomes a socket, listen.c the ways to a
+ * listening descriptor, or to do without one, connections.c the list of those that are open. */
 #ifndef NET_SERVER_H
 #define NET_SERVER_H
 
@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "loop/object.h"
+#include "base/proxyheader.h"
 #include "stream/stream.h"
 #include "base/sys.h"
 #include "loop/timers.h"
@@ -68,6 +69,7 @@ struct net_server {
   uint32_t connections;       /* accepted and not destroyed yet */
   uint32_t elsewhere;         /* others that count for it, and have not said that they are done */
   uint32_t pause;             /* ms, the last pause; 0: the last accept worked */
+  uint32_t header_ms;         /* for the header of the PROXY protocol; 0: none is to come */
   int keepalive_delay;        /* s; 0: the system's */
   size_t hwm;                 /* bytes; both directions of what is accepted */
   lua_Number max_connections; /* HUGE_VAL: no limit */
@@ -110,6 +112,39 @@ struct net_server *net_server_new(lua_State *L, const struct net_class *cls);
 /* Adds Server, the class, and server, what lua/net/internal/server/server.lua is built on, to
  * the core table on the top. [-0, +0, m] */
 void net_server_open(lua_State *L);
+
+/* --- incoming.c --------------------------------------------------------------- */
+
+/* One connection on its way to its socket. */
+struct net_incoming {
+  struct net_server *server; /* held by the stack of who made this */
+  struct net_addr peer;      /* who is connected to us */
+  int *fd;                   /* where its owner has it; -1 when a socket has it, or nobody */
+  int err;                   /* what accept(2) said, or another call */
+  const char *call;          /* its name */
+  const struct net_proxyheader *header; /* what a proxy has said; NULL: nothing was to come */
+  int bytes;                            /* where on the stack the header is, as a string */
+  void (*settle)(lua_State *L, struct net_incoming *in); /* called when the socket has it, and
+                              counts; NULL: nobody has counted it before; [-0, +0, -] */
+};
+
+/* Is it one too many, which is told, or of somebody whom the server at 'server' blocks?
+ * [-0, +0, e] */
+int net_incoming_refused(lua_State *L, int server, struct net_incoming *in);
+/* Does the server at 'server' block the client of whom a proxy has told? [-0, +0, e] */
+int net_incoming_blocked(lua_State *L, int server, const struct net_server *s,
+                         const struct net_addr *client);
+/* Makes the socket, starts reading, and tells. [-0, +?, e] */
+void net_incoming_tell(lua_State *L, int server, struct net_incoming *in);
+
+/* --- proxy.c ------------------------------------------------------------------ */
+
+/* Waits for the header of the PROXY protocol with which the connection begins, and counts it
+ * meanwhile. [-0, +?, e] */
+void net_proxy_await(lua_State *L, int server, struct net_incoming *in);
+/* Adds the field proxyProtocol to the class Server of the core table on the top, and
+ * cut_pending to its table 'server'. [-0, +0, m] */
+void net_proxy_open(lua_State *L);
 
 /* --- accept.c ---------------------------------------------------------------- */
 

@@ -12,6 +12,7 @@
 #include "base/addr.h"
 #include "connect/boundsocket.h"
 #include "base/encoding.h"
+#include "socket/proxied.h"
 #include "stream/attempt.h"
 #include "stream/peer.h"
 #include "stream/stream.h"
@@ -174,13 +175,14 @@ static int has_addresses(const struct net_stream *s) {
 }
 
 /* Pushes our own address as a table, or nil: the kernel's word each time, of
- * the attempt while connecting. */
+ * the attempt while connecting; or that of the proxy before us. */
 static void push_local(lua_State *L) {
   const struct net_stream *s = self(L);
   struct net_addr a = { .len = sizeof a.sa };
   if (push_local_path(L))
     return;
-  if (has_addresses(s) && net_sys_sockname(net_stream_fd(s), &a.sa, &a.len) == 0) {
+  if (net_peer_get_local(L, 1, &a) ||
+      (has_addresses(s) && net_sys_sockname(net_stream_fd(s), &a.sa, &a.len) == 0)) {
     net_addr_push_table(L, &a);
     return;
   }
@@ -295,6 +297,7 @@ const luaL_Reg net_socket_getters[] = {
   { "remoteAddress", get_remoteAddress },
   { "remotePort", get_remotePort },
   { "remoteFamily", get_remoteFamily },
+  { "proxyHeader", net_proxied_get },
   { "readable", get_readable },
   { "readableAborted", get_readableAborted },
   { "readableDidRead", get_readableDidRead },

@@ -47,7 +47,7 @@ static void release_writes(lua_State *L, int idx, struct net_stream *s) {
 
 /* Forgets who is at either end. [-0, +0, -] */
 static void forget_addresses(lua_State *L, int idx, struct net_stream *s) {
-  static const int keys[] = { SLOT_REMOTE, SLOT_PEER, SLOT_LOCAL };
+  static const int keys[] = { SLOT_REMOTE, SLOT_PEER, SLOT_LOCAL, SLOT_PROXY };
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     if (net_rare_get(L, idx, keys[i]) != LUA_TNIL) {
       lua_pushnil(L);

@@ -118,6 +118,11 @@ static void make_slots(lua_State *L, int to, int from) {
     lua_pushboolean(L, 0);
     net_rare_set(L, to, keys[i]);
   }
+  if (net_rare_get(L, from, SLOT_PROXY) != LUA_TNIL) {
+    lua_pushboolean(L, 0);
+    net_rare_set(L, to, SLOT_PROXY);
+  }
+  lua_pop(L, 1);
   if (net_rare_get(L, from, SLOT_TO) == LUA_TNIL) {
     lua_pushboolean(L, 0);
     net_rare_set(L, from, SLOT_TO);
@@ -158,6 +163,7 @@ static void move_history(lua_State *L, int to, int from) {
   struct net_stream *t = net_stream_at(L, to), *f = net_stream_at(L, from);
   copy_slot(L, to, from, SLOT_REMOTE);
   copy_slot(L, to, from, SLOT_PEER);
+  copy_slot(L, to, from, SLOT_PROXY);
   t->accepted = f->accepted;
   t->watch.peer_family = f->watch.peer_family;
   t->opt.keepalive = f->opt.keepalive;

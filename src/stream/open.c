@@ -101,7 +101,7 @@ static void stream_reset(lua_State *L, int idx) {
   s->o.unheard = 0;
   s->watch.peer_family = 0;
   static const int stale[] = { SLOT_ERRORED, SLOT_RBUF,  SLOT_ENDCBS, SLOT_REMOTE,
-                               SLOT_PEER,    SLOT_LOCAL, SLOT_TO };
+                               SLOT_PEER,    SLOT_LOCAL, SLOT_TO,     SLOT_PROXY };
   for (size_t i = 0; i < sizeof stale / sizeof *stale; i++) {
     lua_pushnil(L);
     net_rare_set(L, idx, stale[i]);

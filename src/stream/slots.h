@@ -25,7 +25,8 @@ enum {
   SLOT_ONREAD,      /* function: option onread's callback */
   SLOT_ONREAD_BUF,  /* integer or function: its size */
   SLOT_REMOTE,      /* table: the peer's address, once it was read */
-  SLOT_PEER,        /* string: what accept(2) told, a sockaddr, of an address that is IPv6 */
+  SLOT_PEER,        /* string: what accept(2) told, a sockaddr, of an address that is IPv6, or of
+                       a proxy that has told of another one */
   SLOT_LOCAL,       /* table: our own, once it was read */
   SLOT_DIAL,        /* userdata: the dial of an attempt, or to come (attempt.c) */
   SLOT_IDLE,        /* userdata: struct stream_idle, the idle timeout */
@@ -38,7 +39,8 @@ enum {
   SLOT_TO,          /* the stream that has taken its handle, also when both are closed */
   SLOT_FROM,        /* the stream whose handle it has taken */
   SLOT_TASKS,       /* userdata: struct net_waiters */
-  SLOT_LIMIT        /* userdata: the Timeout of net_stream_limit, while it runs */
+  SLOT_LIMIT,       /* userdata: the Timeout of net_stream_limit, while it runs */
+  SLOT_PROXY        /* string: the header of the PROXY protocol that it began with */
 };
 
 /* The RARE table: pushes value [key] or nil; sets the value on the top. */

@@ -17,7 +17,7 @@ local lua = require("spec.support.lua")
 local tlsscene = dofile("tools/torture/tlsscene.lua")
 
 local SCENES = {
-  "echo", "unix", "pipe", "file", "name", "bound", "ends", "child", "channel", "handles",
+  "echo", "unix", "proxied", "pipe", "file", "name", "bound", "ends", "child", "channel", "handles",
   "handover", "activated", "replace", "primary", "worker", "tasks", "luasocket",
   "tls", "tlsover",
 }

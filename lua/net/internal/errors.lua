@@ -329,6 +329,7 @@ end
 -- The rest: a name and a text, whose each %s is an argument
 
 local SIMPLE = {
+  ECONNRESET = { "Error", "socket hang up" },
   EPIPE = { "Error", "This socket has been ended by the other party" },
   ERR_CHILD_CLOSED_BEFORE_REPLY = { "Error", "Child closed before reply received" },
   ERR_CHILD_PROCESS_IPC_REQUIRED = { "Error", "Forked processes must have an IPC channel, "
@@ -349,6 +350,10 @@ local SIMPLE = {
   ERR_IPC_CHANNEL_CLOSED = { "Error", "Channel closed" },
   ERR_IPC_DISCONNECTED = { "Error", "IPC channel is already disconnected" },
   ERR_IP_BLOCKED = { "Error", "IP(%s) is blocked by net.BlockList" },
+  ERR_PROXY_PROTOCOL_INVALID = { "Error",
+    "The connection does not begin with a header of the PROXY protocol" },
+  ERR_PROXY_PROTOCOL_TIMEOUT = { "Error",
+    "The header of the PROXY protocol has not come within %s ms" },
   ERR_REPLACE_FAILED = { "Error", "The new process did not become ready, and this one goes on" },
   ERR_METHOD_NOT_IMPLEMENTED = { "Error", "The %s method is not implemented" },
   ERR_MULTIPLE_CALLBACK = { "Error", "Callback called multiple times" },

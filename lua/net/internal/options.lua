@@ -120,6 +120,7 @@ options.server = {
   "noDelay", flag,
   "keepAlive", flag,
   "blockList", block_list,
+  "proxyProtocol", as_given, -- which the field checks: src/server/proxy.c
 }
 
 --- `server:listen(options)`. Ports and paths are checked by listen itself, as

@@ -65,6 +65,7 @@ local function cut(plan)
     socket:destroy()
     plan.cut = plan.cut + 1
   end
+  plan.cut = plan.cut + native.cut_pending(plan.server)
   if server.across then -- what was sent to other processes is not waited for any more
     server.across.forget(plan.server)
   end
