@@ -117,6 +117,9 @@ parity: deps-test all ## compare with Node 20 and 26 (fetched by npm into a scra
 peers: deps-peers all ## run the specs that need programs of others: Node, haproxy, ...
 	@NET_SPEC_GUARD=$${NET_SPEC_GUARD:-30} $(RUN_ENV) BUSTED='$(BUSTED)' tools/peers.sh $(if $(filter-out spec,$(SPEC)),$(SPEC))
 
+openssl: deps-openssl ## the specs of TLS with RELEASE's OpenSSL: bullseye (1.1.1), trixie (3.5); as root
+	@tools/openssl.sh '$(RELEASE)' $(filter-out spec,$(SPEC))
+
 PARITY_RANDOM = $(foreach v,SEED N ODD JOBS FROM ONLY,$(if $($v),$v=$($v)))
 EAGER = build/eager
 parity-random: deps-test all ## compare random programs with Node 26; SEED=n N=programs ODD=calls
@@ -262,6 +265,8 @@ deps-peers: deps-test
 	@$(DEPS) peers
 deps-fuzz: deps-check
 	@$(DEPS) fuzz
+deps-openssl:
+	@$(DEPS) openssl
 
 check-gcc check-clang: check-%: deps-check
 	@$(MAKE) --no-print-directory BUILD=build/$@ CC=$* WERROR=-Werror all bench-programs
@@ -292,6 +297,6 @@ asan-run:
 list-checks:
 	@echo $(CHECKS)
 
-.PHONY: all core tls help deps demo test check asan valgrind peers parity parity-random fuzz fuzz-run torture install install-header uninstall docs docs-check bench \
+.PHONY: all core tls help deps demo test check asan valgrind peers openssl parity parity-random fuzz fuzz-run torture install install-header uninstall docs docs-check bench \
 	bench-quick bench-tables bench-instructions bench-instructions-keep bench-programs bench-ready \
-	clean format env FORCE deps-build deps-test deps-check deps-peers deps-fuzz $(CHECKS) asan-run list-checks
+	clean format env FORCE deps-build deps-test deps-check deps-peers deps-fuzz deps-openssl $(CHECKS) asan-run list-checks

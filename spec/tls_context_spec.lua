@@ -6,10 +6,14 @@ local certificates = require("spec.support.certificates")
 local fields = require("spec.support").fields
 local lua = require("spec.support.lua")
 local process = require("net.process")
+local since = require("spec.support.openssl").since
 local support = require("spec.support")
 local tls = require("net.tls")
 
 local within = support.within
+
+--- What no PKCS #12 can be.
+local TOO_SHORT = since(3, 0) and "not enough data" or "header too long"
 
 local function create(options)
   return function() return tls.createSecureContext(options) end
@@ -54,30 +58,6 @@ local function pfx(passphrase, more)
   certificates.openssl("pkcs12 -export -inkey %s -in %s -passout %s -out %s " .. (more or ""),
     ours().rsa.key_path, ours().rsa.path, "pass:" .. passphrase, path)
   return certificates.read(path)
-end
-
---- Parameters of Diffie and Hellman as OpenSSL has them: group:modp_2048 and so on.
-local function dh(group)
-  local path = certificates.path("dh")
-  certificates.openssl("genpkey -genparam -algorithm DH -pkeyopt group:%s -out %s", group, path)
-  return certificates.read(path)
-end
-
--- Those of RFC 2409, which are small: what they begin with, and their ends.
-local OAKLEY = "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22"
-  .. "514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A63"
-local BITS_768 = OAKLEY .. "A3620FFFFFFFFFFFFFFFF"
-local BITS_1024 = OAKLEY .. "7ED6B0BFF5CB6F406B7EDEE386BFB5A899FA5AE9F24117C4B1FE649286651ECE65381"
-  .. "FFFFFFFFFFFFFFFF"
-
---- A PEM of parameters with that prime.
-local function dh_of(prime)
-  local der, pem = certificates.path("der"), certificates.path("pem")
-  certificates.openssl("asn1parse -noout -genconf %s -out %s", certificates.write("cnf",
-    ("asn1=SEQUENCE:dh\n[dh]\np=INTEGER:0x%s\ng=INTEGER:2\n"):format(prime)), der)
-  certificates.openssl("base64 -in %s -out %s", der, pem)
-  return ("-----BEGIN DH PARAMETERS-----\n%s-----END DH PARAMETERS-----\n"):format(
-    certificates.read(pem))
 end
 
 describe("tls.createSecureContext", function()
@@ -356,8 +336,8 @@ describe("the certificates and keys of a context", function()
   it("cannot be read from a PKCS #12 that is none, nor without its passphrase", function()
     refuses({ pfx = pfx("secret") }, nil, "mac verify failure")
     refuses({ pfx = pfx("secret"), passphrase = "wrong" }, nil, "mac verify failure")
-    refuses({ pfx = "" }, nil, "not enough data")
-    refuses({ pfx = "x" }, nil, "not enough data")
+    refuses({ pfx = "" }, nil, TOO_SHORT)
+    refuses({ pfx = "x" }, nil, TOO_SHORT)
     refuses({ pfx = pfx(""):sub(1, 900) }, nil, "not enough data")
     refuses({ pfx = ours().cert }, nil, "wrong tag")
     refuses({ pfx = 5 }, "ERR_INVALID_ARG_TYPE")
@@ -366,6 +346,10 @@ describe("the certificates and keys of a context", function()
   end)
 
   it("are not read from a PKCS #12 in a cipher of the past", function()
+    if not since(3, 0) then
+      pending("OpenSSL 1.1.1 has those ciphers")
+      return
+    end
     refuses({ pfx = pfx("secret", "-legacy"), passphrase = "secret" },
       "ERR_CRYPTO_UNSUPPORTED_OPERATION", "Unsupported PKCS12 PFX data")
   end)
@@ -399,7 +383,7 @@ describe("the signatures and groups of a context", function()
 
   it("are of Diffie and Hellman as their PEM says, or as OpenSSL finds right", function()
     assert.has_no.errors(create({ dhparam = "auto" }))
-    assert.has_no.errors(create({ dhparam = dh("ffdhe2048") }))
+    assert.has_no.errors(create({ dhparam = certificates.dh(2048) }))
   end)
 
   it("are not of Diffie and Hellman where there is no such PEM", function()
@@ -410,10 +394,10 @@ describe("the signatures and groups of a context", function()
   end)
 
   it("are not of Diffie and Hellman with few bits", within(function(t)
-    local few = dh_of(BITS_768)
+    local few = certificates.dh(768)
     refuses({ dhparam = few }, "ERR_INVALID_ARG_VALUE", "DH parameter is less than 1024 bits")
     refuses({ dhparam = few, ciphers = "DEFAULT@SECLEVEL=0" }, "ERR_INVALID_ARG_VALUE")
-    local more = dh_of(BITS_1024)
+    local more = certificates.dh(1024)
     refuses({ dhparam = more }, "ERR_CRYPTO_OPERATION_FAILED", "Error setting temp DH parameter")
     process:once("warning", t.calls(1, function(warning)
       assert.same({ "SecurityWarning", "DH parameter is less than 2048 bits" },

@@ -5,7 +5,9 @@
 local certificates = require("spec.support.certificates")
 local net = require("net")
 local pair = require("spec.support.tlspair")
+local since = require("spec.support.openssl").since
 local sockets = require("spec.support.sockets")
+local tls = require("net.tls")
 local within = require("spec.support").within
 
 local VERSIONS = { "TLSv1.2", "TLSv1.3" }
@@ -149,6 +151,42 @@ describe("A TLS socket", function()
     end))
   end
 
+  it("names a group that gives no key to look at", within(function(t)
+    local group = "X25519MLKEM768" -- OpenSSL 3.5 has it, and begins with it
+    if not pcall(tls.createSecureContext, { ecdhCurve = group }) then
+      pending("this OpenSSL has no ML-KEM")
+      return
+    end
+    meet(t, nil, { ecdhCurve = group }, function(client, peer)
+      assert.same({ type = "TLSGroup", name = group }, client:getEphemeralKeyInfo())
+      assert.is_nil(peer:getEphemeralKeyInfo())
+    end)
+    meet(t, { ecdhCurve = "P-256" }, { ecdhCurve = group .. ":P-256" }, function(client)
+      assert.same({ type = "ECDH", name = "prime256v1", size = 256 }, client:getEphemeralKeyInfo())
+    end)
+  end))
+
+  it("has no group where the server's key alone did", within(function(t)
+    local rsa = certificates.self_signed({ key = "rsa:2048" })
+    local options = of_version("TLSv1.2", { cert = rsa.cert, key = rsa.key, ciphers = "AES128-GCM-SHA256" })
+    meet(t, options, { ca = rsa.cert }, function(client)
+      assert.same({}, client:getEphemeralKeyInfo())
+    end)
+  end))
+
+  it("names the group of a session of TLS 1.2 that is resumed, if OpenSSL knows it", within(function(t)
+    local ticketKeys, kept = ("k"):rep(48), nil
+    local options = of_version("TLSv1.2", { ticketKeys = ticketKeys, ecdhCurve = "P-256" })
+    meet(t, options, nil, function(client)
+      kept = client:getSession()
+    end)
+    meet(t, options, { session = kept }, function(client)
+      assert.is_true(client:isSessionReused())
+      local named = { type = "TLSGroup", name = "secp256r1" }
+      assert.same(since(3, 2) and named or {}, client:getEphemeralKeyInfo())
+    end)
+  end))
+
   it("knows which signatures both sides have, on the server's", within(function(t)
     meet(t, nil, { sigalgs = "ed25519:ECDSA+SHA256:rsa_pss_rsae_sha256" }, function(client, peer)
       local list = peer:getSharedSigalgs()
@@ -183,11 +221,9 @@ describe("A TLS socket", function()
   end))
 
   it("refuses Diffie and Hellman with fewer bits than minDHSize", within(function(t)
-    local path = certificates.path("dh")
-    certificates.openssl("genpkey -genparam -algorithm DH -pkeyopt group:ffdhe2048 -out %s", path)
     local rsa = certificates.self_signed({ key = "rsa:2048" })
     local options = of_version("TLSv1.2", { cert = rsa.cert, key = rsa.key, ciphers = "DHE-RSA-AES128-GCM-SHA256",
-      dhparam = certificates.read(path) })
+      dhparam = certificates.dh(2048) })
     local server = pair.listen(options)
     local client = pair.connect(server, { ca = rsa.cert, minDHSize = 3072 })
     client:on("error", t.calls(1, function(err)

@@ -7,11 +7,17 @@ local certificates = require("spec.support.certificates")
 local co = require("net.co")
 local luasec = require("spec.support.luasec")
 local plain = require("net.core").open_luasocket()
+local since = require("spec.support.openssl").since
 local sockets = require("spec.support.luasockets")
 local socket = require("net.luasocket")
 local ssl = require("net.luasec")
 local support = require("spec.support")
 local tasks = require("spec.support.tasks")
+
+-- OpenSSL's words are passed on, as LuaSec does, and have changed: of the alerts of SSL 3, and
+-- of an end without close_notify, which 1.1.1 takes as any other.
+local ALERT = since(3, 2) and "ssl/tls alert" or "sslv3 alert"
+local CUT = since(3, 0) and "unexpected eof while reading" or "closed"
 
 local connected, raised, within = luasec.connected, tasks.raised, support.within
 
@@ -268,8 +274,8 @@ describe("an end", function()
     plain.shutdown(bare, "send")
     give_back()
     assert.equal("cut", peer:receive(3))
-    assert.same({ nil, "unexpected eof while reading", "" }, { peer:receive() })
-    assert.same({ nil, "unexpected eof while reading", "" }, { peer:receive() })
+    assert.same({ nil, CUT, "" }, { peer:receive() })
+    assert.same({ nil, CUT, "" }, { peer:receive() })
   end))
 
   it("of one's own wakes who waits", connected(function(_, peer)
@@ -306,7 +312,7 @@ describe("an end", function()
     assert.same({ nil, "closed", "" }, { client:receive() })
     assert.same({ nil, "closed" }, { client:getpeercertificate() })
     client:close()
-    assert.same({ false, "unexpected eof while reading" }, { peer:dohandshake() })
+    assert.same({ false, CUT }, { peer:dohandshake() })
     peer:close()
   end))
 end)
@@ -329,11 +335,11 @@ describe("a handshake", function()
       assert.same({ true, true }, outcome({ protocol = version, verify = "none",
         cafile = other.path }))
     end
-    assert.same({ "sslv3 alert handshake failure", "peer did not return a certificate" },
+    assert.same({ ALERT .. " handshake failure", "peer did not return a certificate" },
       outcome({ protocol = "tlsv1_2" }, { verify = { "peer", "fail_if_no_peer_cert" } }))
     assert.same({ "tlsv1 alert protocol version", "unsupported protocol" },
       outcome({ protocol = "tlsv1_2" }, { protocol = "tlsv1_3" }))
-    assert.same({ "sslv3 alert handshake failure", "no shared cipher" },
+    assert.same({ ALERT .. " handshake failure", "no shared cipher" },
       outcome({ protocol = "tlsv1_2", ciphers = "ECDHE-RSA-AES128-GCM-SHA256" }))
   end))
 
@@ -417,10 +423,10 @@ describe("a handshake", function()
     assert.equal("DH", client:info("key"))
   end, { protocol = "tlsv1_2", ciphers = "DHE-RSA-AES128-GCM-SHA256" }, (function()
     local rsa = luasec.certificates().ca:issue({ key = "rsa:2048" })
-    local pem = certificates.openssl("genpkey -genparam -algorithm DH -pkeyopt group:ffdhe2048")
+    local pem = certificates.dh(2048)
     return { key = rsa.key_path, certificate = rsa.path, dhparam = function(export, bits)
       assert.same({ false, 1024 }, { export, bits })
-      return pem:match("%-%-%-%-%-BEGIN.*")
+      return pem
     end }
   end)()))
 end)

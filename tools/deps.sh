@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# deps.sh GROUP... - installs what is missing to build, test, check, fuzz, bench, or meet peers.
+# deps.sh GROUP... - installs what is missing to build, test, check, fuzz, bench, meet peers,
+# or meet another OpenSSL.
 #
 # Looks first, so it is instant and needs no rights where all is there. What is
 # missing is installed with the system's package manager, as root or through
@@ -54,6 +55,7 @@ peers wanted luasocket    lua-socket    lua-socket        lua5.4-socket     lua-
 peers wanted luasec       lua-sec       lua-sec           lua5.4-sec        lua-sec     rock:luasec
 fuzz  needed libfuzzer    libclang-rt-14-dev compiler-rt  compiler-rt       compiler-rt -
 bench wanted valgrind     valgrind      valgrind          valgrind          valgrind    -
+openssl needed debootstrap debootstrap  debootstrap       debootstrap       debootstrap -
 '
 
 say() { echo "deps: $*"; }

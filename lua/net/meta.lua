@@ -3384,8 +3384,9 @@ function tlsSocket:getPeerCertificate(detailed) end
 ---@return net.tls.Certificate? certificate nil once it is closed
 function tlsSocket:getCertificate() end
 
---- Of a client: how keys were agreed on, `{type = "ECDH", name = "X25519", size = 253}`; `{}` if by
---- the server's key alone.
+--- Of a client: how keys were agreed on, `{type = "ECDH", name = "X25519", size = 253}`; `{type =
+--- "TLSGroup", name = "X25519MLKEM768"}` in a group of ML-KEM, with which OpenSSL 3.5 begins; `{}`
+--- if by the server's key alone.
 ---@return table? info nil before the handshake is over, and of a server's side
 function tlsSocket:getEphemeralKeyInfo() end
 

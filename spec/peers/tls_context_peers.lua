@@ -73,13 +73,12 @@ end
 local function make_files()
   local rsa, other = certificates.self_signed({ key = "rsa:2048" }), certificates.self_signed({ key = "rsa:2048" })
   local ec, weak = certificates.self_signed({}), certificates.self_signed({ key = "rsa:1024" })
-  local secret, dh = certificates.path("pem"), certificates.path("pem")
+  local secret = certificates.path("pem")
   certificates.openssl("pkey -in %s -aes128 -passout pass:secret -out %s", rsa.key_path, secret)
-  certificates.openssl("genpkey -genparam -algorithm DH -pkeyopt group:ffdhe2048 -out %s", dh)
   return {
     CERT = rsa.cert, KEY = rsa.key, OTHER = other.cert, OTHER_KEY = other.key, EC = ec.cert,
     EC_KEY = ec.key, WEAK = weak.cert, WEAK_KEY = weak.key, CUT = rsa.cert:sub(1, 500),
-    SECRET = certificates.read(secret), DH = certificates.read(dh),
+    SECRET = certificates.read(secret), DH = certificates.dh(2048),
   }
 end
 

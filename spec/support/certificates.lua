@@ -115,6 +115,31 @@ function M.key(kind)
   return M.read(path)
 end
 
+-- Diffie and Hellman: the primes of RFC 2409 and 3526, which begin alike.
+local BEGINS = "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22"
+  .. "514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A63"
+local GOES_ON = "7ED6B0BFF5CB6F406B7EDEE386BFB5A899FA5AE9F24117C4B1FE649286651ECE"
+local ENDS = "FFFFFFFFFFFFFFFF"
+local PRIMES = {
+  [768] = BEGINS .. "A3620" .. ENDS,
+  [1024] = BEGINS .. GOES_ON .. "65381" .. ENDS,
+  [2048] = BEGINS .. GOES_ON .. "45B3DC2007CB8A163BF0598DA48361C55D39A69163FA8FD24CF5F83655D23DCA3"
+    .. "AD961C62F356208552BB9ED529077096966D670C354E4ABC9804F1746C08CA18217C32905E462E36CE3BE39E77"
+    .. "2C180E86039B2783A2EC07A28FB5C55DF06F4C52C9DE2BCBF6955817183995497CEA956AE515D2261898FA0510"
+    .. "15728E5A8AACAA68" .. ENDS,
+}
+
+--- Parameters with so many bits, as PEM. OpenSSL 1.1.1 has no names for such.
+---@param bits 768|1024|2048
+---@return string
+function M.dh(bits)
+  local der, pem = M.path("der"), M.path("pem")
+  M.openssl("asn1parse -noout -genconf %s -out %s", M.write("cnf",
+    ("asn1=SEQUENCE:dh\n[dh]\np=INTEGER:0x%s\ng=INTEGER:2\n"):format(PRIMES[bits])), der)
+  M.openssl("base64 -in %s -out %s", der, pem)
+  return ("-----BEGIN DH PARAMETERS-----\n%s-----END DH PARAMETERS-----\n"):format(M.read(pem))
+end
+
 local function key_of(options)
   local key = options.key
   return key and key:find("BEGIN", 1, true) and key or M.key(key)
@@ -164,13 +189,18 @@ local function new_authority()
   return setmetatable({ config = config, database = database }, Authority)
 end
 
---- The section that says what stands in a certificate, and what it refers to.
-local function extensions(options, ext)
+--- The section that says what stands in a certificate, and what it refers to. Whose key it
+--- is, and whose has signed it, OpenSSL 3 adds by itself.
+local function extensions(options, ext, is_issued)
   local lines = { "[ext]" }
   for _, line in ipairs(ext) do lines[#lines + 1] = line end
   for _, line in ipairs(options.ext or {}) do lines[#lines + 1] = line end
   if options.san then
     lines[#lines + 1] = "subjectAltName=" .. options.san
+  end
+  lines[#lines + 1] = "subjectKeyIdentifier=hash"
+  if is_issued then
+    lines[#lines + 1] = "authorityKeyIdentifier=keyid"
   end
   lines[#lines + 1] = options.sections or ""
   return M.write("ext", table.concat(lines, "\n") .. "\n")
@@ -184,7 +214,7 @@ local function sign(authority, options, ext, how, ...)
     options.subject or "/CN=localhost", request)
   M.openssl("ca -batch -config %s -in %s -out %s -notext -extensions ext -extfile %s "
     .. "-startdate %s -enddate %s -md %s " .. how, authority.config, request, cert,
-    extensions(options, ext), options.from or FROM, options.to or TO,
+    extensions(options, ext, how:find("-cert", 1, true)), options.from or FROM, options.to or TO,
     options.digest or (options.key == "ed25519" and "default") or "sha256", ...)
   return { cert = M.read(cert), key = key, path = cert, key_path = key_path }
 end
@@ -199,11 +229,14 @@ local function signed_by_itself(options, ext)
   return authority
 end
 
+-- Python asks for both.
+local OF_AUTHORITY = { "basicConstraints=critical,CA:true", "keyUsage=critical,keyCertSign,cRLSign" }
+
 --- An authority that has signed itself: a root.
 function M.authority(options)
   options = options or {}
   options.subject = options.subject or "/CN=an authority"
-  return signed_by_itself(options, { "basicConstraints=critical,CA:true" })
+  return signed_by_itself(options, OF_AUTHORITY)
 end
 
 --- A certificate that has signed itself, and is no authority.
@@ -221,7 +254,7 @@ end
 function Authority:intermediate(options)
   options = options or {}
   options.subject = options.subject or "/CN=an authority in between"
-  local made, below = sign(self, options, { "basicConstraints=critical,CA:true" },
+  local made, below = sign(self, options, OF_AUTHORITY,
     "-cert %s -keyfile %s", self.path, self.key_path), new_authority()
   below.cert, below.key, below.path, below.key_path = made.cert, made.key, made.path, made.key_path
   return below

@@ -44,7 +44,7 @@ local function over_tls(path)
   local tls = require("net.tls")
   local server = tls.createServer({ key = pem, cert = pem }, serve)
   if arg[1] == "forget" then
-    server:on("connection", function() server:setTicketKeys(("%48d"):format(os.clock() * 1e6)) end)
+    server:on("connection", function() server:setTicketKeys(("%48.6f"):format(os.clock())) end)
   end
   return server
 end

@@ -9,7 +9,7 @@
 
 #include <openssl/ssl.h>
 
-static int library_of(const char *name) {
+static int library_named(const char *name) {
   static const struct {
     const char *name;
     int number;
@@ -25,7 +25,7 @@ static int library_of(const char *name) {
 }
 
 static int tlserrors_put(lua_State *L) {
-  ERR_put_error(library_of(luaL_checkstring(L, 1)), 0, (int)luaL_checkinteger(L, 2), "here.c", 1);
+  ERR_put_error(library_named(luaL_checkstring(L, 1)), 0, (int)luaL_checkinteger(L, 2), "here.c", 1);
   if (!lua_isnoneornil(L, 3))
     ERR_add_error_data(1, lua_tostring(L, 3));
   return 0;

@@ -80,6 +80,23 @@ static int credentials_set_cert(lua_State *L) {
   return 1;
 }
 
+/* A key could not be read: OpenSSL 1.1.1 is to say why as 3 does, whose decoders look for more
+ * than a PEM. */
+static void no_key(void) {
+#if OPENSSL_VERSION_NUMBER < 0x30000000L
+  unsigned long code = ERR_peek_error();
+  int reason = ERR_GET_LIB(code) == ERR_LIB_PEM ? ERR_GET_REASON(code) : 0;
+  if (reason == PEM_R_NO_START_LINE || reason == PEM_R_BAD_END_LINE)
+    code = NET_TLS_UNSUPPORTED;
+  else if (reason == PEM_R_BAD_PASSWORD_READ)
+    code = NET_TLS_CANCELLED;
+  else
+    return;
+  ERR_clear_error();
+  ERR_put_error(ERR_GET_LIB(code), 0, ERR_GET_REASON(code), "", 0);
+#endif
+}
+
 static int credentials_set_key(lua_State *L) {
   SSL_CTX *ctx = net_tls_context_check(L, 1)->ctx;
   struct passphrase pass;
@@ -92,6 +109,8 @@ static int credentials_set_key(lua_State *L) {
   int ok = key && SSL_CTX_use_PrivateKey(ctx, key);
   EVP_PKEY_free(key);
   BIO_free(bio);
+  if (key == NULL)
+    no_key();
   if (ok) {
     ERR_clear_error(); /* decoders that were tried first have left their complaints */
     return 0;

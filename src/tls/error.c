@@ -10,6 +10,7 @@
 
 #include <ctype.h>
 #include <lauxlib.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,13 +19,25 @@ static const char metatable_key; /* registry: that of net's errors */
 
 /* --- the queue ------------------------------------------------------------------- */
 
+/* Libraries of OpenSSL 3, also where there are none of these numbers. */
+enum { LIB_PROVIDERS = 57, LIB_DECODERS = 60 };
+
+/* What OpenSSL 1.1.1 says otherwise: a wrong passphrase is for the ciphers to tell. */
+static unsigned long renamed(unsigned long code) {
+#if OPENSSL_VERSION_NUMBER < 0x30000000L
+  if (ERR_GET_LIB(code) == ERR_LIB_EVP && ERR_GET_REASON(code) == EVP_R_BAD_DECRYPT)
+    return ERR_PACK(LIB_PROVIDERS, 0, EVP_R_BAD_DECRYPT);
+#endif
+  return code;
+}
+
 /* A record that is too long has one name in OpenSSL 3.2, and three before. */
 static unsigned long canonical(unsigned long code) {
   int reason = ERR_GET_REASON(code);
   if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
       (reason == SSL_R_PACKET_LENGTH_TOO_LONG || reason == SSL_R_ENCRYPTED_LENGTH_TOO_LONG))
     return ERR_PACK(ERR_LIB_SSL, 0, SSL_R_DATA_LENGTH_TOO_LONG);
-  return code;
+  return renamed(code);
 }
 
 static unsigned long next_entry(const char **data, int *flags) {
@@ -59,13 +72,43 @@ void net_tls_failure_take(struct net_tls_failure *f) {
 
 /* --- texts ------------------------------------------------------------------------ */
 
+/* What OpenSSL 1.1.1 has no words for, or other ones: its 294 is something else. NULL: it is
+ * for OpenSSL to say. */
+static const char *words_of(unsigned long code) {
+  static const struct {
+    unsigned long code;
+    const char *words;
+  } known[] = {
+    { NET_TLS_UNEXPECTED_EOF, "unexpected eof while reading" },
+    { ERR_PACK(ERR_LIB_SSL, 0, 1115), "tlsv1 alert unknown psk identity" },
+    { ERR_PACK(ERR_LIB_SSL, 0, 1120), "tlsv1 alert no application protocol" },
+    { ERR_PACK(LIB_PROVIDERS, 0, EVP_R_BAD_DECRYPT), "bad decrypt" },
+    { NET_TLS_UNSUPPORTED, "unsupported" },
+    { NET_TLS_CANCELLED, "interrupted or cancelled" },
+  };
+  unsigned long plain = ERR_PACK(ERR_GET_LIB(code), 0, ERR_GET_REASON(code));
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+    if (known[i].code == plain)
+      return known[i].words;
+  return NULL;
+}
+
+static const char *library_of(unsigned long code) {
+  const char *library = ERR_lib_error_string(code);
+  if (library)
+    return library;
+  return ERR_GET_LIB(code) == LIB_PROVIDERS  ? "Provider routines"
+         : ERR_GET_LIB(code) == LIB_DECODERS ? "DECODER routines"
+                                             : NULL;
+}
+
 /* Pushes the reason in OpenSSL's words, or nil. [-0, +1, m] */
 static void push_reason(lua_State *L, unsigned long code) {
   static const char old[] = "sslv3 alert ";
-  const char *reason = ERR_reason_error_string(code);
-  if (code == NET_TLS_UNEXPECTED_EOF)
-    lua_pushliteral(L, "unexpected eof while reading");
-  else if (reason && strncmp(reason, old, sizeof old - 1) == 0)
+  const char *reason = words_of(code);
+  if (reason == NULL)
+    reason = ERR_reason_error_string(code);
+  if (reason && strncmp(reason, old, sizeof old - 1) == 0)
     lua_pushfstring(L, "ssl/tls alert %s", reason + sizeof old - 1);
   else
     lua_pushstring(L, reason); /* nil for NULL */
@@ -73,11 +116,13 @@ static void push_reason(lua_State *L, unsigned long code) {
 
 /* Pushes `error:0A00009C:SSL routines::http request`. [-0, +1, m] */
 static void push_text(lua_State *L, unsigned long code, int alert) {
-  enum { LIBRARY_SHIFT = 23 };
+  enum { LIBRARY_SHIFT = 23, REASON_COMMON = 0x80000 }; /* for which 1.1.1's codes have no room */
   char number[sizeof "00000000"];
-  const char *library = ERR_lib_error_string(code);
+  const char *library = library_of(code);
   unsigned long packed =
     ((unsigned long)ERR_GET_LIB(code) << LIBRARY_SHIFT) | (unsigned long)ERR_GET_REASON(code);
+  if (code == NET_TLS_UNSUPPORTED || code == NET_TLS_CANCELLED)
+    packed |= REASON_COMMON;
   (void)snprintf(number, sizeof number, "%08lX", packed & 0xFFFFFFFFUL);
   push_reason(L, code);
   if (lua_isnil(L, -1)) {
@@ -178,7 +223,7 @@ void net_tls_failure_push(lua_State *L, const struct net_tls_failure *f) {
   lua_setfield(L, -2, "message");
   push_code(L, code);
   lua_setfield(L, -2, "code");
-  lua_pushstring(L, ERR_lib_error_string(code));
+  lua_pushstring(L, library_of(code));
   lua_setfield(L, -2, "library");
   push_reason(L, code);
   lua_setfield(L, -2, "reason");

@@ -10,6 +10,9 @@
 
 /* Only OpenSSL 3 has it, and there it is not told by who reads from a BIO. */
 #define NET_TLS_UNEXPECTED_EOF ERR_PACK(ERR_LIB_SSL, 0, 294)
+/* And the same of a key in no form that it knows, and of a passphrase that does not fit. */
+#define NET_TLS_UNSUPPORTED ERR_PACK(60, 0, 268 | 0x80000)
+#define NET_TLS_CANCELLED ERR_PACK(ERR_LIB_CRYPTO, 0, 265 | 0x80000)
 
 /* How much of the queue is kept: the first says what failed, the rest is its stack. */
 enum { NET_TLS_FAILURE_MAX = 6 };

@@ -46,15 +46,21 @@ static const char *curve_name(EVP_PKEY *key, char *name, size_t size) {
 #endif
 }
 
-/* Pushes the table of a key that libssl knows by no number: of a group of its own. */
+/* Pushes the table of a group of which there is no key to be had, or of a kind without a
+ * number: of ML-KEM's, and of a session of TLS 1.2 that was resumed. Empty where there was
+ * no group, or libssl does not tell. */
 static void push_group(lua_State *L, SSL *ssl) {
-  lua_createtable(L, 0, 2);
-  set_string(L, "type", "TLSGroup");
 #if OPENSSL_VERSION_NUMBER >= 0x30200000L
-  set_string(L, "name", SSL_get0_group_name(ssl));
+  const char *name = SSL_get0_group_name(ssl);
 #else
+  const char *name = NULL;
   (void)ssl;
 #endif
+  lua_createtable(L, 0, 2);
+  if (name == NULL)
+    return;
+  set_string(L, "type", "TLSGroup");
+  set_string(L, "name", name);
 }
 
 static void push_key(lua_State *L, SSL *ssl, EVP_PKEY *key) {
@@ -97,7 +103,7 @@ void net_tls_inspect_ephemeral_key(lua_State *L, SSL *ssl) {
   if (SSL_get_server_tmp_key(ssl, key))
     push_key(L, ssl, *key);
   else
-    lua_newtable(L);
+    push_group(L, ssl);
   ERR_clear_error();
   lua_remove(L, -2);
 }
