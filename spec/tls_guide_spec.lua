@@ -113,6 +113,11 @@ describe("docs/guide/tls.md", function()
       run(CLIENT, port, trusting("ca.pem")))
   end)
 
+  it("makes certificates that the strictest take", function()
+    assert.equal("db.pem: OK\nann.pem: OK\n", shell(
+      "openssl verify -x509_strict -CAfile ca.pem db.pem ann.pem"))
+  end)
+
   it("has tasks that use both sides, and begin TLS over a connection that is there", function()
     assert.equal("HELLO\n", run(TASKS, sockets.free_port()))
     assert.equal("go ahead\nhello world\n", run(OVER, sockets.free_port()))

@@ -229,7 +229,7 @@ local function signed_by_itself(options, ext)
   return authority
 end
 
--- Python asks for both.
+-- What its key is for, Python asks from 3.13 on.
 local OF_AUTHORITY = { "basicConstraints=critical,CA:true", "keyUsage=critical,keyCertSign,cRLSign" }
 
 --- An authority that has signed itself: a root.
