@@ -9,9 +9,10 @@
  * written in a turn is one recv and one send. */
 #include "tls/buffers.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tls/bio.h"
 
 struct net_tls_buffers *net_tls_buffers_of(struct net_tls_shared *shared, unsigned depth) {
   if (depth >= NET_TLS_DEPTHS)
@@ -53,38 +54,9 @@ static long buffers_ctrl(BIO *bio, int command, long number, void *pointer) {
   return command == BIO_CTRL_FLUSH; /* the end of the file it never tells: see flow.c */
 }
 
-static int buffers_create(BIO *bio) {
-  BIO_set_init(bio, 1);
-  return 1;
-}
-
-static void make_method(BIO_METHOD **made) {
-  if (*made || (*made = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "net.tls")) == NULL)
-    return;
-  BIO_meth_set_read(*made, buffers_read);
-  BIO_meth_set_write(*made, buffers_write);
-  BIO_meth_set_ctrl(*made, buffers_ctrl);
-  BIO_meth_set_create(*made, buffers_create);
-}
-
-/* One a process, made when it is first needed; in whichever thread that is. */
-static BIO_METHOD *method(void) {
-  static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
-  static BIO_METHOD *made;
-  pthread_mutex_lock(&making);
-  make_method(&made);
-  BIO_METHOD *m = made;
-  pthread_mutex_unlock(&making);
-  return m;
-}
-
 int net_tls_buffers_attach(SSL *ssl) {
-  BIO_METHOD *m = method();
-  BIO *bio = m ? BIO_new(m) : NULL;
-  if (bio == NULL)
-    return 0;
-  SSL_set_bio(ssl, bio, bio);
-  return 1;
+  static struct net_tls_bio kind = { "net.tls", buffers_read, buffers_write, buffers_ctrl, NULL };
+  return net_tls_bio_attach(ssl, &kind, NULL);
 }
 
 void net_tls_buffers_use(SSL *ssl, struct net_tls_buffers *s) {

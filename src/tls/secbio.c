@@ -2,10 +2,10 @@
  *
  * secbio.c - between OpenSSL and the descriptor of one of LuaSec's connections: a BIO. See sec.h. */
 #include <errno.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "tls/bio.h"
 #include "tls/sec.h"
 
 #ifndef MSG_NOSIGNAL
@@ -77,37 +77,7 @@ static long on_ctrl(BIO *bio, int command, long number, void *pointer) {
   return command == BIO_CTRL_FLUSH;
 }
 
-static int on_create(BIO *bio) {
-  BIO_set_init(bio, 1);
-  return 1;
-}
-
-static void make_method(BIO_METHOD **made) {
-  if (*made != NULL || (*made = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "net.luasec")) == NULL)
-    return;
-  BIO_meth_set_read(*made, on_read);
-  BIO_meth_set_write(*made, on_write);
-  BIO_meth_set_ctrl(*made, on_ctrl);
-  BIO_meth_set_create(*made, on_create);
-}
-
-/* One for all Lua states of the process, of which each may be in a thread of its own. */
-static BIO_METHOD *method(void) {
-  static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
-  static BIO_METHOD *made;
-  pthread_mutex_lock(&making);
-  make_method(&made);
-  BIO_METHOD *m = made;
-  pthread_mutex_unlock(&making);
-  return m;
-}
-
 int net_sec_bio_attach(SSL *ssl, struct net_sec *e) {
-  BIO_METHOD *m = method();
-  BIO *bio = m ? BIO_new(m) : NULL;
-  if (bio == NULL)
-    return 0;
-  BIO_set_data(bio, e);
-  SSL_set_bio(ssl, bio, bio);
-  return 1;
+  static struct net_tls_bio kind = { "net.luasec", on_read, on_write, on_ctrl, NULL };
+  return net_tls_bio_attach(ssl, &kind, e);
 }
