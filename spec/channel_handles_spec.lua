@@ -565,10 +565,10 @@ describe("connections that were sent", function()
   promise("are an error, once, where the peer dies before it answers", connected(function(peer, c, owner)
     local server, clients = send_all(peer, c, 1)
     local order = {}
-    owner:on("disconnect", function() order[#order + 1] = "disconnect" end)
     server:getConnections(function(err, n)
       order[#order + 1] = { tostring(err), n }
     end)
+    owner:on("disconnect", function() order[#order + 1] = "disconnect" end)
     peer:close()
     wait(function() return #order == 2 end)
     assert.same({ "disconnect",
@@ -608,6 +608,81 @@ describe("connections that were sent", function()
     peer:send(('{"cmd":"NODE_SOCKET_ALL_CLOSED","key":"%s"}\n'):format(key))
     wait_for(server, "close")
     destroy(table.unpack(clients))
+  end))
+
+  --- A server, and a client of which the connection does not reach the peer.
+  local function send_lost(peer, c)
+    local server, where = sockets.listen()
+    local client = net.connect(where)
+    local quiet = net_process.noWarnings
+    net_process.noWarnings = true
+    c:send("sock", (wait_for(server, "connection")))
+    local function lose()
+      for _ = 1, 4 do
+        assert.match('"msg":"sock"', peer:line())
+        peer:send(NACK .. "\n")
+      end
+      while #peer.fds > 0 do peer:drop() end
+      wait_for(client, "close")
+      net_process.noWarnings = quiet
+    end
+    return server, lose
+  end
+
+  promise("are not asked for where none has arrived, as Node does not answer then", connected(function(peer, c)
+    local server, lose = send_lost(peer, c)
+    lose()
+    local result = count(server)
+    wait(function() return result.n end)
+    assert.same({ n = 0 }, result)
+    server:close()
+    wait_for(server, "close")
+    peer:expect_nothing()
+  end))
+
+  promise("are none, for who asked before they were lost", connected(function(peer, c)
+    local server, lose = send_lost(peer, c)
+    local one, other = count(server), count(server)
+    server:close()
+    lose()
+    wait(function() return one.n and other.n end)
+    assert.same({ 0, 0 }, { one.n, other.n })
+    if not core.server.closed(server) then wait_for(server, "close") end
+  end))
+
+  promise("are not asked for where the only one was destroyed before it left", connected(function(peer, c)
+    local server, where = sockets.listen()
+    local client = net.connect(where)
+    local socket = wait_for(server, "connection")
+    client:pause()
+    while socket:write(("x"):rep(1 << 20)) do sockets.settle() end
+    c:send("sock", socket)
+    socket:destroy()
+    peer:expect('"sock"')
+    local result = count(server)
+    wait(function() return result.n end)
+    assert.equal(0, result.n)
+    server:close()
+    wait_for(server, "close")
+    destroy(client)
+  end))
+
+  promise("are asked for where one has arrived, and another one has not", connected(function(peer, c)
+    local server, clients, key = send_all(peer, c, 1)
+    local client = net.connect({ port = server:address().port, host = "127.0.0.1" })
+    local socket = wait_for(server, "connection")
+    client:pause()
+    while socket:write(("x"):rep(1 << 20)) do sockets.settle() end
+    c:send("sock", socket)
+    socket:destroy()
+    peer:expect('"sock"')
+    local result = count(server)
+    peer:expect(('{"cmd":"NODE_SOCKET_GET_COUNT","key":"%s"}'):format(key))
+    peer:send(('{"cmd":"NODE_SOCKET_COUNT","key":"%s","count":1}\n'):format(key))
+    wait(function() return result.n end)
+    assert.same({ n = 1 }, result)
+    core.channel.shut(c.native)
+    destroy(server, client, table.unpack(clients))
   end))
 
   promise("have a key of their own for each server", connected(function(peer, c)

@@ -36,6 +36,10 @@ process.on('message', (m, handle) => {
   } else if (m === 'bare') {
     log('bare', handle);
     lines.filter((line) => line.startsWith('bare')).length === 2 && process.send('bared');
+  } else if (['one', 'two', 'three', 'four', 'five'].includes(m)) {
+    log(m, handle === undefined ? undefined : handle instanceof net.Server);
+    if (handle) handle.close();
+    if (m === 'five') process.send('fived');
   } else if (m.connect) {
     const socket = net.connect(m.connect, '127.0.0.1', () => {
       socket.pause();

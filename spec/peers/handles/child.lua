@@ -10,6 +10,7 @@ local function log(...)
 end
 local last
 
+local COUNTED = { one = true, two = true, three = true, four = true, five = true }
 process:on("message", function(m, handle)
   if m == "second" or m == "third" then
     log(m, handle)
@@ -50,6 +51,10 @@ process:on("message", function(m, handle)
     process.send({ log = lines })
   elseif m == "done" then
     process.disconnect()
+  elseif COUNTED[m] then
+    log(m, handle and net.isServer(handle))
+    if handle then handle:close() end
+    if m == "five" then process.send("fived") end
   elseif m.what == "server" then
     log("server", net.isServer(handle), handle.listening, handle:address().address)
     handle:close()

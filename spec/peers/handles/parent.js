@@ -117,6 +117,16 @@ if (version !== '20') {
   });
 }
 
+// Several in one tick, and plain ones between: their order.
+steps.push(() => {
+  const server = net.createServer();
+  server.listen(0, '127.0.0.1', () => {
+    log('returns', kid.send('one', server), kid.send('two'), kid.send('three', server),
+      kid.send('four', server), kid.send('five'));
+    answer('fived', () => server.close(next));
+  });
+});
+
 steps.push(() => {
   kid.send('log');
   kid.send('done');

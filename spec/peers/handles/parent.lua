@@ -137,6 +137,16 @@ if version ~= "20" then
   end)
 end
 
+-- Several in one tick, and plain ones between: their order.
+step(function()
+  local server = net.createServer()
+  server:listen(0, "127.0.0.1", function()
+    log("returns", kid:send("one", server), kid:send("two"), kid:send("three", server),
+      kid:send("four", server), kid:send("five"))
+    answer("fived", function() server:close(go_on) end)
+  end)
+end)
+
 step(function()
   kid:send("log")
   kid:send("done")

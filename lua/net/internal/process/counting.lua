@@ -40,6 +40,10 @@ local asked = setmetatable({}, { __mode = "k" }) -- channel -> reply's cmd .. ke
 local last_key = 0
 local STALE = "stale" -- in `awaited`: nobody was asked
 
+-- The way of a server's sockets over one channel, { share =, channel =, under_way = count,
+-- known = has one arrived }. Before one has, a Node at the other end does not answer to the
+-- key: so it is asked behind those that are under way, and not where all of them were lost.
+
 local function remove(list, value)
   for i = #list, 1, -1 do
     if list[i] == value then
@@ -52,7 +56,10 @@ local function share_of(server)
   local share = shares[server]
   if not share then
     last_key = last_key + 1
-    share = { key = "lua:" .. last_key, channels = {}, awaited = {} }
+    share = {
+      key = "lua:" .. last_key, channels = {}, awaited = {},
+      ways = setmetatable({}, { __mode = "k" }),
+    }
     shares[server] = share
   end
   return share
@@ -80,11 +87,21 @@ local function join(share, channel)
   table.insert(share.channels, channel)
 end
 
+local function way_of(share, channel)
+  local way = share.ways[channel]
+  if not way then
+    way = { share = share, channel = channel, under_way = 0, known = false }
+    share.ways[channel] = way
+  end
+  return way
+end
+
 --- Notes that a socket goes over a channel.
 ---@param channel table
 ---@param socket net.Socket
 ---@param leaves boolean it does not stay here
 ---@return string? key nil for one that no server of ours has accepted
+---@return table? way for `settled`, when it has arrived, or will not
 function counting.sent(channel, socket, leaves)
   if leaves then
     counting.gave(socket)
@@ -94,8 +111,10 @@ function counting.sent(channel, socket, leaves)
     return nil
   end
   local share = share_of(server)
+  local way = way_of(share, channel)
   join(share, channel)
-  return share.key
+  way.under_way = way.under_way + 1
+  return share.key, way
 end
 
 --- What becomes of it nobody waits for.
@@ -154,6 +173,37 @@ local function on_reply(channel, message)
   end
 end
 
+--- Of what was sent by that way nothing has arrived: nobody is asked there any more, and who
+--- has asked is told.
+local function nobody_there(way)
+  local channel, key = way.channel, way.share.key
+  if way.known or way.under_way > 0 then
+    return
+  end
+  remove(way.share.channels, channel)
+  for _, cmd in ipairs({ "NODE_SOCKET_COUNT", "NODE_SOCKET_ALL_CLOSED" }) do
+    local list = asked[channel] and asked[channel][cmd .. " " .. key] or {}
+    for i, finish in ipairs({ table.unpack(list) }) do
+      list[i] = ignore -- one of ours does answer
+      finish({ count = 0 })
+    end
+    if #list > 0 and not channel.is_ours then
+      asked[channel][cmd .. " " .. key] = nil
+    end
+  end
+end
+
+--- One that `sent` was told of has arrived, or will not.
+---@param way table
+---@param has_arrived boolean
+function counting.settled(way, has_arrived)
+  if not has_arrived and not way.known and way.under_way == 1 then
+    core.tick(nobody_there, way)
+  end
+  way.known = way.known or has_arrived
+  way.under_way = way.under_way - 1
+end
+
 local function count_of(message)
   local n = message.count
   return math.type(n) == "integer" and n >= 0 and n or 0
@@ -161,7 +211,8 @@ end
 
 local across = {}
 
---- For server:getConnections: whether others have to be asked, who then are.
+--- For server:getConnections: whether others have to be asked, who then are. Calls back on a
+--- tick, as in Node: whoever listens to the same end of a channel hears of that before.
 ---@param server net.Server
 ---@param count integer those here
 ---@param callback fun(err?: net.Error, count?: integer)
@@ -178,7 +229,7 @@ function across.count(server, count, callback)
         left = err and 0 or left - 1
         count = count + (message and count_of(message) or 0)
         if left == 0 then
-          callback(err, not err and count or nil)
+          core.tick(callback, err, not err and count or nil)
         end
       end)
   end

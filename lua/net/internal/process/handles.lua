@@ -10,7 +10,8 @@
 -- (channel.lua), nor who counts a server's sockets (counting.lua).
 --
 -- A parcel:
---   entries      what the line says of each handle: { type =, key =, mode =, head = }
+--   entries      what the line says of each handle: { type =, key =, mode =, head = }, and
+--                `way`, if its server counts it: see counting.lua
 --   descriptors  their Descriptors, in the same places; none for what has nothing to send
 --   is_list      a list was sent
 --   is_binary    the message has binary strings
@@ -186,7 +187,7 @@ local function take(parcel, place, handle, channel, keep_open)
   elseif entry.type == "net.BoundSocket" then
     parcel.descriptors[place] = native.adopt(handle)
   elseif entry.type == "net.Socket" then
-    entry.key = counting.sent(channel, handle, not keep_open)
+    entry.key, entry.way = counting.sent(channel, handle, not keep_open)
     if not keep_open then
       take_head(parcel, entry, handle, channel.is_ours)
       give(parcel, place, handle)
@@ -280,6 +281,20 @@ function handles.line(parcel, message)
   end
   return ('{"cmd":"NODE_HANDLE","type":"%s","msg":'):format(entry.type) .. message
     .. fields(entry) .. flag .. "}", going
+end
+
+--- Tells who counts its sockets whether they have arrived; of a socket without a descriptor,
+--- which was destroyed meanwhile, that it has not.
+---@param parcel table
+---@param has_arrived boolean
+function handles.settle(parcel, has_arrived)
+  for place, entry in ipairs(parcel.entries) do
+    local way = entry.way
+    if way then
+      counting.settled(way, has_arrived and parcel.descriptors[place] ~= nil)
+      entry.way = nil
+    end
+  end
 end
 
 --- Closes what a parcel has, and will have: it goes nowhere, or has been there. What is only

@@ -99,7 +99,8 @@ function State:settle()
 end
 
 --- The current message is through, or will never be.
-function State:done()
+function State:done(has_arrived)
+  handles.settle(self.current.parcel, has_arrived)
   handles.discard(self.current.parcel)
   self.current = nil
 end
@@ -119,14 +120,14 @@ function State:begin()
   local parcel = entry.parcel
   entry.begun = true
   if parcel.is_lent and not parcel.descriptors[1]:number() then
-    self:done() -- its owner has closed it meanwhile
+    self:done(false) -- its owner has closed it meanwhile
     return
   elseif parcel.needs_ours and self.unsure then
     greeting.await(self)
     return -- until `greeted` is called
   elseif parcel.needs_ours and not self.is_ours and not handles.make_plain(parcel) then
     refuse(self.owner, not_ours(parcel), entry.callback)
-    self:done()
+    self:done(false)
     return
   elseif parcel.waits > 0 then
     function parcel.go()
@@ -137,6 +138,7 @@ function State:begin()
   end
   local line, going = handles.line(parcel, entry.text)
   if #going == 0 and not parcel.is_list then
+    handles.settle(parcel, false)
     native.write(self.native, line .. "\n", entry.callback, false)
     self.current = nil
     return
@@ -146,7 +148,7 @@ function State:begin()
     entry.sent, entry.callback = true, nil
   elseif errno then
     refuse(self.owner, errors.system(errno, "write"), entry.callback)
-    self:done()
+    self:done(false)
   else
     entry.begun = false -- `drained` comes
   end
@@ -208,7 +210,7 @@ function State:acknowledged(is_nack)
         process.emitWarning("Handle did not reach the receiving process correctly",
           "SentHandleNotReceivedWarning")
       end
-      self:done()
+      self:done(not is_nack)
     end
   end
   self:advance()
