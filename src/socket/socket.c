@@ -291,6 +291,23 @@ static void decode_buffered(lua_State *L, const struct net_stream *s, struct net
   }
 }
 
+/* The same, of what is left when nothing has moved meanwhile; nil, if that is nothing. Then
+ * setting its slots runs no finalizer, as the table is there. [-0, +1, m] */
+static void push_buffered(lua_State *L, const struct net_stream *s, struct net_decoder *d) {
+  int top = lua_gettop(L);
+  struct net_decoder begun = *d;
+  unsigned moves;
+  do {
+    lua_settop(L, top);
+    moves = s->in.moves;
+    *d = begun;
+    if (s->in.len > 0)
+      decode_buffered(L, s, d);
+    else
+      lua_pushnil(L);
+  } while (s->in.moves != moves);
+}
+
 /* socket:setEncoding([encoding]) -> socket; nil and "" are "utf8" */
 static int socket_set_encoding(lua_State *L) {
   struct net_stream *s = net_socket_check(L);
@@ -299,17 +316,16 @@ static int socket_set_encoding(lua_State *L) {
   enum net_encoding e = is_absent ? NET_ENC_UTF8 : net_encoding_check(L, 2);
   struct net_decoder *d = lua_newuserdatauv(L, sizeof *d, 0);
   net_decoder_init(d, e);
-  size_t buffered = s->in.len;
-  if (buffered > 0) {
-    decode_buffered(L, s, d);
-    lua_insert(L, -2);
-  }
+  push_buffered(L, s, d);
+  lua_insert(L, -2);
   net_rare_set(L, 1, SLOT_DECODER);
   s->opt.decoding = 1;
   lua_pushnil(L);
   net_rare_set(L, 1, SLOT_ENCODING);
-  if (buffered > 0 && s->in.len == buffered) /* else a finalizer has read of it */
+  if (s->in.len > 0) {
     net_rb_replace(L, 1, &s->in);
+    net_stream_news(L, 1, s, NET_NEWS_ARRIVED);
+  }
   lua_settop(L, 1);
   return 1;
 }

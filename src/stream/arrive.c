@@ -171,7 +171,9 @@ void net_arrive_unshift(lua_State *L, int idx) {
     net_emit(L, idx, ON_DATA, 1);
   } else {
     net_rb_prepend(L, idx, &s->in);
-    if (s->life.need_readable)
+    if (s->io.data && net_stream_waiters(s)->reads)
+      net_stream_waiters(s)->via->news(L, idx, s, NET_NEWS_ARRIVED);
+    else if (s->life.need_readable)
       net_readable_announce(L, idx, s);
     if (!net_readable_is_read(s) && !s->opt.onread)
       net_readable_read_more(L, idx);

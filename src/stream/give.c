@@ -106,20 +106,19 @@ static void add_held(lua_State *L, struct net_decoder *d) {
 
 void net_give_push_read(lua_State *L, int idx) {
   struct net_stream *s = net_stream_at(L, idx);
-  struct net_decoder *d = NULL;
-  if (s->opt.decoding) {
-    net_rare_get(L, idx, SLOT_DECODER);
-    d = lua_touserdata(L, -1);
-    lua_pop(L, 1);
-  }
+  net_rare_get(L, idx, SLOT_DECODER);
+  struct net_decoder *d = s->opt.decoding ? lua_touserdata(L, -1) : NULL;
   if (d && d->encoding != NET_ENC_UTF8) {
     lua_pushnil(L);
+    lua_remove(L, -2);
     return;
   }
-  if (s->in.len > 0)
-    net_rb_take(L, idx, &s->in, s->in.len);
-  else
+  int is_taken = 0;
+  while (s->in.len > 0 && !is_taken)
+    is_taken = net_rb_take(L, idx, &s->in, s->in.len, s->in.moves);
+  if (!is_taken)
     lua_pushliteral(L, "");
   if (d)
     add_held(L, d);
+  lua_remove(L, -2);
 }

@@ -235,17 +235,17 @@ static void begin(lua_State *L, int to, int was_connecting) {
 int net_layer_take(lua_State *L, int to, int from) {
   struct net_stream *t = net_stream_at(L, to), *f = net_stream_at(L, from);
   int top = lua_gettop(L), was_anchored = t->o.anchored, err;
-  size_t length;
+  unsigned moves;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   do {
     lua_settop(L, top);
     if ((err = may_take(L, to, from)) < 0)
       break;
     release_writes(L, from);
-    length = f->in.len;
+    moves = f->in.moves;
     prepare(L, to, from);
     err = may_take(L, to, from);
-  } while (err == 0 && (f->in.len != length || f->req.corked || f->life.deferred));
+  } while (err == 0 && (f->in.moves != moves || f->req.corked || f->life.deferred));
   if (err == 0 && (is_busy(f) || f->life.writing))
     err = -EAGAIN;
   if (err < 0) {

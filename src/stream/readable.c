@@ -187,6 +187,23 @@ static int tell_data(lua_State *L, int idx, struct net_stream *s, int guarded) {
   return 0;
 }
 
+/* Pushes the chunk that read(n) gives now, or nil, and has what is to come be read; returns how
+ * many bytes it has. [-0, +1, e] */
+static size_t take_chunk(lua_State *L, int idx, struct net_stream *s, lua_Integer n) {
+  unsigned moves;
+  size_t take;
+  do {
+    moves = s->in.moves;
+    take = how_much(L, idx, s, n);
+    want_more(L, idx, s, take);
+  } while (take > 0 && !net_rb_take(L, idx, &s->in, take, moves));
+  if (take > 0)
+    return take;
+  lua_pushnil(L);
+  s->life.need_readable = s->in.len <= s->in.hwm;
+  return 0;
+}
+
 /* net_readable_read; returns what tell_data did. [-0, +1, e] */
 static int read_chunk(lua_State *L, int idx, struct net_stream *s, lua_Integer n, int guarded) {
   if (n > 0 && (size_t)n > s->in.hwm)
@@ -202,13 +219,7 @@ static int read_chunk(lua_State *L, int idx, struct net_stream *s, lua_Integer n
     lua_pushnil(L);
     return 0;
   }
-  want_more(L, idx, s, take);
-  if (take > 0) {
-    net_rb_take(L, idx, &s->in, take);
-  } else {
-    lua_pushnil(L);
-    s->life.need_readable = s->in.len <= s->in.hwm;
-  }
+  take = take_chunk(L, idx, s, n);
   if (s->in.len == 0) {
     if (!s->life.eof)
       s->life.need_readable = 1;

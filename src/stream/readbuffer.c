@@ -11,12 +11,18 @@
 /* Cursors may pass below 1 (unshift), hence the signed key. */
 static lua_Integer rbuf_key(uint32_t i) { return (lua_Integer)(int32_t)i; }
 
-/* Pushes the table of chunks, made when missing. [-0, +1, m] */
+/* Pushes the table of chunks, made when missing; by a finalizer, if that is faster.
+ * [-0, +1, m] */
 static void rbuf_push(lua_State *L, int idx) {
   if (net_rare_get(L, idx, SLOT_RBUF) == LUA_TTABLE)
     return;
   lua_pop(L, 1);
   lua_createtable(L, 4, 0);
+  if (net_rare_get(L, idx, SLOT_RBUF) == LUA_TTABLE) {
+    lua_remove(L, -2);
+    return;
+  }
+  lua_pop(L, 1);
   lua_pushvalue(L, -1);
   net_rare_set(L, idx, SLOT_RBUF);
 }
@@ -100,6 +106,7 @@ static void rbuf_skip(lua_State *L, struct net_readbuffer *b, size_t n) {
   if (n > b->len)
     n = b->len;
   b->len -= n;
+  b->moves++;
   while (n > 0) {
     size_t len = rbuf_first_len(L, b);
     if (n < len) {
@@ -111,12 +118,19 @@ static void rbuf_skip(lua_State *L, struct net_readbuffer *b, size_t n) {
   }
 }
 
-void net_rb_take(lua_State *L, int idx, struct net_readbuffer *b, size_t n) {
+int net_rb_take(lua_State *L, int idx, struct net_readbuffer *b, size_t n, unsigned moves) {
+  int top = lua_gettop(L);
   rbuf_push(L, idx);
-  rbuf_peek(L, b, n);
+  if (b->moves == moves)
+    rbuf_peek(L, b, n);
+  if (b->moves != moves) {
+    lua_settop(L, top);
+    return 0;
+  }
   lua_insert(L, -2);
   rbuf_skip(L, b, n);
   lua_pop(L, 1);
+  return 1;
 }
 
 void net_rb_peek(lua_State *L, int idx, const struct net_readbuffer *b, size_t n) {
@@ -151,6 +165,7 @@ void net_rb_search(struct net_rb_search *at, const struct net_readbuffer *b, con
                    size_t len) {
   at->chunk = b->head;
   at->before = at->matched = 0;
+  at->moves = b->moves;
   at->what = what;
   at->len = len;
 }
@@ -189,6 +204,8 @@ size_t net_rb_find(lua_State *L, int idx, const struct net_readbuffer *b,
                    struct net_rb_search *at) {
   size_t found = 0;
   int top = lua_gettop(L);
+  if (at->moves != b->moves)
+    net_rb_search(at, b, at->what, at->len);
   if (net_rare_get(L, idx, SLOT_RBUF) != LUA_TTABLE)
     at->chunk = b->tail;
   for (; at->chunk != b->tail && found == 0; at->chunk++) {
@@ -221,8 +238,7 @@ int net_rb_byte(lua_State *L, int idx, const struct net_readbuffer *b, size_t n)
   return byte;
 }
 
-/* In the first chunk's slot, which is there, so that no memory is needed, unless a
- * finalizer has read it all meanwhile. */
+/* In the first chunk's slot, which is there, so that no memory is needed. */
 void net_rb_replace(lua_State *L, int idx, struct net_readbuffer *b) {
   size_t len = lua_rawlen(L, -1);
   rbuf_push(L, idx);
@@ -235,6 +251,7 @@ void net_rb_replace(lua_State *L, int idx, struct net_readbuffer *b) {
   b->tail = b->head + 1;
   b->off = 0;
   b->len = len;
+  b->moves++;
   if (len == 0)
     rbuf_drop(L, b);
   lua_pop(L, 1);
@@ -249,6 +266,7 @@ void net_rb_prepend(lua_State *L, int idx, struct net_readbuffer *b) {
   }
   rbuf_put(L, b, b->head - 1);
   b->head--;
+  b->moves++;
 }
 
 size_t net_rb_first(lua_State *L, int idx, const struct net_readbuffer *b) {
@@ -259,6 +277,7 @@ size_t net_rb_first(lua_State *L, int idx, const struct net_readbuffer *b) {
 }
 
 void net_rb_reset(struct net_readbuffer *b) {
+  b->moves++;
   b->len = b->off = 0;
   b->head = b->tail = 1;
 }

@@ -17,18 +17,21 @@
 struct net_readbuffer {
   size_t hwm;          /* bytes; reading stops from here on */
   size_t len;          /* bytes buffered */
-  size_t off;          /* bytes of the first chunk already taken */
+  uint64_t off : 48;   /* bytes of the first chunk already taken */
+  uint64_t moves : 16; /* what was there is there no more, or not where it was: a count. A new
+                          string may have a finalizer run, which may read */
   uint32_t head, tail; /* chunks [head, tail) */
 };
 
 /* A search for a text, which goes on where it stopped when more has come: each byte is
- * looked at once, however the chunks are cut. */
+ * looked at once, however the chunks are cut; anew, if bytes have moved. */
 struct net_rb_search {
   const char *what; /* borrowed */
   size_t len;       /* its bytes */
   size_t matched;   /* of them, by the last that were looked at */
   size_t before;    /* bytes before 'chunk' */
   uint32_t chunk;   /* the first that was not looked at */
+  unsigned moves;   /* those of the buffer, when it began */
 };
 
 /* Begins one at the first byte. */
@@ -43,9 +46,10 @@ void net_rb_append(lua_State *L, int idx, struct net_readbuffer *b);
 void net_rb_prepend(lua_State *L, int idx, struct net_readbuffer *b);
 /* Bytes of the first chunk, of which there has to be one. [-0, +0, m] */
 size_t net_rb_first(lua_State *L, int idx, const struct net_readbuffer *b);
-/* Pushes the first 'n' bytes, and takes them out. [-0, +1, m] */
-void net_rb_take(lua_State *L, int idx, struct net_readbuffer *b, size_t n);
-/* Pushes the first 'n' bytes as one chunk; they stay. [-0, +1, m] */
+/* Pushes the first 'n' bytes, and takes them out; 0, and nothing is pushed: they have moved since
+ * there were 'moves', and all has to be looked at anew. [-0, +(0|1), m] */
+int net_rb_take(lua_State *L, int idx, struct net_readbuffer *b, size_t n, unsigned moves);
+/* Pushes the first 'n' bytes as one chunk; they stay. They may have moved since. [-0, +1, m] */
 void net_rb_peek(lua_State *L, int idx, const struct net_readbuffer *b, size_t n);
 /* Drops the first 'n' bytes, which there have to be. [-0, +0, -] */
 void net_rb_skip(lua_State *L, int idx, struct net_readbuffer *b, size_t n);
@@ -56,6 +60,7 @@ const char *net_rb_head(lua_State *L, int idx, const struct net_readbuffer *b, s
 static inline void net_rb_skip_part(struct net_readbuffer *b, size_t n) {
   b->off += n;
   b->len -= n;
+  b->moves++;
 }
 /* The byte at place 'n', from 0; -1 if there are less. [-0, +0, -] */
 int net_rb_byte(lua_State *L, int idx, const struct net_readbuffer *b, size_t n);

@@ -11,16 +11,8 @@
 
 static const char eof_key; /* registry: the error of the end */
 
-/* Takes 'n' bytes out, and has the stream go on. [-0, +0, e] */
-static void consume(lua_State *L, struct net_stream *s, const struct net_want *w, size_t n) {
-  if (w->peeks)
-    return;
-  net_readable_taken(L, READ_SOCKET, n); /* first, as it may raise */
-  net_rb_skip(L, READ_SOCKET, &s->in, n);
-}
-
-/* Pushes an answer that is there. [-0, +1, e] */
-static int give(lua_State *L, struct net_stream *s, const struct net_want *w) {
+/* Pushes an answer that is there; '*takes': bytes that it is to take out. [-0, +1, e] */
+static int give(lua_State *L, const struct net_stream *s, const struct net_want *w, size_t *takes) {
   size_t all = w->n; /* bytes that leave the buffer */
   if (w->what == WANT_SOME || w->what == WANT_ALL)
     all = s->in.len < w->n ? s->in.len : w->n;
@@ -35,8 +27,7 @@ static int give(lua_State *L, struct net_stream *s, const struct net_want *w) {
     lua_pushliteral(L, "");
   else
     net_rb_peek(L, READ_SOCKET, &s->in, n);
-  if (all > 0)
-    consume(L, s, w, all);
+  *takes = all;
   return 1;
 }
 
@@ -53,10 +44,10 @@ static int is_dropped(const struct net_stream *s) {
 }
 
 /* Nothing more comes: the rest, behind nil and why. [-0, +n, e] */
-static int give_end(lua_State *L, struct net_stream *s, const struct net_want *w) {
-  size_t n = is_dropped(s) || s->life.gap ? 0 : s->in.len;
+static int give_end(lua_State *L, const struct net_stream *s, const struct net_want *w,
+                    size_t *takes) {
   if (w->what == WANT_ALL && s->life.eof && !s->life.errored && !is_dropped(s))
-    return give(L, s, w);
+    return give(L, s, w, takes);
   lua_pushnil(L);
   if (s->life.errored)
     net_rare_get(L, READ_SOCKET, SLOT_ERRORED);
@@ -65,31 +56,50 @@ static int give_end(lua_State *L, struct net_stream *s, const struct net_want *w
   else
     lua_rawgetp(L, LUA_REGISTRYINDEX, &eof_key);
   net_task_socket_note(L);
-  if (n == 0)
+  *takes = is_dropped(s) || s->life.gap ? 0 : s->in.len;
+  if (*takes == 0)
     lua_pushliteral(L, "");
   else
-    net_rb_peek(L, READ_SOCKET, &s->in, n);
-  if (n > 0)
-    consume(L, s, w, n);
+    net_rb_peek(L, READ_SOCKET, &s->in, *takes);
   return 3;
 }
 
 /* Bytes are missing, before those that are buffered. [-0, +n, e] */
-static int give_lost(lua_State *L, struct net_stream *s, const struct net_want *w) {
+static int give_lost(lua_State *L, struct net_stream *s, const struct net_want *w, size_t *takes) {
   if (!s->life.destroyed)
     net_stream_fail(L, READ_SOCKET, -ENOMEM, "read");
-  return give_end(L, s, w);
+  return give_end(L, s, w, takes);
 }
 
-int net_answer(lua_State *L, struct net_stream *s, struct net_want *w) {
+/* Pushes what there is to say by now; 0: nothing. [-0, +n, e] */
+static int answer(lua_State *L, struct net_stream *s, struct net_want *w, size_t *takes) {
   if (s->life.gap)
-    return give_lost(L, s, w);
+    return give_lost(L, s, w, takes);
   enum net_there there = is_dropped(s) ? THERE_NOT_YET : net_want_look(L, READ_SOCKET, s, w);
   if (there == THERE_TOO_LONG)
     return give_too_long(L);
   if (there == THERE_WHOLE && (w->n > 0 || !net_answer_at_end(s)))
-    return give(L, s, w);
-  return net_answer_at_end(s) ? give_end(L, s, w) : 0;
+    return give(L, s, w, takes);
+  return net_answer_at_end(s) ? give_end(L, s, w, takes) : 0;
+}
+
+/* What is pushed may start the collector, that a finalizer, and that read: then what has been
+ * taken is not told again. The bytes go last, when all that may raise is done. */
+int net_answer(lua_State *L, struct net_stream *s, struct net_want *w) {
+  for (int top = lua_gettop(L);; lua_settop(L, top)) {
+    unsigned moves = s->in.moves;
+    size_t takes = 0;
+    int n = answer(L, s, w, &takes);
+    if (w->peeks)
+      takes = 0;
+    if (takes > 0)
+      net_readable_taken(L, READ_SOCKET, takes);
+    if (s->in.moves != moves)
+      continue;
+    if (takes > 0)
+      net_rb_skip(L, READ_SOCKET, &s->in, takes);
+    return n;
+  }
 }
 
 int net_answer_step(lua_State *L, const struct net_want *w, int n) {
@@ -117,14 +127,14 @@ int net_answer_from_head(lua_State *L, struct net_stream *s, const struct net_wa
     lua_settop(L, top);
     return 0;
   }
-  size_t off = b->off;
-  uint32_t at = b->head;
+  unsigned moves = b->moves;
   lua_pushlstring(L, head, gives);
   net_readable_taken(L, READ_SOCKET, taken);
-  if (b->off == off && b->head == at)
-    net_rb_skip_part(b, taken);
-  else
-    net_rb_skip(L, READ_SOCKET, b, taken); /* a finalizer has read */
+  if (b->moves != moves) { /* a finalizer has read */
+    lua_settop(L, top);
+    return 0;
+  }
+  net_rb_skip_part(b, taken);
   return 1;
 }
 

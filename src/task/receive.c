@@ -21,22 +21,33 @@ static int is_there(lua_State *L, int idx, struct net_task_socket *ts) {
   return net_want_look(L, idx, ts->stream, &ts->want) != THERE_NOT_YET;
 }
 
+/* Does the task still wait, and for the next bytes that come? A finalizer may have ended the
+ * wait, or put bytes back. */
+static int may_be_given(const struct net_stream *s, const struct net_task *t) {
+  return net_task_socket_of(s)->reader == t && t->state == TASK_WAITING && s->in.len == 0 &&
+         !s->opt.decoding && !s->life.destroyed &&
+         lua_status(t->inner->thread) == LUA_YIELD; /* else the user has closed it */
+}
+
 /* Straight from the loop's buffer, as one string, onto the thread that waits, whose frame
  * has room for it. */
 static size_t reader_arrived(lua_State *L, struct net_stream *s, const char *bytes, size_t n) {
   struct net_task_socket *ts = net_task_socket_of(s);
+  struct net_task *t = ts->reader;
   size_t gives, taken;
-  if (ts->given || ts->want.peeks || ts->reader->state != TASK_WAITING)
+  if (ts->given || ts->want.peeks || !may_be_given(s, t))
     return 0;
-  if (lua_status(ts->reader->inner->thread) != LUA_YIELD)
-    return 0; /* the user has closed it */
   taken = net_want_whole(&ts->want, bytes, n, &gives);
   if (taken == 0)
     return 0;
   lua_pushlstring(L, bytes, gives);
-  lua_xmove(L, ts->reader->inner->thread, 1);
+  if (!may_be_given(s, t)) {
+    lua_pop(L, 1);
+    return 0;
+  }
+  lua_xmove(L, t->inner->thread, 1);
   ts->given = (int)(taken - gives) + 1;
-  net_task_wake(ts->reader);
+  net_task_wake(t);
   return taken;
 }
 
@@ -77,9 +88,10 @@ static void give_back(lua_State *L, struct net_task *t, struct net_task_socket *
   lua_xmove(from, L, 1);
   lua_xmove(from, L, 1);
   lua_pushinteger(L, given - 1);
-  ts->stream->life.gap = lua_pcall(L, 3, 0, 0) != LUA_OK;
-  if (ts->stream->life.gap)
-    lua_pop(L, 1);
+  if (lua_pcall(L, 3, 0, 0) == LUA_OK)
+    return;
+  ts->stream->life.gap = 1;
+  lua_pop(L, 1);
 }
 
 static void receive_leave(lua_State *L, struct net_task *t, int given) {

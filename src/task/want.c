@@ -137,7 +137,7 @@ size_t net_want_line(lua_State *L, int idx, const struct net_stream *s, size_t f
 static enum net_there look_for_end(lua_State *L, int idx, struct net_stream *s,
                                    struct net_want *w) {
   int is_line = w->what != WANT_UNTIL;
-  if (w->found == 0)
+  if (w->found == 0 || w->search.moves != s->in.moves)
     w->found = net_rb_find(L, idx, &s->in, &w->search);
   if (w->found > 0) {
     size_t n = is_line ? net_want_line(L, idx, s, w->found) : w->found - w->search.len;
