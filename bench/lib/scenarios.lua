@@ -70,6 +70,13 @@ local WHY = {
     .. "when `timeout` was among the fields of the program's own, into which each call of a method "
     .. "of a socket that has any takes a look. With those it was -0.2, -3.9, 4.7 and 2.7 % in four "
     .. "whole runs: two processes that do the same differ as much.",
+  ["task-memory"] = "An allocator that counts, and what malloc makes of it, in bytes: socket 416, "
+    .. "task 432, what both share 224; Lua's thread 224, its stack 736, three calls amid the wait "
+    .. "240; what few sockets have 96, registry and lists 64: 2.37 KiB where a program spawns the "
+    .. "task itself. `serve` adds two calls (160), which make an error that is the socket's own "
+    .. "end no more than that, and an entry of its list (272). Lua's 960 are the least that it "
+    .. "has: a handler that needs more than about 20 slots below its wait, as one with a `for` "
+    .. "inside another call may, has a stack of 1,376.",
   ["task-spawn"] = "callgrind: 7,200 instructions, of which 2,300 make the object, collector "
     .. "included, and 700 the thread. A task of cqueues is a coroutine that nobody can await, "
     .. "cancel or ask for.",
@@ -244,7 +251,7 @@ return {
   {
     kind = "memory", key = "task-memory", name = "memory for an idle connection and its task",
     who = { "net", "tasks", "cqueues", "copas" }, ours = "tasks", target = 2.2, count = 9900,
-    limits = { copas = 900 }, known = {},
+    limits = { copas = 900 }, known = {}, why = WHY["task-memory"],
   },
   handshakes("full", "TLS 1.3 handshake, P-256", "-V3", "tls-haproxy", 1 / 1.1),
   handshakes("full-12", "TLS 1.2 handshake, P-256", "-V2", "tls-haproxy", 1 / 1.1),
