@@ -6,6 +6,10 @@
 
 local lua = require("spec.support.lua")
 
+--- Seconds for all places together, however slow the machine is: what hangs is ended at its own
+--- place, by starve.c.
+local LIFETIME = 1200
+
 --- What the scripts share: `own` for what is to be closed at the end, and `play`,
 --- which runs a function and then the loop, in want of memory, and afterwards, with
 --- memory again, closes everything and runs the loop to its end. A stack that has
@@ -650,7 +654,9 @@ describe("without memory", function()
         local file = assert(io.open(path, "w"))
         file:write(script)
         file:close()
-        local result = lua.run({ program = host, args = { path, table.unpack(shortage, 2) } })
+        local result = lua.run({
+          program = host, args = { path, table.unpack(shortage, 2) }, lifetime = LIFETIME,
+        })
         os.remove(path)
         assert.same({ code = 0, stdout = "the end\n", stderr = "" }, result)
       end)

@@ -8,6 +8,10 @@
 
 local lua = require("spec.support.lua")
 
+--- Seconds for all places together, however slow the machine is: what hangs is ended at its own
+--- place, by starve.c.
+local LIFETIME = 1200
+
 --- `starved(fn, ...)` is pcall in want of memory; `start(fn)` begins a task in it, and gives
 --- memory again after a turn; `run` runs the loop to its end, whatever comes out.
 local HEAD = [[
@@ -406,7 +410,7 @@ describe("without memory, tasks:", function()
         local file = assert(io.open(path, "w"))
         file:write(script)
         file:close()
-        local result = lua.run({ program = host, args = { path, length } })
+        local result = lua.run({ program = host, args = { path, length }, lifetime = LIFETIME })
         os.remove(path)
         assert.same({ code = 0, stdout = "the end\n", stderr = "" }, result)
       end)
