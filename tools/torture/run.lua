@@ -39,9 +39,7 @@ local E = {
 --- What fails, and how. An error behind "once" would last for ever where it lasted: a
 --- program that is told to try again does so.
 local ROWS = {
-  -- Over TLS there are still places where a handshake's timer is left; tls_starve_spec.lua and
-  -- tls_memory_spec.lua refuse memory there.
-  { "memory", "memory", not_in = { tls = true, tlsover = true } },
+  { "memory", "memory" },
   { "socket", "EMFILE ENFILE ENOBUFS ENOMEM EAFNOSUPPORT EACCES" },
   { "bind", "EADDRINUSE EADDRNOTAVAIL EACCES ENOMEM" },
   { "listen", "EADDRINUSE ENOBUFS" },
@@ -160,8 +158,7 @@ local function runs_of(row)
   end
   for _, scene in ipairs(SCENES) do
     local once = false
-    local errors = row.not_in and row.not_in[scene] and "" or row[2]
-    for error in errors:gmatch("%S+") do
+    for error in row[2]:gmatch("%S+") do
       once = once or error == "once"
       if error == "once" or not (row.first or row.scene == scene or comes_to[scene][row[1]]) then
         error = nil
