@@ -1,11 +1,13 @@
 -- SPDX-License-Identifier: MIT
 
---- Lua, or OpenSSL, runs out of memory while contexts and tables of certificates are made:
---- at each of the places where it may. See support/tlsstarve.c, which runs these scripts.
---- Skipped where there is no Lua library to link with.
+--- Lua, OpenSSL, or the C code between them, runs out of memory: while contexts and tables of
+--- certificates are made, and amid connections. See support/tlsstarve.c, which runs these
+--- scripts. Skipped where there is no Lua library to link with.
 
 local certificates = require("spec.support.certificates")
 local lua = require("spec.support.lua")
+
+local LIFETIME = 300 -- seconds; of which a few are computed
 
 --- `try(fn)` calls a function in want of memory, after it was called once with enough.
 local HEAD = [[
@@ -27,6 +29,83 @@ local function try(fn)
 end
 ]]
 
+--- A connection by net.duplexPair, which echoes a text; asked for all that it knows.
+local TALK = [==[
+local net = require("net")
+local TEXT = ("x"):rep(20000)
+local server = tls.createSecureContext { cert = read("$CERT"), key = read("$KEY"), ca = {},
+  minVersion = "$VERSION", maxVersion = "$VERSION" }
+local client = tls.createSecureContext { ca = read("$CA"), minVersion = "$VERSION" }
+local TURNS = 2000
+
+local function ask(socket)
+  for _, name in ipairs { "getPeerCertificate", "getCertificate", "getSession", "getCipher",
+    "getEphemeralKeyInfo", "getSharedSigalgs", "getFinished", "getPeerFinished", "getTLSTicket" } do
+    pcall(socket[name], socket, true)
+  end
+  pcall(socket.exportKeyingMaterial, socket, 32, "a label")
+end
+
+-- One connection: what it was told, what came back, a session.
+local function talk(session)
+  local seen = { told = nil, got = 0, session = nil, closed = 0 }
+  local a, b = net.duplexPair()
+  local function tell(err) seen.told = seen.told or err end
+  local function watch(socket)
+    socket:on("error", tell)
+    socket:on("close", function() seen.closed = seen.closed + 1 end)
+  end
+  local ok, err = pcall(function()
+    watch(a)
+    watch(b)
+    local far = tls.TLSSocket(b, { isServer = true, secureContext = server })
+    watch(far)
+    far:on("secure", function() ask(far) end)
+    far:on("data", function(chunk) far:write(chunk, tell) end)
+    local near = tls.connect { socket = a, servername = "a.com", secureContext = client,
+      session = session }
+    watch(near)
+    near:on("secureConnect", function()
+      seen.version, seen.reused = near:getProtocol(), near:isSessionReused()
+      ask(near)
+    end)
+    near:on("session", function(blob) seen.session = blob end)
+    near:on("data", function(chunk)
+      seen.got = seen.got + #chunk
+      if seen.got == #TEXT then near:finish() end
+    end)
+    near:write(TEXT, tell)
+  end)
+  if not ok then
+    tell(err)
+    a:destroy()
+    b:destroy()
+  end
+  local alive
+  for _ = 1, TURNS do
+    local fine, more = pcall(net.run, "nowait")
+    if not fine then tell(more) end
+    alive = not fine or more
+    if not alive then break end
+  end
+  seen.alive = alive
+  return seen
+end
+
+local function check(seen)
+  if seen.alive then return "it does not end" end
+  if seen.got > #TEXT then return "too many bytes" end
+  if not seen.told and seen.got ~= #TEXT then return seen.got .. " bytes, and nobody was told" end
+  if seen.told and not is_no_memory(seen.told) then return "told of " .. tostring(seen.told) end
+end
+local session = "$RESUMES" == "yes" and talk().session or nil
+local problem
+local starved = try(function() problem = problem or check(talk(session)) end)
+local after = talk(session)
+return starved or problem or (after.told or after.got ~= #TEXT or after.version ~= "$VERSION"
+  or after.reused ~= (session ~= nil)) and "the next connection: " .. tostring(after.told) or nil
+]==]
+
 describe("without memory", function()
   local program = os.tmpname()
   local host, cert, key, authority, odd
@@ -43,17 +122,36 @@ describe("without memory", function()
 
   teardown(function() os.remove(program) end)
 
+  --- The script with its words in it, and where there is none.
+  local function promise_to(who, once, name, script, more)
+    it(("%s (%s has none%s) #slow"):format(name, who, once and ", once" or ""), function()
+      if not host then
+        return pending("no Lua library to link with")
+      end
+      local words = { CERT = cert, KEY = key, CA = authority, ODD = odd }
+      for word, value in pairs(more or {}) do words[word] = value end
+      local path = certificates.write("lua", HEAD .. script:gsub("%$(%u+)", words))
+      local result = lua.run({ program = host, args = { path, who, once }, lifetime = LIFETIME })
+      assert.same({ code = 0, stdout = "the end\n", stderr = "" }, result)
+    end)
+  end
+
   local function promise(name, script)
-    for _, who in ipairs({ "lua", "openssl" }) do
-      it(name .. " (" .. who .. " has none) #slow", function()
-        if not host then
-          return pending("no Lua library to link with")
-        end
-        local words = { CERT = cert, KEY = key, CA = authority, ODD = odd }
-        local path = certificates.write("lua", HEAD .. script:gsub("%$(%u+)", words))
-        local result = lua.run({ program = host, args = { path, who } })
-        assert.same({ code = 0, stdout = "the end\n", stderr = "" }, result)
-      end)
+    for _, who in ipairs({ "lua", "openssl", "ours" }) do
+      promise_to(who, nil, name, script)
+    end
+    promise_to("openssl", "once", name, script)
+  end
+
+  for _, version in ipairs({ "TLSv1.2", "TLSv1.3" }) do
+    for _, resumes in ipairs({ "no", "yes" }) do
+      local name = ("a connection of %s%s is told as lost, or whole; the next one works"):format(
+        version, resumes == "yes" and ", resumed," or "")
+      local words = { VERSION = version, RESUMES = resumes }
+      for _, who in ipairs({ "openssl", "ours" }) do
+        promise_to(who, nil, name, TALK, words)
+        promise_to(who, "once", name, TALK, words)
+      end
     end
   end
 

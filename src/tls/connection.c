@@ -162,7 +162,7 @@ static int core_connection(lua_State *L) {
   box->t = calloc(1, sizeof *box->t);
   if (box->t == NULL) {
     net_tls_shared_release(shared);
-    return luaL_error(L, "not enough memory");
+    return net_tls_raise_memory(L);
   }
   box->t->shared = shared;
   box->t->refs = 1;

@@ -114,7 +114,7 @@ static void open_openssl(lua_State *L) {
   if (!OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL))
     net_tls_raise_error(L);
   if (!atomic_flag_test_and_set(&is_open) && atexit(net_tls_net->exit_flush) != 0)
-    luaL_error(L, "not enough memory");
+    net_tls_raise_memory(L);
 }
 
 static const char core_key; /* registry: the table, as long as the Lua state lives */

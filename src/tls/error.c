@@ -245,6 +245,12 @@ int net_tls_raise_error(lua_State *L) {
   return lua_error(L);
 }
 
+int net_tls_raise_memory(lua_State *L) {
+  ERR_clear_error();
+  lua_pushliteral(L, "not enough memory");
+  return lua_error(L);
+}
+
 void net_tls_error_open(lua_State *L) {
   lua_getglobal(L, "require");
   lua_pushliteral(L, "net.core");

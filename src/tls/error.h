@@ -38,6 +38,9 @@ void net_tls_failure_push(lua_State *L, const struct net_tls_failure *f);
 void net_tls_push_error(lua_State *L);
 /* Raises it, with the traceback in its field 'stack'. [-0, -, e] */
 int net_tls_raise_error(lua_State *L);
+/* Raises Lua's own "not enough memory", for which it needs none, and leaves the queue empty.
+ * [-0, -, e] */
+int net_tls_raise_memory(lua_State *L);
 /* Pushes an error value without further fields; 'code' may be NULL. [-0, +1, m] */
 void net_tls_push_plain(lua_State *L, const char *message, const char *code);
 

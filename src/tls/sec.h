@@ -92,8 +92,8 @@ int net_sec_refuse(lua_State *L, const char *text);
 /* The word for an entry of the error queue; NULL: there is none. [-] */
 const char *net_sec_word(unsigned long code);
 
-/* Has the context ask and judge by the callbacks of seccallbacks.c. [-] */
-void net_sec_callbacks_install(struct net_sec_context *c);
+/* Has the context ask and judge by the callbacks of seccallbacks.c; 0: no memory. [-] */
+int net_sec_callbacks_install(struct net_sec_context *c);
 /* Gives a new SSL the BIO over its connection's descriptor; 0: no memory. [-] */
 int net_sec_bio_attach(SSL *ssl, struct net_sec *e);
 /* The struct of a connection that OpenSSL calls back for. [-] */

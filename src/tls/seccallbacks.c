@@ -90,7 +90,8 @@ static int use_context_of(SSL *ssl, struct net_sec *e, const char *name) {
   lua_pop(L, 1);
   if (c == NULL)
     return e->is_strict ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
-  SSL_set_SSL_CTX(ssl, c->ctx);
+  if (SSL_set_SSL_CTX(ssl, c->ctx) == NULL)
+    return SSL_TLSEXT_ERR_ALERT_FATAL; /* it is of the one before still, who may trust others */
   SSL_set_verify(ssl, SSL_CTX_get_verify_mode(c->ctx), SSL_CTX_get_verify_callback(c->ctx));
   return SSL_TLSEXT_ERR_OK;
 }
@@ -207,10 +208,10 @@ void net_sec_callbacks_dh(lua_State *L, struct net_sec *e) {
   lua_pop(L, 1);
 }
 
-void net_sec_callbacks_install(struct net_sec_context *c) {
-  SSL_CTX_set_app_data(c->ctx, c);
+int net_sec_callbacks_install(struct net_sec_context *c) {
   SSL_CTX_set_verify(c->ctx, SSL_VERIFY_NONE, on_fault);
   SSL_CTX_set_cert_verify_callback(c->ctx, on_verify, NULL);
   SSL_CTX_set_tlsext_servername_callback(c->ctx, on_name);
   SSL_CTX_set_alpn_select_cb(c->ctx, on_protocols, NULL);
+  return SSL_CTX_set_app_data(c->ctx, c);
 }

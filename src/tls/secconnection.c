@@ -321,9 +321,8 @@ static int on_gc(lua_State *L) {
 /* Gives it its SSL; 0: no memory. */
 static int begin(struct net_sec *e, const struct net_sec_context *c) {
   e->ssl = SSL_new(c->ctx);
-  if (e->ssl == NULL || !net_sec_bio_attach(e->ssl, e))
+  if (e->ssl == NULL || !net_sec_bio_attach(e->ssl, e) || !SSL_set_app_data(e->ssl, e))
     return 0;
-  SSL_set_app_data(e->ssl, e);
   SSL_set_mode(e->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                          SSL_MODE_RELEASE_BUFFERS);
   if (c->is_server)

@@ -92,8 +92,7 @@ static int push_context(lua_State *L, int version) {
     (void)SSL_CTX_set_max_proto_version(c->ctx, version);
   }
   SSL_CTX_set_session_cache_mode(c->ctx, SSL_SESS_CACHE_OFF);
-  net_sec_callbacks_install(c);
-  return 1;
+  return net_sec_callbacks_install(c);
 }
 
 /* create(protocol) -> context */

@@ -58,12 +58,12 @@ static int connection_alpn(lua_State *L) {
   const char *names = luaL_checklstring(L, 2, &len);
   if (!t->is_server) {
     if (SSL_set_alpn_protos(t->ssl, (const unsigned char *)names, (unsigned)len) != 0)
-      return luaL_error(L, "not enough memory");
+      return net_tls_raise_memory(L);
     return 0;
   }
   unsigned char *copy = malloc(len > 0 ? len : 1);
   if (copy == NULL)
-    return luaL_error(L, "not enough memory");
+    return net_tls_raise_memory(L);
   memcpy(copy, names, len);
   free(t->alpn);
   t->alpn = copy;
@@ -245,7 +245,7 @@ static int connection_status(lua_State *L) {
   size_t len;
   const char *bytes = luaL_checklstring(L, 2, &len);
   if (!net_tls_bytes_add(&t->status, bytes, len))
-    return luaL_error(L, "not enough memory");
+    return net_tls_raise_memory(L);
   t->asks_status = t->waits = 0;
   net_tls_turns_join(t);
   return 0;

@@ -8,6 +8,7 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 
+#include "tls/error.h"
 #include "tls/owner.h"
 
 static const char shared_key; /* registry: the userdata that holds it */
@@ -19,7 +20,7 @@ static struct net_tls_shared *shared_make(lua_State *L) {
   struct net_tls_owner *owner = net_tls_owner_push(L, release);
   struct net_tls_shared *shared = owner->what = calloc(1, sizeof *shared);
   if (shared == NULL)
-    luaL_error(L, "not enough memory");
+    net_tls_raise_memory(L);
   else
     shared->refs = 1;
   return shared;

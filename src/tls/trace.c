@@ -27,7 +27,7 @@ static int connection_trace(lua_State *L) {
     return 0;
   t->trace = BIO_new_fp(stderr, BIO_NOCLOSE | BIO_FP_TEXT);
   if (t->trace == NULL)
-    return luaL_error(L, "not enough memory");
+    return net_tls_raise_memory(L);
   SSL_set_msg_callback(t->ssl, on_message);
   SSL_set_msg_callback_arg(t->ssl, t->trace);
   return 0;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <lauxlib.h>
 
+#include "tls/error.h"
 #include "tls/flow.h"
 #include "tls/handshake.h"
 #include "tls/turns.h"
@@ -376,7 +377,7 @@ static int core_install(lua_State *L) {
   luaL_argcheck(L, t->ssl != NULL && !t->installed, 2, "it is in use");
   t->depth = depth_of(s);
   if (net_tls_buffers_of(t->shared, t->depth) == NULL || !net_tls_bytes_add(&t->in, bytes, len))
-    return luaL_error(L, "not enough memory");
+    return net_tls_raise_memory(L);
   net_tls_net->install(L, 1, &tls, t, &t->below);
   t->installed = 1;
   t->refs++;
