@@ -136,7 +136,8 @@ local function each_end(way, check)
 end
 
 --- What is told, in its order, as an end comes behind more and more bytes of that direction; each
---- once. `visit(k)` gives the text of one visit.
+--- once, as signatures and tickets are not always of the same length. `visit(k)` gives the text of one
+--- visit.
 ---@param way table of a visit that was not cut
 ---@param visit fun(k: integer): string
 ---@return string[]
@@ -144,7 +145,7 @@ function M.progress(way, visit)
   local list = {}
   for _, k in ipairs((places(way))) do
     local text = visit(k)
-    if text ~= list[#list] then list[#list + 1] = text end
+    if not has(list, text) then list[#list + 1] = text end
   end
   return list
 end
