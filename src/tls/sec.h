@@ -86,6 +86,9 @@ struct net_sec {
 struct net_sec_context *net_sec_context_check(lua_State *L, int idx);
 /* The same for a connection. [-0, +0, e] */
 struct net_sec *net_sec_check(lua_State *L, int idx);
+/* The string at 'idx', which C is to have whole: raises for what is none, or has a NUL in it.
+ * [-0, +0, e] */
+const char *net_sec_text(lua_State *L, int idx);
 /* Pushes nil and what OpenSSL says of the call that has just failed, in a text with one %s; the
  * error queue is empty then. [-0, +2, m] */
 int net_sec_refuse(lua_State *L, const char *text);

@@ -100,7 +100,7 @@ static int certificate_extensions(lua_State *L) {
 /* cert:setencode("ai5"|"utf8") -> is it one of them? */
 static int certificate_setencode(lua_State *L) {
   struct certificate *c = check(L, 1);
-  const char *name = luaL_checkstring(L, 2);
+  const char *name = net_sec_text(L, 2);
   int is_utf8 = strcmp(name, "utf8") == 0, ok = is_utf8 || strcmp(name, "ai5") == 0;
   if (ok)
     c->encoding = is_utf8 ? NET_SEC_UTF8 : NET_SEC_AI5;

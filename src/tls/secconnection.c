@@ -278,6 +278,16 @@ static int sec_pending(lua_State *L) {
   return 1;
 }
 
+/* feed(connection, bytes): ciphertext that somebody has read before the connection was */
+static int sec_feed(lua_State *L) {
+  struct net_sec *e = check_idle(L);
+  size_t len;
+  const char *bytes = luaL_checklstring(L, 2, &len);
+  if (e->ssl && !net_tls_bytes_add(&e->rest, bytes, len))
+    return luaL_error(L, "not enough memory");
+  return 0;
+}
+
 /* --- life ------------------------------------------------------------------------------- */
 
 static void finish(struct net_sec *e) {
@@ -362,6 +372,7 @@ void net_sec_connection_open(lua_State *L) {
     { "recv", sec_recv },
     { "send", sec_send },
     { "pending", sec_pending },
+    { "feed", sec_feed },
     { "close", sec_close },
     { NULL, NULL },
   };

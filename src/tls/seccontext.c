@@ -15,6 +15,16 @@ struct net_sec_context *net_sec_context_check(lua_State *L, int idx) {
   return c;
 }
 
+/* --- arguments ------------------------------------------------------------------------ */
+
+/* LuaSec's functions have what is before the first NUL: another file, or fewer ciphers. */
+const char *net_sec_text(lua_State *L, int idx) {
+  size_t len;
+  const char *text = luaL_checklstring(L, idx, &len);
+  luaL_argcheck(L, strlen(text) == len, idx, "string contains zeros");
+  return text;
+}
+
 /* --- errors -------------------------------------------------------------------------- */
 
 const char *net_sec_word(unsigned long code) {
@@ -97,7 +107,7 @@ static int push_context(lua_State *L, int version) {
 
 /* create(protocol) -> context */
 static int context_create(lua_State *L) {
-  const char *name = luaL_checkstring(L, 1);
+  const char *name = net_sec_text(L, 1);
   int found = find_protocol(name);
   if (found < 0) {
     lua_pushnil(L);
@@ -124,7 +134,7 @@ static int context_protocols(lua_State *L) {
 /* setmode(context, "client"|"server") */
 static int context_setmode(lua_State *L) {
   struct net_sec_context *c = net_sec_context_check(L, 1);
-  const char *mode = luaL_checkstring(L, 2);
+  const char *mode = net_sec_text(L, 2);
   if (strcmp(mode, "client") != 0 && strcmp(mode, "server") != 0) {
     lua_pushnil(L);
     lua_pushfstring(L, "invalid mode (%s)", mode);
@@ -174,7 +184,7 @@ static int on_password(char *buf, int size, int writing, void *arg) {
  * it */
 static int context_loadkey(lua_State *L) {
   struct net_sec_context *c = net_sec_context_check(L, 1);
-  const char *file = luaL_checkstring(L, 2);
+  const char *file = net_sec_text(L, 2);
   struct asked asked = { L, 3, 0 };
   lua_settop(L, 3);
   ERR_clear_error();
@@ -192,7 +202,7 @@ static int context_loadkey(lua_State *L) {
 /* loadcert(context, file): PEM, and the chain that follows in it */
 static int context_loadcert(lua_State *L) {
   struct net_sec_context *c = net_sec_context_check(L, 1);
-  const char *file = luaL_checkstring(L, 2);
+  const char *file = net_sec_text(L, 2);
   ERR_clear_error();
   SSL_CTX_set_default_passwd_cb(c->ctx, on_password);
   return answer(L, SSL_CTX_use_certificate_chain_file(c->ctx, file) == 1,
@@ -210,8 +220,8 @@ static int context_checkkey(lua_State *L) {
 /* locations(context[, file[, folder]]): the authorities' certificates */
 static int context_locations(lua_State *L) {
   struct net_sec_context *c = net_sec_context_check(L, 1);
-  const char *file = luaL_optstring(L, 2, NULL);
-  const char *folder = luaL_optstring(L, 3, NULL);
+  const char *file = lua_isnoneornil(L, 2) ? NULL : net_sec_text(L, 2);
+  const char *folder = lua_isnoneornil(L, 3) ? NULL : net_sec_text(L, 3);
   ERR_clear_error();
   return answer(L, SSL_CTX_load_verify_locations(c->ctx, file, folder) == 1,
                 "error loading CA locations (%s)");

@@ -2,6 +2,7 @@
  *
  * secoptions.c - LuaSec's contexts: what is offered, what is asked for. See sec.h. */
 #include <lauxlib.h>
+#include <limits.h>
 #include <string.h>
 
 #include <openssl/ec.h>
@@ -35,7 +36,7 @@ static uint64_t words_at(lua_State *L, const struct word *words, const char **wr
   uint64_t bits = 0;
   *wrong = NULL;
   for (int i = 2; i <= lua_gettop(L); i++) {
-    const char *name = luaL_checkstring(L, i);
+    const char *name = net_sec_text(L, i);
     const struct word *w = words;
     while (w->name && strcmp(w->name, name) != 0)
       w++;
@@ -279,7 +280,8 @@ static int sec_setverifyext(lua_State *L) {
 /* setdepth(context, n): certificates between the peer's and the root */
 static int sec_setdepth(lua_State *L) {
   struct net_sec_context *c = net_sec_context_check(L, 1);
-  SSL_CTX_set_verify_depth(c->ctx, (int)luaL_checkinteger(L, 2));
+  lua_Integer n = luaL_checkinteger(L, 2);
+  SSL_CTX_set_verify_depth(c->ctx, n > INT_MAX ? INT_MAX : n < -1 ? -1 : (int)n);
   return ok(L);
 }
 
@@ -289,7 +291,7 @@ static int sec_setdepth(lua_State *L) {
 static int sec_setcipher(lua_State *L) {
   struct net_sec_context *c = net_sec_context_check(L, 1);
   ERR_clear_error();
-  if (!SSL_CTX_set_cipher_list(c->ctx, luaL_checkstring(L, 2)))
+  if (!SSL_CTX_set_cipher_list(c->ctx, net_sec_text(L, 2)))
     return net_sec_refuse(L, "error setting cipher list (%s)");
   return ok(L);
 }
@@ -298,7 +300,7 @@ static int sec_setcipher(lua_State *L) {
 static int sec_setciphersuites(lua_State *L) {
   struct net_sec_context *c = net_sec_context_check(L, 1);
   ERR_clear_error();
-  if (!SSL_CTX_set_ciphersuites(c->ctx, luaL_checkstring(L, 2)))
+  if (!SSL_CTX_set_ciphersuites(c->ctx, net_sec_text(L, 2)))
     return net_sec_refuse(L, "error setting cipher list (%s)");
   return ok(L);
 }
@@ -345,7 +347,7 @@ static int curve_named(const char *name) {
 /* setcurve(context, name): the only one */
 static int sec_setcurve(lua_State *L) {
   struct net_sec_context *c = net_sec_context_check(L, 1);
-  const char *name = luaL_checkstring(L, 2);
+  const char *name = net_sec_text(L, 2);
   int nid = curve_named(name);
   if (nid == NID_undef || !SSL_CTX_set1_groups(c->ctx, &nid, 1)) {
     ERR_clear_error();
@@ -357,7 +359,7 @@ static int sec_setcurve(lua_State *L) {
 /* setcurveslist(context, "A:B") */
 static int sec_setcurveslist(lua_State *L) {
   struct net_sec_context *c = net_sec_context_check(L, 1);
-  const char *list = luaL_checkstring(L, 2);
+  const char *list = net_sec_text(L, 2);
   if (!SSL_CTX_set1_groups_list(c->ctx, list)) {
     ERR_clear_error();
     return invalid(L, "unknown elliptic curve in \"%s\"", list);

@@ -193,11 +193,15 @@ local function wrap(socket, params)
   if not engine then
     return nil, err
   end
-  local made = class:new("client", (plain.state(socket) or {}).family)
+  local before = plain.state(socket)
+  local made = class:new("client", (before or {}).family)
   local state = plain.state(made)
   state.engine = engine
   state.via = VIA
   move(socket, made)
+  if before and plain.size(socket) > 0 then -- is the peer's, and was read with a line, perhaps
+    sec.feed(engine, plain.take(socket))
+  end
   return made
 end
 
