@@ -96,6 +96,13 @@ void net_tls_flush(struct net_tls *t, int more) {
   net_tls_bytes_drop(&t->out, sent, 0);
 }
 
+int net_tls_make_room(struct net_tls *t) {
+  if (t->s->out_len == 0 || !net_tls_bytes_add(&t->out, t->s->out, t->s->out_len))
+    return 0;
+  t->s->out_len = 0;
+  return 1;
+}
+
 /* What is left of the window waits for the next call. */
 static void keep_window(struct net_tls *t, struct net_tls_buffers *s) {
   if (s->offered > 0)

@@ -10,6 +10,8 @@
  * 0, or -ENOMEM, and then there is nothing to leave. What waits to be sent, if below has
  * not refused it yet, is in front of what comes. */
 int net_tls_enter(struct net_tls *t);
+/* Amid it: what is to be sent waits on the heap, and there is room for more. 0: no memory. */
+int net_tls_make_room(struct net_tls *t);
 /* Ends it: what is left of the window is kept. What is to be sent goes below, or with
  * 'hold' waits for the next call. */
 void net_tls_leave(struct net_tls *t, int hold);

@@ -73,6 +73,7 @@ void net_tls_tell_notes(lua_State *L, struct net_stream *stream, struct net_tls 
 /* How it stands. */
 enum step {
   WANTS_MORE,
+  WANTS_ROOM,
   IS_DONE,
   WAITS,
   ASKS_STATUS,
@@ -87,6 +88,7 @@ static enum step step_of(struct net_tls *t, int result) {
   switch (SSL_get_error(t->ssl, result)) {
     case SSL_ERROR_NONE: return IS_DONE;
     case SSL_ERROR_WANT_READ: return WANTS_MORE;
+    case SSL_ERROR_WANT_WRITE: return WANTS_ROOM;
     case SSL_ERROR_WANT_CLIENT_HELLO_CB: return WAITS;
     case SSL_ERROR_WANT_X509_LOOKUP: return ASKS_STATUS;
     default: net_tls_fail(t); return HAS_FAILED;
@@ -122,6 +124,12 @@ static enum step advance(lua_State *L, struct net_tls *t) {
   int more = 1;
   for (;;) {
     enum step step = one_step(L, t);
+    if (step == WANTS_ROOM && net_tls_make_room(t))
+      continue;
+    if (step == WANTS_ROOM) {
+      t->broken = -ENOMEM;
+      return IS_BROKEN;
+    }
     if (step != WANTS_MORE || !more)
       return step;
     ssize_t n = net_tls_fill(t, NET_TLS_WINDOW);
@@ -172,6 +180,7 @@ static void tell_step(lua_State *L, struct net_tls *t, enum step step) {
       net_tls_push_refusal(L, t);
       net_tls_tell(L, t, "raised", 1);
       break;
+    case WANTS_ROOM:
     case WANTS_MORE: break;
   }
 }
