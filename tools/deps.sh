@@ -46,6 +46,7 @@ peers wanted curl         curl          curl              curl              curl
 peers wanted redis-server redis-server  redis             redis             redis       redis
 peers wanted postgres     postgresql    postgresql-server postgresql        postgresql  postgresql
 peers wanted nginx        nginx         nginx             nginx             nginx       nginx
+peers wanted nginx-stream libnginx-mod-stream nginx-mod-stream nginx-mod-stream -     -
 peers wanted swaks        swaks         swaks             swaks             swaks       swaks
 peers wanted python3      python3       python3           python3           python      python
 peers wanted pyftpdlib    python3-pyftpdlib python3-pyftpdlib py3-pyftpdlib  python-pyftpdlib -
@@ -75,6 +76,7 @@ present() { # present WHAT: is it there already?
       "$lua" -e 'assert(package.searchpath("busted.runner", package.path))' 2>/dev/null ;;
     postgres) command -v postgres >/dev/null || ls /usr/lib*/postgresql*/bin/postgres \
       /usr/lib*/postgresql/*/bin/postgres >/dev/null 2>&1 ;;
+    nginx-stream) ls /usr/lib*/nginx/modules/ngx_stream_module.so >/dev/null 2>&1 ;;
     pyftpdlib) PATH=/usr/bin:$PATH python3 -c 'import pyftpdlib' 2>/dev/null ;;
     copas) ls /usr/share/lua/5.[23]/copas.lua >/dev/null 2>&1 ;;
     luasocket) lua=$(./find-lua.sh bin) &&
