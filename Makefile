@@ -7,10 +7,10 @@
 #     eval "$(make env)"; lua5.4 bin/luanet examples/...
 #
 # Variables to set: CC CFLAGS CPPFLAGS LDFLAGS LUA LUA_CFLAGS BUILD, for install
-# and uninstall PREFIX LUADIR LIBDIR BINDIR INCDIR DESTDIR, for test SPEC (files) and
-# BUSTED (options); V=1 shows the compiler's command lines, DEPS=true installs no packages and
-# asks nothing. Other settings than the last ones build anew: give `make install` those
-# of `make`.
+# and uninstall PREFIX LUADIR LIBDIR BINDIR INCDIR DESTDIR, for test SPEC (files), BUSTED
+# (options) and JOBS (files at once); V=1 shows the compiler's command lines, DEPS=true
+# installs no packages and asks nothing. Other settings than the last ones build anew: give
+# `make install` those of `make`.
 
 # Not looked up before it is needed: `deps` may have to install it first.
 LUA ?= $(shell tools/find-lua.sh bin)
@@ -63,7 +63,7 @@ OBJ = $(SRC:src/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/bundled.o
 RUN_ENV = LUA='$(LUA)' LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
 	LUA_CPATH='$(CURDIR)/$(BUILD)/?.so;;'
 SHOW = $(if $(V),,@echo "$(notdir $(CC)) $@"; )
-BUSTED_RUN = tools/busted.lua $(if $(WITH_TLS),,--exclude-pattern=tls_) $(BUSTED) $(SPEC)
+SPECS_RUN = tools/specs.sh $(if $(WITH_TLS),,--exclude-pattern=tls_) $(BUSTED) $(SPEC)
 SAY_TLS = $(if $(WITH_TLS),,echo "net.tls is not built: its specs are left out";)
 
 # -- What people type ------------------------------------------------------------
@@ -86,7 +86,7 @@ demo: all ## echo files, open 500 connections, and tell what happened
 	@$(RUN_ENV) $(LUA) examples/demo.lua
 
 test: deps-test all ## run the specs; SPEC=spec/x_spec.lua for one file
-	@$(SAY_TLS) NET_SPEC_GUARD=30 $(RUN_ENV) $(LUA) $(BUSTED_RUN)
+	@$(SAY_TLS) NET_SPEC_GUARD=30 $(RUN_ENV) $(SPECS_RUN)
 
 CHECKS = check-gcc check-clang check-lua check-tidy check-cppcheck check-exports check-layers check-format docs-check asan
 check: $(CHECKS) ## warnings, linters, exports, layers, format, docs, then asan
@@ -104,12 +104,12 @@ asan: deps-check ## run the specs under AddressSanitizer and UBSan, leaks includ
 	@tools/asan-lua.sh '$(LUA)' $(ASAN)/bin
 	@$(MAKE) --no-print-directory BUILD=$(ASAN) LUA='$(CURDIR)/$(ASAN)/bin/$(notdir $(LUA))' asan-run
 
+VALGRIND = valgrind -q --leak-check=full --error-exitcode=1 --show-leak-kinds=definite \
+	--errors-for-leak-kinds=definite --suppressions=tools/valgrind.supp
 # A limit of descriptors is valgrind's own, and what comes by a channel does not mind that. A
 # child whose program does not start has all memory of its parent, and few pointers to it.
 valgrind: deps-check all ## run the quick specs under valgrind
-	NET_SPEC_GUARD=120 $(RUN_ENV) valgrind -q --leak-check=full --error-exitcode=1 \
-		--show-leak-kinds=definite --errors-for-leak-kinds=definite \
-		--suppressions=tools/valgrind.supp $(LUA) tools/busted.lua --exclude-tags=slow,rlimit $(BUSTED) $(SPEC)
+	@$(SAY_TLS) NET_SPEC_GUARD=120 $(RUN_ENV) UNDER='$(VALGRIND)' $(SPECS_RUN) --exclude-tags=slow,rlimit
 
 parity: deps-test all ## compare with Node 20 and 26 (fetched by npm into a scratch folder)
 	@$(RUN_ENV) tools/parity.sh
@@ -292,7 +292,7 @@ check-exports: all
 	$(if $(WITH_TLS),test "$$(nm -D --defined-only $(TLS) | awk '{ print $$3 }')" = luaopen_net_tls_core)
 
 asan-run:
-	@$(SAY_TLS) $(RUN_ENV) $(ASAN_ENV) $(LUA) $(BUSTED_RUN)
+	@$(SAY_TLS) $(RUN_ENV) $(ASAN_ENV) $(SPECS_RUN)
 
 list-checks:
 	@echo $(CHECKS)
