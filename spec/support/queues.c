@@ -142,8 +142,8 @@ static int in_first(lua_State *L) {
 }
 
 static int in_take(lua_State *L) {
-  net_rb_take(L, 1, &queue_at(L)->in, (size_t)luaL_checkinteger(L, 2));
-  return 1;
+  struct net_readbuffer *in = &queue_at(L)->in;
+  return net_rb_take(L, 1, in, (size_t)luaL_checkinteger(L, 2), in->moves);
 }
 
 static int in_peek(lua_State *L) {
