@@ -55,6 +55,17 @@ describe("TLS over a socket", function()
     assert.is_true(raw.destroyed)
   end))
 
+  it("that connects is one layer, though connect() was called meanwhile", within(function(t)
+    local server = greeter()
+    local raw = net.connect(server:address().port, "127.0.0.1")
+    local client = over(raw)
+    local log = pair.watch({}, client, EVENTS)
+    client:connect({ port = 1, host = "never.example", lookup = function() end })
+    client:on("close", t.calls(1, function() server:close() end))
+    t.run()
+    assert.same({ "connect", "secureConnect", "data hi", "end", "finish", "close false" }, log)
+  end))
+
   --- The other end reads a megabyte of plain text before it does TLS, so that 'one' waits.
   local function behind_plain_text(layers, log)
     local one, other = net.duplexPair()

@@ -78,6 +78,13 @@ local function take_later(socket, state, from)
   from:once("close", on_close)
 end
 
+--- If connect() was called on it meanwhile, its hook leaves TLS to who takes.
+local function take(socket, state, from)
+  local _ <close> = state
+  state.takes = true
+  return core.take(socket, from)
+end
+
 --- Takes the connection of 'from', or waits until it can be had.
 ---@param socket net.tls.TLSSocket
 ---@param state net.tls.State
@@ -87,7 +94,7 @@ function M.take(socket, state, from)
     return
   end
   state.connects = state.connects or connects(from)
-  local bytes, errno = core.take(socket, from)
+  local bytes, errno = take(socket, state, from)
   if bytes then
     return begin_over(socket, state, from, bytes)
   elseif errno ~= EAGAIN and from.pending and not from.destroyed then

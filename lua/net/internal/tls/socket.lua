@@ -34,7 +34,10 @@ local RECORD_MIN, RECORD_MAX = 512, 16384 -- bytes
 
 --- Called when the socket has connected, before anything is sent.
 local function opens(socket)
-  connection.install(socket, state_of.of(socket))
+  local state = state_of.of(socket)
+  if not state.takes then
+    connection.install(socket, state)
+  end
 end
 
 --- However it came to its first connection, the ones that it makes by itself are TLS.

@@ -38,6 +38,7 @@ local M = {}
 ---@field hint? string what a server says of keys
 ---@field credentials? net.tls.SecureContext whose certificate is shown, of setKeyCert
 ---@field waits? boolean for the connection of another socket
+---@field takes? boolean that connection is being taken
 ---@field connects? boolean which has to connect first: "connect" is told
 ---@field pending boolean the handshake is not over
 ---@field failure? any what a client fails with
@@ -64,6 +65,7 @@ end
 
 --- Something raised amid a handshake, for want of memory perhaps, and nobody would go on.
 function State.__close(state, err)
+  state.takes = nil
   if err ~= nil and not is_open(state) then
     state.socket:destroy()
   end
