@@ -2,6 +2,7 @@
 
 --- What a TLS socket asks of the system, as strace(1) sees it: nothing in vain.
 
+local net = require("net")
 local pair = require("spec.support.tlspair")
 local process = require("spec.support.process")
 local tls = require("net.tls")
@@ -68,6 +69,36 @@ describe("A TLS client", function()
       assert.equal(0, code, output)
       assert.same({}, between(log))
     end))
+end)
+
+-- A client that raises when it is told that the system has refused its type of service.
+local RAISES = [[
+  require("net.process"):on("uncaughtException", function() end)
+  local client = require("net.tls").connect { port = tonumber(arg[1]), host = "127.0.0.1",
+    rejectUnauthorized = false, typeOfService = 16 }
+  client:on("error", error)
+  client:write("secret")
+  require("net").run()
+]]
+
+describe("A TLS client whose type of service the system refuses", function()
+  (can_trace() and it or pending)("says nothing in plain text, though a listener raises", within(function(t)
+    local server, client
+    server = net.createServer(t.calls(1, function(socket)
+      socket:on("data", t.calls(1, function(chunk)
+        assert.equal(22, chunk:byte(1)) -- a handshake (RFC 8446, 5.1)
+        socket:destroy()
+        server:close()
+      end))
+    end))
+    server:listen(0, "127.0.0.1", function()
+      client = process.spawn("env ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o /dev/null "
+        .. "-e inject=setsockopt:error=EPERM " .. process.lua(file_with(t, RAISES),
+          tostring(server:address().port)))
+    end)
+    t.run()
+    client:finish()
+  end))
 end)
 
 local count, READS, WRITES = traced.count, traced.READS, traced.WRITES

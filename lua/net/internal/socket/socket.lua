@@ -175,6 +175,9 @@ end
 local function on_connected(socket)
   local private = stream.private(socket)
   private.on_connected = on_connected  -- the next connection wants it again
+  if private.opens then
+    private.opens(socket) -- first: a listener below may raise
+  end
   if private.keep_alive then
     apply_keep_alive(socket, private.keep_alive)
   end
@@ -183,9 +186,6 @@ local function on_connected(socket)
     if not ok and core.errname(err) ~= "EBADF" then
       socket:emit("error", errors.system(err, "setTypeOfService"))
     end
-  end
-  if private.opens then
-    private.opens(socket)
   end
 end
 
