@@ -46,13 +46,13 @@ CORE = $(BUILD)/net/core.so
 SRC = $(filter-out src/tls/%,$(wildcard src/*.c src/*/*.c))
 # net.tls, which is a rock of its own: the one part that knows OpenSSL.
 TLS = $(BUILD)/net/tls/core.so
-TLS_SRC = $(wildcard src/tls/*.c)
+TLS_SRC = $(wildcard src/tls/*.c src/tls/*/*.c)
 TLS_OBJ = $(TLS_SRC:src/%.c=$(BUILD)/obj/%.o)
 TLS_LUA = $(wildcard lua/net/tls.lua lua/net/luasec.lua lua/net/luasec/*.lua lua/net/internal/tls/*.lua lua/net/internal/luasec/*.lua)
 HAS_OPENSSL = echo '\#include <openssl/ssl.h>' | $(CC) $(CPPFLAGS) -E -o /dev/null - 2>/dev/null
 # Is it built? Asked where a recipe runs.
 WITH_TLS = $(shell test -e $(TLS) && echo yes)
-C_FILES = $(SRC) $(TLS_SRC) $(wildcard src/*.h src/*/*.h include/*.h)
+C_FILES = $(SRC) $(TLS_SRC) $(wildcard src/*.h src/*/*.h src/tls/*/*.h include/*.h)
 # The Lua half: what a program may require, and below internal/ all else.
 LUA_FILES = $(wildcard lua/net/*.lua lua/net/*/*.lua lua/net/*/*/*.lua)
 # The deepest first, so that a folder is empty before the one that it is in.

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 
---- What OpenSSL's error queue becomes (src/tls/error.c) by itself: see support/tlserrors.c.
+--- What OpenSSL's error queue becomes (src/tls/base/error.c) by itself: see support/tlserrors.c.
 
 local fields = require("spec.support").fields
 local lua = require("spec.support.lua")

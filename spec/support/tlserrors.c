@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * tlserrors.c - OpenSSL's error queue as a Lua module, for tls_error_spec.lua, over
- * src/tls/error.c alone.
+ * src/tls/base/error.c alone.
  *
  *     tlserrors.put("SSL", 156)              -- library, reason [, text beside it]
  *     local err, left = tlserrors.take()     -- the error value; what the queue holds then */
-#include "tls/error.c"
+#include "tls/base/error.c"
 
 #include <openssl/ssl.h>
 

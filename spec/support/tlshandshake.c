@@ -6,17 +6,17 @@
  *     local pair = tlshandshake.pair(client, server, client_flags, server_flags, name, session)
  *     local client_error, server_error = tlshandshake.shake(pair)
  *     tlshandshake.verdict(pair, "client")           -- the error behind it, or nil
- *     tlshandshake.ask(pair, "client", "cipher")     -- src/tls/inspect.h
+ *     tlshandshake.ask(pair, "client", "cipher")     -- src/tls/connection/inspect.h
  *     tlshandshake.export(pair, "client", 32, "label", "context")
  *     tlshandshake.session(pair), tlshandshake.reused(pair) */
 #include <lauxlib.h>
 #include <string.h>
 
-#include "tls/context.h"
-#include "tls/error.h"
-#include "tls/inspect.h"
-#include "tls/net.h"
-#include "tls/verify.h"
+#include "tls/context/context.h"
+#include "tls/base/error.h"
+#include "tls/connection/inspect.h"
+#include "tls/base/net.h"
+#include "tls/context/verify.h"
 
 enum { CLIENT, SERVER, SIDES };
 

@@ -9,22 +9,22 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "tls/certificate.h"
-#include "tls/classes.h"
-#include "tls/configure.h"
-#include "tls/connection.h"
-#include "tls/context.h"
-#include "tls/error.h"
-#include "tls/facts.h"
-#include "tls/identity.h"
-#include "tls/net.h"
-#include "tls/openssl.h"
-#include "tls/owner.h"
-#include "tls/psk.h"
-#include "tls/sec.h"
-#include "tls/settings.h"
-#include "tls/trace.h"
-#include "tls/transport.h"
+#include "tls/base/error.h"
+#include "tls/base/net.h"
+#include "tls/base/openssl.h"
+#include "tls/base/owner.h"
+#include "tls/certificate/certificate.h"
+#include "tls/certificate/identity.h"
+#include "tls/connection/classes.h"
+#include "tls/connection/connection.h"
+#include "tls/connection/facts.h"
+#include "tls/connection/psk.h"
+#include "tls/connection/settings.h"
+#include "tls/connection/trace.h"
+#include "tls/connection/transport.h"
+#include "tls/context/configure.h"
+#include "tls/context/context.h"
+#include "tls/luasec/luasec.h"
 
 /* --- constants ------------------------------------------------------------------------- */
 

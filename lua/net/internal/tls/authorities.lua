@@ -3,8 +3,8 @@
 --- net.internal.tls.authorities - whom contexts without `ca` trust: the authorities of the
 --- system, or those that a program names for all of its contexts.
 --
--- The certificates are in the core (src/tls/anchors.h), which reads the system's when they
--- are first needed.
+-- The certificates are in the core (src/tls/context/anchors.h), which reads the system's
+-- when they are first needed.
 
 local core = require("net.tls.core")
 local lazy = require("net.internal.lazy")

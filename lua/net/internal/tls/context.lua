@@ -2,10 +2,11 @@
 
 --- net.internal.tls.context - `tls.createSecureContext`.
 --
--- Options are applied in Node's order, by a step of the core each (src/tls/configure.h), so
--- that of two that are wrong the same one is told of. Nothing of a context that could not
--- be made is left: it is collected with its SSL_CTX. An option that is nil is not there;
--- `ca`, `cert` and `key` also where they are false, as in Node.
+-- Options are applied in Node's order, by a step of the core each
+-- (src/tls/context/configure.h), so that of two that are wrong the same one is told of.
+-- Nothing of a context that could not be made is left: it is collected with its SSL_CTX.
+-- An option that is nil is not there; `ca`, `cert` and `key` also where they are false, as
+-- in Node.
 --
 -- An empty text as `ca`, `cert` or `key` is a file that was not what it should have been.
 -- Node takes it for none, and for `ca` then trusts all the world; here it raises.

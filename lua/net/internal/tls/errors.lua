@@ -3,7 +3,7 @@
 --- net.internal.tls.errors - the texts of TLS's errors, beside those of net's.
 --
 -- Loaded with net.tls, and added to `net.internal.errors.codes`, by which C finds them too.
--- What OpenSSL says is made in C, src/tls/error.c.
+-- What OpenSSL says is made in C, src/tls/base/error.c.
 
 local errors = require("net.internal.errors")
 

@@ -3,8 +3,8 @@
 --- net.internal.tls.identity - `tls.checkServerIdentity`: is a certificate that of a host?
 --
 -- By Node's rules, on the table of a certificate. A connection asks the core first, which
--- goes by the certificate's own names and needs no table (src/tls/identity.h); this says
--- why it is not. What two names have to do to be the same one, both ask the core.
+-- goes by the certificate's own names and needs no table (src/tls/certificate/identity.h);
+-- this says why it is not. What two names have to do to be the same one, both ask the core.
 --
 -- A host is taken as URLs take it, so that "0x7f.1" is found out to be an address. But what
 -- no name can have, a slash, a blank, an escape, makes it no name: Node reads "a.com/x" as

@@ -2,8 +2,8 @@
 
 --- net.internal.tls.psk - keys that both sides know before, instead of certificates.
 --
--- OpenSSL cannot wait for such a key, so the core (src/tls/psk.c) calls here in the middle
--- of a handshake. What raises ends that handshake, and is the error that is told.
+-- OpenSSL cannot wait for such a key, so the core (src/tls/connection/psk.c) calls here in
+-- the middle of a handshake. What raises ends that handshake, and is the error that is told.
 
 local core = require("net.tls.core")
 local lazy = require("net.internal.lazy")

@@ -2,10 +2,10 @@
 
 --- net.internal.tls.state - what is known of a TLS socket, and what becomes of its handshake.
 --
--- The core (src/tls/handshake.c) calls here from the loop, amid no call of OpenSSL's: a
--- handshake is over, has failed, waits for an answer; a session or a key has come. What is
--- policy is decided here: whom the peer has to be, which event comes in which order, and
--- when bytes may pass (`conn:open`), which is never before all of that is good.
+-- The core (src/tls/connection/handshake.c) calls here from the loop, amid no call of
+-- OpenSSL's: a handshake is over, has failed, waits for an answer; a session or a key has
+-- come. What is policy is decided here: whom the peer has to be, which event comes in which
+-- order, and when bytes may pass (`conn:open`), which is never before all of that is good.
 
 local core = require("net.tls.core")
 local net_core = require("net.core")
