@@ -83,4 +83,13 @@ describe("make test, of several files", function()
     assert.matches("a_spec.lua +\n1 success / 0 failures", text, 1, true)
     assert.equal(0, code)
   end)
+
+  it("skips what wants a Node that is not here, and says which", function()
+    write("a", [[require("spec.support.node").each(function() error("not so") end)]])
+    local text, code = process.run("env -u PEER_NODE20 -u PEER_NODE26 tools/specs.sh "
+      .. folder .. "/a_spec.lua 2>&1")
+    assert.matches("Node 20 is not here\n.*Node 26 is not here\n", text)
+    assert.matches("\n0 passed, 0 failed, 2 skipped\n$", text)
+    assert.equal(0, code)
+  end)
 end)

@@ -6,6 +6,7 @@
 ---       it("does what it says, with " .. name, function() ... binary ... end)
 ---     end)
 
+local busted = require("busted")
 local process = require("spec.support.process")
 
 local M = {}
@@ -25,7 +26,7 @@ function M.each(define)
     if M.binaries[name] then
       define(M.binaries[name], name, version)
     else
-      pending(name .. " is not here", function() end)
+      busted.pending(name .. " is not here", function() end)
     end
   end
 end
