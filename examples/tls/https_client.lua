@@ -87,8 +87,17 @@ local function get(url, ca)
   io.stdout:write(read_body(socket, headers))
 end
 
+--- An error in words: of a name with several addresses, none of which is reached, that of each.
+local function describe(err)
+  local words = {}
+  for i, one in ipairs(type(err) == "table" and err.errors or { err }) do
+    words[i] = tostring(one)
+  end
+  return table.concat(words, "; ")
+end
+
 local function fail(err)
-  io.stderr:write("https_client: ", tostring(err), "\n")
+  io.stderr:write("https_client: ", describe(err), "\n")
   if type(err) == "table" and advice[err.code] then
     io.stderr:write("  ", advice[err.code], "\n")
   end

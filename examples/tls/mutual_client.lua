@@ -28,8 +28,17 @@ local alerts = {
   ["ERR_SSL_SSL/TLS_ALERT_CERTIFICATE_EXPIRED"] = "our certificate has expired",
 }
 
+--- An error in words: of a name with several addresses, none of which is reached, that of each.
+local function describe(err)
+  local words = {}
+  for i, one in ipairs(type(err) == "table" and err.errors or { err }) do
+    words[i] = tostring(one)
+  end
+  return table.concat(words, "; ")
+end
+
 local function fail(err, when)
-  error((alerts[err.code] or tostring(err)) .. when, 0)
+  error((alerts[err.code] or describe(err)) .. when, 0)
 end
 
 local function ask(ca, cert, key, where, text)

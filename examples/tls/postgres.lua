@@ -50,12 +50,21 @@ local function ask(where, user, ca, ...)
   show(check(db:query(...)))
 end
 
+--- An error in words: of a name with several addresses, none of which is reached, that of each.
+local function describe(err)
+  local words = {}
+  for i, one in ipairs(type(err) == "table" and err.errors or { err }) do
+    words[i] = tostring(one)
+  end
+  return table.concat(words, "; ")
+end
+
 if #arg < 4 then
   io.stderr:write("postgres: HOST[:PORT] USER CA QUERY [PARAMETER...]\n")
   os.exit(1)
 end
 local ok, err, late = pcall(co.run, co.timeout, DEADLINE, ask, ...)
 if not ok or late then
-  io.stderr:write("postgres: ", tostring(late or err), "\n")
+  io.stderr:write("postgres: ", describe(late or err), "\n")
   os.exit(1)
 end

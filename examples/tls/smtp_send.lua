@@ -71,6 +71,15 @@ local function send(mail, where, from, to, ca)
   print("sent by " .. socket:getProtocol())
 end
 
+--- An error in words: of a name with several addresses, none of which is reached, that of each.
+local function describe(err)
+  local words = {}
+  for i, one in ipairs(type(err) == "table" and err.errors or { err }) do
+    words[i] = tostring(one)
+  end
+  return table.concat(words, "; ")
+end
+
 local where, from, to, ca = ...
 if not to then
   io.stderr:write("smtp_send: HOST[:PORT] FROM TO [CA] <mail\n")
@@ -78,6 +87,6 @@ if not to then
 end
 local ok, err, late = pcall(co.run, co.timeout, DEADLINE, send, io.read("a"), where, from, to, ca)
 if not ok or late then
-  io.stderr:write("smtp_send: ", tostring(late or err), "\n")
+  io.stderr:write("smtp_send: ", describe(late or err), "\n")
   os.exit(1)
 end

@@ -9,6 +9,7 @@ local daemons = require("spec.support.daemons")
 local postgres = require("examples.tasks.postgres")
 local process = require("spec.support.process")
 local programs = require("spec.support.programs").of("examples/tls/")
+local sockets = require("spec.support.sockets")
 local within = require("spec.support").within
 
 local quote, run = process.quote, process.run
@@ -206,6 +207,40 @@ describe("the client of PostgreSQL", function()
         assert.is_nil(db)
         assert.matches(row[2], tostring(err), 1, true)
       end)
+    end))
+  end
+end)
+
+-- Names of several addresses
+
+describe("a client of examples/tls", function()
+  -- No name has two addresses on every machine; this program knows one.
+  local TWO = [[
+    require("net.dns").lookup = function(_, _, callback)
+      callback(nil, { { address = "127.0.0.2", family = 4 }, { address = "127.0.0.3", family = 4 } })
+    end
+    arg[0] = table.remove(arg, 1)
+    assert(loadfile(arg[0]))(table.unpack(arg))
+  ]]
+
+  for name, arguments in pairs({
+    smtp_send = { "two.example:%d", "a@x", "b@y" },
+    https_client = { "https://two.example:%d/" },
+    postgres = { "two.example:%d", "ann", "system", "select 1" },
+    mutual_client = { "CA", "-", "-", "two.example:%d", "hello" },
+  }) do
+    it("says of each address why it was not reached: " .. name, within(function(t)
+      local path, port = t.tmpname(".lua"), sockets.free_port()
+      do
+        local file <close> = assert(io.open(path, "w"))
+        file:write(TWO)
+      end
+      for i, word in ipairs(arguments) do
+        arguments[i] = word == "CA" and ca.path or word:format(port)
+      end
+      local expected = ("%s: Error: connect ECONNREFUSED 127.0.0.2:%d; Error: connect ECONNREFUSED 127.0.0.3:%d\n")
+      assert.same({ expected:format(name, port, port), 1 }, { run(process.lua(path,
+        "examples/tls/" .. name .. ".lua", table.unpack(arguments)) .. " 2>&1 </dev/null") })
     end))
   end
 end)
