@@ -19,6 +19,12 @@ void net_tls_draft_hold(struct net_tls_draft *s, void *held, void (*free)(void *
   s->free = free;
 }
 
+static void free_text(void *text) { OPENSSL_free(text); }
+
+void net_tls_draft_hold_text(struct net_tls_draft *s, void *text) {
+  net_tls_draft_hold(s, text, free_text);
+}
+
 static int on_draft_gc(lua_State *L) {
   struct net_tls_draft *s = lua_touserdata(L, 1);
   net_tls_draft_hold(s, NULL, NULL);

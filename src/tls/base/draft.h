@@ -21,5 +21,7 @@ struct net_tls_draft *net_tls_draft_push(lua_State *L);
 void net_tls_draft_take(lua_State *L, struct net_tls_draft *s, int ok);
 /* Frees 'held', and holds this instead. [-] */
 void net_tls_draft_hold(struct net_tls_draft *s, void *held, void (*free)(void *));
+/* The same for a text that libssl has allocated. [-] */
+void net_tls_draft_hold_text(struct net_tls_draft *s, void *text);
 
 #endif

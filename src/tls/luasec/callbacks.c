@@ -13,6 +13,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "tls/base/bio.h"
 #include "tls/luasec/luasec.h"
 
 struct net_sec *net_sec_of(const SSL *ssl) {
@@ -197,7 +198,7 @@ void net_sec_callbacks_dh(lua_State *L, struct net_sec *e) {
     lua_call(L, 2, 1);
     size_t len = 0;
     const char *pem = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
-    BIO *bio = pem && e->ssl ? BIO_new_mem_buf(pem, (int)len) : NULL;
+    BIO *bio = pem && e->ssl ? net_tls_bio_over(pem, len) : NULL;
     if (bio)
       (void)use_dh(e->ssl, bio); /* without them there are no DHE ciphers, as in LuaSec */
     BIO_free(bio);

@@ -9,6 +9,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "tls/base/bio.h"
 #include "tls/base/draft.h"
 #include "tls/luasec/luasec.h"
 #include "tls/luasec/names.h"
@@ -69,7 +70,7 @@ void net_sec_certificate_push(lua_State *L, X509 *x) {
 static int certificate_load(lua_State *L) {
   size_t len;
   const char *pem = luaL_checklstring(L, 1, &len);
-  BIO *bio = BIO_new_mem_buf(pem, (int)len);
+  BIO *bio = net_tls_bio_over(pem, len);
   X509 *x = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
   BIO_free(bio);
   ERR_clear_error();
@@ -110,8 +111,6 @@ static int certificate_setencode(lua_State *L) {
 
 /* --- numbers and times ----------------------------------------------------------------- */
 
-static void free_text(void *text) { OPENSSL_free(text); }
-
 static int certificate_serial(lua_State *L) {
   struct certificate *c = check(L, 1);
   struct net_tls_draft *s = net_tls_draft_push(L);
@@ -119,7 +118,7 @@ static int certificate_serial(lua_State *L) {
   char *text = number ? BN_bn2hex(number) : NULL;
   BN_free(number);
   if (text)
-    net_tls_draft_hold(s, text, free_text);
+    net_tls_draft_hold_text(s, text);
   net_tls_draft_take(L, s, text != NULL && BIO_puts(s->out, text) >= 0);
   return 1;
 }
@@ -171,11 +170,8 @@ static int certificate_digest(lua_State *L) {
   unsigned char bytes[EVP_MAX_MD_SIZE];
   char text[2 * EVP_MAX_MD_SIZE];
   unsigned len = 0;
-  if (md == NULL) {
-    lua_pushnil(L);
-    lua_pushfstring(L, "digest algorithm not supported (%s)", name);
-    return 2;
-  }
+  if (md == NULL)
+    return net_sec_no(L, "digest algorithm not supported (%s)", name);
   ERR_clear_error();
   if (!X509_digest(c->x, md, bytes, &len))
     return net_sec_refuse(L, "error processing the certificate (%s)");
@@ -252,14 +248,9 @@ static int certificate_issued(lua_State *L) {
   if (is_ready)
     code = X509_verify_cert(i.x) == 1 ? X509_V_OK : X509_STORE_CTX_get_error(i.x);
   issuing_free(&i);
-  ERR_clear_error();
-  if (code == X509_V_OK) {
-    lua_pushboolean(L, 1);
-    return 1;
-  }
-  lua_pushnil(L);
-  lua_pushstring(L, X509_verify_cert_error_string(code));
-  return 2;
+  if (code == X509_V_OK)
+    return net_sec_yes(L);
+  return net_sec_no(L, "%s", X509_verify_cert_error_string(code));
 }
 
 /* --- opening ------------------------------------------------------------------------------ */
@@ -282,20 +273,9 @@ static const luaL_Reg methods[] = {
 };
 
 void net_sec_certificate_open(lua_State *L) {
-  static const luaL_Reg meta[] = {
-    { "__gc", on_gc },
-    { "__close", on_gc },
-    { "__tostring", on_tostring },
-    { NULL, NULL },
-  };
-  if (luaL_newmetatable(L, CLASS)) {
-    luaL_setfuncs(L, meta, 0);
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-    lua_pushliteral(L, "SSL:Certificate");
-    lua_setfield(L, -2, "__name");
-  }
+  net_sec_class_push(L, CLASS, "SSL:Certificate", on_gc, on_tostring);
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
   lua_pushcfunction(L, certificate_load);
   lua_setfield(L, -2, "load");

@@ -121,13 +121,6 @@ static int push_reason(lua_State *L, const struct net_sec *e, int waits_for) {
   return 2;
 }
 
-/* Before the handshake, and behind the end of it all. [-0, +2, m] */
-static int push_closed(lua_State *L) {
-  lua_pushnil(L);
-  lua_pushliteral(L, "closed");
-  return 2;
-}
-
 static int is_over(const struct net_sec *e) {
   return e->ssl == NULL || e->word != NULL || e->broken != 0;
 }
@@ -192,7 +185,7 @@ static int sec_recv(lua_State *L) {
     return 1;
   }
   if (!e->connected)
-    return push_closed(L);
+    return net_sec_closed(L);
   if (is_over(e))
     return push_reason(L, e, 0);
   enter(L, e, fd);
@@ -248,14 +241,11 @@ static int sec_send(lua_State *L) {
   lua_Integer i = luaL_checkinteger(L, 4), j = luaL_checkinteger(L, 5);
   luaL_argcheck(L, i >= 1 && j <= (lua_Integer)len && i <= j + 1, 4, "out of range");
   if (!e->connected)
-    return push_closed(L);
+    return net_sec_closed(L);
   if (is_over(e))
     return push_reason(L, e, 0);
-  if (!goes_on(L, e, bytes + i - 1, (size_t)(j - i + 1))) {
-    lua_pushnil(L);
-    lua_pushliteral(L, "bad write retry");
-    return 2;
-  }
+  if (!goes_on(L, e, bytes + i - 1, (size_t)(j - i + 1)))
+    return net_sec_no(L, "%s", "bad write retry");
   lua_pushvalue(L, 3);
   lua_setiuservalue(L, 1, NET_SEC_SENDING);
   enter(L, e, fd);
@@ -347,11 +337,8 @@ static int sec_connection(lua_State *L) {
   struct net_sec_context *c = luaL_testudata(L, 1, NET_SEC_CONTEXT_CLASS);
   if (c == NULL || c->ctx == NULL)
     return luaL_argerror(L, 1, "invalid context");
-  if (!c->has_mode) {
-    lua_pushnil(L);
-    lua_pushliteral(L, "invalid mode");
-    return 2;
-  }
+  if (!c->has_mode)
+    return net_sec_no(L, "%s", "invalid mode");
   struct net_sec *e = lua_newuserdatauv(L, sizeof *e, NET_SEC_VALUES);
   memset(e, 0, sizeof *e);
   e->is_server = c->is_server;

@@ -15,40 +15,6 @@ struct net_sec_context *net_sec_context_check(lua_State *L, int idx) {
   return c;
 }
 
-/* --- arguments ------------------------------------------------------------------------ */
-
-/* LuaSec's functions have what is before the first NUL: another file, or fewer ciphers. */
-const char *net_sec_text(lua_State *L, int idx) {
-  size_t len;
-  const char *text = luaL_checklstring(L, idx, &len);
-  luaL_argcheck(L, strlen(text) == len, idx, "string contains zeros");
-  return text;
-}
-
-/* --- errors -------------------------------------------------------------------------- */
-
-const char *net_sec_word(unsigned long code) {
-  if (code != 0 && ERR_GET_LIB(code) == ERR_LIB_SYS)
-    return strerror(ERR_GET_REASON(code));
-  return code ? ERR_reason_error_string(code) : NULL;
-}
-
-int net_sec_refuse(lua_State *L, const char *text) {
-  const char *word = net_sec_word(ERR_peek_error());
-  ERR_clear_error();
-  lua_pushnil(L);
-  lua_pushfstring(L, text, word ? word : "unknown error");
-  return 2;
-}
-
-static int answer(lua_State *L, int ok, const char *text) {
-  if (!ok)
-    return net_sec_refuse(L, text);
-  ERR_clear_error();
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
 /* --- making ---------------------------------------------------------------------------- */
 
 /* The finalizer, of which a program may make use, too: of anything. */
@@ -109,11 +75,8 @@ static int push_context(lua_State *L, int version) {
 static int context_create(lua_State *L) {
   const char *name = net_sec_text(L, 1);
   int found = find_protocol(name);
-  if (found < 0) {
-    lua_pushnil(L);
-    lua_pushfstring(L, "invalid protocol (%s)", name);
-    return 2;
-  }
+  if (found < 0)
+    return net_sec_no(L, "invalid protocol (%s)", name);
   if (!push_context(L, protocols[found].version))
     return net_sec_refuse(L, "error creating context (%s)");
   return 1;
@@ -135,11 +98,8 @@ static int context_protocols(lua_State *L) {
 static int context_setmode(lua_State *L) {
   struct net_sec_context *c = net_sec_context_check(L, 1);
   const char *mode = net_sec_text(L, 2);
-  if (strcmp(mode, "client") != 0 && strcmp(mode, "server") != 0) {
-    lua_pushnil(L);
-    lua_pushfstring(L, "invalid mode (%s)", mode);
-    return 2;
-  }
+  if (strcmp(mode, "client") != 0 && strcmp(mode, "server") != 0)
+    return net_sec_no(L, "invalid mode (%s)", mode);
   c->has_mode = 1;
   c->is_server = *mode == 's';
   lua_pushboolean(L, 1);
@@ -196,7 +156,7 @@ static int context_loadkey(lua_State *L) {
     ERR_clear_error();
     return lua_error(L);
   }
-  return answer(L, ok, "error loading private key (%s)");
+  return net_sec_answer(L, ok, "error loading private key (%s)");
 }
 
 /* loadcert(context, file): PEM, and the chain that follows in it */
@@ -205,8 +165,8 @@ static int context_loadcert(lua_State *L) {
   const char *file = net_sec_text(L, 2);
   ERR_clear_error();
   SSL_CTX_set_default_passwd_cb(c->ctx, on_password);
-  return answer(L, SSL_CTX_use_certificate_chain_file(c->ctx, file) == 1,
-                "error loading certificate (%s)");
+  return net_sec_answer(L, SSL_CTX_use_certificate_chain_file(c->ctx, file) == 1,
+                        "error loading certificate (%s)");
 }
 
 /* checkkey(context) -> is the key that of the certificate? */
@@ -223,8 +183,8 @@ static int context_locations(lua_State *L) {
   const char *file = lua_isnoneornil(L, 2) ? NULL : net_sec_text(L, 2);
   const char *folder = lua_isnoneornil(L, 3) ? NULL : net_sec_text(L, 3);
   ERR_clear_error();
-  return answer(L, SSL_CTX_load_verify_locations(c->ctx, file, folder) == 1,
-                "error loading CA locations (%s)");
+  return net_sec_answer(L, SSL_CTX_load_verify_locations(c->ctx, file, folder) == 1,
+                        "error loading CA locations (%s)");
 }
 
 /* --- functions of the program's ---------------------------------------------------------- */
@@ -253,9 +213,9 @@ static int context_setalpn(lua_State *L) {
   size_t len;
   const char *names = luaL_checklstring(L, 2, &len);
   ERR_clear_error();
-  return answer(L,
-                SSL_CTX_set_alpn_protos(c->ctx, (const unsigned char *)names, (unsigned)len) == 0,
-                "error setting ALPN (%s)");
+  return net_sec_answer(
+    L, SSL_CTX_set_alpn_protos(c->ctx, (const unsigned char *)names, (unsigned)len) == 0,
+    "error setting ALPN (%s)");
 }
 
 void net_sec_context_open(lua_State *L) {
@@ -272,17 +232,7 @@ void net_sec_context_open(lua_State *L) {
     { "setalpn", context_setalpn },
     { NULL, NULL },
   };
-  static const luaL_Reg meta[] = {
-    { "__gc", on_gc },
-    { "__close", on_gc },
-    { "__tostring", on_tostring },
-    { NULL, NULL },
-  };
-  if (luaL_newmetatable(L, CLASS)) {
-    luaL_setfuncs(L, meta, 0);
-    lua_pushliteral(L, "SSL:Context");
-    lua_setfield(L, -2, "__name");
-  }
+  net_sec_class_push(L, CLASS, "SSL:Context", on_gc, on_tostring);
   lua_pop(L, 1);
   luaL_setfuncs(L, functions, 0);
 }

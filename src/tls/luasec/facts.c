@@ -8,12 +8,6 @@
 
 #include "tls/luasec/luasec.h"
 
-static int closed(lua_State *L) {
-  lua_pushnil(L);
-  lua_pushliteral(L, "closed");
-  return 2;
-}
-
 /* info(connection) -> OpenSSL's description of the cipher, bits, bits of the algorithm,
  * protocol, method of compression; nil, "closed" before the handshake */
 static int sec_info(lua_State *L) {
@@ -21,7 +15,7 @@ static int sec_info(lua_State *L) {
   char text[256];
   int bits, of_algorithm;
   if (!e->connected)
-    return closed(L);
+    return net_sec_closed(L);
   const SSL_CIPHER *cipher = SSL_get_current_cipher(e->ssl);
   if (cipher == NULL)
     return 0;
@@ -111,7 +105,7 @@ static int push_finished(lua_State *L, size_t (*get)(const SSL *, void *, size_t
   const struct net_sec *e = net_sec_check(L, 1);
   char bytes[FINISHED_MAX];
   if (!e->connected)
-    return closed(L);
+    return net_sec_closed(L);
   size_t len = get(e->ssl, bytes, sizeof bytes);
   if (len == 0)
     return 0;
@@ -132,7 +126,7 @@ static int sec_keyingmaterial(lua_State *L) {
   const char *context = luaL_optlstring(L, 4, NULL, &context_len);
   luaL_argcheck(L, n >= 0 && n <= 1 << 20, 3, "out of range");
   if (!e->connected)
-    return closed(L);
+    return net_sec_closed(L);
   unsigned char *bytes = lua_newuserdatauv(L, (size_t)n + 1, 0);
   ERR_clear_error();
   if (SSL_export_keying_material(e->ssl, bytes, (size_t)n, label, label_len,
@@ -201,12 +195,9 @@ static int sec_certificate(lua_State *L) {
   const struct net_sec *e = net_sec_check(L, 1);
   lua_Integer n = luaL_optinteger(L, 2, 1);
   if (!e->connected)
-    return closed(L);
-  if (n < 1) {
-    lua_pushnil(L);
-    lua_pushliteral(L, "invalid certificate index");
-    return 2;
-  }
+    return net_sec_closed(L);
+  if (n < 1)
+    return net_sec_no(L, "%s", "invalid certificate index");
   net_sec_certificate_push(L, nth_certificate(e->ssl, n));
   return 1;
 }
@@ -215,7 +206,7 @@ static int sec_certificate(lua_State *L) {
 static int sec_chain(lua_State *L) {
   const struct net_sec *e = net_sec_check(L, 1);
   if (!e->connected)
-    return closed(L);
+    return net_sec_closed(L);
   lua_newtable(L);
   for (lua_Integer n = 1;; n++) {
     net_sec_certificate_push(L, nth_certificate(e->ssl, n));

@@ -86,14 +86,33 @@ struct net_sec {
 struct net_sec_context *net_sec_context_check(lua_State *L, int idx);
 /* The same for a connection. [-0, +0, e] */
 struct net_sec *net_sec_check(lua_State *L, int idx);
+
+/* --- arguments and answers: answers.c --- */
+
 /* The string at 'idx', which C is to have whole: raises for what is none, or has a NUL in it.
  * [-0, +0, e] */
 const char *net_sec_text(lua_State *L, int idx);
-/* Pushes nil and what OpenSSL says of the call that has just failed, in a text with one %s; the
- * error queue is empty then. [-0, +2, m] */
-int net_sec_refuse(lua_State *L, const char *text);
 /* The word for an entry of the error queue; NULL: there is none. [-] */
 const char *net_sec_word(unsigned long code);
+
+/* Those that answer return how many values they have pushed, for a method to return. */
+
+/* true; the error queue is empty then. [-0, +1, m] */
+int net_sec_yes(lua_State *L);
+/* nil, and 'text' with 'word' for its one %s; the error queue likewise. [-0, +2, m] */
+int net_sec_no(lua_State *L, const char *text, const char *word);
+/* The same with what OpenSSL says of the call that has just failed. [-0, +2, m] */
+int net_sec_refuse(lua_State *L, const char *text);
+/* net_sec_yes, or net_sec_refuse. [-0, +(1|2), m] */
+int net_sec_answer(lua_State *L, int ok, const char *text);
+/* nil, "closed": before the handshake, and behind the end of it all. [-0, +2, m] */
+int net_sec_closed(lua_State *L);
+/* Pushes the metatable of a class, made if there is none: 'key' is its name in the registry,
+ * 'name' the one that programs see. [-0, +1, m] */
+void net_sec_class_push(lua_State *L, const char *key, const char *name, lua_CFunction gc,
+                        lua_CFunction tostring);
+
+/* --- what the others do for each other --- */
 
 /* Has the context ask and judge by the callbacks of callbacks.c; 0: no memory. [-] */
 int net_sec_callbacks_install(struct net_sec_context *c);

@@ -27,8 +27,6 @@ static void push_long_name(lua_State *L, const ASN1_OBJECT *object) {
     lua_pushstring(L, OBJ_nid2ln(nid));
 }
 
-static void free_text(void *text) { OPENSSL_free(text); }
-
 static void push_text(lua_State *L, const ASN1_STRING *text, enum net_sec_encoding encoding) {
   if (encoding == NET_SEC_AI5) {
     lua_pushlstring(L, (const char *)ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text));
@@ -38,7 +36,7 @@ static void push_text(lua_State *L, const ASN1_STRING *text, enum net_sec_encodi
   unsigned char *utf8 = NULL;
   int len = ASN1_STRING_to_UTF8(&utf8, text);
   if (len >= 0)
-    net_tls_draft_hold(s, utf8, free_text);
+    net_tls_draft_hold_text(s, utf8);
   ERR_clear_error();
   lua_pushlstring(L, len >= 0 ? (const char *)utf8 : "", len >= 0 ? (size_t)len : 0);
   lua_remove(L, -2);

@@ -11,18 +11,6 @@
 
 #include "tls/luasec/luasec.h"
 
-static int ok(lua_State *L) {
-  ERR_clear_error();
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
-static int invalid(lua_State *L, const char *text, const char *word) {
-  lua_pushnil(L);
-  lua_pushfstring(L, text, word);
-  return 2;
-}
-
 /* --- a word each ------------------------------------------------------------------------- */
 
 struct word {
@@ -30,23 +18,22 @@ struct word {
   uint64_t bits;
 };
 
-/* The bits of all words from argument 2 on; 'wrong' is one that is none, else NULL.
- * [-0, +0, e] */
-static uint64_t words_at(lua_State *L, const struct word *words, const char **wrong) {
-  uint64_t bits = 0;
-  *wrong = NULL;
+/* The bits of all words from argument 2 on; 0: one is none, of which it has pushed nil and
+ * 'text'. [-0, +(2|0), e] */
+static int take_words(lua_State *L, const struct word *words, const char *text, uint64_t *bits) {
+  *bits = 0;
   for (int i = 2; i <= lua_gettop(L); i++) {
     const char *name = net_sec_text(L, i);
     const struct word *w = words;
     while (w->name && strcmp(w->name, name) != 0)
       w++;
     if (w->name == NULL) {
-      *wrong = name;
+      net_sec_no(L, text, name);
       return 0;
     }
-    bits |= w->bits;
+    *bits |= w->bits;
   }
-  return bits;
+  return 1;
 }
 
 /* What OpenSSL 1.1.1 lacks, or a later one has dropped, is left out. */
@@ -227,12 +214,11 @@ static int sec_options(lua_State *L) {
 /* setoptions(context, option...) */
 static int sec_setoptions(lua_State *L) {
   struct net_sec_context *c = net_sec_context_check(L, 1);
-  const char *wrong;
-  uint64_t bits = words_at(L, options, &wrong);
-  if (wrong)
-    return invalid(L, "invalid option (%s)", wrong);
+  uint64_t bits;
+  if (!take_words(L, options, "invalid option (%s)", &bits))
+    return 2;
   SSL_CTX_set_options(c->ctx, bits);
-  return ok(L);
+  return net_sec_yes(L);
 }
 
 /* setverify(context, word...): who is asked for a certificate, and what becomes of none */
@@ -245,12 +231,11 @@ static int sec_setverify(lua_State *L) {
     { NULL, 0 },
   };
   struct net_sec_context *c = net_sec_context_check(L, 1);
-  const char *wrong;
-  uint64_t bits = words_at(L, words, &wrong);
-  if (wrong)
-    return invalid(L, "invalid verify option (%s)", wrong);
+  uint64_t bits;
+  if (!take_words(L, words, "invalid verify option (%s)", &bits))
+    return 2;
   SSL_CTX_set_verify(c->ctx, (int)bits, SSL_CTX_get_verify_callback(c->ctx));
-  return ok(L);
+  return net_sec_yes(L);
 }
 
 enum { CRL = 4, CRL_CHAIN = 8 }; /* beside NET_SEC_* */
@@ -265,16 +250,15 @@ static int sec_setverifyext(lua_State *L) {
     { NULL, 0 },
   };
   struct net_sec_context *c = net_sec_context_check(L, 1);
-  const char *wrong;
-  uint64_t bits = words_at(L, words, &wrong);
-  if (wrong)
-    return invalid(L, "invalid verify option (%s)", wrong);
+  uint64_t bits;
+  if (!take_words(L, words, "invalid verify option (%s)", &bits))
+    return 2;
   c->ext = (int)bits & (NET_SEC_CONTINUE | NET_SEC_AS_SERVER);
   unsigned long flags = bits & CRL_CHAIN ? X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL
                         : bits & CRL     ? X509_V_FLAG_CRL_CHECK
                                          : 0;
   X509_STORE_set_flags(SSL_CTX_get_cert_store(c->ctx), flags);
-  return ok(L);
+  return net_sec_yes(L);
 }
 
 /* setdepth(context, n): certificates between the peer's and the root */
@@ -282,7 +266,7 @@ static int sec_setdepth(lua_State *L) {
   struct net_sec_context *c = net_sec_context_check(L, 1);
   lua_Integer n = luaL_checkinteger(L, 2);
   SSL_CTX_set_verify_depth(c->ctx, n > INT_MAX ? INT_MAX : n < -1 ? -1 : (int)n);
-  return ok(L);
+  return net_sec_yes(L);
 }
 
 /* --- ciphers and curves ------------------------------------------------------------------ */
@@ -290,19 +274,18 @@ static int sec_setdepth(lua_State *L) {
 /* setcipher(context, list): of TLS 1.2 and before */
 static int sec_setcipher(lua_State *L) {
   struct net_sec_context *c = net_sec_context_check(L, 1);
+  const char *list = net_sec_text(L, 2);
   ERR_clear_error();
-  if (!SSL_CTX_set_cipher_list(c->ctx, net_sec_text(L, 2)))
-    return net_sec_refuse(L, "error setting cipher list (%s)");
-  return ok(L);
+  return net_sec_answer(L, SSL_CTX_set_cipher_list(c->ctx, list), "error setting cipher list (%s)");
 }
 
 /* setciphersuites(context, list): of TLS 1.3 */
 static int sec_setciphersuites(lua_State *L) {
   struct net_sec_context *c = net_sec_context_check(L, 1);
+  const char *list = net_sec_text(L, 2);
   ERR_clear_error();
-  if (!SSL_CTX_set_ciphersuites(c->ctx, net_sec_text(L, 2)))
-    return net_sec_refuse(L, "error setting cipher list (%s)");
-  return ok(L);
+  return net_sec_answer(L, SSL_CTX_set_ciphersuites(c->ctx, list),
+                        "error setting cipher list (%s)");
 }
 
 /* Those that are not in OpenSSL's list of curves, or have another name there. */
@@ -349,22 +332,18 @@ static int sec_setcurve(lua_State *L) {
   struct net_sec_context *c = net_sec_context_check(L, 1);
   const char *name = net_sec_text(L, 2);
   int nid = curve_named(name);
-  if (nid == NID_undef || !SSL_CTX_set1_groups(c->ctx, &nid, 1)) {
-    ERR_clear_error();
-    return invalid(L, "elliptic curve '%s' not supported", name);
-  }
-  return ok(L);
+  if (nid == NID_undef || !SSL_CTX_set1_groups(c->ctx, &nid, 1))
+    return net_sec_no(L, "elliptic curve '%s' not supported", name);
+  return net_sec_yes(L);
 }
 
 /* setcurveslist(context, "A:B") */
 static int sec_setcurveslist(lua_State *L) {
   struct net_sec_context *c = net_sec_context_check(L, 1);
   const char *list = net_sec_text(L, 2);
-  if (!SSL_CTX_set1_groups_list(c->ctx, list)) {
-    ERR_clear_error();
-    return invalid(L, "unknown elliptic curve in \"%s\"", list);
-  }
-  return ok(L);
+  if (!SSL_CTX_set1_groups_list(c->ctx, list))
+    return net_sec_no(L, "unknown elliptic curve in \"%s\"", list);
+  return net_sec_yes(L);
 }
 
 void net_sec_options_open(lua_State *L) {
