@@ -201,8 +201,8 @@ describe("a method that is loaded late", function()
     local text = output([[
       local core, net = require("net.core"), require("net")
       local modules = {}
-      local set = core.late_methods
-      function core.late_methods(class, ...)
+      local set = core.lazy_methods
+      function core.lazy_methods(class, ...)
         for _, late in ipairs { ... } do
           for name, module in pairs(late) do modules[#modules + 1] = { class, name, module } end
         end

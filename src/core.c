@@ -17,7 +17,7 @@
 #include "base/encoding.h"
 #include "base/error.h"
 #include "connect/lookup.h"
-#include "late.h"
+#include "lazy.h"
 #include "process/activated.h"
 #include "process/inherited.h"
 #include "server/server.h"
@@ -60,7 +60,7 @@ int luaopen_net_core(lua_State *L) {
   net_inherited_look(L);
   net_capi_open(L);
   net_task_open(L);
-  net_late_open(L);
+  net_lazy_open(L);
   lua_pushliteral(L, NET_VERSION);
   lua_setfield(L, -2, "version");
   lua_pushvalue(L, -1);

@@ -164,7 +164,7 @@ void net_emitter_class_open(lua_State *L, const struct net_class *cls, int more)
   lua_pop(L, 2);
 }
 
-void net_emitter_class_late(lua_State *L) {
+void net_emitter_class_lazy(lua_State *L) {
   int top = lua_gettop(L);
   lua_getfield(L, top, "methods");
   lua_rawgetp(L, LUA_REGISTRYINDEX, &methods_key);

@@ -20,8 +20,8 @@
  * besides its own and 'more'. [-0, +1, m] */
 void net_emitter_class_open(lua_State *L, const struct net_class *cls, int more);
 /* Gives the class whose tables are on the top what Lua has given EventEmitter until now: to
- * one that is opened when the Lua half is there already. [-0, +0, m] */
-void net_emitter_class_late(lua_State *L);
+ * one that is opened lazily, when the Lua half is there already. [-0, +0, m] */
+void net_emitter_class_lazy(lua_State *L);
 /* Adds what events.lua needs to the core table on the top. [-0, +0, e] */
 void net_emitter_open(lua_State *L);
 

@@ -36,21 +36,21 @@ static void run_tick(lua_State *L, struct net_loop *loop) {
   lua_call(L, nargs, 0);
 }
 
-static void late_set(struct net_loop *loop, int late) {
-  loop->late = late;
+static void set_postponed(struct net_loop *loop, int postponed) {
+  loop->postponed = postponed;
   net_loop_hold(loop);
 }
 
 /* After an error the ticks wait until the next callback is over; returns whether they do. */
-static OUT_OF_LINE int settle_late(lua_State *L, struct net_loop *loop) {
+static OUT_OF_LINE int settle_postponed(lua_State *L, struct net_loop *loop) {
   if (loop->raised) {
     loop->raised = 0;
-    late_set(loop, 1);
+    set_postponed(loop, 1);
     net_loop_flush(L, loop);
     return 1;
   }
   if (!loop->halted)
-    late_set(loop, 0); /* this callback was the next one */
+    set_postponed(loop, 0); /* this callback was the next one */
   return 0;
 }
 
@@ -80,7 +80,7 @@ static OUT_OF_LINE void settle_all(lua_State *L, struct net_loop *loop) {
   do {
     run_ticks_and_tasks(L, loop, &resumes);
     if (loop->raised) {
-      settle_late(L, loop);
+      settle_postponed(L, loop);
       return;
     }
     net_loop_flush(L, loop);
@@ -91,7 +91,7 @@ static OUT_OF_LINE void settle_all(lua_State *L, struct net_loop *loop) {
 
 /* Most messages leave a flush, and nothing else. */
 void net_settle(lua_State *L, struct net_loop *loop) {
-  if ((loop->raised | loop->late) && settle_late(L, loop))
+  if ((loop->raised | loop->postponed) && settle_postponed(L, loop))
     return;
   if ((loop->ticks.count | loop->tasks.ready) == 0 && loop->dirty_len > 0)
     net_loop_flush(L, loop);
@@ -241,7 +241,7 @@ void net_ready_run(struct net_loop *loop) {
     loop->ready_behind = loop->ready_len;
 }
 
-/* No callback in Node, so late ticks go on waiting. */
+/* No callback in Node, so postponed ticks go on waiting. */
 static void ready_nothing(lua_State *L, void *loop) {
   (void)L;
   net_settle_none(loop);

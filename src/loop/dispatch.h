@@ -38,7 +38,7 @@ void net_ready_forget(struct net_loop *loop, const void *arg);
 void net_ready_run(struct net_loop *loop);
 
 /* What runs was no callback: ticks that wait for one go on waiting. */
-static inline void net_settle_none(struct net_loop *loop) { loop->raised |= loop->late; }
+static inline void net_settle_none(struct net_loop *loop) { loop->raised |= loop->postponed; }
 
 /* Ticks, and the flush: within a dispatch that runs several callbacks, after each.
  * [-0, +0, e] */

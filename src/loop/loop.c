@@ -65,10 +65,10 @@ void net_tick_reserve(lua_State *L, struct net_loop *loop, int count, int slots)
 }
 
 /* A completion or close event that is still to come holds the loop, although
- * the handle it belongs to is closed already. So do late ticks, and tasks that are ready. */
+ * the handle it belongs to is closed already. So do postponed ticks, and tasks that are ready. */
 void net_loop_hold(struct net_loop *loop) {
   int busy = loop->pending.count > 0 || loop->closing.count > 0 || loop->closing_now.count > 0 ||
-             loop->wakes.len > 0 || loop->tasks.ready > 0 || loop->late;
+             loop->wakes.len > 0 || loop->tasks.ready > 0 || loop->postponed;
   if (busy && !loop->holding)
     net_loop_ref(loop);
   else if (!busy && loop->holding)

@@ -97,7 +97,7 @@ struct net_loop {
   int worked;                 /* something was dispatched in this turn; also turn.c's */
   int raised;                 /* an error came out of Lua since the last callback was over; also
                          uncaught.c's */
-  int late;                   /* ticks wait for the next callback to be over */
+  int postponed;              /* ticks wait for the next callback to be over */
   int rounds;                 /* how often the half that runs may run in this turn, as there
                          may be more for it; 0: it is done. Also of who reads, above */
   struct net_object *telling; /* borrowed; whose listener of data is being called; NULL: none.
@@ -116,7 +116,7 @@ struct net_loop {
   /* loop.c: what holds the loop, and what waits for its turn */
   int halted;    /* an uncaught error waits to be raised; also turn.c's */
   int starved;   /* so does want of memory, of which nothing is kept; also turn.c's */
-  int holding;   /* has a reference for what is pending, closing or late */
+  int holding;   /* has a reference for what is pending, closing or postponed */
   unsigned refs; /* what keeps the loop alive: a count */
   uint64_t now;  /* ms, monotonic; 0: not read yet in this turn; also turn.c's */
   struct net_steps ticks, pending, immediates; /* a tick without a function: the next of 'calls' */

@@ -71,8 +71,8 @@ static int object_of_parent(lua_State *L, int which) {
 }
 
 /* A method or a field that the parent has by now, without its __index, which would look for
- * all that this one has; 0 where that is to be asked. A late method is of the object's own
- * class first. [-?, +1, e] */
+ * all that this one has; 0 where that is to be asked. A method that is loaded lazily is of
+ * the object's own class first. [-?, +1, e] */
 static int object_inherited(lua_State *L) {
   lua_settop(L, 2);
   if (lua_isnil(L, lua_upvalueindex(UP_PARENT)) ||

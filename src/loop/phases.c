@@ -75,12 +75,12 @@ static int part_pending(struct net_loop *loop) {
   return !loop->halted;
 }
 
-/* Ticks that are late come behind the first immediate, at the latest: Node makes one for
+/* Ticks that are postponed come behind the first immediate, at the latest: Node makes one for
  * each error, and so does uncaught.c, for which there may have been no memory. Those that
- * an immediate makes late wait for the next turn. */
-static int part_late(struct net_loop *loop) {
+ * an immediate postpones wait for the next turn. */
+static int part_postponed(struct net_loop *loop) {
   loop->left = loop->immediates.count;
-  if (loop->late && loop->left == 0)
+  if (loop->postponed && loop->left == 0)
     net_dispatch(loop, NULL, NULL);
   return 1;
 }
@@ -118,7 +118,7 @@ static int part_closing(struct net_loop *loop) {
 }
 
 static int (*const parts[])(struct net_loop *loop) = {
-  part_ready, part_pending, part_late, part_immediates, part_to_close, part_closing,
+  part_ready, part_pending, part_postponed, part_immediates, part_to_close, part_closing,
 };
 #define PARTS (int)(sizeof parts / sizeof *parts)
 

@@ -100,9 +100,9 @@ static int end_again(const struct net_loop *loop) {
   return 1;
 }
 
-/* Ticks that the last timer made late come when the timers are over, as in Node. */
+/* Ticks that the last timer postponed come when the timers are over, as in Node. */
 static void run_timers(struct net_loop *loop) {
-  if (net_timers_run(loop) && loop->late)
+  if (net_timers_run(loop) && loop->postponed)
     net_dispatch(loop, NULL, NULL);
 }
 
@@ -120,7 +120,7 @@ static void on_prepare(struct ev_loop *ev, ev_prepare *w, int revents) {
   if (is_to_end(loop) && end_again(loop))
     return;
   loop->tasks.tired = 0;
-  if (!loop->late && (loop->ticks.count > 0 || loop->dirty_len > 0 || loop->tasks.ready > 0))
+  if (!loop->postponed && (loop->ticks.count > 0 || loop->dirty_len > 0 || loop->tasks.ready > 0))
     net_dispatch(loop, NULL, NULL); /* left by Lua code that runs the loop itself */
   if (!loop->timed)
     run_timers(loop);
@@ -260,7 +260,7 @@ static int loop_run(lua_State *L) {
   loop->stopped = loop->halted = loop->starved = loop->raised = 0;
   loop->timed = loop->timed && loop->cut;
   loop->cut = 0;
-  if (!loop->late)
+  if (!loop->postponed)
     net_dispatch(loop, NULL, NULL);
   net_phases_go_on(loop);
   if (!loop->halted && !loop->stopped && flags == 0)

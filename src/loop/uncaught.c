@@ -147,7 +147,7 @@ static int postpone(lua_State *L) {
 static void uncaught(lua_State *L, struct net_loop *loop) {
   int err = lua_gettop(L);
   loop->raised = loop->depth > 0;
-  if (loop->depth > 0) /* as Node makes an empty immediate, behind which late ticks come */
+  if (loop->depth > 0) /* as Node makes an empty immediate, behind which postponed ticks come */
     net_steps_try_mark(&loop->immediates);
   lua_pushcfunction(L, net_uncaught_note);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &taker_key) == LUA_TFUNCTION) {

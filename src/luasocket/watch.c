@@ -28,7 +28,7 @@
 
 enum { VAL_CALLBACK = VAL_OWN, VAL_LIST, WATCH_UVS = VAL_LIST };
 enum { READS = 1, WRITES = 2 }; /* what a descriptor is watched for */
-enum { READY, LATE };           /* what the callback is called with; else a negative errno */
+enum { READY, TIMED_OUT };      /* what the callback is called with; else a negative errno */
 
 /* A descriptor that is watched. */
 struct item {
@@ -105,10 +105,10 @@ static void on_io(struct ev_loop *ev, ev_io *io, int revents) {
 }
 
 /* Lua half of the timer. */
-static int watch_late(lua_State *L) {
+static int watch_timed_out(lua_State *L) {
   struct watch *w = net_container_of(lua_touserdata(L, 1), struct watch, timer);
   (void)net_timer_start(w->o.loop, &w->timer, net_sys_now_ms() + 1); /* it had its place */
-  watch_tell(L, w, LATE);
+  watch_tell(L, w, TIMED_OUT);
   return 0;
 }
 
@@ -150,7 +150,7 @@ static int core_watch(lua_State *L) {
   lua_setiuservalue(L, 3, VAL_CALLBACK);
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, 3, VAL_LIST);
-  w->timer.fire = watch_late;
+  w->timer.fire = watch_timed_out;
   for (int i = 0; i < count; i++) {
     lua_rawgeti(L, 2, 2 * i + 1);
     lua_rawgeti(L, 2, 2 * i + 2);

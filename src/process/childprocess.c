@@ -305,7 +305,7 @@ static const struct net_class child_class = {
 
 void net_childprocess_open(lua_State *L) {
   net_emitter_class_open(L, &child_class, 8);
-  net_emitter_class_late(L);
+  net_emitter_class_lazy(L);
   lua_setfield(L, -2, "ChildProcess");
   luaL_newlib(L, child_functions);
   net_plan_open(L);

@@ -45,7 +45,7 @@
 #define ROOM 256 /* bytes; the lines of version 1, and most of what is sent in version 2 */
 
 /* What a read has come to, besides a negative errno. */
-enum { MORE = 0, WHOLE = 1, HUNG_UP = -(1 << 20), INVALID, LATE };
+enum { MORE = 0, WHOLE = 1, HUNG_UP = -(1 << 20), INVALID, TIMED_OUT };
 
 /* User values, behind the object's. */
 enum {
@@ -113,7 +113,7 @@ static void push_error(lua_State *L, const struct pending *p) {
   switch (p->err) {
     case INVALID: net_error_push_code(L, "ERR_PROXY_PROTOCOL_INVALID", 0); break;
     case HUNG_UP: net_error_push_code(L, "ECONNRESET", 0); break;
-    case LATE:
+    case TIMED_OUT:
       lua_pushinteger(L, p->ms);
       net_error_push_code(L, "ERR_PROXY_PROTOCOL_TIMEOUT", 1);
       break;
@@ -240,8 +240,8 @@ static void on_readable(struct ev_loop *ev, ev_io *w, int revents) {
   pending_risk(p, FAILED);
 }
 
-/* It is late, or what was begun has to be begun again. */
-static int pending_late(lua_State *L) {
+/* Its time is over, or what was begun has to be begun again. */
+static int pending_timed_out(lua_State *L) {
   struct pending *p = net_container_of(lua_touserdata(L, 1), struct pending, timer);
   enum phase phase = p->phase;
   pending_risk(p, phase == CUT ? CUT : FAILED);
@@ -250,7 +250,7 @@ static int pending_late(lua_State *L) {
   if (phase == CUT)
     pending_cut(L, p);
   else
-    pending_fail(L, 3, p, phase == FAILED ? p->err : LATE);
+    pending_fail(L, 3, p, phase == FAILED ? p->err : TIMED_OUT);
   return 0;
 }
 
@@ -278,7 +278,7 @@ static struct pending *pending_new(lua_State *L, int server, struct net_server *
   p->ms = s->header_ms;
   p->bytes = p->own;
   p->room = sizeof p->own;
-  p->timer.fire = pending_late;
+  p->timer.fire = pending_timed_out;
   ev_io_init(&p->io, on_readable, -1, EV_READ);
   p->io.data = p;
   return p;

@@ -113,7 +113,7 @@ static void begin_end(lua_State *L, int idx, struct net_stream *s) {
   keep_end(L, idx, s);
   s->life.emitted_readable = 1;
   s->life.need_readable = 0;
-  net_readable_tell(L, idx, s);
+  net_readable_emit(L, idx, s);
 }
 
 void net_arrive_eof(lua_State *L, int idx) {

@@ -81,16 +81,16 @@ static int need_finish(const struct net_stream *s) {
 
 static void finish_tick(lua_State *L, const struct net_step *step) {
   struct net_stream *s = net_step_stream(step);
-  int late = s->life.finish_late;
-  s->life.finish_late = 0;
-  if (!late && (!s->life.prefinished || s->life.finished))
+  int overdue = s->life.finish_overdue;
+  s->life.finish_overdue = 0;
+  if (!overdue && (!s->life.prefinished || s->life.finished))
     return;
-  if (!late)
+  if (!overdue)
     s->life.finished = 1;
   net_stream_news(L, 1, s, NET_NEWS_FINISHED);
   net_finish_tell(L, 1, 0);
   net_emit_guarded(L, 1, &s->o, ON_FINISH, 0);
-  if (!late && net_readable_done(s)) {
+  if (!overdue && net_readable_done(s)) {
     lua_pushnil(L);
     net_stream_destroy(L, 1);
   }

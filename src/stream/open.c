@@ -116,7 +116,7 @@ static void stream_revive(struct net_stream *s) {
   if (life->handle || life->errored)
     return;
   if (life->prefinished && !life->finished)
-    life->finish_late = 1;
+    life->finish_overdue = 1;
   life->eof = life->end_due = life->end_emitted = life->write_after_fin = 0;
   life->ending = life->final_called = life->prefinished = life->finished = 0;
   never_again(s);

@@ -69,7 +69,7 @@ static void readable_end(lua_State *L, int idx, struct net_stream *s) {
   s->life.end_due = 1;
 }
 
-void net_readable_tell(lua_State *L, int idx, struct net_stream *s) {
+void net_readable_emit(lua_State *L, int idx, struct net_stream *s) {
   if (!(s->life.destroyed || s->life.errored || s->life.given) && (s->in.len > 0 || s->life.eof)) {
     net_emit_guarded(L, idx, &s->o, ON_READABLE, 0);
     s->life.emitted_readable = 0;
@@ -84,7 +84,7 @@ void net_readable_tell(lua_State *L, int idx, struct net_stream *s) {
  * new connection is read, although nobody has called read(). */
 static void readable_tick_emit(lua_State *L, const struct net_step *step) {
   struct net_stream *s = net_step_stream(step);
-  net_readable_tell(L, 1, s);
+  net_readable_emit(L, 1, s);
   if (s->life.connecting && !net_readable_is_read(s))
     net_readable_read_more(L, 1);
 }

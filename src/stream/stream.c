@@ -106,7 +106,7 @@ static void cancel_step(lua_State *L, const struct net_step *step) {
 }
 
 /* Close phase: an attempt or a FIN that was cut off calls nobody, but is a callback, behind
- * which late ticks run, 'error' among them. */
+ * which postponed ticks run, 'error' among them. */
 static void cut_step(lua_State *L, const struct net_step *step) {
   (void)L;
   (void)step;

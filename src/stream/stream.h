@@ -108,7 +108,7 @@ struct net_life {
   uint32_t shutting : 1; /* the FIN waits for the transport */
   uint32_t prefinished : 1;
   uint32_t finished : 1;
-  uint32_t finish_late : 1; /* 'finish' was due when connect() revived the stream */
+  uint32_t finish_overdue : 1; /* 'finish' was due when connect() revived the stream */
 };
 
 /* What is waited for, and by whom. NET_READ and NET_WRITE where there are two bits. */
@@ -421,8 +421,8 @@ void net_readable_read_more(lua_State *L, int idx);
 int net_readable_is_read(const struct net_stream *s);
 /* 'readable' is said on the tick, once for all that comes before it. [-0, +0, m] */
 void net_readable_announce(lua_State *L, int idx, struct net_stream *s);
-/* 'readable' is said, if there is something to say, and it flows on. [-0, +0, e] */
-void net_readable_tell(lua_State *L, int idx, struct net_stream *s);
+/* 'readable' is emitted, if there is something to say, and it flows on. [-0, +0, e] */
+void net_readable_emit(lua_State *L, int idx, struct net_stream *s);
 /* Is there room for more, and is more to come? */
 int net_readable_wants(const struct net_stream *s);
 void net_readable_listened(lua_State *L, int idx, int event, int prepended);

@@ -70,7 +70,7 @@ lazy.EMITTER = {
   setMaxListeners = "net.events",
 }
 
-core.late_methods(core.Socket, {
+core.lazy_methods(core.Socket, {
   chunks = "net.co",
   connect = "net.internal.socket.connect",
   flush = "net.co",
@@ -89,7 +89,7 @@ core.late_methods(core.Socket, {
   unpipe = "net.internal.socket.pipe",
 }, lazy.EMITTER)
 
-core.late_methods(core.Server, {
+core.lazy_methods(core.Server, {
   closeIdle = "net.internal.server.drain",
   drain = "net.internal.server.drain",
   handOver = "net.internal.process.handover",
@@ -98,13 +98,13 @@ core.late_methods(core.Server, {
   sockets = "net.internal.server.drain",
 }, lazy.EMITTER)
 
-core.late_methods(core.Process, {
+core.lazy_methods(core.Process, {
   messages = "net.internal.task.messages",
   notify = "net.internal.process.notify",
   receive = "net.internal.task.messages",
 }, lazy.EMITTER)
 
-core.late_methods(core.EventEmitter, lazy.EMITTER)
+core.lazy_methods(core.EventEmitter, lazy.EMITTER)
 
 core.Socket.metatable.__tostring = function(socket)
   require("net.internal.socket.socket")

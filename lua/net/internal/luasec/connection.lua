@@ -16,10 +16,10 @@ local plain = core.open_luasocket()
 local EAGAIN = plain.errors.EAGAIN
 
 --- What a call says whose time is over.
-local LATE = { [wait.READS] = "wantread", [wait.WRITES] = "wantwrite" }
+local TIMEOUT_WORDS = { [wait.READS] = "wantread", [wait.WRITES] = "wantwrite" }
 
 local VIA = {
-  late = LATE,
+  timeout_words = TIMEOUT_WORDS,
   recv = function(socket, most)
     return sec.recv(plain.state(socket).engine, plain.fd(socket), most)
   end,
@@ -80,7 +80,7 @@ function methods:dohandshake()
     local in_time
     in_time, err = wait.ready(self, news, limit, "do the handshake with")
     if not in_time then
-      return false, err and words.of(err) or LATE[news]
+      return false, err and words.of(err) or TIMEOUT_WORDS[news]
     end
   end
 end

@@ -14,7 +14,7 @@
 --     via       what moves its bytes: recv, send and shutdown, as the core's plain socket has
 --               them. Who puts a layer on it, TLS say, gives it another: its recv and send may
 --               say behind EAGAIN what they wait for, wait.READS or wait.WRITES, for which
---               its `late` has the word when the time is over; and fail with a word of theirs.
+--               its `timeout_words` have one when the time is over; and fail with a word of theirs.
 --               The plain one reads without a string between, by `fill`
 --
 -- A socket changes its class as it is used: master, then client or server.

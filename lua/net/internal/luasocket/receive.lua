@@ -84,7 +84,7 @@ local function fill(socket, state, most, limit)
     local in_time
     in_time, err = wait_for_more(socket, state, news or wait.READS, limit)
     if not in_time then
-      return nil, err and words.of(err) or wait.late(state, news)
+      return nil, err and words.of(err) or wait.timeout_word(state, news)
     end
   end
 end

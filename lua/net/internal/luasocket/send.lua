@@ -47,7 +47,7 @@ local function send_all(socket, state, data, i, j, limit, err, news)
       in_time, err = wait.ready(socket, news or wait.WRITES, limit, "send to")
     end
     if not in_time then
-      return nil, err and words.of(err) or wait.late(state, news), i - 1
+      return nil, err and words.of(err) or wait.timeout_word(state, news), i - 1
     end
     sent, err = nil, nil
   end

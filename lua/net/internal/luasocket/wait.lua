@@ -159,9 +159,9 @@ end
 ---@param state table of a socket
 ---@param news? integer
 ---@return string
-function wait.late(state, news)
-  local late = state.via.late
-  return late and late[news] or "timeout"
+function wait.timeout_word(state, news)
+  local words = state.via.timeout_words
+  return words and words[news] or "timeout"
 end
 
 --- Waits so many ms, a number.

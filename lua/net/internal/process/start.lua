@@ -28,7 +28,7 @@ local timers = require("net.timers")
 local native, stream = core.child, core.stream
 local methods = core.ChildProcess.methods
 
-core.late_methods(core.ChildProcess, {
+core.lazy_methods(core.ChildProcess, {
   messages = "net.internal.task.messages",
   receive = "net.internal.task.messages",
 }, lazy.EMITTER)

@@ -55,7 +55,7 @@ local function go_on(plan)
   server_of.finish(plan.server, ok, errno, path, -1)
 end
 
-local function late(plan)
+local function timed_out(plan)
   if plan.acknowledged then
     go_on(plan)
   else
@@ -133,7 +133,7 @@ end
 
 local function begin(plan, timeout)
   server_of.pend(plan.server, function() cancel(plan) end)
-  plan.timer = timers.setInterval(late, timeout, plan) -- again, where that raises
+  plan.timer = timers.setInterval(timed_out, timeout, plan) -- again, where that raises
   plan.socket = net.connect(plan.at)
   plan.socket:once("error", function(err)
     if not plan.over then

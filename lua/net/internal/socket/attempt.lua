@@ -328,7 +328,7 @@ end
 
 --- Whether another connect() has an attempt under way, by a listener's call: there is
 --- one at a time. Then this one fails, as the second.
-local function is_late(plan, dial)
+local function is_second(plan, dial)
   local dialing = stream.dialing(plan.socket)
   if dialing then
     plan.addresses = nil -- none of them is being tried
@@ -341,7 +341,7 @@ end
 local function try_current(plan)
   local entry = plan.addresses[plan.current]
   aim(plan, entry.address, entry.family)
-  if is_late(plan) then
+  if is_second(plan) then
     return false
   end
   local dial, ok, errno = open_bound(plan)
@@ -351,7 +351,7 @@ local function try_current(plan)
     give_up(plan, dial, errors.codes.ERR_IP_BLOCKED(plan.address))
     return false
   elseif not announce(plan, "connectionAttempt", plan.address, plan.port, plan.family)
-    or is_late(plan, dial) then
+    or is_second(plan, dial) then
     return false
   end
   local attempted = stream.private(plan.socket).attempted
@@ -382,7 +382,7 @@ end
 
 local function try_all(plan, addresses)
   aim(plan, addresses[1].address, addresses[1].family)
-  if is_late(plan) then
+  if is_second(plan) then
     return
   end
   stream.private(plan.socket).attempted = {}

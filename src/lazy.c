@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * late.c - what is opened when the Lua half first asks for it.
+ * lazy.c - what is opened when the Lua half first asks for it.
  *
  * To make a class, and to put its functions into tables, costs more than to call one of
  * them, and a program that listens needs a third of what there is. So the core table has an
@@ -15,7 +15,7 @@
  *
  * Refused: such a function for each. Twenty modules use a field or two of these rooms, and
  * each would have to know where it comes from. */
-#include "late.h"
+#include "lazy.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -41,7 +41,7 @@ static void open_bound(lua_State *L) {
 /* The fields of the core that a function sets, the last one first: where that is there, all
  * is. What core.server gets with "acceptor" is called with a Descriptor, which nobody has
  * before. */
-static const struct late {
+static const struct lazy {
   void (*open)(lua_State *L);
   const char *fields[FIELDS];
 } all[] = {
@@ -58,21 +58,21 @@ static const struct late {
 };
 
 /* What the field belongs to; NULL: nothing of ours. */
-static const struct late *find(const char *name) {
-  for (const struct late *late = all; late < all + sizeof all / sizeof *all; late++)
-    for (int i = 0; i < FIELDS && late->fields[i]; i++)
-      if (strcmp(late->fields[i], name) == 0)
-        return late;
+static const struct lazy *find(const char *name) {
+  for (const struct lazy *l = all; l < all + sizeof all / sizeof *all; l++)
+    for (int i = 0; i < FIELDS && l->fields[i]; i++)
+      if (strcmp(l->fields[i], name) == 0)
+        return l;
   return NULL;
 }
 
 /* __index(core, name) */
-static int late_index(lua_State *L) {
-  const struct late *late = lua_type(L, 2) == LUA_TSTRING ? find(lua_tostring(L, 2)) : NULL;
-  if (late == NULL)
+static int lazy_index(lua_State *L) {
+  const struct lazy *l = lua_type(L, 2) == LUA_TSTRING ? find(lua_tostring(L, 2)) : NULL;
+  if (l == NULL)
     return 0;
   lua_pushvalue(L, 1);
-  late->open(L);
+  l->open(L);
   lua_settop(L, 2);
   lua_rawget(L, 1);
   return 1;
@@ -87,7 +87,7 @@ static int core_next(lua_State *L) {
 }
 
 /* __pairs(core): whoever goes through it finds all that there may be */
-static int late_pairs(lua_State *L) {
+static int lazy_pairs(lua_State *L) {
   lua_settop(L, 1);
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
     lua_getfield(L, 1, all[i].fields[0]);
@@ -121,12 +121,12 @@ static int method_index(lua_State *L) {
   return 1;
 }
 
-/* Takes out of the methods at 'methods' those of the table at 'late' whose modules are not
+/* Takes out of the methods at 'methods' those of the table at 'lazy' whose modules are not
  * loaded: what is there is of modules that a program has thrown away. [-0, +0, m] */
-static void forget_methods(lua_State *L, int methods, int late) {
+static void forget_methods(lua_State *L, int methods, int lazy) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_pushnil(L);
-  while (lua_istable(L, late) && lua_next(L, late)) {
+  while (lua_istable(L, lazy) && lua_next(L, lazy)) {
     if (lua_rawget(L, -3) == LUA_TNIL) {
       lua_pushvalue(L, -2);
       lua_pushnil(L);
@@ -137,9 +137,9 @@ static void forget_methods(lua_State *L, int methods, int late) {
   lua_settop(L, methods);
 }
 
-/* late_methods(class, {name = module, ...} [, {name = module, ...}]): methods that those
+/* lazy_methods(class, {name = module, ...} [, {name = module, ...}]): methods that those
  * modules put into the class when they are loaded */
-static int core_late_methods(lua_State *L) {
+static int core_lazy_methods(lua_State *L) {
   lua_settop(L, 3);
   lua_getfield(L, 1, "methods");
   if (lua_getmetatable(L, 4)) { /* the Lua half is loaded anew */
@@ -156,12 +156,12 @@ static int core_late_methods(lua_State *L) {
   return 0;
 }
 
-void net_late_open(lua_State *L) {
-  static const luaL_Reg meta[] = { { "__index", late_index },
-                                   { "__pairs", late_pairs },
+void net_lazy_open(lua_State *L) {
+  static const luaL_Reg meta[] = { { "__index", lazy_index },
+                                   { "__pairs", lazy_pairs },
                                    { NULL, NULL } };
-  lua_pushcfunction(L, core_late_methods);
-  lua_setfield(L, -2, "late_methods");
+  lua_pushcfunction(L, core_lazy_methods);
+  lua_setfield(L, -2, "lazy_methods");
   luaL_newlib(L, meta);
   lua_setmetatable(L, -2);
 }
