@@ -2110,7 +2110,8 @@ net.cluster = cluster
 --- So many deaths, of all workers together, within that time; one more, and it is given up.
 ---@field max? integer (default 5)
 ---@field within? number (ms, default 60000)
---- Before the first worker is forked again; twice as long for each further death.
+--- Before the first worker is forked again; twice as long for each further death, but not longer
+--- than `within`, unless this is.
 ---@field delay? number (ms, default 100)
 
 --- In the primary: sets how workers are forked from now on, over what was set before. Raises
@@ -2134,7 +2135,9 @@ function cluster.disconnect(options, callback) end
 --- In the primary: replaces the workers there are, one after the other, by new ones with today's
 --- settings and the same environments. The next old one is told to leave when a new one listens on
 --- as much as it does (is online, where that is nothing). Nothing is refused meanwhile, but what
---- workers listen on by themselves.
+--- workers listen on by themselves. Those that `respawn` is to fork, since others died, are forked in
+--- their turn, without the rest of the delay, and count as new ones too: they have to listen on as
+--- much as who died did.
 ---
 --- Calls back when all old workers have exited. A new one that dies, or is not ready within `ready`
 --- ms (default 10000), ends the reload: it is ended, the others stay, and the callback, or `"error"`,

@@ -11,8 +11,10 @@
 --   keys, held  key -> who has it (keys.lua), and how many
 --   env         what `fork` was given
 --   listened    how often it has said 'listening'
+--   serves      how many keys it had when it died; those of whom it replaces, before it has any
 --   expected    its death is somebody's affair (reload.lua): none is forked in its place
 --   replaced    its successor has been forked already, by a reload
+--   successor   the record of who was forked in its place when it had died (respawn.lua)
 --   gone        its channel has ended
 --   started     false until it is somebody's; what is not does not tell of anything
 --
@@ -58,6 +60,12 @@ local function settle_reason(worker)
   worker.exitedAfterDisconnect = worker.exitedAfterDisconnect or false
 end
 
+--- The worker has died, and has no part in any key.
+local function bury(record)
+  record.serves = record.held > 0 and record.held or record.serves
+  keys.died(record, respawn.expects(record))
+end
+
 local function on_disconnect(record)
   local worker = record.worker
   if not record.started then
@@ -66,7 +74,7 @@ local function on_disconnect(record)
   connected[record] = nil
   record.gone = true
   settle_reason(worker)
-  keys.died(record, respawn.expects(record))
+  bury(record)
   if worker:isDead() then
     remove(record)
   end
@@ -82,7 +90,7 @@ local function on_exit(record, code, signal)
   end
   settle_reason(worker)
   if not worker:isConnected() then
-    keys.died(record, respawn.expects(record))
+    bury(record)
     remove(record)
   end
   worker.state = "dead"
@@ -258,7 +266,7 @@ function primary.fork(env)
   next_id = next_id + 1
   local worker = setmetatable({ id = next_id, state = "none" }, Worker)
   local record <close> = setmetatable({
-    worker = worker, env = env, keys = {}, held = 0, listened = 0, started = false,
+    worker = worker, env = env, keys = {}, held = 0, serves = 0, listened = 0, started = false,
   }, guard_metatable)
   function record.starve() warn_of_lost(record) end
   function record.greeted() return is_lua(worker.process) end

@@ -7,6 +7,11 @@
 -- refused meanwhile. What a worker listens on by itself (`exclusive`, `reusePort`) is not
 -- known here, and closes with it.
 --
+-- One that has died, and whose successor is to come (respawn.lua), counts as an old worker: its
+-- successor is forked in its turn, without the rest of the delay, and has to serve what it
+-- served. One that came meanwhile is only waited for. So a reload that has gone well leaves a
+-- worker that serves in the place of each that was there, or was to be.
+--
 -- A new worker that dies or is late ends the reload: it is ended, the others stay as they
 -- are, and those that were told to go, go.
 
@@ -25,14 +30,27 @@ local reload = {}
 
 local current -- the plan under way: { old, at, all, going, ready, drain, callback }
 
---- The records of the workers there are, by their ids.
+--- The records of the workers there are.
 local function all_workers()
   local list = {}
   for _, worker in pairs(primary.cluster.workers) do
     list[#list + 1] = primary.records[worker]
   end
-  table.sort(list, function(a, b) return a.worker.id < b.worker.id end)
   return list
+end
+
+--- Adds those who have died, and are to have a successor, and puts all in the order of their ids.
+local function complete(plan)
+  local old, known = plan.old, {}
+  for _, record in ipairs(old) do
+    known[record] = true
+  end
+  for _, record in ipairs(respawn.waiting()) do
+    if not known[record] then
+      old[#old + 1] = record
+    end
+  end
+  table.sort(old, function(a, b) return a.worker.id < b.worker.id end)
 end
 
 local function finish(plan, err)
@@ -71,7 +89,14 @@ local function retire(plan, record)
     plan.going = plan.going - 1
     review(plan)
   end, "once")
-  primary.disconnect_one(record, plan.drain)
+  if not record.gone then
+    primary.disconnect_one(record, plan.drain)
+  end
+end
+
+--- How many keys a worker has, or had, or is to have.
+local function served(record)
+  return record.held > 0 and record.held or record.serves
 end
 
 --- Whether the new worker serves as much as the old one did.
@@ -112,33 +137,47 @@ local function await(new, wanted, ms, callback)
   for event, fn in pairs(heard) do
     core.listen_hidden(worker, event, fn, "keep")
   end
+  look() -- it may have been there for a while
 end
 
---- The next old worker that is still there.
+--- Whether somebody is to be in the worker's place: it is there, or was not told to go.
+local function is_wanted(record)
+  if record.gone then
+    return respawn.expects(record)
+  end
+  return not record.worker.exitedAfterDisconnect
+end
+
+--- The next old worker whose place is to be another's; or who is in its place by now, if that
+--- worker has died and respawn was quicker.
+---@return table? record
+---@return boolean? is_new
 local function next_old(plan)
-  local old
+  local old, latest
   repeat
     old = plan.old[plan.at]
+    latest = old
+    while latest and latest.successor do
+      latest = latest.successor
+    end
     plan.at = plan.at + 1
-  until not old or not (old.gone or old.worker.exitedAfterDisconnect)
-  return old
+  until not old or is_wanted(latest)
+  return latest, latest ~= old and not latest.gone
 end
 
---- Replaces the next old worker.
-local function step(plan)
-  local old = next_old(plan)
-  if not old then
-    plan.all = true
-    return review(plan)
-  end
-  local ok, new = pcall(primary.fork, old.env)
+local step
+
+--- Puts a new worker in the place of an old one.
+local function replace(plan, old)
+  local is_due = respawn.awaits(old)
+  local ok, new = pcall(is_due and respawn.fork or primary.fork, is_due and old or old.env)
   if not ok then
     return fail(plan, nil, new)
   end
   new.expected, old.replaced = true, true
-  await(new, old.held, plan.ready, function(cause)
+  await(new, served(old), plan.ready, function(cause)
     if cause ~= nil then
-      old.replaced = nil
+      old.replaced, old.successor = nil, nil
       if old.worker:isDead() then
         respawn.died(old)
       end
@@ -148,6 +187,34 @@ local function step(plan)
     retire(plan, old)
     step(plan)
   end)
+  if is_due then
+    respawn.tell(new, old)
+  end
+end
+
+--- Waits for a worker that is new already.
+local function join(plan, new)
+  await(new, served(new), plan.ready, function(cause)
+    if cause ~= nil then
+      return fail(plan, new, cause)
+    end
+    step(plan)
+  end)
+end
+
+--- Goes on with the next old worker.
+function step(plan)
+  local old, is_new = next_old(plan)
+  if not old then
+    plan.all = true
+    return review(plan)
+  end
+  return (is_new and join or replace)(plan, old)
+end
+
+local function begin(plan)
+  complete(plan)
+  step(plan)
 end
 
 local function option(options, name, default)
@@ -171,7 +238,7 @@ function reload.start(options, callback)
     old = all_workers(), at = 1, going = 0, ready = ready, drain = drain,
     callback = type(callback) == "function" and callback or nil,
   }
-  core.tick(step, current)
+  core.tick(begin, current)
 end
 
 return reload
