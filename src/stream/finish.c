@@ -11,6 +11,7 @@
 #include "base/sys.h"
 #include "loop/dispatch.h"
 #include "stream/attempt.h"
+#include "stream/callbacks.h"
 #include "stream/request.h"
 #include "loop/uncaught.h"
 
@@ -47,7 +48,7 @@ void net_finish_dismiss(lua_State *L, int idx) {
   lua_pop(L, 1);
   if (n == 0)
     return;
-  net_request_push_reason(L, idx, "end");
+  net_callbacks_push_reason(L, idx, "end");
   while ((n = push_old(L, idx)) > room) { /* anew, as a finalizer may have been here */
     lua_pop(L, 1);
     net_tick_reserve(L, net_stream_at(L, idx)->o.loop, n, n * CALLBACK_SLOTS);

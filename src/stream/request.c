@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * request.c - what was written, on its way: requests, their callbacks and 'drain'.
+ * request.c - what was written, on its way: requests, their ends and 'drain'.
  *
  * A request completes as a whole. A small write on an idle, read descriptor
  * is deferred: it counts as sent, and leaves with the turn's other writes in
@@ -12,6 +12,7 @@
 
 #include "base/container.h"
 #include "base/error.h"
+#include "stream/callbacks.h"
 #include "stream/finish.h"
 #include "stream/piece.h"
 #include "loop/uncaught.h"
@@ -19,75 +20,23 @@
 
 #define SHORT_STRING 5461 /* bytes; times 3 what Node has on the stack for one */
 
-/* Slots of a queue for the call of failed_tick, and of a callback with its error. */
-enum { FAILED_SLOTS = 4, CALLBACK_SLOTS = 3 };
-
-/* --- telling ------------------------------------------------------------------- */
-
-/* Calls the callbacks of the pieces up to 'end', with the error at absolute
- * index 'err' or nothing (0). An error in one does not stop the rest. */
-static void call_back(lua_State *L, int idx, uint32_t end, int err) {
-  struct net_stream *s = net_stream_at(L, idx);
-  while (net_wq_before(s->out.done, end) && s->out.callbacks > 0) {
-    if (!net_wq_take_callback(L, idx, &s->out))
-      continue;
-    if (err)
-      lua_pushvalue(L, err);
-    net_call_guarded(L, s->o.loop, err != 0);
-  }
-  if (net_wq_before(s->out.done, end))
-    s->out.done = end;
-}
-
-void net_request_push_reason(lua_State *L, int idx, const char *what) {
-  if (net_stream_at(L, idx)->life.errored) {
-    net_rare_get(L, idx, SLOT_ERRORED);
-    return;
-  }
-  lua_pushstring(L, what);
-  net_error_push_code(L, "ERR_STREAM_DESTROYED", 1);
-}
-
-/* A request is under way, or nothing has failed: so too if a callback has just
- * connected a closed stream anew. */
-static int is_going(const struct net_stream *s) {
-  return s->life.writing || !(s->life.destroyed || s->life.errored);
-}
-
-/* Forgets the pieces from the head on, and tells the callback of each the error at
- * 'err': what is behind it still counts as buffered then. Returns how many bytes they
- * had, which count as written until all is told. [-0, +0, e] */
-static size_t drop_unsent(lua_State *L, int idx, int err) {
-  struct net_stream *s = net_stream_at(L, idx);
-  size_t all = 0;
-  net_wq_prepare(L, idx, &s->out);
-  s->req.deferred = 0;
-  while (net_wq_before(s->out.head, s->out.tail) && !is_going(s)) {
-    size_t bytes = net_wq_drop(L, idx, &s->out, s->out.head + 1);
-    all += bytes;
-    s->req.len -= bytes < s->req.len ? bytes : s->req.len;
-    if (net_wq_before(s->out.req, s->out.head))
-      s->out.req = s->out.head;
-    call_back(L, idx, s->out.head, err);
-  }
-  return all;
-}
+enum { FAILED_SLOTS = 4 }; /* of a queue, for the call of failed_tick */
 
 /* What is buffered will never be sent: tells its callbacks, then finish()'s. */
 static void abandon(lua_State *L, int idx) {
   struct net_stream *s = net_stream_at(L, idx);
   int top = lua_gettop(L);
   size_t unsent = 0;
-  if (net_wq_before(s->out.head, s->out.tail) && !is_going(s)) {
-    call_back(L, idx, s->out.head, 0);
-    net_request_push_reason(L, idx, "write");
-    unsent = drop_unsent(L, idx, top + 1);
+  if (net_wq_before(s->out.head, s->out.tail) && !net_callbacks_is_going(s)) {
+    net_callbacks_call(L, idx, s->out.head, 0);
+    net_callbacks_push_reason(L, idx, "write");
+    unsent = net_callbacks_drop_unsent(L, idx, top + 1);
   }
-  if (!is_going(s) && net_finish_is_awaited(L, idx)) {
-    net_request_push_reason(L, idx, "end");
+  if (!net_callbacks_is_going(s) && net_finish_is_awaited(L, idx)) {
+    net_callbacks_push_reason(L, idx, "end");
     net_finish_tell(L, idx, lua_gettop(L));
   }
-  if (!is_going(s) && unsent <= s->bytes_written)
+  if (!net_callbacks_is_going(s) && unsent <= s->bytes_written)
     s->bytes_written -= unsent;
   lua_settop(L, top);
 }
@@ -103,34 +52,6 @@ void net_request_abandon(lua_State *L, int idx) {
     net_tick_step(L, idx, &s->o, abandon_tick, 0);
 }
 
-/* Has the callback on the top called on the tick, with the error at 'err' or
- * nothing (0). [-1, +0, m] */
-static void call_later(lua_State *L, int idx, int err) {
-  if (err)
-    lua_pushvalue(L, err);
-  net_tick(L, net_stream_at(L, idx)->o.loop, err != 0);
-}
-
-/* Are there callbacks of writes, and not of a connection that a finalizer has begun? */
-static int has_old_callbacks(const struct net_stream *s) {
-  return s->life.destroyed && s->out.callbacks > 0 && s->out.done != s->out.tail;
-}
-
-void net_request_dismiss(lua_State *L, int idx) {
-  struct net_stream *s = net_stream_at(L, idx);
-  int top = lua_gettop(L), err = top + 1;
-  if (s->out.callbacks == 0)
-    return;
-  net_request_push_reason(L, idx, "write");
-  while (has_old_callbacks(s)) {
-    net_tick_reserve(L, s->o.loop, 1, CALLBACK_SLOTS);
-    int is_sent = net_wq_before(s->out.done, s->out.head);
-    if (has_old_callbacks(s) && net_wq_take_callback(L, idx, &s->out))
-      call_later(L, idx, is_sent ? 0 : err);
-  }
-  lua_settop(L, top);
-}
-
 /* --- completing -------------------------------------------------------------------- */
 
 /* The pieces up to 'end' are sent, in Node's afterWrite. [-0, +0, e] */
@@ -142,7 +63,7 @@ static void after_write(lua_State *L, int idx, uint32_t end) {
     net_emit_guarded(L, idx, &s->o, ON_DRAIN, 0);
   }
   net_stream_news(L, idx, s, NET_NEWS_SENT);
-  call_back(L, idx, end, 0);
+  net_callbacks_call(L, idx, end, 0);
   if (s->life.destroyed)
     abandon(L, idx);
   net_finish_maybe(L, idx);
@@ -162,12 +83,7 @@ static void sent_tick(lua_State *L, const struct net_step *step) {
 static void passed_tick(lua_State *L, const struct net_step *step) {
   const struct net_stream *s = net_step_stream(step);
   uint32_t end = (uint32_t)step->n;
-  call_back(L, 1, net_wq_before(s->out.head, end) ? s->out.head : end, 0);
-}
-
-/* Does anybody care when the pieces under way are sent? */
-static int is_awaited(const struct net_stream *s) {
-  return s->out.callbacks > 0 || (s->life.need_drain || s->life.ending);
+  net_callbacks_call(L, 1, net_wq_before(s->out.head, end) ? s->out.head : end, 0);
 }
 
 /* What a late transport has taken along from behind the request, if anything, ends with it:
@@ -186,8 +102,8 @@ static void failed_now(lua_State *L, int idx, int err) {
   net_wq_prepare(L, idx, &s->out);
   uint32_t end = end_of_taken(L, idx, s);
   net_wq_drop(L, idx, &s->out, end);
-  call_back(L, idx, end, err);
-  if (is_going(s))
+  net_callbacks_call(L, idx, end, err);
+  if (net_callbacks_is_going(s))
     return;
   abandon(L, idx);
   lua_pushvalue(L, err);
@@ -294,7 +210,7 @@ static void request_over(lua_State *L, int idx, int err) {
   s->life.writing = 0;
   if (err == 0 && net_wq_before(end, s->out.head)) { /* cork() may hold others behind those */
     s->out.req = end_of_taken(L, idx, s);
-    if (is_awaited(s))
+    if (net_request_is_awaited(s))
       net_tick_step(L, idx, &s->o, sent_tick, s->out.head);
   } else if (net_wq_before(end, s->out.tail) && !s->req.corked) {
     begin_next(L, idx, s, s->req.len);
@@ -365,7 +281,7 @@ void net_request_refused(lua_State *L, int idx, int err) {
 
 /* All that was deferred is sent; not so what cork() holds behind it. */
 static void flushed(struct net_stream *s) {
-  if (!is_awaited(s))
+  if (!net_request_is_awaited(s))
     s->out.done = s->out.head;
 }
 
@@ -457,15 +373,6 @@ void net_request_flush_now(lua_State *L, struct net_stream *s) {
   net_request_flush(L, &s->flushable);
 }
 
-void net_request_salvage(lua_State *L, int idx) {
-  struct net_stream *s = net_stream_at(L, idx);
-  if (s->life.deferred && s->watch.open)
-    net_wq_send(L, idx, &s->out, &s->handle, s->out.req);
-  net_batch_drop(&s->o.loop->batch, &s->out.part);
-  if (s->out.objects > 0)
-    net_wq_drop(L, idx, &s->out, s->out.tail);
-}
-
 /* Does Node have a tick for the pieces from 'run' on? Not for a single one without a
  * callback, whose tick would tell those behind it too early that all is off. */
 static int has_tick(const struct net_stream *s, uint32_t run) {
@@ -489,6 +396,6 @@ void net_request_submit(lua_State *L, int idx, size_t bytes) {
     net_loop_clean(s->o.loop, &s->flushable);
     flush_run(L, idx, s, run, bytes);
   }
-  if (!(s->life.writing || s->life.errored) && is_awaited(s))
+  if (!(s->life.writing || s->life.errored) && net_request_is_awaited(s))
     net_tick_step(L, idx, &s->o, has_tick(s, run) ? sent_tick : passed_tick, s->out.tail);
 }

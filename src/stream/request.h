@@ -38,6 +38,11 @@ static inline int net_request_may_defer(const struct net_stream *s, size_t bytes
          !s->life.unread && s->req.deferred + bytes < NET_DEFER_MAX;
 }
 
+/* Does anybody care when the pieces under way are sent? */
+static inline int net_request_is_awaited(const struct net_stream *s) {
+  return s->out.callbacks > 0 || (s->life.need_drain || s->life.ending);
+}
+
 /* The pieces from 'out.req' on, 'bytes' in all, go to the kernel now or with the
  * turn's others; they count as buffered only if it refuses. [-0, +0, m] */
 void net_request_submit(lua_State *L, int idx, size_t bytes);
@@ -59,15 +64,5 @@ void net_request_fail(lua_State *L, int idx, uint32_t end);
 void net_request_fail_later(lua_State *L, int idx, uint32_t end);
 /* destroy() with something queued: the tick that tells its callbacks. [-0, +0, m] */
 void net_request_abandon(lua_State *L, int idx);
-/* Has the callbacks of writes called on the tick that have not been. Each is taken
- * when there is room for it: a finalizer, or who tries again as there was no memory,
- * finds the rest. [-0, +0, e] */
-void net_request_dismiss(lua_State *L, int idx);
-/* Pushes the stream's error, or ERR_STREAM_DESTROYED about 'what'. [-0, +1, e] */
-void net_request_push_reason(lua_State *L, int idx, const char *what);
-/* The Lua state closes: sends what was never tried, whatever comes of it, and closes the
- * files and pipes that are queued, as those that a finalizer has queued have none.
- * [-0, +0, -] */
-void net_request_salvage(lua_State *L, int idx);
 
 #endif

@@ -21,6 +21,7 @@
 #include "stream/attempt.h"
 #include "stream/pump.h"
 #include "stream/request.h"
+#include "stream/writequeue.h"
 
 /* What one destroy() may queue: ticks that tell the callbacks of writes, 'error', a call
  * with two arguments, and 'close' of the stream or its server; the close event, and a
@@ -319,6 +320,16 @@ void net_stream_fail(lua_State *L, int idx, int err, const char *syscall) {
 
 /* --- lua_close ------------------------------------------------------------------------ */
 
+/* Sends what was never tried, whatever comes of it, and closes the files and pipes that are
+ * queued, as those that a finalizer has queued have none. [-0, +0, -] */
+static void salvage(lua_State *L, int idx, struct net_stream *s) {
+  if (s->life.deferred && s->watch.open)
+    net_wq_send(L, idx, &s->out, &s->handle, s->out.req);
+  net_batch_drop(&s->o.loop->batch, &s->out.part);
+  if (s->out.objects > 0)
+    net_wq_drop(L, idx, &s->out, s->out.tail);
+}
+
 /* Silent: no listener, no raise, fine in every state. What was written and never
  * tried still goes; an attempt to connect, and the file of a BoundSocket, go by
  * themselves. */
@@ -326,7 +337,7 @@ static void stream_end(lua_State *L, int idx) {
   struct net_stream *s = lua_touserdata(L, idx);
   net_stream_stop_idle(s);
   net_loop_clean(s->o.loop, &s->flushable);
-  net_request_salvage(L, idx);
+  salvage(L, idx, s);
   if (s->watch.open) {
     net_pump_leave(s);
     net_stream_close_handle(s);

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "stream/attempt.h"
+#include "stream/callbacks.h"
 #include "stream/finish.h"
 #include "stream/piece.h"
 #include "stream/request.h"
@@ -81,7 +82,7 @@ void net_writable_reset(lua_State *L, int idx) {
   struct net_stream *s = net_stream_at(L, idx);
   net_emitter_internal_off(L, idx, ON_CONNECT, &connect_step);
   net_emitter_internal_off(L, idx, ON_CLOSE, &close_step);
-  net_request_dismiss(L, idx);
+  net_callbacks_dismiss(L, idx);
   net_finish_dismiss(L, idx);
   if (!s->life.destroyed)
     return; /* a finalizer has connected it, and may have written */
