@@ -53,6 +53,41 @@ struct net_class;
 struct net_stream;
 struct net_transport;
 
+/* A part of a userdata that owns something of C's. Its finalizer frees that; but amid
+ * lua_close Lua calls none for what another finalizer makes, so that its memory would leak,
+ * and what points to it would stay. What is kept (struct net_capi.keep) is ended then. */
+struct net_kept {
+  struct net_kept *next, **at;        /* what points to it; NULL: it is not kept */
+  void (*end)(struct net_kept *kept); /* [-] */
+};
+
+/* Its finalizer runs, or it owns nothing any more. May be called again. [-] */
+static inline void net_kept_drop(struct net_kept *kept) {
+  if (kept->at == NULL)
+    return;
+  *kept->at = kept->next;
+  if (kept->next)
+    kept->next->at = kept->at;
+  kept->at = NULL;
+}
+
+/* Has getmetatable(3) give a copy of the metatable on the top, as it is now: a program that
+ * took __gc out of the metatable itself would have what is kept collected unheard. [-0, +0, m] */
+static inline void net_kept_guard(lua_State *L) {
+  int meta = lua_gettop(L);
+  if (lua_getfield(L, meta, "__metatable") == LUA_TNIL) {
+    lua_newtable(L);
+    lua_pushnil(L);
+    while (lua_next(L, meta)) {
+      lua_pushvalue(L, -2);
+      lua_insert(L, -2);
+      lua_rawset(L, meta + 2);
+    }
+    lua_setfield(L, meta, "__metatable");
+  }
+  lua_settop(L, meta);
+}
+
 /* One layer under a stream. The stream has the top one; a layer keeps the one below in its
  * own state, and calls it by its 'via' as the stream calls the layer. A handle moves when
  * a layer is put on top of it, or another stream takes it: its address is good for one
@@ -200,6 +235,12 @@ struct net_capi {
   /* Sends what this turn has written, for an atexit(3) function that has to come behind
    * another library's. [-] */
   void (*exit_flush)(void);
+  /* Has 'end' called for what 'kept' is a part of, when the Lua state has ended and neither
+   * net_kept_drop was called nor its finalizer, which is to call that; the sockets are closed
+   * by then. To be called when the userdata has its metatable, which plain Lua
+   * must not come by (net_kept_guard), and owns nothing yet. Raises where the state has
+   * ended. [-0, +0, e] */
+  void (*keep)(lua_State *L, struct net_kept *kept, void (*end)(struct net_kept *kept));
 };
 
 /* Has the net that is loaded this function of struct net_capi? */

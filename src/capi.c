@@ -6,6 +6,7 @@
 
 #include "events/emitter.h"
 #include "base/error.h"
+#include "base/keep.h"
 #include "loop/atexit.h"
 #include "stream/layer.h"
 #include "loop/loop.h"
@@ -101,6 +102,7 @@ static const struct net_capi table = {
   .listens = listens,
   .turn = turn,
   .exit_flush = net_atexit_flush,
+  .keep = net_keep,
 };
 
 void net_capi_open(lua_State *L) {

@@ -5,7 +5,8 @@
  * require("net.core") is for the Lua half of this library alone: a table of C
  * functions, and of classes {metatable, methods, getters, setters} to which
  * lua/net adds what is policy. Programs require("net"). The order matters: the
- * loop's userdata has to be the first, so that lua_close finalises it last. */
+ * list of what is kept has to be the first userdata, and the loop the next, so that lua_close
+ * finalises them last. */
 #include <lauxlib.h>
 #include <lua.h>
 
@@ -16,6 +17,7 @@
 #include "events/emitter.h"
 #include "base/encoding.h"
 #include "base/error.h"
+#include "base/keep.h"
 #include "connect/lookup.h"
 #include "lazy.h"
 #include "process/activated.h"
@@ -39,6 +41,7 @@ int luaopen_net_core(lua_State *L) {
   net_bundle_open(L); /* first: this alone can run code of the program's, which may raise */
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &core_key) == LUA_TTABLE)
     return 1;
+  net_keep_open(L);
   lua_createtable(L, 0, 64);
   net_activated_open(L);
   net_turn_open(L);
@@ -56,7 +59,6 @@ int luaopen_net_core(lua_State *L) {
   net_proxy_open(L);
   net_listen_open(L);
   net_connections_open(L);
-  net_blocklist_keeper_open(L);
   net_inherited_look(L);
   net_capi_open(L);
   net_task_open(L);

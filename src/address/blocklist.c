@@ -16,27 +16,21 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/container.h"
 #include "base/error.h"
+#include "base/keep.h"
 #include "loop/loop.h"
 #include "loop/object.h"
 #include "address/rules.h"
 
 struct net_blocklist {
   struct net_object o;
-  struct net_rules rules;           /* owned */
-  int dead;                         /* finalised: what it would take now, nobody would free */
-  struct net_blocklist *next, **at; /* among all of this Lua state: what points to it */
+  struct net_rules rules; /* owned */
+  int dead;               /* finalised: what it would take now, nobody would free */
+  struct net_kept kept;
 };
 
 static const struct net_class blocklist_class;
-static const char keeper_key; /* registry: struct keeper */
-
-/* The lists of a Lua state. Amid lua_close Lua calls no finalizer for a list that another
- * one makes, so their memory goes with this, which is older than all of them. */
-struct keeper {
-  struct net_blocklist *first;
-  int ended;
-};
 
 struct net_blocklist *net_blocklist_test(lua_State *L, int idx) {
   return net_object_test(L, idx, &blocklist_class);
@@ -180,47 +174,17 @@ static int get_rules(lua_State *L) {
 /* --- the object -------------------------------------------------------------- */
 
 /* It holds no memory any more, and will take none. */
-static void blocklist_end(struct net_blocklist *b) {
+static void blocklist_end(struct net_kept *kept) {
+  struct net_blocklist *b = net_container_of(kept, struct net_blocklist, kept);
+  net_kept_drop(kept);
   net_rules_clear(&b->rules);
   b->dead = 1;
-  if (b->at == NULL)
-    return;
-  *b->at = b->next;
-  if (b->next)
-    b->next->at = b->at;
-  b->at = NULL;
 }
 
 static int blocklist_gc(lua_State *L) {
-  blocklist_end(net_object_check(L, 1, &blocklist_class));
+  struct net_blocklist *b = net_object_check(L, 1, &blocklist_class);
+  blocklist_end(&b->kept);
   return 0;
-}
-
-static int keeper_gc(lua_State *L) {
-  struct keeper *k = lua_touserdata(L, 1);
-  k->ended = 1;
-  while (k->first)
-    blocklist_end(k->first);
-  return 0;
-}
-
-static void keep(struct keeper *k, struct net_blocklist *b) {
-  b->dead = k->ended;
-  b->next = k->first;
-  b->at = &k->first;
-  if (b->next)
-    b->next->at = &b->next;
-  k->first = b;
-}
-
-void net_blocklist_keeper_open(lua_State *L) {
-  struct keeper *k = lua_newuserdatauv(L, sizeof *k, 0);
-  *k = (struct keeper){ NULL, 0 };
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, keeper_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &keeper_key);
 }
 
 static int blocklist_tostring(lua_State *L) {
@@ -268,9 +232,10 @@ static int core_new(lua_State *L) {
   struct net_blocklist *b =
     net_object_new(L, net_loop_get(L), &blocklist_class, sizeof *b, VAL_OWN - 1);
   net_rules_init(&b->rules, seed_of(b));
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &keeper_key);
-  keep(lua_touserdata(L, -1), b);
+  lua_getmetatable(L, -1);
+  net_kept_guard(L); /* the Lua half has added its own by now */
   lua_pop(L, 1);
+  b->dead = !net_keep_try(L, &b->kept, blocklist_end);
   return 1;
 }
 

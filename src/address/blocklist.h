@@ -14,8 +14,6 @@ struct net_blocklist *net_blocklist_test(lua_State *L, int idx);
 /* Does a rule hold that address? Never so for a Unix one. */
 int net_blocklist_blocks(const struct net_blocklist *b, const struct sockaddr *sa);
 
-/* Makes what frees the rules of all lists when the state closes. [-0, +0, m] */
-void net_blocklist_keeper_open(lua_State *L);
 /* Adds BlockList, the class, and blocklist, the functions for Lua, to the core
  * table on the top. [-0, +0, m] */
 void net_blocklist_open(lua_State *L);

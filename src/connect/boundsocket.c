@@ -15,7 +15,9 @@
 
 #include "base/addr.h"
 #include "connect/bind.h"
+#include "base/container.h"
 #include "base/error.h"
+#include "base/keep.h"
 #include "loop/loop.h"
 #include "loop/object.h"
 #include "base/sys.h"
@@ -27,6 +29,7 @@ struct net_boundsocket {
   int fd;                  /* owned; -1 before it is bound, and when gone */
   int family;              /* AF_INET, AF_INET6, AF_UNIX */
   struct net_file_id file; /* at its path, to be removed by it; none: 'inode' is 0 */
+  struct net_kept kept;
 };
 
 static const struct net_class net_boundsocket_class;
@@ -124,6 +127,7 @@ static int bound_release(lua_State *L) {
 
 /* A file that it has lent goes too: whoever had it is collected as well. */
 static int bound_gc(lua_State *L) {
+  net_kept_drop(&bound_self(L)->kept);
   bound_shut(L, bound_self(L));
   net_boundsocket_remove_file(L, 1);
   return 0;
@@ -180,11 +184,22 @@ static const struct net_class net_boundsocket_class = {
 
 /* --- for lua/net/internal/address/boundsocket.lua ---------------------------------------------- */
 
+/* Its file stays, as its path is gone with the Lua state. */
+static void bound_end(struct net_kept *kept) {
+  struct net_boundsocket *b = net_container_of(kept, struct net_boundsocket, kept);
+  net_sys_close(b->fd);
+  b->fd = -1;
+}
+
 struct net_boundsocket *net_boundsocket_new(lua_State *L, int family) {
   struct net_boundsocket *b =
     net_object_new(L, net_loop_get(L), &net_boundsocket_class, sizeof *b, BOUND_UVS);
   b->fd = -1;
   b->family = family;
+  lua_getmetatable(L, -1);
+  net_kept_guard(L);
+  lua_pop(L, 1);
+  net_keep(L, &b->kept, bound_end);
   return b;
 }
 

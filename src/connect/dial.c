@@ -25,7 +25,9 @@
 #include "base/addr.h"
 #include "connect/boundsocket.h"
 #include "loop/dispatch.h"
+#include "base/container.h"
 #include "base/error.h"
+#include "base/keep.h"
 #include "loop/loop.h"
 #include "loop/uncaught.h"
 #include "loop/watch.h"
@@ -63,6 +65,7 @@ struct net_dial {
                           poller gave; or 0 */
   int answered;        /* and has not been told, for want of memory */
   enum dial_state state;
+  struct net_kept kept;
 };
 
 struct net_dial *net_dial_check(lua_State *L, int idx) {
@@ -352,6 +355,7 @@ static int dial_gc(lua_State *L) {
   struct net_dial *d = net_dial_check(L, 1);
   if (d->fd >= 0 && lua_getiuservalue(L, 1, VAL_BOUND) != LUA_TNIL)
     net_boundsocket_remove_file(L, lua_gettop(L));
+  net_kept_drop(&d->kept);
   dial_shut(d);
   return 0;
 }
@@ -359,11 +363,16 @@ static int dial_gc(lua_State *L) {
 /* When it is still connecting, and anchored. */
 static void dial_end(lua_State *L, int idx) { dial_shut(lua_touserdata(L, idx)); }
 
+static void dial_forget(struct net_kept *kept) {
+  dial_shut(net_container_of(kept, struct net_dial, kept));
+}
+
 struct net_dial *net_dial_new(lua_State *L) {
   struct net_dial *d = net_object_new(L, net_loop_get(L), &net_dial_class, sizeof *d, DIAL_UVS);
   d->fd = -1;
   ev_io_init(&d->io, on_connected, -1, EV_WRITE);
   d->io.data = d;
+  net_keep(L, &d->kept, dial_forget);
   return d;
 }
 

@@ -13,17 +13,35 @@
 #include <errno.h>
 #include <lauxlib.h>
 
+#include "base/container.h"
 #include "base/error.h"
+#include "base/keep.h"
 #include "base/sys.h"
 
 static const char metatable_key; /* registry: the metatable of all of them */
 
+struct descriptor {
+  int fd; /* first: what all others know of it */
+  struct net_kept kept;
+};
+
+static void shut(int *owned) {
+  int fd = *owned;
+  *owned = -1;
+  net_sys_close(fd);
+}
+
+static void descriptor_end(struct net_kept *kept) {
+  shut(&net_container_of(kept, struct descriptor, kept)->fd);
+}
+
 int *net_descriptor_new(lua_State *L) {
-  int *fd = lua_newuserdatauv(L, sizeof *fd, 0);
-  *fd = -1;
+  struct descriptor *d = lua_newuserdatauv(L, sizeof *d, 0);
+  *d = (struct descriptor){ .fd = -1 };
   lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
   lua_setmetatable(L, -2);
-  return fd;
+  net_keep(L, &d->kept, descriptor_end);
+  return &d->fd;
 }
 
 static int make(lua_State *L) {
@@ -71,15 +89,16 @@ int net_descriptor_take(lua_State *L, int idx) {
 
 /* --- for Lua ----------------------------------------------------------------- */
 
-static void shut(int *owned) {
-  int fd = *owned;
-  *owned = -1;
-  net_sys_close(fd);
-}
-
 /* descriptor:close(); of one that is closed, or taken, nothing happens */
 static int descriptor_close(lua_State *L) {
   shut(net_descriptor_check(L, 1));
+  return 0;
+}
+
+static int descriptor_gc(lua_State *L) {
+  int *fd = net_descriptor_check(L, 1);
+  net_kept_drop(&((struct descriptor *)(void *)fd)->kept);
+  shut(fd);
   return 0;
 }
 
@@ -167,7 +186,7 @@ void net_descriptor_open(lua_State *L) {
                                       { "number", descriptor_number },
                                       { "kind", descriptor_kind },
                                       { NULL, NULL } };
-  static const luaL_Reg meta[] = { { "__gc", descriptor_close },
+  static const luaL_Reg meta[] = { { "__gc", descriptor_gc },
                                    { "__close", descriptor_close },
                                    { "__tostring", descriptor_tostring },
                                    { NULL, NULL } };
