@@ -25,22 +25,28 @@ void net_tls_draft_hold_text(struct net_tls_draft *s, void *text) {
   net_tls_draft_hold(s, text, free_text);
 }
 
-static int on_draft_gc(lua_State *L) {
-  struct net_tls_draft *s = lua_touserdata(L, 1);
+static void draft_end(struct net_kept *kept) {
+  struct net_tls_draft *s = (struct net_tls_draft *)kept;
+  net_kept_drop(kept);
   net_tls_draft_hold(s, NULL, NULL);
   BIO_free(s->out);
   s->out = NULL;
+}
+
+static int on_draft_gc(lua_State *L) {
+  draft_end(lua_touserdata(L, 1));
   return 0;
 }
 
 struct net_tls_draft *net_tls_draft_push(lua_State *L) {
   struct net_tls_draft *s = lua_newuserdatauv(L, sizeof *s, 0);
-  *s = (struct net_tls_draft){ NULL, NULL, NULL };
+  *s = (struct net_tls_draft){ .out = NULL };
   if (luaL_newmetatable(L, CLASS)) {
     lua_pushcfunction(L, on_draft_gc);
     lua_setfield(L, -2, "__gc");
   }
   lua_setmetatable(L, -2);
+  net_tls_net->keep(L, &s->kept, draft_end);
   ERR_clear_error();
   s->out = BIO_new(BIO_s_mem());
   if (s->out == NULL)

@@ -6,9 +6,11 @@
 
 #include <lua.h>
 
+#include "tls/base/net.h"
 #include "tls/base/openssl.h"
 
 struct net_tls_draft {
+  struct net_kept kept;
   BIO *out;   /* of memory */
   void *held; /* something of libssl's, freed by 'free' unless NULL */
   void (*free)(void *held);

@@ -6,12 +6,15 @@
 
 #include <lua.h>
 
+#include "tls/base/net.h"
+
 struct net_tls_owner {
+  struct net_kept kept;
   void *what; /* owned; NULL: nothing */
   void (*drop)(void *what);
 };
 
-/* Pushes one that has nothing yet. [-0, +1, m] */
+/* Pushes one that has nothing yet. [-0, +1, e] */
 struct net_tls_owner *net_tls_owner_push(lua_State *L, void (*drop)(void *what));
 
 #endif

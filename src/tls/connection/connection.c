@@ -16,11 +16,15 @@ static const char handler_key; /* registry: the Lua half's function */
 static const char list_key;    /* registry: net_tls -> Connection, weak */
 
 struct box {
-  struct net_tls *t;
+  struct net_kept kept;
+  struct net_tls *t; /* a reference; NULL: its finalizer has run */
 };
 
 struct net_tls *net_tls_check(lua_State *L, int idx) {
-  return ((struct box *)luaL_checkudata(L, idx, NET_TLS_CONNECTION))->t;
+  struct net_tls *t = ((struct box *)luaL_checkudata(L, idx, NET_TLS_CONNECTION))->t;
+  if (t == NULL)
+    luaL_error(L, "the connection is closed");
+  return t;
 }
 
 /* --- its end --------------------------------------------------------------------------- */
@@ -65,11 +69,16 @@ void net_tls_release(struct net_tls *t) {
   free(t);
 }
 
-static int connection_gc(lua_State *L) {
-  struct box *box = lua_touserdata(L, 1);
+static void box_end(struct net_kept *kept) {
+  struct box *box = (struct box *)kept;
+  net_kept_drop(kept);
   if (box->t)
     net_tls_release(box->t);
   box->t = NULL;
+}
+
+static int connection_gc(lua_State *L) {
+  box_end(lua_touserdata(L, 1));
   return 0;
 }
 
@@ -154,8 +163,9 @@ static int core_connection(lua_State *L) {
   SSL_CTX *ctx = net_tls_context_check(L, 1)->ctx;
   lua_settop(L, 3);
   struct box *box = lua_newuserdatauv(L, sizeof *box, VALUES);
-  box->t = NULL;
+  *box = (struct box){ .t = NULL };
   luaL_setmetatable(L, NET_TLS_CONNECTION);
+  net_tls_net->keep(L, &box->kept, box_end);
   lua_pushvalue(L, 3);
   lua_setiuservalue(L, -2, 1);
   struct net_tls_shared *shared = net_tls_shared_get(L);

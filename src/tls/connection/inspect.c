@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 
 #include "tls/base/error.h"
+#include "tls/base/owner.h"
 #include "tls/certificate/certificate.h"
 
 static void set_string(lua_State *L, const char *field, const char *value) {
@@ -80,28 +81,18 @@ static void push_key(lua_State *L, SSL *ssl, EVP_PKEY *key) {
   lua_setfield(L, -2, "size");
 }
 
-/* Frees a key also where Lua raises. */
-static int on_key_gc(lua_State *L) {
-  EVP_PKEY **key = lua_touserdata(L, 1);
-  EVP_PKEY_free(*key);
-  *key = NULL;
-  return 0;
-}
+static void free_key(void *key) { EVP_PKEY_free(key); }
 
 void net_tls_inspect_ephemeral_key(lua_State *L, SSL *ssl) {
   if (SSL_is_server(ssl) || !SSL_is_init_finished(ssl)) {
     lua_pushnil(L);
     return;
   }
-  EVP_PKEY **key = lua_newuserdatauv(L, sizeof(EVP_PKEY *), 0);
-  *key = NULL;
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, on_key_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
+  struct net_tls_owner *owner = net_tls_owner_push(L, free_key);
+  EVP_PKEY *key = NULL;
   ERR_clear_error();
-  if (SSL_get_server_tmp_key(ssl, key))
-    push_key(L, ssl, *key);
+  if (SSL_get_server_tmp_key(ssl, &key))
+    push_key(L, ssl, owner->what = key);
   else
     push_group(L, ssl);
   ERR_clear_error();

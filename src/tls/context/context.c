@@ -21,11 +21,18 @@ struct net_tls_context *net_tls_context_check(lua_State *L, int idx) {
   return c;
 }
 
+static void context_end(struct net_kept *kept) {
+  struct net_tls_context *c = (struct net_tls_context *)kept;
+  net_kept_drop(kept);
+  SSL_CTX_free(c->ctx);
+  c->ctx = NULL;
+}
+
 struct net_tls_context *net_tls_context_push(lua_State *L) {
   struct net_tls_context *c = lua_newuserdatauv(L, sizeof *c, 0);
-  c->ctx = NULL;
-  c->shares = 0;
+  *c = (struct net_tls_context){ .ctx = NULL };
   luaL_setmetatable(L, NET_TLS_CONTEXT);
+  net_tls_net->keep(L, &c->kept, context_end);
   return c;
 }
 
@@ -35,8 +42,7 @@ static int context_gc(lua_State *L) {
     lua_pushliteral(L, "SecureContext");
     return net_tls_raise(L, "ERR_INVALID_THIS", 1);
   }
-  SSL_CTX_free(c->ctx);
-  c->ctx = NULL;
+  context_end(&c->kept);
   return 0;
 }
 

@@ -8,11 +8,13 @@
 
 #include <lua.h>
 
+#include "tls/base/net.h"
 #include "tls/base/openssl.h"
 
 #define NET_TLS_CONTEXT "net.tls.SecureContext" /* name of its metatable in the registry */
 
 struct net_tls_context {
+  struct net_kept kept;
   SSL_CTX *ctx; /* owned; a connection takes a reference of its own (SSL_new does) */
   int shares;   /* its store is the default one, which is not to be changed: see anchors.h */
 };

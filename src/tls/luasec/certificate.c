@@ -17,6 +17,7 @@
 static const char CLASS[] = "net.luasec.Certificate";
 
 struct certificate {
+  struct net_kept kept;
   X509 *x; /* owned */
   enum net_sec_encoding encoding;
 };
@@ -28,13 +29,18 @@ static struct certificate *check(lua_State *L, int idx) {
   return c;
 }
 
+static void certificate_end(struct net_kept *kept) {
+  struct certificate *c = (struct certificate *)kept;
+  net_kept_drop(kept);
+  X509_free(c->x);
+  c->x = NULL;
+}
+
 /* The finalizer, of which a program may make use, too: of anything. */
 static int on_gc(lua_State *L) {
   struct certificate *c = luaL_testudata(L, 1, CLASS);
-  if (c) {
-    X509_free(c->x);
-    c->x = NULL;
-  }
+  if (c)
+    certificate_end(&c->kept);
   return 0;
 }
 
@@ -46,9 +52,9 @@ static int on_tostring(lua_State *L) {
 /* [certificate, a light userdata] -> its object */
 static int wrap(lua_State *L) {
   struct certificate *c = lua_newuserdatauv(L, sizeof *c, 0);
-  c->x = NULL;
-  c->encoding = NET_SEC_AI5;
+  *c = (struct certificate){ .encoding = NET_SEC_AI5 };
   luaL_setmetatable(L, CLASS);
+  net_tls_net->keep(L, &c->kept, certificate_end);
   c->x = lua_touserdata(L, 1);
   return 1;
 }
@@ -276,6 +282,7 @@ void net_sec_certificate_open(lua_State *L) {
   net_sec_class_push(L, CLASS, "SSL:Certificate", on_gc, on_tostring);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
+  net_kept_guard(L);
   lua_pop(L, 1);
   lua_pushcfunction(L, certificate_load);
   lua_setfield(L, -2, "load");

@@ -313,8 +313,13 @@ static int sec_close(lua_State *L) {
   return 0;
 }
 
+static void connection_end(struct net_kept *kept) {
+  net_kept_drop(kept);
+  finish((struct net_sec *)kept);
+}
+
 static int on_gc(lua_State *L) {
-  finish(lua_touserdata(L, 1));
+  connection_end(lua_touserdata(L, 1));
   return 0;
 }
 
@@ -344,6 +349,7 @@ static int sec_connection(lua_State *L) {
   e->is_server = c->is_server;
   e->buffers = lua_touserdata(L, lua_upvalueindex(1));
   luaL_setmetatable(L, CLASS);
+  net_tls_net->keep(L, &e->kept, connection_end);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, NET_SEC_CONTEXT);
   ERR_clear_error();

@@ -17,13 +17,18 @@ struct net_sec_context *net_sec_context_check(lua_State *L, int idx) {
 
 /* --- making ---------------------------------------------------------------------------- */
 
+static void context_end(struct net_kept *kept) {
+  struct net_sec_context *c = (struct net_sec_context *)kept;
+  net_kept_drop(kept);
+  SSL_CTX_free(c->ctx);
+  c->ctx = NULL;
+}
+
 /* The finalizer, of which a program may make use, too: of anything. */
 static int on_gc(lua_State *L) {
   struct net_sec_context *c = luaL_testudata(L, 1, CLASS);
-  if (c) {
-    SSL_CTX_free(c->ctx);
-    c->ctx = NULL;
-  }
+  if (c)
+    context_end(&c->kept);
   return 0;
 }
 
@@ -59,6 +64,7 @@ static int push_context(lua_State *L, int version) {
   struct net_sec_context *c = lua_newuserdatauv(L, sizeof *c, NET_SEC_CONTEXT_VALUES);
   memset(c, 0, sizeof *c);
   luaL_setmetatable(L, CLASS);
+  net_tls_net->keep(L, &c->kept, context_end);
   ERR_clear_error();
   c->ctx = SSL_CTX_new(TLS_method());
   if (c->ctx == NULL)
@@ -233,6 +239,7 @@ void net_sec_context_open(lua_State *L) {
     { NULL, NULL },
   };
   net_sec_class_push(L, CLASS, "SSL:Context", on_gc, on_tostring);
+  net_kept_guard(L);
   lua_pop(L, 1);
   luaL_setfuncs(L, functions, 0);
 }

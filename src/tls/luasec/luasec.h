@@ -12,6 +12,7 @@
 
 #include "tls/base/buffers.h"
 #include "tls/base/bytes.h"
+#include "tls/base/net.h"
 #include "tls/base/openssl.h"
 
 /* What a context does beyond OpenSSL's own verification: bits of 'ext'. */
@@ -26,6 +27,7 @@ enum {
 enum { NET_SEC_ON_ALPN = 1, NET_SEC_ON_DH, NET_SEC_CONTEXT_VALUES = NET_SEC_ON_DH };
 
 struct net_sec_context {
+  struct net_kept kept;
   SSL_CTX *ctx; /* owned; NULL: collected */
   int is_server;
   int has_mode;
@@ -59,6 +61,7 @@ struct net_sec_buffers {
 
 /* A connection. It has no descriptor of its own: each call is told one. */
 struct net_sec {
+  struct net_kept kept;
   SSL *ssl;     /* owned; NULL: closed */
   lua_State *L; /* amid a call of OpenSSL's, whose first argument is the connection; else NULL */
   int fd;       /* amid a call */
