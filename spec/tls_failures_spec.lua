@@ -5,7 +5,9 @@
 
 local certificates = require("spec.support.certificates")
 local fields = require("spec.support").fields
+local net = require("net")
 local pair = require("spec.support.tlspair")
+local sockets = require("spec.support.sockets")
 local within = require("spec.support").within
 
 local FAILURE = "ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE"
@@ -116,3 +118,54 @@ describe("The error of a handshake", function()
       fields(err, "name", "message", "library", "reason"))
   end))
 end)
+
+--- An end that is said, as no TLS that is under way has it.
+local CLOSE_NOTIFY = "\21\3\3\0\2\1\0"
+
+--- The first message of a client of that version.
+local function hello_of(t, version)
+  local hello
+  local server = net.createServer(function(socket)
+    socket:once("data", function(bytes)
+      hello = bytes
+      socket:destroy()
+    end)
+  end):listen(0, "127.0.0.1")
+  sockets.wait(function() return server.listening end)
+  local client = pair.connect(server, both(version))
+  client:on("error", t.calls(1))
+  client:on("close", t.calls(1, function() server:close() end))
+  t.run()
+  return hello
+end
+
+for _, version in ipairs({ "TLSv1.2", "TLSv1.3" }) do
+  describe("A handshake of " .. version .. " amid which the other side", function()
+    it("ends by close_notify is as one that was cut: a client", within(function(t)
+      local server = net.createServer(function(socket)
+        socket:once("data", function() socket:write(CLOSE_NOTIFY) end)
+      end):listen(0, "127.0.0.1")
+      sockets.wait(function() return server.listening end)
+      local client = pair.connect(server, both(version))
+      local log = pair.watch({}, client)
+      client:on("error", t.calls(1, function(err)
+        assert.equal("Client network socket disconnected before secure TLS connection was established", err.message)
+      end))
+      client:on("close", t.calls(1, function() server:close() end))
+      t.run()
+      assert.same({ "connect", "ready", "end", "error ECONNRESET", "close true" }, log)
+    end))
+
+    it("ends by close_notify is as one that was cut: a server", within(function(t)
+      local hello = hello_of(t, version)
+      local server, log = pair.listen(both(version))
+      server:on("tlsClientError", t.calls(1, function(err) assert.equal("socket hang up", err.message) end))
+      local client = net.connect(server:address().port, "127.0.0.1")
+      client:write(hello)
+      client:once("data", function() client:write(CLOSE_NOTIFY) end)
+      client:on("close", t.calls(1, function() server:close() end))
+      t.run()
+      assert.same({ "tlsClientError ECONNRESET" }, log)
+    end))
+  end)
+end

@@ -30,7 +30,8 @@ local function meet(version, server_options, client_options)
   end)
   server:listen(0, "127.0.0.1")
   co.await(server, "listening")
-  local given = { port = server:address().port, host = "127.0.0.1", servername = "localhost", ca = pair.ca.cert }
+  local given = { port = server:address().port, host = "127.0.0.1", servername = "localhost", ca = pair.ca.cert,
+    minVersion = version, maxVersion = version }
   for name, value in pairs(client_options) do given[name] = value end
   local client = tls.connect(given)
   peers.note(told.client, client, { "data", "end", "error", "close" })
@@ -40,6 +41,17 @@ local function meet(version, server_options, client_options)
 end
 
 local WHOLE = { "data bye", "end", "close false" }
+
+--- That many names of protocols, each as long as it may be.
+local function protocols(count)
+  local names = {}
+  for i = 1, count do names[i] = ("%03d"):format(i) .. ("n"):rep(252) end
+  return names
+end
+
+--- How many of them there is room for; in TLS 1.3 there are keys of 1.3 KiB besides, where OpenSSL
+--- has ML-KEM.
+local MOST = { ["TLSv1.2"] = 255, ["TLSv1.3"] = 250 }
 
 for _, version in ipairs({ "TLSv1.2", "TLSv1.3" }) do
   describe("A handshake of " .. version, function()
@@ -57,8 +69,7 @@ for _, version in ipairs({ "TLSv1.2", "TLSv1.3" }) do
     end))
 
     it("may begin with as many protocols as a hello has room for", in_task(function()
-      local names, asked = {}, nil
-      for i = 1, 255 do names[i] = ("%03d"):format(i) .. ("n"):rep(252) end
+      local names, asked = protocols(MOST[version]), nil
       local client, _, protocol = meet(version, {
         ALPNCallback = function(given)
           asked = given.protocols
@@ -69,11 +80,17 @@ for _, version in ipairs({ "TLSv1.2", "TLSv1.3" }) do
       assert.equal(names[200], protocol)
       assert.same(WHOLE, client)
     end))
+
+    it("fails with more of them, before the client has said a word", in_task(function()
+      local client, server = meet(version, {}, { ALPNProtocols = protocols(256) })
+      assert.same({ { "error ERR_SSL_INTERNAL_ERROR", "close true" }, { "ERR_SSL_UNEXPECTED_MESSAGE" } },
+        { client, server })
+    end))
   end)
 end
 
 describe("A session of TLS 1.3", function()
-  it("whose ticket is as long as it may be is one that a server need not take", in_task(function()
+  it("whose ticket leaves no room in a hello is not offered", in_task(function()
     local kept
     odd.to_client(odd.named("a session ticket of 65000 bytes"), function(port)
       local peer = { version = "TLSv1.3", asks = "hello\n", answers = "none" }

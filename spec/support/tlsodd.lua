@@ -121,6 +121,9 @@ local CASES = {
   { "half an alert", "both", told("error ERR_SSL_INVALID_ALERT"), function(keys)
     return alert(keys, "\2")
   end },
+  { "a warning and the end, as Java says it", "both", told("data x"), function(keys)
+    return application(keys, "x") .. alert(keys, USER_CANCELED) .. alert(keys, CLOSE_NOTIFY)
+  end },
   { "four warnings", "both", told("data x"), function(keys)
     return repeated(4, function() return alert(keys, USER_CANCELED) end) .. application(keys, "x")
   end },

@@ -50,8 +50,8 @@ struct net_tls {
   SSL_SESSION *found;             /* owned; what the program has found for a client's id */
   struct net_tls_failure failure; /* what OpenSSL said of a fatal error, which is for good */
   struct net_stream *counts;      /* borrowed; whose handle was taken, or NULL */
-  unsigned char *alpn;            /* owned; names as in ALPN's extension, or NULL */
-  unsigned alpn_len;
+  unsigned char *alpn;            /* owned; a server's names as in ALPN's extension, or NULL */
+  unsigned alpn_len;              /* a client's too, which its SSL has */
   unsigned refs;
   int broken;                  /* errno of a read below, or -ENOMEM: of the next call */
   int unsendable;              /* errno of a write below: for good */

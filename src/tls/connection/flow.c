@@ -159,3 +159,16 @@ void net_tls_fail(struct net_tls *t) {
   }
   t->failed = 1;
 }
+
+int net_tls_has_ended(const struct net_tls *t, int why) {
+  return why == SSL_ERROR_ZERO_RETURN || (why == SSL_ERROR_SYSCALL && ERR_peek_error() == 0 &&
+                                          (SSL_get_shutdown(t->ssl) & SSL_RECEIVED_SHUTDOWN));
+}
+
+void net_tls_stop(struct net_tls *t) {
+  int why = SSL_get_error(t->ssl, 0);
+  if (net_tls_has_ended(t, why))
+    t->ended = t->got_notify = 1;
+  else if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE)
+    net_tls_fail(t);
+}

@@ -28,5 +28,12 @@ void net_tls_flush(struct net_tls *t, int more);
 int net_tls_is_here(const struct net_tls *t);
 /* Notes what OpenSSL says of a call that has failed for good. */
 void net_tls_fail(struct net_tls *t);
+/* Has the other side ended by close_notify, where SSL_get_error says that? OpenSSL 3.5's answer
+ * is wrong in TLS 1.3 where a warning came before, as Java sends one: an error of which it says
+ * nothing. */
+int net_tls_has_ended(const struct net_tls *t, int why);
+/* The same as net_tls_fail where it was to give plain bytes: that it wants more is no failure, and the other
+ * side may have ended. */
+void net_tls_stop(struct net_tls *t);
 
 #endif

@@ -85,14 +85,19 @@ enum step {
 };
 
 static enum step step_of(struct net_tls *t, int result) {
-  switch (SSL_get_error(t->ssl, result)) {
+  int why = SSL_get_error(t->ssl, result);
+  switch (why) {
     case SSL_ERROR_NONE: return IS_DONE;
     case SSL_ERROR_WANT_READ: return WANTS_MORE;
     case SSL_ERROR_WANT_WRITE: return WANTS_ROOM;
     case SSL_ERROR_WANT_CLIENT_HELLO_CB: return WAITS;
     case SSL_ERROR_WANT_X509_LOOKUP: return ASKS_STATUS;
-    default: net_tls_fail(t); return HAS_FAILED;
+    default: break;
   }
+  if (net_tls_has_ended(t, why))
+    return HAS_ENDED;
+  net_tls_fail(t);
+  return HAS_FAILED;
 }
 
 /* There was nothing to be read, for that reason. Where our part cannot be sent either, no

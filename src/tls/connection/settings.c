@@ -59,6 +59,7 @@ static int connection_alpn(lua_State *L) {
   if (!t->is_server) {
     if (SSL_set_alpn_protos(t->ssl, (const unsigned char *)names, (unsigned)len) != 0)
       return net_tls_raise_memory(L);
+    t->alpn_len = (unsigned)len;
     return 0;
   }
   unsigned char *copy = malloc(len > 0 ? len : 1);
@@ -298,14 +299,26 @@ static int connection_is_of(lua_State *L) {
   return 1;
 }
 
-/* session(der) -> whether OpenSSL knows what to do with it */
+/* Has a client's first message room for the session's ticket, behind the names of protocols? All
+ * else that it has is less than 4 KiB, also with a key of ML-KEM; OpenSSL, which does not look,
+ * would fail with an internal error. */
+static int has_room_for(const struct net_tls *t, const SSL_SESSION *session) {
+  enum { ROOM = 65535 - 4096 };
+  const unsigned char *ticket;
+  size_t len = 0;
+  SSL_SESSION_get0_ticket(session, &ticket, &len);
+  return len + t->alpn_len <= ROOM;
+}
+
+/* resume(der) -> whether OpenSSL knows what to do with it, and it can be offered */
 static int connection_resume(lua_State *L) {
   struct net_tls *t = check_open(L);
   size_t len;
   const char *bytes = luaL_checklstring(L, 2, &len);
   const unsigned char *at = (const unsigned char *)bytes;
   SSL_SESSION *session = d2i_SSL_SESSION(NULL, &at, (long)len);
-  lua_pushboolean(L, session != NULL && SSL_set_session(t->ssl, session) == 1);
+  lua_pushboolean(L, session != NULL && has_room_for(t, session) &&
+                       SSL_set_session(t->ssl, session) == 1);
   SSL_SESSION_free(session);
   ERR_clear_error();
   return 1;

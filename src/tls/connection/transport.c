@@ -58,14 +58,8 @@ static size_t decrypt(struct net_tls *t, unsigned char *to, size_t size) {
     if (is_dry(t))
       break;
   }
-  if (ok == 1)
-    return total;
-  switch (SSL_get_error(t->ssl, 0)) {
-    case SSL_ERROR_WANT_READ:
-    case SSL_ERROR_WANT_WRITE: break;
-    case SSL_ERROR_ZERO_RETURN: t->ended = t->got_notify = 1; break;
-    default: net_tls_fail(t);
-  }
+  if (ok != 1)
+    net_tls_stop(t);
   return total;
 }
 
