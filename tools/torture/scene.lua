@@ -100,6 +100,12 @@ function scene.own(thing, usual)
   return thing
 end
 
+--- Owns a socket, and has it give back what it gets.
+function scene.echo(socket)
+  scene.own(socket)
+  socket:on("data", function(chunk) socket:write(chunk, scene.done) end)
+end
+
 local unclaimed = false
 
 --- Calls what starts a process. If it raises, nobody has that, and it must have been ended.

@@ -7,16 +7,11 @@ local text, path = scene.text(SIZE), scene.path()
 local process = require("net.process")
 process.noWarnings = true -- the path's acceptor has nobody else to tell that it pauses
 
-local function echo(peer)
-  scene.own(peer)
-  peer:on("data", function(chunk) peer:write(chunk, scene.done) end)
-end
-
 local problem = scene.run(function()
-  local old = scene.own(net.createServer(echo))
+  local old = scene.own(net.createServer(scene.echo))
   old:listen(0, "127.0.0.1", function()
     old:handOver(path, { drain = DRAIN }, scene.done)
-    local new = scene.own(net.takeOver(path, { timeout = 300 }, echo))
+    local new = scene.own(net.takeOver(path, { timeout = 300 }, scene.echo))
     new:once("error", function()
       if old.listening then old:close() end
     end)

@@ -15,11 +15,10 @@ return scene.run(function()
     end
   end)
   server:on("connection", function(peer)
-    scene.own(peer)
+    scene.echo(peer)
     if peer.remoteAddress ~= "192.0.2.1" then
       error("that is not the client")
     end
-    peer:on("data", function(chunk) peer:write(chunk, scene.done) end)
     server:close()
   end)
   server:listen(0, "127.0.0.1", function()

@@ -12,11 +12,6 @@ local function told(err)
   scene.told(cause.code and cause or { code = "EPIPE" })
 end
 
-local function echo(peer)
-  scene.own(peer)
-  peer:on("data", function(chunk) peer:write(chunk, scene.done) end)
-end
-
 local function ask(port, done)
   local client = scene.own(net.Socket())
   scene.expect(client, SIZE)
@@ -28,7 +23,7 @@ end
 local function nothing() end
 
 return scene.run(function()
-  local server = scene.own(net.createServer(echo))
+  local server = scene.own(net.createServer(scene.echo))
   server:listen(0, "127.0.0.1", function()
     local port = scene.port(server)
     ask(port, nothing)

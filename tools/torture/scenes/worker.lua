@@ -42,11 +42,6 @@ local function start_worker(descriptor)
   require("net.internal.cluster.worker").start(c, 1)
 end
 
-local function echo(peer)
-  scene.own(peer)
-  peer:on("data", function(chunk) peer:write(chunk, scene.done) end)
-end
-
 local function died()
   local gone = record
   record = nil
@@ -97,7 +92,7 @@ return scene.run(function()
   start_primary(one)
   start_worker(other)
   for _ = 1, 2 do
-    local server = scene.own(net.createServer(echo))
+    local server = scene.own(net.createServer(scene.echo))
     servers[#servers + 1] = server
     server:listen(0, "127.0.0.1")
   end
