@@ -4,8 +4,8 @@
 
 local certificates = require("spec.support.certificates")
 local child = require("net.child")
-local json = require("net.core").json
 local node = require("spec.support.node")
+local nodesides = require("spec.support.nodesides")
 local pair = require("spec.support.tlspair")
 local process = require("spec.support.process")
 local within = require("spec.support").within
@@ -51,33 +51,10 @@ if (side == "server") {
 
 local CASES = { "good", "late", "nothing", "no listener", "not asked", "fails", "raises", "refused" }
 
-local spawned = {}
-
-after_each(function()
-  for _, p in ipairs(spawned) do p:kill() end
-  spawned = {}
-end)
-
---- The sides, each a function that returns one that gives its log.
-local sides = { Node = {}, ours = {} }
-
-function sides.Node.server(t, version, how)
-  local p = process.spawn(node.command(NODE, node.script(t, SCRIPT), "server", version, how,
-    pair.server.path, pair.server.key_path, pair.ca.path))
-  spawned[#spawned + 1] = p
-  local port = tonumber(p:expect("^port (%d+)$"))
-  return port, function() return json.decode((p:finish())) end
-end
-
-function sides.Node.client(t, version, how, port)
-  local text = ""
-  local kid = child.spawn(NODE, { "--no-warnings", node.script(t, SCRIPT), "client", version, how,
-    "", "", pair.ca.path, tostring(port) }, { stdio = { "ignore", "pipe", "inherit" } })
-  kid.stdout:setEncoding("utf8")
-  kid.stdout:on("data", function(more) text = text .. more end)
-  kid:on("close", t.calls(1))
-  return function() return json.decode(text) end
-end
+local ours = {}
+local sides = { ours = ours, Node = nodesides.of(NODE, SCRIPT, function(how, port)
+  return how, pair.server.path, pair.server.key_path, pair.ca.path, tostring(port)
+end) }
 
 local function answer(how, callback)
   if how == "raises" then
@@ -91,7 +68,7 @@ local function answer(how, callback)
   end
 end
 
-function sides.ours.server(_, version, how)
+function ours.server(_, version, how)
   local log, server = {}, nil
   server = pair.listen({ ca = pair.ca.cert, minVersion = version, maxVersion = version }, function(socket)
     log[#log + 1] = "secureConnection"
@@ -113,7 +90,7 @@ function sides.ours.server(_, version, how)
   return server:address().port, function() return log end
 end
 
-function sides.ours.client(t, version, how, port)
+function ours.client(t, version, how, port)
   local log = {}
   local client = require("net.tls").connect({ port = port, host = "127.0.0.1",
     servername = "localhost", ca = pair.ca.cert, minVersion = version, maxVersion = version,
@@ -129,22 +106,11 @@ function sides.ours.client(t, version, how, port)
   return function() return log end
 end
 
---- What both tell.
-local function meet(t, version, how, client, server)
-  local port, of_server = sides[server].server(t, version, how)
-  local of_client = sides[client].client(t, version, how, port)
-  t.run()
-  return { client = of_client(), server = of_server() }
-end
-
 describe("The status of a certificate", function()
   for _, version in ipairs(VERSIONS) do
     for _, how in ipairs(CASES) do
       promise(("is as between two Nodes: %s, %s"):format(how, version), within(function(t)
-        local theirs = meet(t, version, how, "Node", "Node")
-        assert.same(theirs, meet(t, version, how, "Node", "ours"))
-        assert.same(theirs, meet(t, version, how, "ours", "Node"))
-        assert.same(theirs, meet(t, version, how, "ours", "ours"))
+        nodesides.compare(t, sides, version, how)
       end))
     end
 
@@ -173,7 +139,7 @@ describe("The status of a certificate", function()
       local p = process.spawn(("openssl s_server %s -cert %s -key %s -status_file %s -accept "
         .. "127.0.0.1:0 -rev"):format(option, pair.server.path, pair.server.key_path,
           certificates.write("ocsp", word)))
-      spawned[#spawned + 1] = p
+      t.finally(function() p:kill() end)
       local port = tonumber(p:expect("^ACCEPT 127.0.0.1:(%d+)"))
       local got
       local client = require("net.tls").connect({ port = port, host = "127.0.0.1",

@@ -4,8 +4,8 @@
 --- case with either side in either, and what both tell of it.
 
 local child = require("net.child")
-local json = require("net.core").json
 local node = require("spec.support.node")
+local nodesides = require("spec.support.nodesides")
 local pair = require("spec.support.tlspair")
 local process = require("spec.support.process")
 local sockets = require("spec.support.sockets")
@@ -70,35 +70,12 @@ local CASES = {
   { "good", "raises" }, { "good", "long" },
 }
 
-local spawned = {}
+local ours = {}
+local sides = { ours = ours, Node = nodesides.of(NODE, SCRIPT, function(case, port)
+  return case[1], case[2], case[3] or "", tostring(port)
+end) }
 
-after_each(function()
-  for _, p in ipairs(spawned) do p:kill() end
-  spawned = {}
-end)
-
---- The sides, each a function that returns one that gives its log.
-local sides = { Node = {}, ours = {} }
-
-function sides.Node.server(t, version, case)
-  local p = process.spawn(node.command(NODE, node.script(t, SCRIPT), "server", version, case[1],
-    case[2], case[3] or ""))
-  spawned[#spawned + 1] = p
-  local port = tonumber(p:expect("^port (%d+)$"))
-  return port, function() return json.decode((p:finish())) end
-end
-
-function sides.Node.client(t, version, case, port)
-  local text = ""
-  local kid = child.spawn(NODE, { "--no-warnings", node.script(t, SCRIPT), "client", version,
-    case[1], case[2], "", tostring(port) }, { stdio = { "ignore", "pipe", "inherit" } })
-  kid.stdout:setEncoding("utf8")
-  kid.stdout:on("data", function(more) text = text .. more end)
-  kid:on("close", t.calls(1))
-  return function() return json.decode(text) end
-end
-
-function sides.ours.server(_, version, case)
+function ours.server(_, version, case)
   local log = {}
   local server
   local callback = ANSWERS[case[2]]
@@ -122,7 +99,7 @@ function sides.ours.server(_, version, case)
   return server:address().port, function() return log end
 end
 
-function sides.ours.client(t, version, case, port)
+function ours.client(t, version, case, port)
   local callback, log = ANSWERS[case[1]], {}
   local client = require("net.tls").connect({ port = port, host = "127.0.0.1", ciphers = CIPHERS,
     minVersion = version, maxVersion = version, checkServerIdentity = function() end,
@@ -142,15 +119,6 @@ local function plain(log)
   for i, line in ipairs(log) do
     log[i] = line:gsub("ERR_SSL_SSL/TLS_ALERT_ILLEGAL_PARAMETER", "ERR_SSL_TLSV1_ALERT_DECRYPT_ERROR")
   end
-  return log
-end
-
---- What both tell of a case.
-local function meet(t, version, case, client, server)
-  local port, of_server = sides[server].server(t, version, case)
-  local of_client = sides[client].client(t, version, case, port)
-  t.run()
-  return { client = plain(of_client()), server = plain(of_server()) }
 end
 
 describe("A key that both sides know", function()
@@ -158,10 +126,7 @@ describe("A key that both sides know", function()
     for _, case in ipairs(CASES) do
       promise(("is as between two Nodes: client %s, server %s, %s"):format(case[1], case[2], version),
         within(function(t)
-          local theirs = meet(t, version, case, "Node", "Node")
-          assert.same(theirs, meet(t, version, case, "Node", "ours"))
-          assert.same(theirs, meet(t, version, case, "ours", "Node"))
-          assert.same(theirs, meet(t, version, case, "ours", "ours"))
+          nodesides.compare(t, sides, version, case, plain)
         end))
     end
 
@@ -189,7 +154,7 @@ describe("A key that both sides know", function()
     it("is that of openssl s_server -psk: " .. version, within(function(t)
       local p = process.spawn(("openssl s_server -nocert -psk %s -psk_hint 'a hint' %s -accept "
         .. "127.0.0.1:0 -rev"):format(hex, suite))
-      spawned[#spawned + 1] = p
+      t.finally(function() p:kill() end)
       local port = tonumber(p:expect("^ACCEPT 127.0.0.1:(%d+)"))
       local hint
       local client = require("net.tls").connect({ port = port, host = "127.0.0.1",
