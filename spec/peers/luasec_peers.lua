@@ -8,6 +8,7 @@ local co = require("net.co")
 local daemons = require("spec.support.daemons")
 local luasec = require("spec.support.luasec")
 local process = require("spec.support.process")
+local sidebyside = require("spec.support.sidebyside")
 local socket = require("net.luasocket")
 local sockets = require("spec.support.luasockets")
 local ssl = require("net.luasec")
@@ -40,15 +41,6 @@ local function only_with(have, what)
   return have and it or function(name) pending(name .. ": there is no " .. what) end
 end
 
-local function is_known(label)
-  for _, pattern in ipairs(OTHERWISE) do
-    if label:find(pattern) then
-      return true
-    end
-  end
-  return false
-end
-
 --- The files that the cases use, in a folder of the spec.
 local function make_files(folder)
   local ca = certificates.authority()
@@ -70,37 +62,11 @@ local function make_files(folder)
     folder .. "/locked.key")
 end
 
---- The lines that the cases print: label -> what came, and the labels in order.
-local function lines_of(which, folder)
-  local output, code = process.run(process.lua(CASES, which, folder) .. " 2>&1")
-  assert.equal(0, code, output)
-  local lines, count, list = {}, {}, {}
-  for label, rest in output:gmatch("([^\n|]- | [^\n]-) | ([^\n]*)") do
-    label = label:gsub(" RAISES$", "")
-    count[label] = (count[label] or 0) + 1
-    local name = count[label] == 1 and label or label .. " " .. count[label]
-    lines[name] = rest
-    list[#list + 1] = name
-  end
-  return lines, list
-end
-
 describe("net.luasec", function()
   only_with(has_luasec, "LuaSec")("gives what LuaSec gives, call by call", within(function(t)
     local folder = t.tmpdir()
     make_files(folder)
-    local real, list = lines_of("real", folder)
-    local ours = lines_of("ours", folder)
-    assert.is_true(#list > 1500, #list .. " lines, and then " .. tostring(list[#list]))
-    local wrong = {}
-    for _, label in ipairs(list) do
-      if real[label] ~= ours[label] and not is_known(label) then
-        wrong[#wrong + 1] = ("%s: %s, and not %s"):format(label, tostring(ours[label]), real[label])
-      end
-      ours[label] = nil
-    end
-    for label in pairs(ours) do wrong[#wrong + 1] = label .. ": only of ours" end
-    assert.same({}, wrong)
+    sidebyside.compare(CASES, OTHERWISE, 1500, folder)
   end))
 end)
 
