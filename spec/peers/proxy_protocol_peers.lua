@@ -11,16 +11,7 @@ local pair = require("spec.support.tlspair")
 local sockets = require("spec.support.sockets")
 local tlstasks = require("spec.support.tlstasks")
 
-local in_task = tlstasks.in_task
-
-local function with(program, fn)
-  return function()
-    if not daemons.has(program) then
-      return pending("no " .. program .. " here", function() end)
-    end
-    fn()
-  end
-end
+local in_task, with = tlstasks.in_task, daemons.with
 
 --- A server of ours behind a proxy, which answers a line by who the client is, and what else the
 --- header says; and the errors of its "proxyError".
@@ -41,24 +32,9 @@ end
 
 --- HAProxy that listens on a port with `bind`, and passes on by `server`; the port.
 local function haproxy(t, bind, server)
-  local port, path = sockets.free_port(), t.tmpname(".cfg")
-  do
-    local file <close> = assert(io.open(path, "w"))
-    file:write(([[
-global
-  log stdout format raw local0
-defaults
-  mode tcp
-  log global
-  timeout connect 10s
-  timeout client 60s
-  timeout server 60s
-listen front
-  bind 127.0.0.1:%d %s
-  server one %s
-]]):format(port, bind, server))
-  end
-  return kids.start("haproxy -db -f %s", path), port
+  local port = sockets.free_port()
+  local cfg = daemons.haproxy_cfg(t, ("127.0.0.1:%d %s"):format(port, bind), server)
+  return kids.start("haproxy -db -f %s", cfg), port
 end
 
 --- A connection to a port, as soon as somebody listens there.

@@ -12,15 +12,7 @@ local tls = require("net.tls")
 local tlstasks = require("spec.support.tlstasks")
 
 local connect, in_task, serve = tlstasks.connect, tlstasks.in_task, tlstasks.serve
-
-local function with(program, fn)
-  return function()
-    if not daemons.has(program) then
-      return pending("no " .. program .. " here", function() end)
-    end
-    fn()
-  end
-end
+local with = daemons.with
 
 --- Certificate and key in one file, as HAProxy wants them.
 local function pem(leaf)
@@ -178,24 +170,9 @@ end))
 
 --- HAProxy that listens at a path with `bind`, and passes on by `server`; its path.
 local function haproxy(t, bind, server)
-  local front, path = t.tmpname(".front"), t.tmpname(".cfg")
-  do
-    local file <close> = assert(io.open(path, "w"))
-    file:write(([[
-global
-  log stdout format raw local0
-defaults
-  mode tcp
-  log global
-  timeout connect 10s
-  timeout client 60s
-  timeout server 60s
-listen front
-  bind unix@%s %s
-  server one %s
-]]):format(front, bind, server))
-  end
-  local kid = kids.start("haproxy -db -f %s", path)
+  local front = t.tmpname(".front")
+  local cfg = daemons.haproxy_cfg(t, ("unix@%s %s"):format(front, bind), server)
+  local kid = kids.start("haproxy -db -f %s", cfg)
   while not require("lfs").attributes(front) do
     assert(not kid.over, kid.said)
     co.yield()

@@ -7,6 +7,7 @@
 ---     redis.port, redis.path
 ---     redis:stop()
 
+local busted = require("busted")
 local process = require("spec.support.process")
 local sockets = require("spec.support.sockets")
 
@@ -26,6 +27,18 @@ function M.has(name)
     return POSTGRES ~= ""
   end
   return os.execute("command -v " .. name .. " >/dev/null 2>&1") == true
+end
+
+--- For `describe`: the specs of `fn`, or where that program is not here a pending one.
+---@param program string
+---@param fn fun()
+function M.with(program, fn)
+  return function()
+    if not M.has(program) then
+      return busted.pending("no " .. program .. " here", function() end)
+    end
+    fn()
+  end
 end
 
 local Daemon = {}
@@ -123,6 +136,30 @@ function M.nginx(extra, http)
       }]]):format(http or "", port, folder, extra or ""))
     return ("nginx -p %s -c nginx.conf -e stderr"):format(folder)
   end, "nginx.sock")
+end
+
+--- What HAProxy is to do: listen as `bind` says, and pass on by `server`.
+---@param t table of `within`
+---@param bind string
+---@param server string
+---@return string path of its configuration
+function M.haproxy_cfg(t, bind, server)
+  local path = t.tmpname(".cfg")
+  local file <close> = assert(io.open(path, "w"))
+  file:write(([[
+global
+  log stdout format raw local0
+defaults
+  mode tcp
+  log global
+  timeout connect 10s
+  timeout client 60s
+  timeout server 60s
+listen front
+  bind %s
+  server one %s
+]]):format(bind, server))
+  return path
 end
 
 --- A proxy for HTTP.
