@@ -77,6 +77,15 @@ static long on_ctrl(BIO *bio, int command, long number, void *pointer) {
   return command == BIO_CTRL_FLUSH;
 }
 
+/* Of a peer that sends faster than this reads: as much as that, no more. */
+enum { UNREAD_READS = 64, UNREAD_SIZE = 4096 };
+
+void net_sec_drop_unread(int fd) {
+  char bytes[UNREAD_SIZE];
+  for (int i = 0; i < UNREAD_READS && read_fd(fd, bytes, sizeof bytes) > 0; i++)
+    continue;
+}
+
 int net_sec_bio_attach(SSL *ssl, struct net_sec *e) {
   static struct net_tls_bio kind = { "net.luasec", on_read, on_write, on_ctrl, NULL };
   return net_tls_bio_attach(ssl, &kind, e);

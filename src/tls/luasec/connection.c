@@ -298,6 +298,7 @@ static void say_goodbye(lua_State *L, struct net_sec *e, int fd) {
   ERR_clear_error();
   leave(L, e);
   e->buffers->in_use = in_use;
+  net_sec_drop_unread(fd);
 }
 
 /* close(connection, fd): tells the peer, if that needs no waiting. Also amid another one's

@@ -121,6 +121,11 @@ void net_sec_class_push(lua_State *L, const char *key, const char *name, lua_CFu
 int net_sec_callbacks_install(struct net_sec_context *c);
 /* Gives a new SSL the BIO over its connection's descriptor; 0: no memory. [-] */
 int net_sec_bio_attach(SSL *ssl, struct net_sec *e);
+/* Reads what has come and nobody will read, before the descriptor is closed: Linux ends a
+ * connection that is closed with something unread by a reset, and forgets what it has not sent
+ * yet, as it waits for an ACK of what was before. A client that only sends never reads the
+ * tickets of TLS 1.3, so its last record was lost so, or its close_notify. [-] */
+void net_sec_drop_unread(int fd);
 /* The struct of a connection that OpenSSL calls back for. [-] */
 struct net_sec *net_sec_of(const SSL *ssl);
 /* Has a server's connection use what its context's function of DH parameters gives.
