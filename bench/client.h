@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * client.h - what load.c and tlsload.c share: an address, sockets that connect to it, how a
- * run fails, and what it cost the server meanwhile. */
+ * client.h - what load.c and tlsload.c share: options, an address, sockets that connect to it,
+ * how a run goes, how it fails, and what it cost the server meanwhile. */
 #ifndef BENCH_CLIENT_H
 #define BENCH_CLIENT_H
 
@@ -11,6 +11,7 @@
 #include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -19,6 +20,15 @@
 
 #include "latency.h"
 #include "proc.h"
+
+/* What both are told. */
+static struct {
+  const char *scenario;
+  int connections, idle;
+  size_t size;
+  uint64_t quota;            /* messages on each connection, or handshakes; 0: by time */
+  double warm, seconds, patience;
+} o = {.connections = 1, .size = 64, .seconds = 1, .patience = 5};
 
 struct snapshot {
   uint64_t at, done, bytes;  /* ns, units, bytes */
@@ -31,6 +41,7 @@ static socklen_t target_len;
 static uint64_t done, bytes;  /* so far */
 static int server_pid;        /* 0: none is told */
 static int more[7], count;    /* pids of those that serve with it */
+static int ep, live, draining; /* of how many connections 'ep' knows; are they to end? */
 
 static uint64_t now_ns(void) {
   struct timespec t;
@@ -135,6 +146,77 @@ static void tell(struct snapshot a, struct snapshot b) {
 static long long settled_rss(void) {
   usleep(300000);
   return proc_rss(server_pid);
+}
+
+/* --- options ------------------------------------------------------------------- */
+
+/* Takes an option that both have, with 'optarg'; 0: it is none. */
+static int take_option(int opt) {
+  switch (opt) {
+    case 'c': o.connections = atoi(optarg); return 1;
+    case 's': o.size = (size_t)atol(optarg); return 1;
+    case 'w': o.warm = atof(optarg); return 1;
+    case 't': o.seconds = atof(optarg); return 1;
+    case 'n': o.quota = strtoull(optarg, NULL, 10); return 1;
+    case 'p': add_server(atoi(optarg)); return 1;
+    case 'l': o.patience = atof(optarg); return 1;
+    case 'i': o.idle = atoi(optarg); return 1;
+    default: return 0;
+  }
+}
+
+/* Takes SCENARIO and the address behind the options; 0: they are not there. */
+static int take_words(int argc, char **argv) {
+  if (argc - optind != 2 || o.size == 0)
+    return 0;
+  o.scenario = argv[optind];
+  parse_target(argv[optind + 1]);
+  return 1;
+}
+
+/* As many descriptors as we may have. */
+static void allow_files(void) {
+  struct rlimit files;
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
+/* --- the run ------------------------------------------------------------------ */
+
+static void dispatch(void *conn, uint32_t events); /* of who includes this */
+static void drain(void);                           /* has what is in flight come back */
+
+static void turn(void) {
+  static uint64_t progress;
+  struct epoll_event events[256];
+  int n = epoll_wait(ep, events, 256, 100);
+  uint64_t t = now_ns();
+  if (n > 0 || progress == 0)
+    progress = t;
+  if ((double)(t - progress) > o.patience * 1e9)
+    wrong("nothing has come for %g s, bytes must be lost", o.patience);
+  for (int i = 0; i < n; i++)
+    dispatch(events[i].data.ptr, events[i].events);
+}
+
+static void run_until(uint64_t t) {
+  while (live > 0 && now_ns() < t)
+    turn();
+}
+
+/* From here on: warm up, measure, drain, tell. */
+static void measure(void) {
+  run_until(now_ns() + (uint64_t)(o.warm * 1e9));
+  forget_latencies();
+  struct snapshot a = look();
+  run_until(o.quota ? UINT64_MAX : now_ns() + (uint64_t)(o.seconds * 1e9));
+  struct snapshot b = look();
+  draining = 1;
+  drain();
+  while (live > 0)
+    turn();
+  tell(a, b);
 }
 
 #endif

@@ -26,8 +26,6 @@
  * a byte is found then. Exit code 3: the server answered wrongly, 2: it, or we,
  * failed. Prints one line of JSON: units of work done, bytes, seconds, latency in
  * us, and the CPU time of both sides in ns, all of the same window. */
-#include <sys/epoll.h>
-
 #include "client.h"
 #include "pattern.h"
 
@@ -41,13 +39,7 @@ struct conn {
   uint64_t *started;         /* ns, by message number modulo depth */
 };
 
-static struct {
-  const char *scenario;
-  int connections, depth, idle;
-  size_t size;
-  uint64_t quota;            /* messages on each connection; 0: by time */
-  double warm, seconds, patience;
-} o = {.connections = 1, .depth = 1, .size = 64, .seconds = 1, .patience = 5};
+static int depth = 1; /* messages in flight */
 
 static unsigned char stream[PERIOD + MAX_IO]; /* what is sent */
 static unsigned char answer[PERIOD + MAX_IO]; /* what must come */
@@ -55,7 +47,6 @@ static unsigned char inbuf[MAX_IO];
 static struct conn *conns;
 static int *idle;            /* descriptors, o.idle of them */
 static long others;          /* what the server had open before us */
-static int ep, live, draining;
 static size_t answer_period = PERIOD;
 
 /* --- connections -------------------------------------------------------------- */
@@ -140,7 +131,7 @@ static size_t get(struct conn *c) {
 /* How many bytes may have been sent by now: 'depth' messages in flight, whole
  * ones at the end. */
 static uint64_t due(const struct conn *c) {
-  uint64_t n = c->got / o.size + (uint64_t)o.depth;
+  uint64_t n = c->got / o.size + (uint64_t)depth;
   if (draining)
     n = (c->sent + o.size - 1) / o.size;
   if (o.quota && n > o.quota)
@@ -153,7 +144,7 @@ static void echo_fill(struct conn *c, uint64_t t) {
   uint64_t limit = due(c);
   if (c->sent < limit) {
     for (uint64_t k = (c->sent + o.size - 1) / o.size; k * o.size < limit; k++)
-      c->started[k % (uint64_t)o.depth] = t;
+      c->started[k % (uint64_t)depth] = t;
     while (c->sent < limit && put(c, (size_t)(limit - c->sent)) > 0) {}
   }
   watch(c, EPOLLIN | (c->sent < limit ? (uint32_t)EPOLLOUT : 0), EPOLL_CTL_MOD);
@@ -166,7 +157,7 @@ static void on_echo(struct conn *c, uint32_t events) {
     wrong("more came back than was sent");
   t = now_ns();
   for (uint64_t i = before; n && i < c->got / o.size; i++)
-    note_latency(t - c->started[i % (uint64_t)o.depth]);
+    note_latency(t - c->started[i % (uint64_t)depth]);
   done += c->got / o.size - before;
   echo_fill(c, t);
   if (c->got == c->sent && (draining || (o.quota && c->got == o.quota * o.size)))
@@ -211,7 +202,8 @@ static void on_connect(struct conn *c, uint32_t events) {
   }
 }
 
-static void dispatch(struct conn *c, uint32_t events) {
+static void dispatch(void *conn, uint32_t events) {
+  struct conn *c = conn;
   switch (*o.scenario) {
     case 'c': on_connect(c, events); break;
     case 's': o.scenario[1] == 'i' ? on_sink(c, events) : on_source(c); break;
@@ -221,29 +213,9 @@ static void dispatch(struct conn *c, uint32_t events) {
 
 /* --- the run ------------------------------------------------------------------ */
 
-/* One poll; returns when something was done last, in ns. */
-static void turn(void) {
-  static uint64_t progress;
-  struct epoll_event events[256];
-  int n = epoll_wait(ep, events, 256, 100);
-  uint64_t t = now_ns();
-  if (n > 0 || progress == 0)
-    progress = t;
-  if ((double)(t - progress) > o.patience * 1e9)
-    wrong("nothing has come for %g s, bytes must be lost", o.patience);
-  for (int i = 0; i < n; i++)
-    dispatch(events[i].data.ptr, events[i].events);
-}
-
-static void run_until(uint64_t t) {
-  while (live > 0 && now_ns() < t)
-    turn();
-}
-
 /* Has what is in flight come back. Connections that wait for nothing hear of the
  * end here, the others in their callbacks. */
 static void drain(void) {
-  draining = 1;
   for (int i = 0; i < o.connections; i++)
     if (conns[i].fd >= 0)
       switch (*o.scenario) {
@@ -251,20 +223,13 @@ static void drain(void) {
         case 's': watch(&conns[i], EPOLLIN | EPOLLOUT, EPOLL_CTL_MOD); break;
         default: on_echo(&conns[i], EPOLLOUT);
       }
-  while (live > 0)
-    turn();
 }
 
-static void measure(void) {
+/* Starts all, and measures. */
+static void run(void) {
   for (int i = 0; i < o.connections; i++)
     start(&conns[i]);
-  run_until(now_ns() + (uint64_t)(o.warm * 1e9));
-  forget_latencies();
-  struct snapshot a = look();
-  run_until(o.quota ? UINT64_MAX : now_ns() + (uint64_t)(o.seconds * 1e9));
-  struct snapshot b = look();
-  drain();
-  tell(a, b);
+  measure();
 }
 
 static void hold(void) {
@@ -278,32 +243,17 @@ static void hold(void) {
 
 static int parse(int argc, char **argv) {
   for (int opt; (opt = getopt(argc, argv, "c:s:d:w:t:n:p:i:l:")) != -1;)
-    switch (opt) {
-      case 'c': o.connections = atoi(optarg); break;
-      case 's': o.size = (size_t)atol(optarg); break;
-      case 'd': o.depth = atoi(optarg); break;
-      case 'w': o.warm = atof(optarg); break;
-      case 't': o.seconds = atof(optarg); break;
-      case 'n': o.quota = strtoull(optarg, NULL, 10); break;
-      case 'p': add_server(atoi(optarg)); break;
-      case 'l': o.patience = atof(optarg); break;
-      case 'i': o.idle = atoi(optarg); break;
-      default: return 0;
-    }
-  if (argc - optind != 2 || o.size == 0 || o.depth < 1)
-    return 0;
-  o.scenario = argv[optind];
-  parse_target(argv[optind + 1]);
-  return 1;
+    if (opt == 'd')
+      depth = atoi(optarg);
+    else if (!take_option(opt))
+      return 0;
+  return depth >= 1 && take_words(argc, argv);
 }
 
 int main(int argc, char **argv) {
-  struct rlimit files;
   if (!parse(argc, argv))
     return fprintf(stderr, "usage: load [-cN -sN -dN -wS -tS -nN -pPID -iN -lS] SCENARIO ADDRESS\n"), 2;
-  getrlimit(RLIMIT_NOFILE, &files);
-  files.rlim_cur = files.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &files);
+  allow_files();
   others = server_pid ? proc_fds(server_pid) : 0;
   idle = calloc((size_t)o.idle + 1, sizeof *idle);
   fill_pattern(stream, sizeof stream);
@@ -317,8 +267,8 @@ int main(int argc, char **argv) {
     start_idle(i);
   conns = calloc((size_t)o.connections, sizeof *conns);
   for (int i = 0; i < o.connections; i++)
-    conns[i].started = calloc((size_t)o.depth, sizeof(uint64_t));
-  measure();
+    conns[i].started = calloc((size_t)depth, sizeof(uint64_t));
+  run();
   leave();
   return 0;
 }

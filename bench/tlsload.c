@@ -23,7 +23,6 @@
  * same offer, one cipher of each version, so that they do the same work. Output and exit
  * codes are load.c's. */
 #include <signal.h>
-#include <sys/epoll.h>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -45,18 +44,13 @@ struct conn {
   int newlines;             /* of its head: how much of the empty line has come */
 };
 
-static struct {
-  const char *scenario;
-  int connections, idle, version, resumes;
-  size_t size, body;
-  uint64_t quota;           /* 0: by time */
-  double warm, seconds, patience;
-} o = {.connections = 1, .version = 3, .size = 64, .seconds = 1, .patience = 5};
+static int version = 3, resumes; /* TLS 1.N; are all handshakes but the first resumed? */
+static size_t body;              /* of an HTTP server's answer; 0: it is none */
 
 static unsigned char stream[PERIOD + MAX_IO]; /* what is sent, and must come */
 static unsigned char inbuf[MAX_IO];
 static struct conn *conns;
-static int ep, live, opened, draining;
+static int opened;
 static SSL_CTX *ctx;
 static SSL_SESSION *session; /* the one to resume */
 
@@ -83,10 +77,10 @@ static int take_any(X509_STORE_CTX *chain, void *arg) {
 }
 
 static void make_context(void) {
-  int version = o.version == 2 ? TLS1_2_VERSION : TLS1_3_VERSION;
+  int only = version == 2 ? TLS1_2_VERSION : TLS1_3_VERSION;
   ctx = SSL_CTX_new(TLS_client_method());
-  if (ctx == NULL || !SSL_CTX_set_min_proto_version(ctx, version) ||
-      !SSL_CTX_set_max_proto_version(ctx, version) ||
+  if (ctx == NULL || !SSL_CTX_set_min_proto_version(ctx, only) ||
+      !SSL_CTX_set_max_proto_version(ctx, only) ||
       !SSL_CTX_set_cipher_list(ctx, "ECDHE-ECDSA-AES128-GCM-SHA256") ||
       !SSL_CTX_set_ciphersuites(ctx, "TLS_AES_256_GCM_SHA384"))
     die_tls("SSL_CTX");
@@ -112,7 +106,7 @@ static SSL *make_ssl(int fd) {
   if (ssl == NULL || !SSL_set_fd(ssl, fd))
     die_tls("SSL");
   SSL_set_connect_state(ssl);
-  if (o.resumes && session)
+  if (resumes && session)
     resume(ssl);
   return ssl;
 }
@@ -205,7 +199,7 @@ static size_t skip_head(struct conn *c, const unsigned char *at, size_t n) {
     i++;
     if (c->newlines == 2) {
       c->newlines = 0;
-      c->body = o.body;
+      c->body = body;
       ask(c); /* for the next one, meanwhile */
     }
   }
@@ -273,13 +267,13 @@ static void on_open(struct conn *c) {
   watch(c, EPOLLIN | (o.scenario[1] == 'i' ? (uint32_t)EPOLLOUT : 0), EPOLL_CTL_MOD);
   switch (*o.scenario) {
     case 'h':
-      if (SSL_session_reused(c->ssl) != o.resumes)
-        wrong("the session was %sresumed", o.resumes ? "not " : "");
+      if (SSL_session_reused(c->ssl) != resumes)
+        wrong("the session was %sresumed", resumes ? "not " : "");
       end(c);
       break;
     case 'e': echo_next(c); break;
     default:
-      if (o.body)
+      if (body)
         ask(c);
   }
 }
@@ -319,7 +313,7 @@ static void on_sink(struct conn *c) {
 
 static void on_source(struct conn *c) {
   size_t n = get(c);
-  if (o.body) {
+  if (body) {
     n = take_answers(c, inbuf, n);
   } else
     check(c, inbuf, n);
@@ -328,7 +322,9 @@ static void on_source(struct conn *c) {
     stop(c);
 }
 
-static void dispatch(struct conn *c) {
+static void dispatch(void *conn, uint32_t events) {
+  struct conn *c = conn;
+  (void)events;
   if (c->state == SHAKES)
     on_shake(c);
   else if (c->state == ENDS)
@@ -343,46 +339,20 @@ static void dispatch(struct conn *c) {
 
 /* --- the run ------------------------------------------------------------------ */
 
-static void turn(void) {
-  static uint64_t progress;
-  struct epoll_event events[256];
-  int n = epoll_wait(ep, events, 256, 100);
-  uint64_t t = now_ns();
-  if (n > 0 || progress == 0)
-    progress = t;
-  if ((double)(t - progress) > o.patience * 1e9)
-    wrong("nothing has come for %g s, bytes must be lost", o.patience);
-  for (int i = 0; i < n; i++)
-    dispatch(events[i].data.ptr);
-}
-
-static void run_until(uint64_t t) {
-  while (live > 0 && now_ns() < t)
-    turn();
-}
-
 /* Has what is in flight come back. */
 static void drain(void) {
-  draining = 1;
   for (int i = 0; i < o.connections; i++)
     if (conns[i].fd >= 0 && conns[i].state == OPEN && *o.scenario == 's')
       watch(&conns[i], EPOLLIN | EPOLLOUT, EPOLL_CTL_MOD);
-  while (live > 0)
-    turn();
 }
 
-static void measure(void) {
+/* Starts all, and measures. */
+static void run(void) {
   for (int i = 0; i < o.connections; i++)
     start(&conns[i]);
   while (!o.quota && *o.scenario != 'h' && opened < live)
     turn();
-  run_until(now_ns() + (uint64_t)(o.warm * 1e9));
-  forget_latencies();
-  struct snapshot a = look();
-  run_until(o.quota ? UINT64_MAX : now_ns() + (uint64_t)(o.seconds * 1e9));
-  struct snapshot b = look();
-  drain();
-  tell(a, b);
+  measure();
 }
 
 /* A connection that is made in one go, and stays blocking. */
@@ -423,42 +393,29 @@ static void find_session(void) {
 static int parse(int argc, char **argv) {
   for (int opt; (opt = getopt(argc, argv, "c:s:w:t:n:p:i:l:V:rg:")) != -1;)
     switch (opt) {
-      case 'c': o.connections = atoi(optarg); break;
-      case 's': o.size = (size_t)atol(optarg); break;
-      case 'w': o.warm = atof(optarg); break;
-      case 't': o.seconds = atof(optarg); break;
-      case 'n': o.quota = strtoull(optarg, NULL, 10); break;
-      case 'p': add_server(atoi(optarg)); break;
-      case 'l': o.patience = atof(optarg); break;
-      case 'i': o.idle = atoi(optarg); break;
-      case 'V': o.version = atoi(optarg); break;
-      case 'r': o.resumes = 1; break;
-      case 'g': o.body = (size_t)atol(optarg); break;
-      default: return 0;
+      case 'V': version = atoi(optarg); break;
+      case 'r': resumes = 1; break;
+      case 'g': body = (size_t)atol(optarg); break;
+      default:
+        if (!take_option(opt))
+          return 0;
     }
-  if (argc - optind != 2 || o.size == 0 || o.size > 16384 || o.body % PERIOD)
-    return 0;
-  o.scenario = argv[optind];
-  parse_target(argv[optind + 1]);
-  return 1;
+  return o.size <= 16384 && body % PERIOD == 0 && take_words(argc, argv);
 }
 
 int main(int argc, char **argv) {
-  struct rlimit files;
   if (!parse(argc, argv))
     return fprintf(stderr, "usage: tlsload [-cN -sN -wS -tS -nN -pPID -iN -lS -VN -r -gN] SCENARIO PORT\n"), 2;
-  getrlimit(RLIMIT_NOFILE, &files);
-  files.rlim_cur = files.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &files);
+  allow_files();
   signal(SIGPIPE, SIG_IGN);
   fill_pattern(stream, sizeof stream);
   make_context();
   if (*o.scenario == 'h' && o.scenario[1] == 'o')
     return hold(), 0;
-  if (o.resumes)
+  if (resumes)
     find_session();
   ep = epoll_create1(EPOLL_CLOEXEC);
   conns = calloc((size_t)o.connections, sizeof *conns);
-  measure();
+  run();
   return 0;
 }
