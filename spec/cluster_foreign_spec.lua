@@ -383,4 +383,35 @@ describe("SCHED_LEAST", function()
     ]])
     assert.same({ "listening", "closed 4", "exit nil" }, lines)
   end))
+
+  it("is told of a connection that has gone to another process, too", within(function(t)
+    local lines = cluster.run(t, [[
+      if arg[1] == "other" then
+        local socket
+        process:on("message", function(_, handle)
+          if handle then socket = handle else socket:finish("hello from another") end
+        end)
+      elseif cluster.isPrimary then
+        local keys = require("net.internal.cluster.keys")
+        function keys.closed(_, message)
+          say("closed", message.count)
+          cluster.workers[1]:send("end")
+        end
+        local client
+        cluster.fork():on("listening", function(a)
+          client = net.connect(a.port, "127.0.0.1")
+          client:on("data", function(data) say(data) end)
+          client:on("close", function() cluster.disconnect() end)
+        end)
+      else
+        local child = require("net.child")
+        local kid = child.fork(arg[0], { "other" })
+        process:on("message", function() kid:send("end") kid:disconnect() end)
+        net.createServer(function(socket)
+          timers.setTimeout(kid.send, 1, kid, "yours", socket) -- not in the turn in which it came
+        end):listen(0, "127.0.0.1")
+      end
+    ]], { env = { NODE_CLUSTER_SCHED_POLICY = "least" } })
+    assert.same({ "closed 1", "hello from another" }, lines)
+  end))
 end)

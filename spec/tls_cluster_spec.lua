@@ -80,6 +80,35 @@ describe("A cluster's TLS server", function()
     end)
   end
 
+  it("tells a primary under SCHED_LEAST of each connection that has ended, at any point", function()
+    local text = [[
+      local cluster, net, tls = require("net.cluster"), require("net"), require("net.tls")
+      cluster.schedulingPolicy = cluster.SCHED_LEAST
+      local keys = require("net.internal.cluster.keys")
+      local closed = 0
+      function keys.closed(_, message)
+        closed = closed + message.count
+        if closed == 4 then print("closed 4") cluster.disconnect() end
+      end
+      cluster.fork():on("listening", function(address)
+        for i = 1, 4 do -- two with TLS, one without, one who hangs up
+          local where = { port = address.port, host = "127.0.0.1", rejectUnauthorized = false }
+          local client = i <= 2 and tls.connect(where) or net.connect(where)
+          client:on("error", function() end)
+          if i <= 2 then client:on("data", function() client:finish() end) end
+          if i == 3 then client:write("hello") end
+          if i == 4 then client:finish() end
+        end
+      end)
+    ]]
+    local program = PROGRAM:gsub("if cluster.isPrimary then.-\nend\n", function()
+      return "if cluster.isPrimary then\n" .. text .. "\nreturn\nend\n"
+    end):gsub("socket:finish%(", "socket:write(")
+    local output, code = process.run(("%s %s 0 %s %s own 2>&1"):format(process.lua("bin/luanet"),
+      certificates.write("lua", program), pair.server.path, pair.server.key_path))
+    assert.same({ "closed 4\n", 0 }, { output, code })
+  end)
+
   it("is many servers where they do not: each knows its own sessions", function()
     local known = {}
     for _, text in ipairs(run("SCHED_RR", "own")) do

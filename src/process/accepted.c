@@ -8,6 +8,10 @@
  * the other end a server that listens without a descriptor is given what was accepted for
  * it. Who gets which connection, and how it travels, is Lua's: lua/net/internal/cluster/.
  *
+ * Who hands out by how many connections a server has wants to know when some have gone, in
+ * whichever way: as a socket, which may be another process's now, or while they wait for what a
+ * proxy says of them. So a server is watched where it counts, and not by the events of sockets.
+ *
  * Refused: an object of its own for the acceptor. Listening, the shortage of descriptors
  * and the files of Unix sockets would all have been there twice. */
 #include "process/accepted.h"
@@ -15,7 +19,9 @@
 #include <errno.h>
 #include <lauxlib.h>
 
+#include "base/container.h"
 #include "base/sys.h"
+#include "loop/loop.h"
 #include "process/descriptor.h"
 #include "server/server.h"
 
@@ -47,6 +53,43 @@ static int acceptor_hold(lua_State *L) {
   struct net_server *s = net_server_check(L, 1);
   if (s->fd >= 0)
     net_accept_hold(s, lua_toboolean(L, 2));
+  return 0;
+}
+
+/* --- which have gone ------------------------------------------------------------ */
+
+static const char watcher_key; /* registry: the function that is told */
+
+static void tell_left(lua_State *L, const struct net_step *step) {
+  struct net_server *s = net_server_check(L, 1);
+  (void)step;
+  s->flags &= ~(uint32_t)SERVER_LEFT;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &watcher_key);
+  lua_insert(L, 1);
+  lua_call(L, 1, 0);
+}
+
+/* As any server's; the tick that is not wanted for 'close' is ours. [-0, +0, m] */
+static void watched_gone(lua_State *L, struct net_owner *owner) {
+  struct net_server *s = net_container_of(owner, struct net_server, owner);
+  net_accept_gone(L, owner);
+  if (!net_server_listens(s) || s->flags & SERVER_LEFT)
+    return;
+  luaL_checkstack(L, 3, NULL);
+  net_push(L, &s->o);
+  net_tick_step(L, lua_gettop(L), &s->o, tell_left, 0);
+  s->flags |= SERVER_LEFT;
+  lua_pop(L, 1);
+}
+
+/* watch(server, fn): from now on fn(server) is called, on a tick, when connections of the
+ * server have gone while it listens; there is one such function */
+static int core_watch(lua_State *L) {
+  struct net_server *s = net_server_check(L, 1);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &watcher_key);
+  s->owner.gone = watched_gone;
   return 0;
 }
 
@@ -97,6 +140,7 @@ void net_accepted_open(lua_State *L) {
   static const luaL_Reg server[] = { { "accepts", core_accepts },
                                      { "deliver", core_deliver },
                                      { "listen_descriptor", core_listen_descriptor },
+                                     { "watch", core_watch },
                                      { NULL, NULL } };
   luaL_newlib(L, acceptor);
   lua_setfield(L, -2, "acceptor");

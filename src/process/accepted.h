@@ -6,7 +6,7 @@
 
 #include <lua.h>
 
-/* Adds acceptor {new, hold}, and accepts, deliver, listen_descriptor to the table 'server',
+/* Adds acceptor {new, hold}, and accepts, deliver, listen_descriptor, watch to the table 'server',
  * of the core table on the top. [-0, +0, m] */
 void net_accepted_open(lua_State *L);
 

@@ -169,7 +169,7 @@ static void on_connection(struct ev_loop *ev, ev_io *w, int revents) {
 }
 
 /* A connection was destroyed. Its descriptor is free, so that a pause is over soon. */
-static void server_gone(lua_State *L, struct net_owner *owner) {
+void net_accept_gone(lua_State *L, struct net_owner *owner) {
   struct net_server *s = net_container_of(owner, struct net_server, owner);
   s->connections--;
   if (s->retry.place)
@@ -203,7 +203,7 @@ void net_accept_hold(struct net_server *s, int hold) {
 
 void net_accept_new(lua_State *L, const struct net_class *cls) {
   struct net_server *s = net_server_new(L, cls);
-  s->owner.gone = server_gone;
+  s->owner.gone = net_accept_gone;
   s->retry.fire = server_retry;
   ev_io_init(&s->io, on_connection, -1, EV_READ);
   s->io.data = s;

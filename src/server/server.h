@@ -55,7 +55,8 @@ enum {
   SERVER_REMOTE = 1 << 12,   /* listens without a descriptor */
   SERVER_HELD = 1 << 13,     /* accepts when it is told to */
   SERVER_DRAINING = 1 << 14, /* drain() was called, and listen() not since */
-  SERVER_CLOSED = 1 << 15    /* 'close' was emitted, and close() not called since */
+  SERVER_CLOSED = 1 << 15,   /* 'close' was emitted, and close() not called since */
+  SERVER_LEFT = 1 << 16      /* that connections have gone is told on a tick (accepted.c) */
 };
 
 struct net_server {
@@ -150,6 +151,9 @@ void net_proxy_open(lua_State *L);
 
 /* Pushes a new server, of net_server_class or one derived from it. [-0, +1, e] */
 void net_accept_new(lua_State *L, const struct net_class *cls);
+/* A connection that it has counted has gone: 'gone' of each server's owner, unless somebody else
+ * calls it from there. There is room for one tick. [-0, +0, m] */
+void net_accept_gone(lua_State *L, struct net_owner *owner);
 /* A connection that another process has accepted for the remote server at 'idx': as if it
  * had accepted it itself. Who takes '*fd' over, a socket or whoever closes it, leaves -1;
  * else it stays the caller's. A listener's error comes out. [-0, +0, e] */

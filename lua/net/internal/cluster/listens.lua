@@ -261,6 +261,13 @@ function listens.find(key)
   return by_key[key]
 end
 
+--- The entry of a server that listens.
+---@param server net.Server
+---@return table?
+function listens.of(server)
+  return by_server[server]
+end
+
 --- Whether an entry's server listens still.
 ---@param entry table
 ---@return boolean

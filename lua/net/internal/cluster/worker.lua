@@ -7,12 +7,13 @@
 -- What it listens on is listens.lua's; here are the connections that the primary hands over,
 -- and how a worker leaves.
 --
--- Under SCHED_LEAST the primary wants to know how many connections are open. An entry
--- (listens.lua) has `least` then:
+-- Under SCHED_LEAST the primary wants to know how many connections are open, of which it counts
+-- each from the hand-over on. An entry (listens.lua) has `least` then:
 --
 --   handed, told    how many were handed over, and how many it knows to be closed
 --   before          how many the server had before
---   due, listens    the primary is told on a tick; the next 'connection' is being waited for
+--   due             what has come of the last ones is looked at on a tick
+--   watched         accepted.c tells when connections have gone
 
 local core = require("net.core")
 local lazy = require("net.internal.lazy")
@@ -48,26 +49,27 @@ local function tell_closed(entry)
   end
 end
 
-local function review_closed(entry)
-  if not entry.least.due then
-    entry.least.due = true
-    core.tick(tell_closed, entry)
+--- Connections of a server have gone.
+local function on_left(server)
+  local entry = listens.of(server)
+  if entry and entry.least then
+    tell_closed(entry)
   end
 end
 
---- Under `least` what becomes of a connection matters.
+--- Under `least` what becomes of a connection matters: whether it is one of the server's at all,
+--- once it is delivered, and when it goes.
 local function count(entry)
   local least = entry.least
-  least.handed = least.handed + 1
-  review_closed(entry)
-  if least.listens then
-    return -- the last one was not accepted after all
+  if not least.watched then
+    native.watch(entry.server, on_left)
+    least.watched = true
   end
-  least.listens = true
-  core.listen_hidden(entry.server, "connection", function(socket)
-    least.listens = nil
-    core.listen_hidden(socket, "close", function() review_closed(entry) end, "once")
-  end, "once")
+  least.handed = least.handed + 1
+  if not least.due then
+    least.due = true
+    core.tick(tell_closed, entry)
+  end
 end
 
 --- The primary hands over a connection. It is told first that this process has it: what
