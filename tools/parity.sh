@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 #
 # Runs the scenarios of spec/parity under Node 26, Node 20 and our module, and
-# compares what they log with the golden files. Fails on any unlisted difference.
+# compares what they log with the golden files; before them the specs of spec/peers in
+# which processes of Node's and ours are each other's parent and child, primary and worker.
+# Fails on any unlisted difference.
 #
 #   tools/parity.sh            compare; the last line is "N scenarios, 0 differences"
 #   tools/parity.sh --record   rewrite the golden files from Node 26
@@ -79,7 +81,15 @@ run_lua() {
   done
 }
 
+# The four seats of a channel, each with real processes. Nodes are found as here.
+seats() {
+  set -- channel children handles cluster
+  for spec; do set -- "$@" "$root/spec/peers/${spec}_peers.lua"; shift; done
+  PARITY_NODE=$node26 "$root/tools/peers.sh" "$@"
+}
+
 check() {
+  seats && failed= || failed=1
   run_node "$node26" "$scratch/node26"
   run_lua "$scratch/lua"
   set -- "node26=$scratch/node26" "lua=$scratch/lua"
@@ -97,7 +107,7 @@ check() {
       set -- "$@" "$server/$client=$scratch/$server-$client"
     done
   done
-  "$LUA" "$parity/compare.lua" "$@"
+  "$LUA" "$parity/compare.lua" "$@" && [ -z "$failed" ]
 }
 
 find_node26 "$scratch"
