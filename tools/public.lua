@@ -231,7 +231,7 @@ end
 function M.strangers()
   local known, strangers = {}, {}
   for _, owner in pairs(M.owners()) do
-    known[getmetatable(owner.objects[1]) or false] = true
+    known[debug.getmetatable(owner.objects[1]) or false] = true -- getmetatable gives a copy of some
   end
   for name, class in pairs(core) do
     local is_class = type(class) == "table" and class.metatable
