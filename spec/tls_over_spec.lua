@@ -37,6 +37,32 @@ describe("TLS over a socket", function()
     assert.same({ "connect", "secureConnect", "data hi", "end", "finish", "close false" }, log)
   end))
 
+  for _, way in ipairs { "connects", "has connected", "has not begun to connect" } do
+    it("that " .. way .. " has to meet the host that this looks up", within(function(t)
+      local server = greeter()
+      local here = { { address = "127.0.0.1", family = 4 } }
+      local function meet(host)
+        local raw, log = net.Socket(), nil
+        local function wrap()
+          local client = tls.connect({ socket = raw, ca = pair.ca.cert })
+          log = pair.watch({}, client, { "secureConnect", "error", "close" })
+          client:resume()
+        end
+        if way == "has not begun to connect" then wrap() end
+        raw:connect({ port = server:address().port, host = host,
+          lookup = function(_, _, callback) callback(nil, here) end })
+        if way == "connects" then wrap() end
+        if way == "has connected" then raw:once("connect", wrap) end
+        sockets.wait(function() return log and log[#log] and log[#log]:find("^close") end)
+        return log
+      end
+      assert.same({ "error ERR_TLS_CERT_ALTNAME_INVALID", "close true" }, meet("elsewhere.example"))
+      assert.same({ "secureConnect", "close false" }, meet("localhost"))
+      server:close(t.calls(1))
+      t.run()
+    end))
+  end
+
   it("that never connects holds nothing, and ends with it", within(function(t)
     local raw = net.Socket()
     local client = over(raw)

@@ -3110,9 +3110,9 @@ function tls.setDefaultCACertificates(certs) end
 ---     connect(port [, host] [, options] [, onSecureConnect])
 ---
 --- A server without a good certificate is refused: its chain has to end at somebody whom the context
---- trusts, and it has to be that of `servername`, or `host`, or else of `"localhost"`. Why one was
---- refused is the `code` of the `"error"`: `UNABLE_TO_VERIFY_LEAF_SIGNATURE`,
---- `ERR_TLS_CERT_ALTNAME_INVALID` and so on.
+--- trusts, and it has to be that of `servername`, or `host`, or the host that `socket` has looked up, or
+--- else of `"localhost"`. Why one was refused is the `code` of the `"error"`:
+--- `UNABLE_TO_VERIFY_LEAF_SIGNATURE`, `ERR_TLS_CERT_ALTNAME_INVALID` and so on.
 ---
 --- With TLS 1.3 a client hears that *it* was refused, for want of a certificate, only behind
 --- `"secureConnect"`, and only if it reads.

@@ -241,6 +241,7 @@ local function connect_tcp(plan, options)
   end
   local lookup, lookup_options = check_lookup(plan, options)
   attempt.start_round(plan, false)
+  stream.private(plan.socket).host = plan.host -- whom TLS over this socket has to meet
   look_up(plan, lookup, lookup_options)
 end
 

@@ -9,7 +9,6 @@ local identity = require("net.internal.tls.identity")
 local lazy = require("net.internal.lazy")
 local onabort = require("net.internal.onabort")
 local socket_of = require("net.internal.tls.socket")
-local state_of = require("net.internal.tls.state")
 local truthy = require("net.internal.options").truthy
 local validate = require("net.internal.validate")
 
@@ -79,12 +78,12 @@ local function name_to_send(options)
   return name ~= "" and name or nil
 end
 
---- Whom the client has to meet.
+--- Whom the client has to meet; nil: whom the other socket has connected to, which that may
+--- not have begun.
 local function name_to_meet(options, from)
-  local over = from and state_of.of(from)
   return truthy(options.servername) and options.servername
     or truthy(options.host) and tostring(options.host)
-    or over and over.host or "localhost"
+    or not from and "localhost" or nil
 end
 
 local function new_state(options, from)

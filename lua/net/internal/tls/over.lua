@@ -51,7 +51,16 @@ function M.lost(socket, state, from)
   end)
 end
 
+--- The name that the other socket has looked up, or whom its TLS has met.
+local function host_of(from)
+  local over = state_of.of(from)
+  return over and over.host or stream.private(from).host or "localhost"
+end
+
 local function begin_over(socket, state, from, bytes)
+  if not state.isServer then
+    state.host = state.host or host_of(from)
+  end
   connection.install(socket, state, bytes, from)
   if state.connects then
     socket:emit("connect")
