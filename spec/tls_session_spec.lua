@@ -38,6 +38,11 @@ local function visit(t, server, options)
   return result
 end
 
+--- What OpenSSL knows of a session, without what is in front of it: DER, which begins with 0x30.
+local function bare(session)
+  return session:match("example(0.*)")
+end
+
 --- A server for as long as `use(server)` takes.
 local function with_server(t, options, use)
   local server, log = pair.listen(options)
@@ -80,6 +85,24 @@ describe("A TLS session", function()
         local first = visit(t, server, { ca = pair.other_ca.cert, rejectUnauthorized = false })
         local second = visit(t, server, { ca = pair.other_ca.cert, session = first.session })
         assert.same({ "UNABLE_TO_VERIFY_LEAF_SIGNATURE" }, { second.error, second.here })
+      end)
+    end))
+
+    it("of a server whose name nobody was sure of is looked at by who is: " .. version, within(function(t)
+      with_server(t, options, function(server)
+        local elsewhere = { servername = "elsewhere.example", rejectUnauthorized = false }
+        local first = visit(t, server, elsewhere)
+        assert.is_false(first.authorized)
+        local again
+        for _, session in ipairs { first.session, first.got, bare(first.session) } do
+          elsewhere.session = session
+          again = visit(t, server, elsewhere)
+          assert.same({ true, false }, { again.here, again.authorized })
+        end
+        for _, session in ipairs { first.session, first.got, again.got } do
+          local second = visit(t, server, { servername = "elsewhere.example", session = session })
+          assert.same({ "ERR_TLS_CERT_ALTNAME_INVALID" }, { second.error, second.here })
+        end
       end)
     end))
 

@@ -44,9 +44,10 @@ local function new_connection(socket, state)
     conn:fragment(state.fragment)
   end
   if state.resumes then
-    local der = sessions.unwrap(state.resumes, state.host, state.rejects)
+    local der, unchecked = sessions.unwrap(state.resumes, state.host, state.rejects)
     if der then
       conn:resume(der)
+      state.unchecked = unchecked
     end
   end
   if state.traces then
@@ -70,6 +71,7 @@ function M.install(socket, state, bytes, from)
   local _ <close> = state -- who raises does not leave a connection without TLS
   state.pending, state.authorized, state.authorizationError = true, false, nil
   state.alpn, state.name, state.session, state.failure = nil, nil, nil, nil
+  state.unchecked = nil
   state.told, state.holds, state.held, state.sessions = nil, nil, nil, nil
   state.conn = new_connection(socket, state)
   core.install(socket, state.conn, bytes, from)

@@ -3,19 +3,21 @@
 --- net.internal.tls.sessions - a client's sessions, as a program keeps them, and what a
 --- server's are known by.
 --
--- A session is as good as a certificate, and the name was checked when it began: so what a
--- program gets says for whom it is, and is not used for anybody else.
+-- A session is as good as a certificate, of which the name was checked when it began: so what
+-- a program gets says for whom it is, and is not used for anybody else; and it says so where
+-- nobody has checked that, or the check has failed.
 
 local M = {}
 
 local MAGIC = "net.tls session 1\n"
+local UNCHECKED = "net.tls session 0\n" -- of the same length
 
 --- What the events and getSession give.
 ---@param state net.tls.State
 ---@param der string
 ---@return string
 function M.wrap(state, der)
-  return MAGIC .. string.pack("<s4", state.host or "") .. der
+  return (state.unchecked and UNCHECKED or MAGIC) .. string.pack("<s4", state.host or "") .. der
 end
 
 --- The session in what a program has kept, for a connection to this host. Others' are used
@@ -24,12 +26,14 @@ end
 ---@param host string
 ---@param rejects boolean
 ---@return string? der
+---@return boolean unchecked nobody knows whether its certificate is the host's
 function M.unwrap(blob, host, rejects)
-  if blob:sub(1, #MAGIC) ~= MAGIC then
-    return not rejects and blob or nil
+  local magic = blob:sub(1, #MAGIC)
+  if magic ~= MAGIC and magic ~= UNCHECKED then
+    return not rejects and blob or nil, true
   end
   local ok, name, at = pcall(string.unpack, "<s4", blob, #MAGIC + 1)
-  return ok and name == host and blob:sub(at) or nil
+  return ok and name == host and blob:sub(at) or nil, magic == UNCHECKED
 end
 
 local program

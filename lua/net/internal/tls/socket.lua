@@ -182,9 +182,13 @@ function methods:setSession(session)
   validate.string(session, "session")
   if state then
     state.resumes = session
-    local der = conn and sessions.unwrap(session, state.host or "", state.rejects)
-    if der and conn:state() == "new" then
+    if not conn or conn:state() ~= "new" then
+      return
+    end
+    local der, unchecked = sessions.unwrap(session, state.host or "", state.rejects)
+    if der then
       conn:resume(der)
+      state.unchecked = unchecked
     end
   end
 end

@@ -31,6 +31,7 @@ local M = {}
 ---@field requests boolean the peer is asked for a certificate
 ---@field rejects boolean and refused without a good one
 ---@field host? string whom a client has to meet
+---@field unchecked? boolean nobody has checked that the session's certificate is that host's
 ---@field identity? function a program's own checkServerIdentity
 ---@field minDHSize? number bits
 ---@field given? table a client's options
@@ -240,9 +241,10 @@ local function client_secure(socket, state)
   end
   err = state.conn:verdict()
   local is_chain = err ~= nil
-  if not err and not state.conn:reused() then
+  if not err and (state.unchecked or not state.conn:reused()) then
     err = name_error(socket, state)
   end
+  state.unchecked = err and true or nil
   forget_handshake(socket, state)
   if not state.conn:state() then
     return -- by the program's checkServerIdentity
