@@ -8,6 +8,7 @@ local timers = require("net.timers")
 local tls = require("net.tls")
 local lua = require("spec.support.lua")
 local pair = require("spec.support.tlspair")
+local sockets = require("spec.support.sockets")
 local within = require("spec.support").within
 
 local VERSIONS = { "TLSv1.2", "TLSv1.3" }
@@ -116,6 +117,28 @@ describe("A TLS server's contexts", function()
     it("tell names of one context apart: " .. version, within(function(t)
       assert.same({ "x.a.example false", "y.a.example false" },
         resume(t, version, "x.a.example", "y.a.example"))
+    end))
+
+    it("take none of a context that was there before: " .. version, within(function(t)
+      local seen, session = {}, nil
+      local server = pair.listen({ minVersion = version, maxVersion = version, requestCert = true,
+        ca = pair.ca.cert }, function(socket)
+        seen[#seen + 1] = tostring(socket:isSessionReused())
+        socket:finish("x")
+      end)
+      server:on("tlsClientError", function(err) seen[#seen + 1] = err.code end)
+      for _, ca in ipairs { pair.ca, pair.ca, pair.other_ca } do
+        server:addContext("a.example", trusting("a.example", ca))
+        local client = pair.connect(server, { servername = "a.example", session = session,
+          key = pair.client.key, cert = pair.client.cert })
+        client:on("session", function(blob) session = blob end)
+        client:on("error", function() end)
+        client:resume():on("close", t.calls(1))
+        sockets.wait(function() return client.closed end)
+      end
+      server:close()
+      t.run()
+      assert.same({ "false", "true", "SELF_SIGNED_CERT_IN_CHAIN" }, seen)
     end))
 
     it("take none by SNICallback, either: " .. version, within(function(t)

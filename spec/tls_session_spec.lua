@@ -2,6 +2,7 @@
 
 --- Sessions that a client resumes, and the keys that servers share for that.
 
+local certificates = require("spec.support.certificates")
 local net = require("net")
 local timers = require("net.timers")
 local tls = require("net.tls")
@@ -127,6 +128,41 @@ describe("A TLS session", function()
         own.session = first.session
         local second = visit(t, server, own)
         assert.same({ true, true }, { second.here, second.there })
+      end)
+    end))
+
+    it("does not outlive the trust in a client's authority: " .. version, within(function(t)
+      local mine = certificates.authority({ subject = "/CN=mine" })
+      local leaf = mine:issue({ subject = "/CN=one of mine" })
+      local own = { minVersion = version, maxVersion = version, cert = pair.server.cert, key = pair.server.key,
+        requestCert = true, rejectUnauthorized = false, ca = { mine.cert, pair.ca.cert } }
+      with_server(t, own, function(server)
+        local kept = {}
+        local function visited(name)
+          local who = { cert = leaf.cert, key = leaf.key, session = kept[name] }
+          local authorized
+          server:once("secureConnection", function(socket) authorized = socket.authorized end)
+          local result = visit(t, server, who)
+          kept[name] = kept[name] or result.session
+          return { result.there, authorized }
+        end
+        local function set(ca, crl)
+          server:setSecureContext({ minVersion = version, maxVersion = version, cert = own.cert, key = own.key,
+            ca = ca, crl = crl })
+        end
+        assert.same({ false, true }, visited("first"))
+        set({ pair.ca.cert, mine.cert }) -- the same, in another order
+        assert.same({ true, true }, visited("first"))
+        local list = { mine:crl(), pair.ca:crl() }
+        set(own.ca, list)
+        assert.same({ false, true }, visited("first"))
+        assert.same({ false, true }, visited("second"))
+        assert.same({ true, true }, visited("second"))
+        mine:revoke(leaf)
+        set(own.ca, { mine:crl(), list[2] })
+        assert.same({ false, false }, visited("second"))
+        set(pair.ca.cert)
+        assert.same({ false, false }, visited("first"))
       end)
     end))
 

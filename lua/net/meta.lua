@@ -3315,7 +3315,8 @@ function tlsServer:addContext(name, context) end
 
 --- New certificates without a restart: from the next handshake on the server is of these options.
 --- What is not given is as in `tls.createServer`; `{}` has no certificate. Connections that are there go
---- on, tickets that were given stay good, and if this raises nothing has changed.
+--- on, tickets that were given stay good, and if this raises nothing has changed. With `requestCert`,
+--- who trusts others than before, or has other lists in `crl`, resumes no session of before.
 ---
 --- Raises what `tls.createSecureContext` raises.
 ---@param options net.tls.SecureContextOptions

@@ -153,31 +153,6 @@ static int trust_as(SSL *ssl, SSL_CTX *ctx) {
   return SSL_set1_verify_cert_store(ssl, SSL_CTX_get_cert_store(ctx)) == 1;
 }
 
-/* Adds whom the context trusts, by their names, to what sessions are known by. */
-static int add_trusted(EVP_MD_CTX *md, SSL_CTX *ctx) {
-  const STACK_OF(X509_NAME) *names = SSL_CTX_get_client_CA_list(ctx);
-  int is_good = 1;
-  for (int i = 0; is_good && i < sk_X509_NAME_num(names); i++) {
-    const unsigned char *der;
-    size_t len;
-    is_good = X509_NAME_get0_der(sk_X509_NAME_value(names, i), &der, &len) &&
-              EVP_DigestUpdate(md, der, len);
-  }
-  return is_good;
-}
-
-/* Sessions of a server that trusts others than before are not those of before: one of a client
- * whom it does not trust any more would be resumed. */
-static int set_sessions_of(SSL *ssl, SSL_CTX *ctx, const char *of, size_t len) {
-  unsigned char id[EVP_MAX_MD_SIZE];
-  unsigned n = 0;
-  EVP_MD_CTX *md = EVP_MD_CTX_new();
-  int is_good = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) && EVP_DigestUpdate(md, of, len) &&
-                add_trusted(md, ctx) && EVP_DigestFinal_ex(md, id, &n);
-  EVP_MD_CTX_free(md);
-  return is_good && SSL_set_session_id_context(ssl, id, n);
-}
-
 /* credentials(context, sessions): shows its certificates; a server also trusts whom it trusts,
  * and resumes sessions of that string and of those alone. Versions, ciphers and all else stay,
  * and so does whom a client trusts. */
@@ -189,7 +164,7 @@ static int connection_credentials(lua_State *L) {
   ERR_clear_error();
   if (!show_certificates(t->ssl, ctx))
     return net_tls_raise_error(L);
-  if (t->is_server && (!trust_as(t->ssl, ctx) || !set_sessions_of(t->ssl, ctx, sessions, len)))
+  if (t->is_server && (!trust_as(t->ssl, ctx) || !set_sessions(t->ssl, sessions, len)))
     return net_tls_raise_error(L);
   return 0;
 }

@@ -152,6 +152,38 @@ static int anchors_add_crl(lua_State *L) {
   return 1;
 }
 
+/* --- whom it trusts ------------------------------------------------------------------ */
+
+enum { SUM = 32 }; /* bytes of SHA-256 */
+
+/* What is in the store joins 'sum', in whichever order it is there. */
+static int add_object(unsigned char *sum, X509_OBJECT *object) {
+  unsigned char one[EVP_MAX_MD_SIZE];
+  X509 *certificate = X509_OBJECT_get0_X509(object);
+  X509_CRL *list = X509_OBJECT_get0_X509_CRL(object);
+  if (certificate ? !X509_digest(certificate, EVP_sha256(), one, NULL)
+                  : !list || !X509_CRL_digest(list, EVP_sha256(), one, NULL))
+    return 0;
+  for (int i = 0; i < SUM; i++)
+    sum[i] ^= one[i];
+  return 1;
+}
+
+/* trust(context) -> bytes, the same for the same certificates, lists and flags. [-0, +1, e] */
+static int anchors_trust(lua_State *L) {
+  X509_STORE *store = SSL_CTX_get_cert_store(net_tls_context_check(L, 1)->ctx);
+  const STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
+  unsigned char sum[SUM] = { 0 };
+  ERR_clear_error();
+  for (int i = 0; i < sk_X509_OBJECT_num(objects); i++)
+    if (!add_object(sum, sk_X509_OBJECT_value(objects, i)))
+      return net_tls_raise_error(L);
+  lua_pushlstring(L, (const char *)sum, sizeof sum);
+  lua_pushinteger(L, (lua_Integer)X509_VERIFY_PARAM_get_flags(X509_STORE_get0_param(store)));
+  lua_concat(L, 2);
+  return 1;
+}
+
 /* --- the defaults, for Lua ------------------------------------------------------------ */
 
 /* What is in a store; raises if there was no memory for one. [-0, +0, e] */
@@ -221,6 +253,7 @@ static const luaL_Reg anchors_functions[] = { { "add_ca", anchors_add_ca },
                                               { "add_crl", anchors_add_crl },
                                               { "ca_count", anchors_ca_count },
                                               { "ca", anchors_ca },
+                                              { "trust", anchors_trust },
                                               { "set_default_ca", anchors_set_default_ca },
                                               { NULL, NULL } };
 

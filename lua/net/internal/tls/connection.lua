@@ -14,16 +14,30 @@ local M = {}
 ---@param state net.tls.State
 ---@param conn userdata
 function M.show(state, conn)
-  local sessions_of = state.settings and state.settings.sessions or ""
-  conn:credentials(state.credentials, sessions_of .. "\0keys")
+  local sessions_of
+  if state.isServer then
+    sessions_of = state.settings.sessions .. "\0keys\0" .. context.trust(state.credentials)
+  end
+  conn:credentials(state.credentials, sessions_of)
+end
+
+--- A server that trusts others than at its beginning does not resume sessions of then; and one
+--- whose context does not say what its sessions are known by would be refused by OpenSSL.
+local function bind_sessions(state, conn)
+  local trust = state.settings and state.settings.trust
+  if trust then
+    conn:context(state.context, state.settings.sessions .. "\0" .. trust)
+  elseif not context.has_sessions(state.context) then
+    conn:context(state.context, sessions.program_id())
+  end
 end
 
 --- A connection of the core's as the state says, not under the socket yet.
 local function new_connection(socket, state)
   local conn = core.connection(state.context, state.isServer, socket)
   conn:verify(state.requests, state.rejects)
-  if state.isServer and state.requests and not context.has_sessions(state.context) then
-    conn:context(state.context, sessions.program_id()) -- without, who resumes would be refused
+  if state.isServer and state.requests then
+    bind_sessions(state, conn)
   end
   if state.credentials then
     M.show(state, conn)

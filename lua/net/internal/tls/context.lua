@@ -355,6 +355,17 @@ end
 ---@type fun(v: any): boolean
 M.isSecureContext = native.is
 
+local trusts = setmetatable({}, { __mode = "k" }) -- what `M.trust` has said
+
+--- Whom a context trusts, and whom it does not any more: bytes, the same for the same
+--- certificates, lists of revoked ones and flags.
+---@param context net.tls.SecureContext
+---@return string
+function M.trust(context)
+  trusts[context] = trusts[context] or native.trust(context)
+  return trusts[context]
+end
+
 --- Does a context say what a server's sessions are known by?
 ---@param context net.tls.SecureContext
 ---@return boolean

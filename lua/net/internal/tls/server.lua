@@ -32,6 +32,7 @@ local M = {}
 ---@field timeout number ms
 ---@field alpn? string as in ALPN's extension
 ---@field given table the options
+---@field trust? string whom it trusts, where that has changed: see `context.trust`
 ---@field common? table the metatable of the states; nil where the settings have changed
 
 --- Server -> its settings.
@@ -202,8 +203,9 @@ local function check_self(self)
 end
 
 --- From the next handshake on the server is of these options; what is not given is as in
---- createServer. Connections that are there go on as they are, tickets stay good, and where
---- this raises all stays as it was.
+--- createServer. Connections that are there go on as they are, tickets stay good, but for those
+--- of clients of a server that requests certificates and trusts others now; and where this
+--- raises all stays as it was.
 ---@param options net.tls.SecureContextOptions
 function methods:setSecureContext(options)
   local set = check_self(self)
@@ -211,6 +213,9 @@ function methods:setSecureContext(options)
   local made = M.new_context(options, set.requests)
   if options.ticketKeys == nil then
     core.context.set_ticket_keys(made, core.context.ticket_keys(set.context))
+  end
+  if set.requests and context.trust(made) ~= context.trust(set.context) then
+    set.trust = context.trust(made)
   end
   set.context, set.common = made, nil
 end

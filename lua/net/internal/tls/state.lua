@@ -13,6 +13,7 @@ local identity = require("net.internal.tls.identity")
 local lazy = require("net.internal.lazy")
 local timers = require("net.timers")
 
+local contexts = lazy.module("net.internal.tls.context")
 local errors = lazy.module("net.internal.errors")
 local hello = lazy.module("net.internal.tls.hello")
 local psk = lazy.module("net.internal.tls.psk")
@@ -393,7 +394,9 @@ M.fail = fail
 ---@param context net.tls.SecureContext
 ---@param name? string
 function M.use(state, context, name)
-  state.conn:context(context, name and state.settings.sessions .. "\0" .. name:lower())
+  local trust = state.requests and contexts.trust(context) or ""
+  state.conn:context(context, name and
+    table.concat({ state.settings.sessions, name:lower(), trust }, "\0"))
   if state.hint then
     state.conn:hint(state.hint)
   end
