@@ -1747,8 +1747,10 @@ function process.emitWarning(warning, type, code) end
 ---
 --- By callback or else `"error"`: `ERR_IPC_CHANNEL_CLOSED`; `write EPIPE` and the like; `write
 --- ENOBUFS`, as 64 MiB wait behind a handle that the other process does not acknowledge, or `dup
---- EMFILE`, and the handle is as it was; `ERR_INVALID_HANDLE_TYPE` for a list or a `binary` message to a
---- child that turns out to be another program. Raises `ERR_MISSING_ARGS`, `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_HANDLE_TYPE`,
+--- EMFILE`, and the handle is as it was; `write ETOOMANYREFS`, as too many descriptors of the user's
+--- are on their way, and then a socket, unless `keepOpen`, or a bound socket is closed;
+--- `ERR_INVALID_HANDLE_TYPE` for a list or a `binary` message to a child that turns out to be another
+--- program. Raises `ERR_MISSING_ARGS`, `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_HANDLE_TYPE`,
 --- `ERR_WORKER_HANDLE_NOT_TRANSFERABLE` for a `BoundSocket` that is adopted or closed,
 --- `ERR_INVALID_ARG_VALUE` for what has no JSON, with its path, for a `cmd` that begins with
 --- `NODE_`, which is for internal messages, and for `options.binary` where the other process is

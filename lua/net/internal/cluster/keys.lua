@@ -12,6 +12,7 @@
 
 local core = require("net.core")
 local lazy = require("net.internal.lazy")
+local shared = require("net.internal.cluster.shared")
 
 local roundrobin = lazy.module("net.internal.cluster.roundrobin")
 local sharedhandle = lazy.module("net.internal.cluster.sharedhandle")
@@ -187,6 +188,12 @@ local function try_to_join(worker, policy, key, query)
   return { errno = errno }
 end
 
+--- The answer has not reached the worker: it has no part in the key, and is told why.
+local function refuse(worker, message, key, errno)
+  keys.leave(worker, key)
+  worker.link:send({ errno = errno, ack = message.seq, key = key, data = null })
+end
+
 --- Answers a worker that wants to listen.
 ---@param worker table its record, see primary.lua
 ---@param message table
@@ -199,10 +206,11 @@ function keys.query(worker, message, policy)
     reply, descriptor, handle = try_to_join(worker, policy, key, query)
   end
   reply.ack, reply.key, reply.data = message.seq, key, null
-  worker.link:send(reply, descriptor, nil, nil, function()
-    keys.leave(worker, key)
-    worker.link:send({ errno = EMFILE, ack = message.seq, key = key, data = null })
-  end)
+  worker.link:send(reply, descriptor, nil, descriptor and function(err)
+    if err and not shared.is_gone(err) then
+      refuse(worker, message, key, err.errno)
+    end
+  end, function() refuse(worker, message, key, EMFILE) end)
   if handle then
     handle:joined(worker)
   end

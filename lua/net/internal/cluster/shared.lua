@@ -16,6 +16,13 @@ local GONE = { EPIPE = true, ECONNRESET = true, ERR_IPC_CHANNEL_CLOSED = true }
 
 local shared = {}
 
+--- Whether an error of sending means that nobody is there any more.
+---@param err net.Error
+---@return boolean
+function shared.is_gone(err)
+  return GONE[err.code] == true
+end
+
 -- Links
 
 local Link = {}
@@ -85,7 +92,7 @@ end
 function shared.link(channel, acts, worker)
   local self = setmetatable({ channel = channel, acts = acts, waiting = {} }, Link)
   function self.sent(err)
-    if err and not GONE[err.code] then
+    if err and not shared.is_gone(err) then
       worker:emit("error", err)
     end
   end
