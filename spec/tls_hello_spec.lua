@@ -67,6 +67,48 @@ describe("A TLS server's contexts", function()
     assert.same({ "secureConnection", "tlsClientError UNABLE_TO_VERIFY_LEAF_SIGNATURE" }, log)
   end))
 
+  it("do not widen the server's versions", within(function(t)
+    local server, log = pair.listen({ minVersion = "TLSv1.3" })
+    server:addContext("a.example", certificate("a.example"))
+    assert.same({ "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION" },
+      ask(t, server, { "a.example" }, { maxVersion = "TLSv1.2" }))
+    server, log = pair.listen({ maxVersion = "TLSv1.2" }, function(socket) log.version = socket:getProtocol() end)
+    server:addContext("a.example", certificate("a.example"))
+    assert.same({ "a.example" }, ask(t, server, { "a.example" }))
+    assert.equal("TLSv1.2", log.version)
+  end))
+
+  for _, row in ipairs {
+    { "TLSv1.2", "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384" },
+    { "TLSv1.3", "TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384" },
+  } do
+    local version, own, of_name = row[1], row[2], row[3]
+
+    it("do not change the server's ciphers: " .. version, within(function(t)
+      local server, log, cipher
+      local options = { minVersion = version, maxVersion = version, ciphers = own }
+      local named = certificate("a.example")
+      named.ciphers = of_name
+      server = pair.listen(options, function(socket) cipher = socket:getCipher().standardName end)
+      server:addContext("a.example", named)
+      ask(t, server, { "a.example" })
+      assert.matches("WITH_AES_128_GCM_SHA256$", cipher:gsub("TLS_AES", "WITH_AES"))
+      server, log = pair.listen(options)
+      server:addContext("a.example", named)
+      assert.same({ "ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE" },
+        ask(t, server, { "a.example" }, { ciphers = of_name }))
+      assert.same({ "tlsClientError ERR_SSL_NO_SHARED_CIPHER" }, log)
+    end))
+
+    it("have their keys told, too: " .. version, within(function(t)
+      local server, log = pair.listen({ minVersion = version, maxVersion = version })
+      server:addContext("a.example", certificate("a.example"))
+      server:on("keylog", function(line) log[line:match("^%S+")] = true end)
+      ask(t, server, { "a.example" })
+      assert.is_true(log[version == "TLSv1.3" and "CLIENT_TRAFFIC_SECRET_0" or "CLIENT_RANDOM"])
+    end))
+  end
+
   --- A certificate for a name, and who may have issued the clients'.
   local function trusting(name, ca)
     local own = certificate(name)
@@ -111,7 +153,8 @@ describe("A TLS server's contexts", function()
     end))
 
     it("take those of their own name: " .. version, within(function(t)
-      assert.same({ "a.example false", "A.example true" }, resume(t, version, "a.example", "A.example"))
+      local seen = resume(t, version, "a.example", "A.example")
+      assert.same({ "a.example false", "a.example true" }, { seen[1], seen[2]:lower() })
     end))
 
     it("tell names of one context apart: " .. version, within(function(t)
@@ -237,6 +280,77 @@ describe("SNICallback", function()
     local ok, err = pcall(tls.createServer, { SNICallback = 1 })
     assert.same({ false, "ERR_INVALID_ARG_TYPE" }, { ok, err.code })
   end)
+end)
+
+describe("What a server's program is asked", function()
+  local soon = timers.setImmediate
+
+  --- A server that notes what it is asked; `wrong` says what goes wrong.
+  local function asking(version, wrong)
+    local server, log
+    server, log = pair.listen({ minVersion = version, maxVersion = version,
+      SNICallback = function(name, callback)
+        log[#log + 1] = "name " .. name
+        soon(callback, wrong == "name" and net.Error("mine") or nil, nil)
+      end,
+      ALPNCallback = function(offer)
+        log[#log + 1] = "protocols of " .. tostring(offer.servername)
+        if wrong == "raises" then error(net.Error("raised"), 0) end
+        if wrong == "invalid" then return "x" end
+        if wrong ~= "none" then return offer.protocols[1] end
+      end })
+    return server, log
+  end
+
+  local function one(t, server, name)
+    ask(t, server, { name }, { ALPNProtocols = { "a", "b" } })
+  end
+
+  local function of(version, ...)
+    local list = { ... }
+    return version == "TLSv1.2" and { list[1], list[2], table.unpack(list, 3) }
+      or { list[2], list[1], table.unpack(list, 3) }
+  end
+
+  for _, version in ipairs(VERSIONS) do
+    it("comes in OpenSSL's order: session, name, protocol, status; protocol, name in 1.3: " .. version,
+      within(function(t)
+        local server, log = asking(version)
+        server:on("resumeSession", function(_, callback)
+          log[#log + 1] = "session"
+          soon(callback, nil, nil)
+        end)
+        server:on("OCSPRequest", function(_, _, callback)
+          log[#log + 1] = "status"
+          soon(callback, nil, nil)
+        end)
+        ask(t, server, { "a.example" }, { ALPNProtocols = { "a", "b" }, requestOCSP = true })
+        local expected = of(version, "name a.example", "protocols of a.example", "status", "secureConnection")
+        table.insert(expected, 1, "session") -- who may speak 1.3 always has an id
+        assert.same(expected, log)
+      end))
+
+    it("is no name where the client has none: " .. version, within(function(t)
+      local server, log = asking(version)
+      one(t, server, "")
+      assert.same({ "protocols of false", "secureConnection" }, log)
+    end))
+
+    it("ends with the first that is refused: " .. version, within(function(t)
+      local server, log = asking(version, "name")
+      one(t, server, "a.example")
+      assert.same(version == "TLSv1.2" and { "name a.example", "tlsClientError mine" }
+        or { "protocols of a.example", "name a.example", "tlsClientError mine" }, log)
+      for wrong, err in pairs { raises = "raised", invalid = "ERR_TLS_ALPN_CALLBACK_INVALID_RESULT",
+        none = "ERR_SSL_NO_APPLICATION_PROTOCOL" } do
+        server, log = asking(version, wrong)
+        one(t, server, "a.example")
+        assert.same(version == "TLSv1.2"
+          and { "name a.example", "protocols of a.example", "tlsClientError " .. err }
+          or { "protocols of a.example", "tlsClientError " .. err }, log)
+      end
+    end))
+  end
 end)
 
 describe("ALPN", function()

@@ -352,7 +352,7 @@ describe("A crowd of handshakes", function()
     end)
     first:on("close", t.calls(1))
     t.run()
-    assert.is_true(echoes > 10, echoes)
+    assert.is_true(echoes > 5, echoes) -- 2 where they are not put off, whatever the machine
   end))
 end)
 

@@ -3232,7 +3232,8 @@ function tls.isTLSSocket(v) end
 --- called for a client that asks for a name: `callback(nil, context)`, now or later, chooses the context,
 --- `callback(nil, nil)` the server's own, `callback(err)` refuses
 ---@field SNICallback? fun(servername: string, callback: fun(err: any, context: net.tls.SecureContext?))
---- called for a client that offers protocols, with `{servername =, protocols =}`: one of them, or nil to refuse
+--- called for a client that offers protocols, with `{servername =, protocols =}`: one of them, or nil to refuse;
+--- without a name, false. Behind `SNICallback` in TLS 1.2, before it in TLS 1.3
 ---@field ALPNCallback? fun(offer: table): string?
 --- called for a client that has a key, with its name: the key, or nil if there is none of that name. As
 --- `tls.connect`'s; what it raises is the error of `"tlsClientError"`. Names that are no UTF-8 are not known
@@ -3263,7 +3264,7 @@ function tls.isTLSSocket(v) end
 ---@field rejectUnauthorized? boolean (default true)
 ---@field ALPNProtocols? string[]|string as of `tls.createServer`
 --- as of `tls.createServer`: called once at most, amid the handshake; who raises refuses
----@field ALPNCallback? fun(offer: {servername: string, protocols: string[]}): string?
+---@field ALPNCallback? fun(offer: {servername: string|false, protocols: string[]}): string?
 --- as of `tls.createServer`: once, if the client asks for a name; until `callback` is called the
 --- handshake waits, for `handshakeTimeout` at most
 ---@field SNICallback? fun(name: string, callback: fun(err: any, context: net.tls.SecureContext?))
@@ -3308,7 +3309,8 @@ local tlsServer = {}
 --- A certificate for clients that ask for such a name: `*` stands for what is no dot, and case does
 --- not count. Of several that match the one that was added last counts; if none does, the server's own.
 --- The option `SNICallback` takes the place of all of them. A session that began with one name is not
---- resumed with another, as the contexts may trust other clients.
+--- resumed with another, as the contexts may trust other clients. Versions, ciphers and groups stay the
+--- server's, whatever the context has.
 ---
 --- Raises `ERR_TLS_REQUIRED_SERVER_NAME`, and what `tls.createSecureContext` raises.
 ---@param name string

@@ -15,6 +15,7 @@
 #include "tls/base/owner.h"
 #include "tls/certificate/certificate.h"
 #include "tls/certificate/identity.h"
+#include "tls/connection/become.h"
 #include "tls/connection/classes.h"
 #include "tls/connection/connection.h"
 #include "tls/connection/facts.h"
@@ -137,6 +138,7 @@ int luaopen_net_tls_core(lua_State *L) {
   net_tls_classes_open(L);
   net_tls_connection_open(L);
   net_tls_settings_open(L);
+  net_tls_become_open(L);
   net_tls_facts_open(L);
   net_tls_psk_open(L);
   net_tls_trace_open(L);

@@ -88,7 +88,21 @@ static size_t name_in(const unsigned char *ext, size_t len, const unsigned char 
   return n <= len - HEAD ? n : 0;
 }
 
-/* Keeps both; the names of ALPN's list begin behind its length. */
+/* Will it be TLS 1.3? The server's part is its options; the client's a list, behind its length. */
+static int is_13(SSL *ssl) {
+  const unsigned char *ext = NULL;
+  size_t len = 0;
+  long most = SSL_get_max_proto_version(ssl);
+  if ((most != 0 && most < TLS1_3_VERSION) || (SSL_get_options(ssl) & SSL_OP_NO_TLSv1_3) ||
+      !SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_supported_versions, &ext, &len))
+    return 0;
+  for (size_t i = 1; i + 1 < len; i += 2)
+    if ((ext[i] << 8 | ext[i + 1]) == TLS1_3_VERSION)
+      return 1;
+  return 0;
+}
+
+/* Keeps all of them; the names of ALPN's list begin behind its length. */
 static struct net_tls_hello *read_hello(SSL *ssl) {
   const unsigned char *ext = NULL, *name = NULL, *alpn = NULL, *id = NULL;
   size_t len = 0, name_len = 0, alpn_len = 0, id_len;
@@ -109,6 +123,7 @@ static struct net_tls_hello *read_hello(SSL *ssl) {
     h->alpn = memcpy(h->bytes + name_len, alpn + 2, alpn_len);
   if (id_len > 0)
     h->id = memcpy(h->bytes + name_len + alpn_len, id, id_len);
+  h->is_13 = is_13(ssl);
   h->id_len = id_len;
   h->name_len = name_len;
   h->alpn_len = alpn_len;

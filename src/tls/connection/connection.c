@@ -27,6 +27,13 @@ struct net_tls *net_tls_check(lua_State *L, int idx) {
   return t;
 }
 
+struct net_tls *net_tls_check_open(lua_State *L) {
+  struct net_tls *t = net_tls_check(L, 1);
+  if (t->ssl == NULL || t->closed)
+    luaL_error(L, "the connection is closed");
+  return t;
+}
+
 /* --- its end --------------------------------------------------------------------------- */
 
 static void drop_notes(struct net_tls *t) {

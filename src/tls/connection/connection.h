@@ -32,6 +32,7 @@ struct net_tls_hello {
   size_t alpn_len;
   const unsigned char *id; /* of a session that is to be resumed without a ticket, or NULL */
   size_t id_len;
+  int is_13;             /* both sides know TLS 1.3 */
   unsigned char bytes[]; /* all of them */
 };
 
@@ -85,6 +86,8 @@ struct net_tls {
 
 /* The connection at 'idx'; raises where it is none. [-0, +0, e] */
 struct net_tls *net_tls_check(lua_State *L, int idx);
+/* The one at index 1, which has an SSL still; raises where it has none. [-0, +0, e] */
+struct net_tls *net_tls_check_open(lua_State *L);
 /* Lets go of one of its references. */
 void net_tls_release(struct net_tls *t);
 /* Frees all but the struct itself; the layer is closed. */

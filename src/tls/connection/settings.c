@@ -6,24 +6,13 @@
 #include "tls/connection/settings.h"
 
 #include <lauxlib.h>
-#include <openssl/evp.h>
 
 #include "tls/certificate/identity.h"
 #include "tls/connection/callbacks.h"
 #include "tls/connection/connection.h"
 #include "tls/connection/flow.h"
 #include "tls/connection/turns.h"
-#include "tls/context/context.h"
-#include "tls/context/tickets.h"
 #include "tls/context/verify.h"
-
-/* The connection at index 1, which has an SSL still. [-0, +0, e] */
-static struct net_tls *check_open(lua_State *L) {
-  struct net_tls *t = net_tls_check(L, 1);
-  if (t->ssl == NULL || t->closed)
-    luaL_error(L, "the connection is closed");
-  return t;
-}
 
 /* Has 'ready' run. */
 static void wake(const struct net_tls *t, int events) {
@@ -34,7 +23,7 @@ static void wake(const struct net_tls *t, int events) {
 
 /* verify(requests, rejects): whether the peer has to show a certificate, and a good one */
 static int connection_verify(lua_State *L) {
-  struct net_tls *t = check_open(L);
+  struct net_tls *t = net_tls_check_open(L);
   int requests = lua_toboolean(L, 2), rejects = lua_toboolean(L, 3);
   net_tls_verify_set(t->ssl, (t->is_server ? NET_TLS_VERIFY_SERVER : 0) |
                                (requests ? NET_TLS_VERIFY_REQUEST : 0) |
@@ -44,7 +33,7 @@ static int connection_verify(lua_State *L) {
 
 /* name(servername): what a client asks for */
 static int connection_name(lua_State *L) {
-  struct net_tls *t = check_open(L);
+  struct net_tls *t = net_tls_check_open(L);
   ERR_clear_error();
   if (!SSL_set_tlsext_host_name(t->ssl, luaL_checkstring(L, 2)))
     return net_tls_raise_error(L);
@@ -53,7 +42,7 @@ static int connection_name(lua_State *L) {
 
 /* alpn(names): as they stand in the extension; a server's are in its order */
 static int connection_alpn(lua_State *L) {
-  struct net_tls *t = check_open(L);
+  struct net_tls *t = net_tls_check_open(L);
   size_t len;
   const char *names = luaL_checklstring(L, 2, &len);
   if (!t->is_server) {
@@ -75,7 +64,7 @@ static int connection_alpn(lua_State *L) {
 /* flags(asks, notify): Lua is to hear of the client's first message; an end without
  * close_notify is an error */
 static int connection_flags(lua_State *L) {
-  struct net_tls *t = check_open(L);
+  struct net_tls *t = net_tls_check_open(L);
   t->asks = (unsigned)lua_toboolean(L, 2);
   t->wants_notify = (unsigned)lua_toboolean(L, 3);
   return 0;
@@ -83,7 +72,7 @@ static int connection_flags(lua_State *L) {
 
 /* hears(server): what the server's listeners want to hear of */
 static int connection_hears(lua_State *L) {
-  struct net_tls *t = check_open(L);
+  struct net_tls *t = net_tls_check_open(L);
   if (net_tls_net->listens(L, 2, "resumeSession"))
     t->asks = 1;
   t->stores = net_tls_net->listens(L, 2, "newSession") != 0;
@@ -95,82 +84,8 @@ static int connection_hears(lua_State *L) {
   return 0;
 }
 
-/* What the SSL has of its own, and does not follow. */
-static int follow(SSL *ssl, SSL_CTX *ctx) {
-  SSL_set_options(ssl, SSL_CTX_get_options(ctx));
-  return SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(ctx)) &&
-         SSL_set_max_proto_version(ssl, (int)SSL_CTX_get_max_proto_version(ctx));
-}
-
-/* Its sessions are those of this string, of any length: OpenSSL's id has at most 32 bytes. */
-static int set_sessions(SSL *ssl, const char *of, size_t len) {
-  unsigned char id[EVP_MAX_MD_SIZE];
-  unsigned n = 0;
-  return EVP_Digest(of, len, id, &n, EVP_sha256(), NULL) && SSL_set_session_id_context(ssl, id, n);
-}
-
-/* context(context [, sessions]): from now on it is of that one; a session is resumed only
- * where that string is the one of its beginning */
-static int connection_context(lua_State *L) {
-  struct net_tls *t = check_open(L);
-  struct net_tls_context *c = net_tls_context_check(L, 2);
-  size_t len = 0;
-  const char *sessions = luaL_optlstring(L, 3, NULL, &len);
-  ERR_clear_error();
-  net_tls_callbacks_install(c->ctx);
-  if (!net_tls_tickets_bind(t->ssl, SSL_get_SSL_CTX(t->ssl)) ||
-      SSL_set_SSL_CTX(t->ssl, c->ctx) == NULL || !follow(t->ssl, c->ctx) ||
-      (sessions && !set_sessions(t->ssl, sessions, len)))
-    return net_tls_raise_error(L);
-  if (t->asks_status)
-    net_tls_callbacks_ask_status(t);
-  return 0;
-}
-
-/* Has the SSL show the certificates of a context, and nothing else: 0 where OpenSSL refuses one.
- * Of each, a context has a key of its kind; which is its current one stays as it was. */
-static int show_certificates(SSL *ssl, SSL_CTX *ctx) {
-  X509 *current = SSL_CTX_get0_certificate(ctx);
-  int is_good = 1;
-  SSL_certs_clear(ssl);
-  for (long which = SSL_CERT_SET_FIRST; SSL_CTX_set_current_cert(ctx, which);
-       which = SSL_CERT_SET_NEXT) {
-    STACK_OF(X509) *chain = NULL;
-    SSL_CTX_get0_chain_certs(ctx, &chain);
-    is_good &= SSL_use_cert_and_key(ssl, SSL_CTX_get0_certificate(ctx),
-                                    SSL_CTX_get0_privatekey(ctx), chain, 1);
-  }
-  if (current)
-    (void)SSL_CTX_select_current_cert(ctx, current);
-  return is_good;
-}
-
-/* Has a server trust whom a context trusts, and name them to its clients. */
-static int trust_as(SSL *ssl, SSL_CTX *ctx) {
-  STACK_OF(X509_NAME) *names = SSL_dup_CA_list(SSL_CTX_get_client_CA_list(ctx));
-  if (names)
-    SSL_set_client_CA_list(ssl, names);
-  return SSL_set1_verify_cert_store(ssl, SSL_CTX_get_cert_store(ctx)) == 1;
-}
-
-/* credentials(context, sessions): shows its certificates; a server also trusts whom it trusts,
- * and resumes sessions of that string and of those alone. Versions, ciphers and all else stay,
- * and so does whom a client trusts. */
-static int connection_credentials(lua_State *L) {
-  struct net_tls *t = check_open(L);
-  SSL_CTX *ctx = net_tls_context_check(L, 2)->ctx;
-  size_t len;
-  const char *sessions = luaL_optlstring(L, 3, "", &len);
-  ERR_clear_error();
-  if (!show_certificates(t->ssl, ctx))
-    return net_tls_raise_error(L);
-  if (t->is_server && (!trust_as(t->ssl, ctx) || !set_sessions(t->ssl, sessions, len)))
-    return net_tls_raise_error(L);
-  return 0;
-}
-
 /* hello() -> name, names of ALPN's extension, a session's id, or nil each: what the client
- * asks for */
+ * asks for; whether it will be TLS 1.3 */
 static int connection_hello(lua_State *L) {
   const struct net_tls_hello *h = net_tls_check(L, 1)->hello;
   lua_settop(L, 0);
@@ -182,12 +97,13 @@ static int connection_hello(lua_State *L) {
       lua_pushnil(L);
       lua_replace(L, i);
     }
-  return 3;
+  lua_pushboolean(L, h && h->is_13);
+  return 4;
 }
 
 /* found(der): the session of the client's id -> whether OpenSSL can read it */
 static int connection_found(lua_State *L) {
-  struct net_tls *t = check_open(L);
+  struct net_tls *t = net_tls_check_open(L);
   size_t len;
   const char *bytes = luaL_checklstring(L, 2, &len);
   const unsigned char *at = (const unsigned char *)bytes;
@@ -200,7 +116,7 @@ static int connection_found(lua_State *L) {
 
 /* go(): Lua has said what was asked; the handshake goes on */
 static int connection_go(lua_State *L) {
-  struct net_tls *t = check_open(L);
+  struct net_tls *t = net_tls_check_open(L);
   free(t->hello);
   t->hello = NULL;
   t->asks = t->waits = 0;
@@ -211,13 +127,13 @@ static int connection_go(lua_State *L) {
 
 /* want_status(): a client wants to have what an authority says of the server's certificate */
 static int connection_want_status(lua_State *L) {
-  SSL_set_tlsext_status_type(check_open(L)->ssl, TLSEXT_STATUSTYPE_ocsp);
+  SSL_set_tlsext_status_type(net_tls_check_open(L)->ssl, TLSEXT_STATUSTYPE_ocsp);
   return 0;
 }
 
 /* status(bytes): what is sent of it, "" for nothing; the handshake goes on */
 static int connection_status(lua_State *L) {
-  struct net_tls *t = check_open(L);
+  struct net_tls *t = net_tls_check_open(L);
   size_t len;
   const char *bytes = luaL_checklstring(L, 2, &len);
   if (!net_tls_bytes_add(&t->status, bytes, len))
@@ -229,7 +145,7 @@ static int connection_status(lua_State *L) {
 
 /* open(): the verdict is good, bytes may pass */
 static int connection_open(lua_State *L) {
-  struct net_tls *t = check_open(L);
+  struct net_tls *t = net_tls_check_open(L);
   t->open = 1;
   wake(t, NET_WRITE | (net_tls_is_here(t) ? NET_READ : 0));
   return 0;
@@ -247,7 +163,7 @@ static int knows_key(SSL *ssl) {
 /* verdict(has_failed) -> nil, or the error that the peer's certificates are; of a handshake
  * that has failed it is the one that ended it */
 static int connection_verdict(lua_State *L) {
-  struct net_tls *t = check_open(L);
+  struct net_tls *t = net_tls_check_open(L);
   long verdict = SSL_get_verify_result(t->ssl);
   X509 *peer = SSL_get_peer_certificate(t->ssl);
   X509_free(peer);
@@ -265,7 +181,7 @@ static int connection_verdict(lua_State *L) {
 /* is_of(host) -> boolean: is the peer's certificate that of a host, which identity.lua has
  * prepared? */
 static int connection_is_of(lua_State *L) {
-  struct net_tls *t = check_open(L);
+  struct net_tls *t = net_tls_check_open(L);
   size_t len;
   const char *host = luaL_checklstring(L, 2, &len);
   X509 *peer = SSL_get_peer_certificate(t->ssl);
@@ -287,7 +203,7 @@ static int has_room_for(const struct net_tls *t, const SSL_SESSION *session) {
 
 /* resume(der) -> whether OpenSSL knows what to do with it, and it can be offered */
 static int connection_resume(lua_State *L) {
-  struct net_tls *t = check_open(L);
+  struct net_tls *t = net_tls_check_open(L);
   size_t len;
   const char *bytes = luaL_checklstring(L, 2, &len);
   const unsigned char *at = (const unsigned char *)bytes;
@@ -321,8 +237,6 @@ void net_tls_settings_open(lua_State *L) {
     { "alpn", connection_alpn },
     { "flags", connection_flags },
     { "hears", connection_hears },
-    { "context", connection_context },
-    { "credentials", connection_credentials },
     { "hello", connection_hello },
     { "found", connection_found },
     { "go", connection_go },

@@ -22,15 +22,25 @@ local function plain_error(message, name)
   return errors.new(name or "Error", message)
 end
 
+--- Is the handshake of that connection still there, and waits for an answer?
+local function is_asked(state, conn)
+  return state.pending and state.conn == conn and conn:state() == "handshake"
+end
+
+--- Ends the handshake on a tick: what listeners of 'tlsClientError' raise then is nobody's
+--- answer.
+local function refuse(socket, state, err)
+  net_core.tick(state_of.fail, socket, state, err)
+end
+
 -- Protocols
 
---- Has the program choose one; returns whether the handshake goes on.
-local function choose_protocol(socket, state, callback, name, offered)
+--- Has the program choose one: whether there is one, and what is wrong with the choice.
+local function choose_protocol(state, callback, name, offered)
   local list = alpn.decode(offered)
-  local chosen = callback({ servername = name or "", protocols = list })
+  local chosen = callback({ servername = name or false, protocols = list })
   if chosen == nil then
-    state.conn:alpn("") -- none is good, and the client hears so by an alert
-    return true
+    return false
   end
   for _, protocol in ipairs(list) do
     if protocol == chosen then
@@ -38,9 +48,27 @@ local function choose_protocol(socket, state, callback, name, offered)
       return true
     end
   end
-  state_of.fail(socket, state, errors.codes.ERR_TLS_ALPN_CALLBACK_INVALID_RESULT(chosen,
-    table.concat(list, ", ")))
-  return false
+  return true, errors.codes.ERR_TLS_ALPN_CALLBACK_INVALID_RESULT(chosen, table.concat(list, ", "))
+end
+
+--- The same, where there is a choice, and goes on.
+local function with_protocol(socket, state, name, offered, continue)
+  local callback, conn = state.settings.given.ALPNCallback, state.conn
+  if not callback or not offered then
+    return continue()
+  end
+  local ok, is_chosen, err = pcall(choose_protocol, state, callback, name, offered)
+  if not is_asked(state, conn) then
+    return
+  elseif not ok then
+    return refuse(socket, state, is_chosen or plain_error("ALPNCallback has failed"))
+  elseif err then
+    return refuse(socket, state, err)
+  elseif not is_chosen then
+    conn:alpn("") -- none is good: the client hears so by an alert, and nobody is asked any more
+    return conn:go()
+  end
+  continue()
 end
 
 -- Names
@@ -66,25 +94,8 @@ function M.pattern(name)
   return "^" .. text .. "$"
 end
 
---- Is the handshake of that connection still there, and waits for an answer?
-local function is_asked(state, conn)
-  return state.pending and state.conn == conn and conn:state() == "handshake"
-end
-
-local function go_on(state)
-  if is_asked(state, state.conn) then
-    state.conn:go()
-  end
-end
-
---- Ends the handshake on a tick: what listeners of 'tlsClientError' raise then is nobody's
---- answer.
-local function refuse(socket, state, err)
-  net_core.tick(state_of.fail, socket, state, err)
-end
-
 --- What SNICallback calls.
-local function answer_once(socket, state, name)
+local function answer_once(socket, state, name, continue)
   local answered, conn = false, state.conn
   return function(err, chosen)
     if not is_asked(state, conn) then
@@ -100,21 +111,22 @@ local function answer_once(socket, state, name)
     elseif chosen ~= nil then
       state_of.use(state, chosen, name)
     end
-    go_on(state)
+    continue()
   end
 end
 
-local function choose_context(socket, state, set, name)
+--- Has the program choose the context for a name, and goes on.
+local function with_context(socket, state, name, continue)
+  local set, conn = state.settings, state.conn
   local callback = set.given.SNICallback
-  if not callback then
-    local chosen = M.find(set.contexts, name)
-    if chosen then
-      state_of.use(state, chosen, name)
-    end
-    return go_on(state)
+  local chosen = name and not callback and M.find(set.contexts, name)
+  if chosen then
+    state_of.use(state, chosen, name)
   end
-  local conn = state.conn
-  local ok, err = pcall(callback, name, answer_once(socket, state, name))
+  if not name or not callback then
+    return continue()
+  end
+  local ok, err = pcall(callback, name, answer_once(socket, state, name, continue))
   if not ok and is_asked(state, conn) then
     state_of.fail(socket, state, err or plain_error("SNICallback has failed"))
   end
@@ -122,23 +134,23 @@ end
 
 -- Both
 
---- Chooses what there is to choose.
-local function choose(socket, state, name, offered)
-  local set = state.settings
-  if set.given.ALPNCallback and offered then
-    local ok, go = pcall(choose_protocol, socket, state, set.given.ALPNCallback, name, offered)
-    if not state.conn:state() then
-      return
-    elseif not ok then
-      return state_of.fail(socket, state, go or plain_error("ALPNCallback has failed"))
-    elseif not go then
-      return
+--- Chooses what there is to choose, in the order of OpenSSL: in TLS 1.3 the protocol comes first.
+local function choose(socket, state, name, offered, is_13)
+  local function go_on()
+    if is_asked(state, state.conn) then
+      state.conn:go()
     end
   end
-  if name then
-    choose_context(socket, state, set, name)
+  local function protocol(continue)
+    with_protocol(socket, state, name, offered, continue)
+  end
+  local function context_of_name(continue)
+    with_context(socket, state, name, continue)
+  end
+  if is_13 then
+    protocol(function() context_of_name(go_on) end)
   else
-    go_on(state)
+    context_of_name(function() protocol(go_on) end)
   end
 end
 
@@ -231,11 +243,14 @@ end
 ---@param socket net.tls.TLSSocket
 ---@param state net.tls.State
 function M.answer(socket, state)
-  local name, offered, id = state.conn:hello()
+  local name, offered, id, is_13 = state.conn:hello()
+  local function go_on()
+    choose(socket, state, name, offered, is_13)
+  end
   if id and state.server and core.listens(state.server, "resumeSession") then
-    find_session(socket, state, id, function() choose(socket, state, name, offered) end)
+    find_session(socket, state, id, go_on)
   else
-    choose(socket, state, name, offered)
+    go_on()
   end
 end
 
