@@ -120,11 +120,12 @@ static int anchors_set_partial_chain(lua_State *L) {
   return 1;
 }
 
-/* Returns how many lists there were; -1 if something that begins as one is none. */
+/* Returns how many lists there were; -1 if something that begins as one is none. One that is
+ * encrypted is: without a passphrase, "", OpenSSL would ask the terminal. */
 static int read_lists(X509_STORE *store, BIO *bio) {
   X509_CRL *list;
   int count = 0;
-  while ((list = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)) != NULL) {
+  while ((list = PEM_read_bio_X509_CRL(bio, NULL, NULL, (void *)"")) != NULL) {
     int ok = X509_STORE_add_crl(store, list);
     X509_CRL_free(list);
     if (!ok)

@@ -127,10 +127,19 @@ struct pfx {
   STACK_OF(X509) *others; /* NULL if there are none */
 };
 
+/* One without a MAC is read as it is, by its passphrase, as OpenSSL 3.5 and Node do; older
+ * versions refuse it, so it is given one. */
+static int has_mac(PKCS12 *p12, const char *passphrase) {
+  if (PKCS12_mac_present(p12) || passphrase == NULL || *passphrase == '\0')
+    return 1;
+  return PKCS12_set_mac(p12, passphrase, -1, NULL, 0, 1, NULL);
+}
+
 static int pfx_read(struct pfx *pfx, const char *bytes, size_t len, const char *passphrase) {
   BIO *bio = net_tls_bio_over(bytes, len);
   PKCS12 *p12 = bio ? d2i_PKCS12_bio(bio, NULL) : NULL;
-  int ok = p12 && PKCS12_parse(p12, passphrase, &pfx->key, &pfx->cert, &pfx->others);
+  int ok = p12 && has_mac(p12, passphrase) &&
+           PKCS12_parse(p12, passphrase, &pfx->key, &pfx->cert, &pfx->others);
   PKCS12_free(p12);
   BIO_free(bio);
   return ok;
@@ -138,8 +147,7 @@ static int pfx_read(struct pfx *pfx, const char *bytes, size_t len, const char *
 
 static int pfx_use(struct net_tls_context *c, const struct pfx *pfx) {
   SSL_CTX *ctx = c->ctx;
-  if (pfx->cert == NULL || !SSL_CTX_use_certificate(ctx, pfx->cert) ||
-      !SSL_CTX_set1_chain(ctx, pfx->others) || pfx->key == NULL ||
+  if (!SSL_CTX_use_certificate(ctx, pfx->cert) || !SSL_CTX_set1_chain(ctx, pfx->others) ||
       !SSL_CTX_use_PrivateKey(ctx, pfx->key))
     return 0;
   return sk_X509_num(pfx->others) <= 0 || net_tls_anchors_add(c, pfx->others);
@@ -151,21 +159,32 @@ static void pfx_free(struct pfx *pfx) {
   sk_X509_pop_free(pfx->others, X509_free);
 }
 
-/* Pushes why, as Node does: no more than the reason. Of nothing at all libssl says nothing.
- * [-0, +2, m] */
+/* Pushes why, as Node does: no more than the reason, and a code if it has one. Of nothing at all
+ * libssl says nothing. [-0, +(1|2), m] */
 static int push_pfx_error(lua_State *L) {
   unsigned long code = ERR_get_error();
   const char *reason = ERR_reason_error_string(code);
   ERR_clear_error();
-  lua_pushstring(L, reason ? reason : "not enough data");
 #ifdef ERR_R_UNSUPPORTED
-  lua_pushboolean(L, ERR_GET_REASON(code) == ERR_R_UNSUPPORTED);
-#else
-  lua_pushboolean(L, 0);
+  if (ERR_GET_REASON(code) == ERR_R_UNSUPPORTED) {
+    lua_pushliteral(L, "Unsupported PKCS12 PFX data");
+    lua_pushliteral(L, "ERR_CRYPTO_UNSUPPORTED_OPERATION");
+    return 2;
+  }
 #endif
+  lua_pushstring(L, reason ? reason : "not enough data");
+  return 1;
+}
+
+/* Pushes what is not in it. [-0, +2, m] */
+static int push_lack(lua_State *L, const char *what) {
+  ERR_clear_error();
+  lua_pushfstring(L, "Unable to load %s from PFX data", what);
+  lua_pushliteral(L, "ERR_CRYPTO_OPERATION_FAILED");
   return 2;
 }
 
+/* load_pfx(context, bytes [, passphrase]) -> what is wrong, and its code if it has one */
 static int credentials_load_pfx(lua_State *L) {
   struct net_tls_context *c = net_tls_context_check(L, 1);
   struct pfx pfx = { NULL, NULL, NULL };
@@ -173,8 +192,12 @@ static int credentials_load_pfx(lua_State *L) {
   const char *bytes = luaL_checklstring(L, 2, &len);
   const char *passphrase = luaL_optstring(L, 3, NULL);
   ERR_clear_error();
-  int ok = pfx_read(&pfx, bytes, len, passphrase) && pfx_use(c, &pfx);
+  int is_read = pfx_read(&pfx, bytes, len, passphrase);
+  const char *lack = pfx.key == NULL ? "private key" : pfx.cert == NULL ? "certificate" : NULL;
+  int ok = is_read && lack == NULL && pfx_use(c, &pfx);
   pfx_free(&pfx);
+  if (is_read && lack)
+    return push_lack(L, lack);
   if (!ok)
     return push_pfx_error(L);
   ERR_clear_error();

@@ -183,7 +183,7 @@ static int use_dh(SSL *ssl, BIO *pem) {
 }
 #else
 static int use_dh(SSL *ssl, BIO *pem) {
-  DH *dh = PEM_read_bio_DHparams(pem, NULL, NULL, NULL);
+  DH *dh = PEM_read_bio_DHparams(pem, NULL, NULL, (void *)"");
   int ok = dh && SSL_set_tmp_dh(ssl, dh);
   DH_free(dh);
   return ok;

@@ -72,12 +72,12 @@ void net_sec_certificate_push(lua_State *L, X509 *x) {
   lua_error(L);
 }
 
-/* load(pem) -> certificate; nil if there is none in it */
+/* load(pem) -> certificate; nil if there is none in it. Nobody is asked for a passphrase. */
 static int certificate_load(lua_State *L) {
   size_t len;
   const char *pem = luaL_checklstring(L, 1, &len);
   BIO *bio = net_tls_bio_over(pem, len);
-  X509 *x = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+  X509 *x = bio ? PEM_read_bio_X509(bio, NULL, NULL, (void *)"") : NULL;
   BIO_free(bio);
   ERR_clear_error();
   net_sec_certificate_push(L, x);

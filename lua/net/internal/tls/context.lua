@@ -138,9 +138,9 @@ local function load_pfx(context, bytes, passphrase)
   if passphrase ~= nil then
     text_or_throw(passphrase, "options.passphrase")
   end
-  local reason, is_unsupported = native.load_pfx(context, bytes, passphrase)
-  if is_unsupported then
-    errors.raise("ERR_CRYPTO_UNSUPPORTED_OPERATION", USER, "Unsupported PKCS12 PFX data")
+  local reason, code = native.load_pfx(context, bytes, passphrase)
+  if code then
+    errors.raise(code, USER, reason)
   elseif reason then
     errors.throw(errors.new("Error", reason), USER)
   end
@@ -221,9 +221,10 @@ local function add_crls(context, crl)
 end
 
 local function set_session_options(context, options)
-  if options.ticketKeys ~= nil then
-    M.check_ticket_keys(options.ticketKeys, "options.ticketKeys")
-    native.set_ticket_keys(context, options.ticketKeys)
+  local keys = options.ticketKeys
+  if keys ~= nil then
+    M.check_ticket_keys(keys, "options.ticketKeys")
+    native.set_ticket_keys(context, keys)
   end
   if options.sessionTimeout ~= nil then
     native.set_session_timeout(context,
