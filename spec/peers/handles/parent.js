@@ -31,22 +31,30 @@ steps.push(() => {
 // An accepted socket, counted there, and the server's close.
 steps.push(() => {
   const server = net.createServer({ pauseOnConnect: true });
+  let client;
   server.listen(0, '127.0.0.1', () => {
-    const client = net.connect(server.address().port, '127.0.0.1');
+    client = net.connect(server.address().port, '127.0.0.1');
     client.write('hello');
-    client.on('data', (data) => log('client', data));
   });
   server.on('connection', (socket) => {
     log('returns', kid.send('sock', socket), socket.pending, socket.remoteAddress,
       socket.readyState, socket.destroyed, socket.timeout);
-    answer('socked', () => server.getConnections((err, count) => {
+    const count = () => server.getConnections((err, count) => {
       log('connections', err === null ? undefined : err, count);
       server.close(() => {
         log('server close');
         next();
       });
       kid.send('end');
-    }));
+    });
+    // The child's bytes and its message may come in any order.
+    let awaited = 2;
+    const heard = () => --awaited === 0 && count();
+    answer('socked', heard);
+    client.on('data', (data) => {
+      log('client', data);
+      heard();
+    });
   });
 });
 

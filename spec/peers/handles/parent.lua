@@ -43,23 +43,34 @@ end)
 -- An accepted socket, counted there, and the server's close.
 step(function()
   local server = net.createServer({ pauseOnConnect = true })
+  local client
   server:listen(0, "127.0.0.1", function()
-    local client = net.connect(server:address().port, "127.0.0.1")
+    client = net.connect(server:address().port, "127.0.0.1")
     client:write("hello")
-    client:on("data", function(data) log("client", data) end)
   end)
   server:on("connection", function(socket)
     log("returns", kid:send("sock", socket), socket.pending, socket.remoteAddress,
       socket.readyState, socket.destroyed, socket.timeout)
-    answer("socked", function()
-      server:getConnections(function(err, count)
-        log("connections", err, count)
+    local function count()
+      server:getConnections(function(err, number)
+        log("connections", err, number)
         server:close(function()
           log("server close")
           go_on()
         end)
         kid:send("end")
       end)
+    end
+    -- The child's bytes and its message may come in any order.
+    local awaited = 2
+    local function heard()
+      awaited = awaited - 1
+      if awaited == 0 then count() end
+    end
+    answer("socked", heard)
+    client:on("data", function(data)
+      log("client", data)
+      heard()
     end)
   end)
 end)
