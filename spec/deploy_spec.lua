@@ -58,9 +58,9 @@ local function expect(state, pattern, n)
 end
 
 --- Clients without a pause: `once` of them open a connection for each request, `kept` go on
---- with theirs until the server says `Connection: close`.
+--- with theirs until the server says `Connection: close`. Each begins with `header`, if there is one.
 local current
-local function load(where, once, kept)
+local function load(where, once, kept, header)
   local counts = { sent = 0, served = 0, open = 0, failed = {}, going = true }
   current = counts
   local function fail(text)
@@ -72,6 +72,9 @@ local function load(where, once, kept)
     end
     local socket, got, last = net.connect(where), "", false
     counts.open = counts.open + 1
+    if header then
+      socket:write(header)
+    end
     local function ask()
       counts.sent = counts.sent + 1
       socket:write(is_kept and REQUEST or (REQUEST:gsub("\r\n\r\n", "\r\nConnection: close\r\n\r\n")))
@@ -79,7 +82,7 @@ local function load(where, once, kept)
     socket:on("error", function(err) fail(err.message) end)
     socket:on("data", function(chunk)
       got = got .. chunk
-      local head, body = got:match("^(HTTP/1.1 200 OK\r\n.-\r\n\r\n)(Hello from %d+\n)$")
+      local head, body = got:match("^(HTTP/1.1 200 OK\r\n.-\r\n\r\n)(Hello %S+, from %d+\n)$")
       if not head then
         return
       end
@@ -184,7 +187,7 @@ describe("examples/deploy", function()
       end
       serves(counts, 100)
       local served = stop(counts)
-      assert.equal(("Hello from %s\n"):format(pid), counts.by)
+      assert.equal(("Hello you, from %s\n"):format(pid), counts.by)
       process.kill(tonumber(pid), "SIGTERM")
       wait(function() return program.over end)
       assert.same({ 0, "" }, { program.kid.exitCode, program.err })
@@ -249,7 +252,7 @@ describe("examples/deploy", function()
     it("replaces its workers under load, and ends when it is told to #slow", within(function(t)
       local program = start(t, { LUANET, "examples/deploy/machine.lua", "0", "2" })
       local port = tonumber(expect(program, "listening on port (%d+)", 1))
-      local counts = load({ port = port, host = "127.0.0.1" }, 4, 4)
+      local counts = load({ port = port, host = "127.0.0.1" }, 4, 4, "PROXY TCP4 10.1.2.3 10.0.0.1 4567 80\r\n")
       for i = 1, 2 do
         serves(counts, 100)
         program.kid:kill("SIGHUP")
@@ -257,6 +260,7 @@ describe("examples/deploy", function()
       end
       serves(counts, 100)
       stop(counts)
+      assert.matches("^Hello 10.1.2.3, from ", counts.by)
       program.kid:kill("SIGTERM")
       wait(function() return program.over end)
       assert.same({ 0, "" }, { program.kid.exitCode, program.err })

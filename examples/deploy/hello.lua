@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --
--- hello.lua - what the programs of this folder serve: HTTP/1.1, and always the same answer.
+-- hello.lua - what the programs of this folder serve: HTTP/1.1, and to everybody the same answer.
 --
 -- Not a program: web.lua and machine.lua require it. What matters here is how it ends. A
 -- server that drains says `Connection: close` in its next answer, so that no client sends a
@@ -17,7 +17,7 @@ local hello = {}
 local function answer(server, socket, head)
   head = head:lower()
   local last = server.draining or head:find("\r\nconnection: *close") or head:find(" http/1%.0\r\n")
-  local body = "Hello from " .. process.pid .. "\n"
+  local body = ("Hello %s, from %d\n"):format(socket.remoteAddress or "you", process.pid)
   socket:write(("HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: %s\r\n\r\n%s"):format(
     #body, last and "close" or "keep-alive", body))
   if last then

@@ -8,7 +8,15 @@
 -- after the other, while the port stays open. SIGTERM has the machine end; before that the
 -- balancer is to send it nothing new, see haproxy.cfg.
 --
--- Shows: net.cluster, `respawn`, `reload`, `disconnect` with a drain.
+-- The balancer tells whose a connection is, before its first byte (the PROXY protocol), so the
+-- client is greeted by its own address. Nobody else gets an answer; to look at a machine without
+-- a balancer:
+--
+--     curl --haproxy-protocol http://10.0.0.1:8000/
+--
+-- The port has to be closed to strangers, as who can reach it can say that it is anybody.
+--
+-- Shows: net.cluster, `respawn`, `reload`, `disconnect` with a drain, `proxyProtocol`.
 
 package.path = arg[0]:match("^(.*/)") .. "?.lua;" .. package.path
 
@@ -22,7 +30,7 @@ local DRAIN = 20000 -- ms
 local port, workers = tonumber(arg[1]), tonumber(arg[2] or 4)
 
 if cluster.isWorker then
-  hello.to(net.createServer()):listen(port)
+  hello.to(net.createServer({ proxyProtocol = true })):listen(port)
   return
 end
 

@@ -41,10 +41,10 @@ end
 
 --- HAProxy with the configuration as it is, but for addresses.
 local function haproxy(t, one, two)
-  local front, stats, path = t.tmpname(".front"), t.tmpname(".stats"), t.tmpname(".cfg")
+  local front, stats, path = sockets.free_port(), t.tmpname(".stats"), t.tmpname(".cfg")
   local text = io.open("examples/deploy/haproxy.cfg"):read("a")
   for from, to in pairs({
-    ["bind :80"] = "bind unix@" .. front, ["/run/haproxy.sock"] = stats,
+    ["bind :80"] = "bind 127.0.0.1:" .. front, ["/run/haproxy.sock"] = stats,
     ["10.0.0.1:8000"] = "127.0.0.1:" .. one.port, ["10.0.0.2:8000"] = "127.0.0.1:" .. two.port,
   }) do
     local count
@@ -55,8 +55,8 @@ local function haproxy(t, one, two)
   file:write(text)
   file:flush()
   local state = start(t, { "haproxy", "-db", "-f", path })
-  state.path, state.stats = front, stats
-  wait(function() return lfs.attributes(front) and lfs.attributes(stats) or state.over end)
+  state.port, state.stats = front, stats
+  wait(function() return lfs.attributes(stats) or state.over end)
   assert.is_nil(state.over, state.err)
   return state
 end
@@ -71,29 +71,45 @@ local function ask(balancer, command)
   return said
 end
 
-local function load(path, clients)
+--- Runs a shell command that the comments of a file have, with parts of it replaced; its output.
+local function told(t, path, part, replaced)
+  local line
+  for text in io.lines(path) do
+    line = line or (text:find(part, 1, true) and text:match("^[#-]+ +(.+)$"))
+  end
+  for from, to in pairs(replaced) do
+    line = assert(line, part):gsub(from:gsub("%p", "%%%0"), to)
+  end
+  local state = start(t, { "/bin/sh", "-c", line })
+  wait(function() return state.over end)
+  assert.equal("", state.err)
+  return state.out
+end
+
+--- Clients without a pause, each from an address of its own, by which it has to be greeted.
+local function load(port, clients)
   local counts = { sent = 0, served = 0, open = 0, failed = {}, going = true }
-  local function one()
+  local function one(who)
     if not counts.going then
       return
     end
     counts.sent, counts.open = counts.sent + 1, counts.open + 1
     local got = ""
-    local socket = net.connect(path)
+    local socket = net.connect({ port = port, host = "127.0.0.1", localAddress = who })
     socket:on("error", function(err) counts.failed[#counts.failed + 1] = err.message end)
     socket:on("data", function(chunk) got = got .. chunk end)
     socket:on("close", function()
       counts.open = counts.open - 1
-      if got:find("^HTTP/1.1 200 OK\r\n.*Hello from %d+\n$") then
+      if got:find("^HTTP/1.1 200 OK\r\n.*\n\r\nHello " .. who .. ", from %d+\n$") then
         counts.served = counts.served + 1
       else
         counts.failed[#counts.failed + 1] = "answered: " .. got
       end
-      one()
+      one(who)
     end)
     socket:write(REQUEST)
   end
-  for _ = 1, clients do one() end
+  for i = 1, clients do one("127.0.1." .. i) end
   return counts
 end
 
@@ -118,14 +134,15 @@ describe("examples/deploy/haproxy.cfg", function()
     wait(function()
       return select(2, ask(balancer, "show stat"):gsub("\nlua,[ot]%a+,[^\n]*,UP,", "")) == 2
     end)
-    local counts = load(balancer.path, 8)
+    local counts = load(balancer.port, 8)
     t.finally(function() counts.going = false end)
     serves(counts, 200)
     one.kid:kill("SIGHUP")
     wait(function() return one.out:find("reloaded\n") end)
     serves(counts, 200)
 
-    assert.equal("\n", ask(balancer, "set server lua/two state drain"))
+    local this = { ["/run/haproxy.sock"] = balancer.stats, ["lua/one"] = "lua/two" }
+    assert.equal("\n", told(t, "examples/deploy/haproxy.cfg", "state drain", this))
     two.kid:kill("SIGTERM")
     wait(function() return two.over end)
     assert.same({ 0, "" }, { two.kid.exitCode, two.err })
@@ -133,7 +150,7 @@ describe("examples/deploy/haproxy.cfg", function()
 
     local again = machine(t) -- elsewhere, as the port may be another's by now
     ask(balancer, "set server lua/two addr 127.0.0.1 port " .. again.port)
-    assert.equal("\n", ask(balancer, "set server lua/two state ready"))
+    assert.equal("\n", told(t, "examples/deploy/haproxy.cfg", "state ready", this))
     serves(counts, 400)
     counts.going = false
     wait(function() return counts.open == 0 end)
@@ -149,5 +166,26 @@ describe("examples/deploy/haproxy.cfg", function()
     if os.getenv("SHOW") then
       print(("through HAProxy: %d requests, all served"):format(counts.served))
     end
+  end))
+end)
+
+describe("examples/deploy/machine.lua", function()
+  it("answers who says whose the connection is, and nobody else", within(function(t)
+    if not os.execute("command -v curl >/dev/null 2>&1") then
+      return pending("no curl here", function() end)
+    end
+    local one = machine(t)
+    local here = { ["10.0.0.1:8000"] = "127.0.0.1:" .. one.port, ["`"] = "", ["curl "] = "curl -sS --max-time 30 " }
+    assert.matches("^Hello 127.0.0.1, from %d+\n$",
+      told(t, "examples/deploy/machine.lua", "--haproxy-protocol", here))
+    local socket, got = net.connect(one.port, "127.0.0.1"), ""
+    socket:on("data", function(chunk) got = got .. chunk end)
+    socket:on("error", function(err) got = got .. err.code end)
+    socket:write(REQUEST)
+    sockets.wait_for(socket, "close")
+    assert.is_true(got == "" or got == "ECONNRESET", got)
+    one.kid:kill("SIGTERM")
+    wait(function() return one.over end)
+    assert.same({ 0, "" }, { one.kid.exitCode, one.err })
   end))
 end)
