@@ -92,6 +92,10 @@ describe("docs/guide/tls.md", function()
     assert.equal("with DNS:localhost, DNS:one by TLSv1.3\nhello\n", run(CLIENT, port, trusting("root.pem")))
   end)
 
+  it("has no program or command that is not run here", function()
+    assert.same({ 7, 4 }, { #blocks("lua"), #blocks("sh") })
+  end)
+
   it("has a client that says why it failed", function()
     local _, port = serve(SERVER)
     assert.equal("UNABLE_TO_VERIFY_LEAF_SIGNATURE\tunable to verify the first certificate\n",
