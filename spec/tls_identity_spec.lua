@@ -6,7 +6,10 @@
 local certificates = require("spec.support.certificates")
 local core = require("net.tls.core")
 local identity = require("net.internal.tls.identity")
+local pair = require("spec.support.tlspair")
+local sockets = require("spec.support.sockets")
 local tls = require("net.tls")
+local within = require("spec.support").within
 
 --- "DNS:a.com, DNS:*.b.com"
 local function altnames(kind, ...)
@@ -129,6 +132,27 @@ describe("tls.checkServerIdentity", function()
         "Invalid subject alternative name string" }, { err.name, err.code, err.message })
     end
   end)
+end)
+
+describe("A client", function()
+  it("takes no address in another spelling for the one that it may be", within(function(t)
+    local server = pair.listen({}, function(socket) socket:finish() end)
+    local function meet(host)
+      local said
+      local client = pair.connect(server, { host = host })
+      client:on("secureConnect", function() said = "met" end)
+      client:on("error", function(err) said = err.reason end)
+      client:resume():on("close", t.calls(1))
+      sockets.wait(function() return client.closed end)
+      return said
+    end
+    for _, host in ipairs({ "0x7f.1", "127.1", "2130706433", "0177.0.0.1" }) do
+      assert.equal("Host is a non-canonical IP address", meet(host))
+    end
+    assert.equal("met", meet("127.0.0.1"))
+    server:close()
+    t.run()
+  end))
 end)
 
 describe("the core's check of a certificate", function()
