@@ -9,8 +9,9 @@ local lua = require("spec.support.lua")
 local tls = require("net.tls")
 
 local SOURCES = "spec/support/tlshandshake.c"
-for file in ([[base/bio base/draft base/error base/net certificate/certificate certificate/names
-    certificate/publickey connection/inspect context/context context/verify]]):gmatch("%S+") do
+for file in ([[base/bio base/draft base/error base/net base/owner certificate/certificate
+    certificate/names certificate/publickey connection/inspect context/context
+    context/verify]]):gmatch("%S+") do
   SOURCES = SOURCES .. " src/tls/" .. file .. ".c"
 end
 
