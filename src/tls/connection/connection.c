@@ -36,13 +36,12 @@ struct net_tls *net_tls_check_open(lua_State *L) {
 
 /* --- its end --------------------------------------------------------------------------- */
 
-static void drop_notes(struct net_tls *t) {
-  while (t->notes) {
-    struct net_tls_note *note = t->notes;
-    t->notes = note->next;
-    SSL_SESSION_free(note->session);
-    free(note);
-  }
+void net_tls_drop_note(struct net_tls *t) {
+  struct net_tls_note *note = t->notes;
+  t->notes = note->next;
+  SSL_SESSION_free(note->session);
+  OPENSSL_cleanse(note->bytes, note->len); /* keys, it may be */
+  free(note);
 }
 
 /* OpenSSL takes a session out of use where a connection ends without close_notify; here it
@@ -59,7 +58,8 @@ void net_tls_end(struct net_tls *t) {
   net_tls_bytes_free(&t->out, 0);
   net_tls_bytes_free(&t->plain, 1);
   net_tls_bytes_free(&t->status, 0);
-  drop_notes(t);
+  while (t->notes)
+    net_tls_drop_note(t);
   SSL_SESSION_free(t->found);
   t->found = NULL;
   free(t->alpn);

@@ -90,6 +90,8 @@ struct net_tls *net_tls_check(lua_State *L, int idx);
 struct net_tls *net_tls_check_open(lua_State *L);
 /* Lets go of one of its references. */
 void net_tls_release(struct net_tls *t);
+/* Frees the first note, and wipes it. */
+void net_tls_drop_note(struct net_tls *t);
 /* Frees all but the struct itself; the layer is closed. */
 void net_tls_end(struct net_tls *t);
 /* Pushes the socket that it was made for, or nil. [-0, +1, -] */

@@ -79,12 +79,9 @@ static int connection_peer_finished(lua_State *L) { return push_finished(L, 1); 
 static int connection_session(lua_State *L) {
   SSL *ssl = ssl_at(L);
   SSL_SESSION *session = ssl ? SSL_get_session(ssl) : NULL;
-  int len = session ? i2d_SSL_SESSION(session, NULL) : 0;
-  if (len <= 0)
+  if (session == NULL)
     return 0;
-  unsigned char *bytes = lua_newuserdatauv(L, (size_t)len, 0), *end = bytes;
-  i2d_SSL_SESSION(session, &end);
-  lua_pushlstring(L, (char *)bytes, (size_t)len);
+  net_tls_inspect_session(L, session);
   return 1;
 }
 

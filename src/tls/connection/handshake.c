@@ -10,6 +10,7 @@
 
 #include "tls/connection/callbacks.h"
 #include "tls/connection/flow.h"
+#include "tls/connection/inspect.h"
 #include "tls/connection/turns.h"
 
 static long now(void) {
@@ -27,16 +28,6 @@ int net_tls_is_there(struct net_stream *stream, const struct net_tls *t) {
 
 /* --- news for Lua ----------------------------------------------------------------------- */
 
-/* Pushes the session as DER. [-0, +1, m] */
-static void push_session(lua_State *L, SSL_SESSION *session) {
-  int len = i2d_SSL_SESSION(session, NULL);
-  unsigned char *bytes = lua_newuserdatauv(L, len > 0 ? (size_t)len : 1, 0), *end = bytes;
-  len = i2d_SSL_SESSION(session, &end);
-  lua_pushlstring(L, (char *)bytes, len > 0 ? (size_t)len : 0);
-  OPENSSL_cleanse(bytes, len > 0 ? (size_t)len : 0);
-  lua_remove(L, -2);
-}
-
 /* Pushes what is in the note, and its event; returns how many values that are.
  * [-0, +(1|2), m] */
 static int push_note(lua_State *L, const struct net_tls_note *note, const char **event) {
@@ -47,7 +38,7 @@ static int push_note(lua_State *L, const struct net_tls_note *note, const char *
     return 1;
   }
   *event = note->what == NET_TLS_SESSION ? "session" : "new_session";
-  push_session(L, note->session);
+  net_tls_inspect_session(L, note->session);
   if (note->what == NET_TLS_SESSION)
     return 1;
   const unsigned char *id = SSL_SESSION_get_id(note->session, &id_len);
@@ -58,12 +49,9 @@ static int push_note(lua_State *L, const struct net_tls_note *note, const char *
 
 void net_tls_tell_notes(lua_State *L, struct net_stream *stream, struct net_tls *t) {
   while (net_tls_is_there(stream, t) && t->notes) {
-    struct net_tls_note *note = t->notes;
     const char *event = NULL;
-    int nargs = push_note(L, note, &event);
-    t->notes = note->next;
-    SSL_SESSION_free(note->session);
-    free(note);
+    int nargs = push_note(L, t->notes, &event);
+    net_tls_drop_note(t);
     net_tls_tell(L, t, event, nargs);
   }
 }

@@ -178,3 +178,16 @@ void net_tls_inspect_export(lua_State *L, SSL *ssl, size_t length, int label, in
   OPENSSL_cleanse(out, length);
   lua_remove(L, -2);
 }
+
+void net_tls_inspect_session(lua_State *L, SSL_SESSION *session) {
+  int len = i2d_SSL_SESSION(session, NULL);
+  if (len <= 0) {
+    lua_pushnil(L);
+    return;
+  }
+  unsigned char *bytes = lua_newuserdatauv(L, (size_t)len, 0), *end = bytes;
+  i2d_SSL_SESSION(session, &end);
+  lua_pushlstring(L, (char *)bytes, (size_t)len);
+  OPENSSL_cleanse(bytes, (size_t)len); /* the master key is in it */
+  lua_remove(L, -2);
+}

@@ -30,5 +30,7 @@ X509 *net_tls_inspect_peer(const SSL *ssl);
 /* 'length' bytes for the label and the context, two strings, at 'label' and 'context',
  * where the latter may be nil (RFC 5705). Raises libssl's error. [-0, +1, e] */
 void net_tls_inspect_export(lua_State *L, SSL *ssl, size_t length, int label, int context);
+/* Pushes a session as DER; nil where OpenSSL has none of it. [-0, +1, m] */
+void net_tls_inspect_session(lua_State *L, SSL_SESSION *session);
 
 #endif
