@@ -75,7 +75,8 @@ describe("core.json.encode", function()
   end)
 
   it("writes other floats with the fewest digits that read back", function()
-    for text in ("0.1 -0.5 3.14 100.25 1e-7 0.000001 1.5e-10 1e+21 1.2345e+300 5e-324 "
+    for text in ("0.1 -0.5 3.14 3.141 3.1415 0.001 0.002 0.0001 0.999 1.01 100.25 99.95 1718000000.123 "
+      .. "1e-7 0.000001 1.5e-10 1e+21 1.2345e+300 5e-324 "
       .. "2.2250738585072014e-308 1.7976931348623157e+308 0.30000000000000004 4503599627370495.5 "
       .. "1.152921504606847e+18 5.684341886080802e-14 2.9802322387695312e-8"):gmatch("%S+") do
       assert.equal(text, encode(tonumber(text)))
@@ -195,6 +196,62 @@ describe("core.json.encode", function()
   it("takes the same table twice in different places", function()
     local t = { 1 }
     assert.equal("[[1],[1],[[1]]]", encode({ t, t, { t } }))
+  end)
+
+  --- Strings that are next to each other in length, plain, escaped and not ASCII, some of them
+  --- too long to be kept: more than there are places for.
+  local function strings()
+    local list = {}
+    for n = 0, 70 do
+      list[#list + 1] = ("x"):rep(n)
+      list[#list + 1] = ("x"):rep(n) .. '"\n'
+      list[#list + 1] = "é" .. ("x"):rep(n)
+    end
+    return list
+  end
+
+  local function quoted(s)
+    return '"' .. s:gsub('"', '\\"'):gsub("\n", "\\n") .. '"'
+  end
+
+  it("writes strings of records that come again as it did before", function()
+    local list, records, want = strings(), {}, {}
+    for i = 1, 3 * #list do
+      local name, text = list[i % #list + 1], list[(i - 1) // 3 + 1]
+      records[i] = { [name] = text }
+      want[i] = ("{%s:%s}"):format(quoted(name), quoted(text))
+    end
+    assert.equal("[" .. table.concat(want, ",") .. "]", encode(records))
+    assert.equal("[[" .. table.concat(want, ",") .. "],1]", encode({ records, 1 }))
+    assert.equal('{"a":[' .. table.concat(want, ",") .. "]}", encode({ a = records }))
+  end)
+
+  it("writes records however deep, large or out of order they are", function()
+    local deeper = { { a = { { a = { { "a", { b = deep(20) } } } } } }, deep(30), { a = "a" } }
+    assert.equal('[{"a":[{"a":[["a",{"b":' .. ("["):rep(19) .. "{}" .. ("]"):rep(19) .. "}]]}]},"
+      .. ("["):rep(29) .. "{}" .. ("]"):rep(29) .. ',{"a":"a"}]', encode(deeper))
+    local backwards, want = {}, {}
+    for i = 300, 1, -1 do
+      backwards[i] = { a = { { b = "b" } } }
+      want[i] = '{"a":[{"b":"b"}]}'
+    end
+    assert.equal("[" .. table.concat(want, ",") .. "]", encode(backwards))
+    local rows = { { a = "a" }, { a = ("x"):rep(100000) }, { a = "a" }, { a = ("x"):rep(100000) } }
+    local long = '{"a":"' .. ("x"):rep(100000) .. '"}'
+    assert.equal('[{"a":"a"},' .. long .. ',{"a":"a"},' .. long .. "]", encode(rows))
+  end)
+
+  it("refuses what has no JSON in a later record", function()
+    refuses("The property 'message[3].a' must be valid UTF-8. Received '\\xFF'",
+      { { a = "a" }, { a = "a" }, { a = "\xff" } })
+    refuses("The property 'message.l[2].a[2].b' must be a string, number, boolean, table or child.null. "
+      .. "Received [Function: print]", { l = { { a = { "b" } }, { a = { "b", { b = print } } } } })
+    assert.equal("ERR_INVALID_ARG_VALUE", refusal({ { a = 1 }, { a = 1, [1] = 2 } }).code)
+    assert.equal("ERR_INVALID_ARG_VALUE", refusal({ { a = 1 }, [3] = { a = 1 } }).code)
+    assert.equal("ERR_INVALID_ARG_VALUE", refusal({ { a = 1 }, { a = 1 }, a = 1 }).code)
+    local t = { { a = "a" }, { a = "a" } }
+    t[2].b = t
+    assert.matches("closes the circle$", refusal(t).message)
   end)
 
   it("writes texts of any length", function()
@@ -402,6 +459,44 @@ describe("core.json.decode", function()
       local value, problem = decode(text)
       assert.is_nil(value)
       assert.equal(message, problem, ("%q"):format(text))
+    end
+  end)
+
+  it("reads strings of records that come again as it did before", function()
+    local list = { "", "x", '\\"', "\\n", "é", "\\u00e9", "\\ud83d\\ude00", "\\ud800", "\xff", "seven b", "eight by",
+      "nine byte", "nine bytE", 'a \\"q\\"\\n', 'a \\"q\\"\\t', ("x"):rep(30), ("x"):rep(31), ("x"):rep(32),
+      ("x"):rep(33), ("x"):rep(30) .. "y", "eight by\\n", "eight by\\t", "eight by\\\\",
+      ("x"):rep(14) .. '\\"', ("x"):rep(14) .. "\\\\" }
+    for _, s in ipairs(list) do
+      local alone = decode('"' .. s .. '"')
+      for _, other in ipairs(list) do
+        local text = ('{"%s":"%s","b":"%s"}'):format(s, s, other)
+        local long = "[" .. (text .. ","):rep(40) .. text .. "]"
+        local records = decode(long)
+        assert.is_true(#long >= 512)
+        for _, record in ipairs(records) do
+          assert.equal(decode('"' .. other .. '"'), record.b)
+          assert.equal(s == "b" and record.b or alone, record[alone])
+        end
+      end
+    end
+  end)
+
+  it("finds what is wrong in a string that began as one before", function()
+    local before = '["nine bytes","a \\"q\\"\\n",' .. ("1,"):rep(300)
+    for text, problem in pairs({
+      ['"nine bytes'] = "Unterminated string",
+      ['"nine byt'] = "Unterminated string",
+      ['"nine by\1es"]'] = "Bad control character",
+      ['"nine byt\\qs"]'] = "Bad escaped character",
+      ['"a \\"q\\"\\'] = "Unexpected end of JSON input",
+      ['"a \\"q\\"\n"]'] = "Bad control character",
+      ['"\0\0\0\0\0\0\0\0"]'] = "Bad control character",
+      ['"a\0\0\0\0\0\0\2"]'] = "Bad control character",
+    }) do
+      local value, words = decode(before .. text)
+      assert.is_nil(value)
+      assert.matches(problem, words, 1, true)
     end
   end)
 

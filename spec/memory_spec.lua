@@ -512,6 +512,7 @@ for i = 1, 150 do
   list[i], object["name " .. i] = i, i / 3
 end
 local value = { a = list, b = object, c = long, d = { {}, { 1.5, json.null, { x = "\n" } } } }
+value.records = { { x = "\n", y = { "a long one\n" } }, { x = long, y = {} }, { x = "\n", y = { "a long one\n" } } }
 local text, broken = json.encode(value), '["' .. long:gsub("\n", "\\ud800") .. '",x'
 local bytes, raw = { "\255", ("\255"):rep(9000) }, json.encode({ "\255", ("\255"):rep(9000) }, true)
 play(function()
@@ -522,6 +523,9 @@ play(function()
   local back = json.decode(json.encode(value))
   if back.c ~= long or #back.a ~= 150 or back.b["name 9"] ~= 3 or back.d[2][2] ~= json.null then
     error("it is another")
+  end
+  if back.records[3].x ~= "\n" or back.records[3].y[1] ~= "a long one\n" then
+    error("a record is another")
   end
   if json.decode(json.encode(bytes, true), true)[2] ~= bytes[2] then
     error("bytes are others")

@@ -27,22 +27,30 @@ static const char pairs[] = "000102030405060708091011121314151617181920212223242
                             "34353637383940414243444546474849505152535455565758596061626364656667"
                             "6869707172737475767778798081828384858687888990919293949596979899";
 
+/* Digits of a number of two or more. */
+static int count_digits(uint64_t n) {
+  int count = 3;
+  for (; n >= 1000; n /= 1000)
+    count += 3;
+  return count - (n < 100) - (n < 10);
+}
+
 static char *put_whole(char *out, uint64_t n) {
-  char digits[20], *first = digits + sizeof digits;
-  size_t len;
+  char *end, *first;
+  if (n < 10) {
+    *out = (char)('0' + n);
+    return out + 1;
+  }
+  first = end = out + count_digits(n);
   for (; n >= 100; n /= 100) {
     first -= 2;
     memcpy(first, pairs + n % 100 * 2, 2);
   }
-  if (n >= 10) {
-    first -= 2;
-    memcpy(first, pairs + n * 2, 2);
-  } else {
-    *--first = (char)('0' + n);
-  }
-  len = (size_t)(digits + sizeof digits - first);
-  memcpy(out, first, len);
-  return out + len;
+  if (n >= 10)
+    memcpy(out, pairs + n * 2, 2);
+  else
+    *out = (char)('0' + n);
+  return end;
 }
 
 char *net_decimal_put_integer(char *out, int64_t n) {
@@ -163,10 +171,31 @@ static char *put_scientific(char *out, const char *digits, int len, int power) {
   return put_whole(out, (uint64_t)(power < 0 ? -power : power));
 }
 
+/* One with up to three digits behind the point, as prices and times have; NULL: it is none. A
+ * quotient of two floats that are exact is rounded once, and no two numbers of thousandths
+ * are one float there, so these are the shortest digits. */
+static char *put_thousandths(char *out, double n) {
+  uint64_t thousandths, rest;
+  if (FLT_EVAL_METHOD != 0 || n >= 0x1p40)
+    return NULL;
+  thousandths = (uint64_t)(n * 1000 + .5);
+  if ((double)thousandths / 1000 != n)
+    return NULL;
+  out = put_whole(out, thousandths / 1000);
+  rest = thousandths % 1000;
+  out[0] = '.';
+  out[1] = (char)('0' + rest / 100);
+  memcpy(out + 2, pairs + rest % 100 * 2, 2);
+  return out + (rest % 100 == 0 ? 2 : rest % 10 == 0 ? 3 : 4);
+}
+
 /* From TINY to EXACT_LIMIT, and not whole. JavaScript writes out up to six zeros. */
 static char *put_usual(char *out, double n) {
-  char digits[40] = "";
-  int len = fraction_of(digits, n), zeros = 0;
+  char digits[40] = "", *end = put_thousandths(out, n);
+  int len, zeros = 0;
+  if (end != NULL)
+    return end;
+  len = fraction_of(digits, n);
   if (n < 1e-6) {
     while (zeros < len && digits[zeros] == '0')
       zeros++;

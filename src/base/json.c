@@ -10,6 +10,20 @@
 #include "base/jsonvalues.h"
 #include "base/utf8.h"
 
+/* [-0, +0, m] */
+static void keep_text(lua_State *L, const char *text, size_t len, void *idx) {
+  lua_pushlstring(L, text, len);
+  lua_replace(L, *(int *)idx);
+}
+
+void net_json_encode(lua_State *L, int idx, int flags) {
+  int slot = lua_gettop(L) + 1;
+  idx = lua_absindex(L, idx);
+  net_json_room(L, 2);
+  lua_pushnil(L);
+  net_json_write(L, idx, flags, keep_text, &slot);
+}
+
 /* encode(value [, binary]) -> text, [-0, +1, e] */
 static int json_encode(lua_State *L) {
   luaL_checkany(L, 1);

@@ -50,7 +50,9 @@ struct reader {
   int flags;
   int depth;     /* frames in use */
   int deepest;   /* that have been in use */
+  int room;      /* the stack index up to which there are slots */
   int metatable; /* stack index of that of arrays, or of nil before it is needed */
+  int has_metatable;
   struct frame frames[NET_JSON_DEPTH + NET_JSON_WRAPS + 1];
 };
 
@@ -93,9 +95,10 @@ static void set_names(struct reader *r, struct frame *f, int n) {
 }
 
 static void mark_array(struct reader *r, int idx) {
-  if (lua_isnil(r->L, r->metatable)) {
+  if (!r->has_metatable) {
     net_json_push_array_metatable(r->L);
     lua_replace(r->L, r->metatable);
+    r->has_metatable = 1;
   }
   lua_pushvalue(r->L, r->metatable);
   lua_setmetatable(r->L, idx);
@@ -146,9 +149,12 @@ static int open_frame(struct reader *r, int kind) {
   struct frame *f;
   if (r->depth >= limit)
     return net_jsonscan_fail(&r->scan, "deep", r->scan.at - 1);
-  net_json_room(r->L, SLOTS);
   f = next_frame(r);
   f->base = lua_gettop(r->L) + 1;
+  if (f->base + SLOTS > r->room) {
+    net_json_room(r->L, 2 * SLOTS);
+    r->room = f->base + 2 * SLOTS - 1;
+  }
   f->kind = (byte)kind;
   f->is_made = (byte)is_expected(r, f, kind);
   f->waiting = 0;
@@ -314,6 +320,8 @@ int net_json_decode(lua_State *L, const char *text, size_t len, int flags) {
   r.flags = flags;
   r.depth = 0;
   r.deepest = 0;
+  r.room = 0;
+  r.has_metatable = 0;
   lua_pushnil(L);
   r.metatable = top + 1;
   r.scan.known = 0;

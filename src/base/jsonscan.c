@@ -6,8 +6,8 @@
  * to be changed, or written anew into a buffer that is large enough.
  *
  * In a long text a short one may have come before. Lua would hash its bytes, walk a chain of
- * strings and compare; here the bytes are one word, by which it is found on the stack. A
- * place holds the last one that came to it. */
+ * strings and compare; here the bytes are one word, or begin with one, by which it is found
+ * on the stack, in one of two places. */
 #include "base/jsonscan.h"
 
 #include <lauxlib.h>
@@ -18,7 +18,8 @@
 #include "base/jsonvalues.h"
 #include "base/utf8.h"
 
-#define SHORT 256 /* bytes that fit into the C stack */
+#define SHORT 256  /* bytes that fit into the C stack */
+#define LONGEST 32 /* bytes of a string that is kept, with its closing quote */
 
 typedef unsigned char byte;
 
@@ -113,37 +114,44 @@ void net_jsonscan_know(struct net_jsonscan *s) {
   net_json_room(s->L, NET_JSONSCAN_KNOWN + LUA_MINSTACK);
   s->known = lua_gettop(s->L) + 1;
   memset(s->words, 0, sizeof s->words);
+  memset(s->lens, 0, sizeof s->lens);
   lua_settop(s->L, s->known - 1 + NET_JSONSCAN_KNOWN);
+}
+
+static inline unsigned slot_of(uint64_t key) {
+  return (unsigned)(key * UINT64_C(0x9E3779B97F4A7C15) >> (64 - NET_JSONSCAN_BITS));
+}
+
+/* The string on the top is to be known by that key. [-0, +0, -] */
+static void keep_string(struct net_jsonscan *s, uint64_t key, const byte *longer, size_t len) {
+  unsigned slot = slot_of(key);
+  slot ^= s->words[slot] != 0 && s->words[slot ^ 1] == 0;
+  lua_copy(s->L, -1, s->known + (int)slot);
+  s->words[slot] = key;
+  s->longer[slot] = longer;
+  s->lens[slot] = (byte)len;
 }
 
 /* A string of up to seven plain bytes, which are a word with its length. Records have the
  * same names, and often the same values. [-0, +1, m] */
 static int push_short(struct net_jsonscan *s, const byte *first, int len, uint64_t word) {
   uint64_t key = (word & ((UINT64_C(1) << 8 * len) - 1)) | (uint64_t)(len + 1) << 56;
-  int slot = (int)(key * UINT64_C(0x9E3779B97F4A7C15) >> (64 - NET_JSONSCAN_BITS));
+  unsigned slot = slot_of(key);
   s->at = first + len + 1;
-  if (s->words[slot] == key) {
-    lua_pushvalue(s->L, s->known + slot);
+  if (s->words[slot] == key || s->words[slot ^= 1] == key) {
+    lua_pushvalue(s->L, s->known + (int)slot);
   } else {
     lua_pushlstring(s->L, (const char *)first, (size_t)len);
-    lua_copy(s->L, -1, s->known + slot);
-    s->words[slot] = key;
+    keep_string(s, key, NULL, 0);
   }
   return 1;
 }
 
-/* What is not to be changed is pushed as it stands there. */
-int net_jsonscan_string(struct net_jsonscan *s) {
-  const byte *first = s->at + 1, *at = first, *end = s->end;
+/* What is not to be changed is pushed as it stands there. [-0, +(0|1), m] */
+static int push_any(struct net_jsonscan *s, const byte *first) {
+  const byte *at = first, *end = s->end;
   size_t broken = 0; /* sequences that are no UTF-8; two bytes more for each */
   int changes = 0;
-  if (s->known && end - first >= NET_JSON_WORD) {
-    uint64_t word, marks;
-    memcpy(&word, first, sizeof word);
-    marks = net_json_marks(word);
-    if (marks != 0 && first[net_json_plain(marks)] == '"')
-      return push_short(s, first, net_json_plain(marks), word);
-  }
   for (;;) {
     at = net_json_skip_plain(at, end);
     if (at == end)
@@ -168,6 +176,50 @@ int net_jsonscan_string(struct net_jsonscan *s) {
   else
     lua_pushlstring(s->L, (const char *)first, (size_t)(at - first));
   return 1;
+}
+
+/* Whether the text of a slot, which begins with the same word, stands at 'first' again, up to
+ * its closing quote: then it is the same string, without another look at what is in it. */
+static inline int is_again(const struct net_jsonscan *s, unsigned slot, const byte *first) {
+  const byte *before = s->longer[slot];
+  size_t len = s->lens[slot];
+  if (len == 0 || (size_t)(s->end - first) < len)
+    return 0;
+  for (size_t i = NET_JSON_WORD; i < len; i += NET_JSON_WORD) {
+    size_t at = i + NET_JSON_WORD <= len ? i : len - NET_JSON_WORD;
+    if (memcmp(before + at, first + at, NET_JSON_WORD) != 0)
+      return 0;
+  }
+  return 1;
+}
+
+/* Any other, of which that are the first bytes. They are in no short one's key, as no string
+ * has a byte like its length. [-0, +(0|1), m] */
+static int push_longer(struct net_jsonscan *s, const byte *first, uint64_t word) {
+  unsigned slot = slot_of(word);
+  if ((s->words[slot] == word && is_again(s, slot, first)) ||
+      (s->words[slot ^= 1] == word && is_again(s, slot, first))) {
+    s->at = first + s->lens[slot];
+    lua_pushvalue(s->L, s->known + (int)slot);
+    return 1;
+  }
+  if (!push_any(s, first))
+    return 0;
+  if (s->at - first <= LONGEST)
+    keep_string(s, word, first, (size_t)(s->at - first));
+  return 1;
+}
+
+int net_jsonscan_string(struct net_jsonscan *s) {
+  const byte *first = s->at + 1;
+  uint64_t word, marks;
+  if (!s->known || s->end - first < NET_JSON_WORD)
+    return push_any(s, first);
+  memcpy(&word, first, sizeof word);
+  marks = net_json_marks(word);
+  if (marks != 0 && first[net_json_plain(marks)] == '"')
+    return push_short(s, first, net_json_plain(marks), word);
+  return push_longer(s, first, word);
 }
 
 /* Whether up to 19 digits are an integer of Lua's; 'n' is their value. */
@@ -217,6 +269,14 @@ int net_jsonscan_number(struct net_jsonscan *s) {
   else
     lua_pushnumber(s->L, net_decimal_read((const char *)start, (size_t)(at - start)));
   return 1;
+}
+
+unsigned char net_jsonscan_peek_on(struct net_jsonscan *s) {
+  const byte *at = s->at, *end = s->end;
+  while (at < end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
+    at++;
+  s->at = at;
+  return at < end ? *at : 0;
 }
 
 int net_jsonscan_word(struct net_jsonscan *s, const char *word) {

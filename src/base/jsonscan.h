@@ -10,15 +10,19 @@
 #include <lua.h>
 #include <stdint.h>
 
-#define NET_JSONSCAN_BITS 5
+#define NET_JSONSCAN_BITS 6
 #define NET_JSONSCAN_KNOWN (1 << NET_JSONSCAN_BITS) /* short strings that are kept */
 
 struct net_jsonscan {
   lua_State *L;
-  const unsigned char *at, *end;      /* what is due, and the end of the text; borrowed */
-  const char *problem;                /* the kind of what is wrong, for Lua; NULL: nothing */
-  int known;                          /* stack index of the first string that is kept, or 0 */
-  uint64_t words[NET_JSONSCAN_KNOWN]; /* their bytes and lengths; 0: none is there */
+  const unsigned char *at, *end; /* what is due, and the end of the text; borrowed */
+  const char *problem;           /* the kind of what is wrong, for Lua; NULL: nothing */
+  int known;                     /* stack index of the first string that is kept, or 0 */
+  /* Of each: its bytes and length as a word, or its first bytes, 0 for none; and, if it is a
+   * longer one, where it stands in the text, and its length with the closing quote. */
+  uint64_t words[NET_JSONSCAN_KNOWN];
+  const unsigned char *longer[NET_JSONSCAN_KNOWN];
+  unsigned char lens[NET_JSONSCAN_KNOWN];
 };
 
 static inline int net_jsonscan_fail(struct net_jsonscan *s, const char *problem,
@@ -29,12 +33,11 @@ static inline int net_jsonscan_fail(struct net_jsonscan *s, const char *problem,
 }
 
 /* The byte that is due behind white space; 0, which nothing takes, at the end. */
+unsigned char net_jsonscan_peek_on(struct net_jsonscan *s);
+
+/* The same, where mostly no white space is. */
 static inline unsigned char net_jsonscan_peek(struct net_jsonscan *s) {
-  const unsigned char *at = s->at, *end = s->end;
-  while (at < end && *at <= ' ' && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
-    at++;
-  s->at = at;
-  return at < end ? *at : 0;
+  return s->at<s->end && * s->at> ' ' ? *s->at : net_jsonscan_peek_on(s);
 }
 
 /* From here on short strings are found again; 'words' is not looked at before. Pushes where

@@ -17,6 +17,7 @@
 
 #define BOX_TYPE "net.JsonBox"
 #define STRETCH 1024 /* bytes of a string for which there is room at once */
+#define SHORT 32     /* bytes of a string that fits into the room there is */
 #define ESCAPED 6    /* bytes that one becomes at most */
 
 typedef unsigned char byte;
@@ -153,8 +154,43 @@ static const byte *put_stretch(struct net_jsontext *t, const byte *s, const byte
   return s;
 }
 
+/* Copies up to SHORT bytes, in words that overlap; returns whether all are plain. */
+static inline int copy_short(char *out, const byte *s, size_t len) {
+  uint64_t word, marks = 0;
+  uint32_t half;
+  if (len >= NET_JSON_WORD) {
+    for (size_t i = 0; i < len - NET_JSON_WORD; i += NET_JSON_WORD) {
+      memcpy(&word, s + i, sizeof word);
+      memcpy(out + i, &word, sizeof word);
+      marks |= net_json_marks(word);
+    }
+    memcpy(&word, s + len - sizeof word, sizeof word);
+    memcpy(out + len - sizeof word, &word, sizeof word);
+    return (marks | net_json_marks(word)) == 0;
+  }
+  if (len >= 4) {
+    memcpy(&half, s, sizeof half);
+    memcpy(out, &half, sizeof half);
+    word = half;
+    memcpy(&half, s + len - sizeof half, sizeof half);
+    memcpy(out + len - sizeof half, &half, sizeof half);
+    return net_json_marks(word << 32 | half) == 0;
+  }
+  for (size_t i = 0; i < len; i++) {
+    if (!net_json_is_plain(s[i]))
+      return 0;
+    out[i] = (char)s[i];
+  }
+  return 1;
+}
+
 int net_jsontext_string(struct net_jsontext *t, const char *text, size_t len) {
   const byte *s = (const byte *)text, *end = s + len;
+  if (len <= SHORT && copy_short(t->at + 1, s, len)) {
+    t->at[0] = t->at[len + 1] = '"';
+    t->at += len + 2;
+    return 1;
+  }
   net_jsontext_byte(t, '"');
   while (s < end) {
     const byte *stop = end - s > STRETCH ? s + STRETCH : end;

@@ -30,8 +30,8 @@ void net_jsontext_init(struct net_jsontext *t, lua_State *L);
 void net_jsontext_finish(struct net_jsontext *t);
 /* Makes room for 'n' bytes more. [-0, +0, m] */
 void net_jsontext_grow(struct net_jsontext *t, size_t n);
-/* Writes a string in quotes, into room of which there are NET_JSONTEXT_SPARE bytes before and behind;
- * returns whether it is UTF-8. [-0, +0, m] */
+/* Writes a string in quotes, into room of which there are NET_JSONTEXT_SPARE bytes before and
+ * behind; returns whether it is UTF-8. [-0, +0, m] */
 int net_jsontext_string(struct net_jsontext *t, const char *text, size_t len);
 /* Writes {"$b":"base64"}, as well. [-0, +0, m] */
 void net_jsontext_binary(struct net_jsontext *t, const char *text, size_t len);

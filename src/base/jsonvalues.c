@@ -18,6 +18,25 @@ void net_json_push_null(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &null_
 
 void net_json_push_array_metatable(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &array_key); }
 
+int net_json_is_null(lua_State *L, int idx) {
+  int found;
+  idx = lua_absindex(L, idx);
+  net_json_push_null(L);
+  found = lua_rawequal(L, idx, -1);
+  lua_pop(L, 1);
+  return found;
+}
+
+int net_json_is_marked(lua_State *L, int idx) {
+  int marked;
+  if (!lua_getmetatable(L, idx))
+    return 0;
+  net_json_push_array_metatable(L);
+  marked = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return marked;
+}
+
 void net_json_room(lua_State *L, int slots) {
   if (!lua_checkstack(L, slots))
     net_error_memory(L);

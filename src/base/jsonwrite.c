@@ -17,10 +17,12 @@
 #include "base/decimal.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/jsonagain.h"
 #include "base/jsontext.h"
 #include "base/jsonvalues.h"
 
-#define SLOTS 8 /* of the Lua stack, for a level and what it calls */
+#define SLOTS 8                        /* of the Lua stack, for a level and what it calls */
+#define EXACT_LIMIT (INT64_C(1) << 53) /* up to it a whole number is written as any integer */
 
 typedef unsigned char byte;
 
@@ -28,15 +30,18 @@ typedef unsigned char byte;
 struct level {
   lua_Integer at;    /* of an array: the element that was written last */
   lua_Integer count; /* of an array whose elements are asked for; else 0 */
+  int table, key;    /* stack indices; the value's is the next */
   int is_array;
 };
 
 struct writer {
   lua_State *L;
   struct net_jsontext text;
+  struct net_jsonagain again;
   int base; /* stack index of the text's box; the outermost value is the next */
   int flags;
-  int depth; /* levels in use */
+  int depth;   /* levels in use */
+  int deepest; /* for which there is room on the stack */
   const void *tables[NET_JSON_DEPTH];
   struct level levels[NET_JSON_DEPTH];
 };
@@ -51,7 +56,7 @@ static void push_path(struct writer *w, int levels) {
     if (w->levels[i].is_array)
       lua_pushinteger(w->L, w->levels[i].at);
     else
-      lua_pushvalue(w->L, w->base + 2 * i + 2);
+      lua_pushvalue(w->L, w->levels[i].key);
     lua_rawseti(w->L, -2, i + 1);
   }
 }
@@ -73,7 +78,7 @@ static void refuse_circle(struct writer *w, int first) {
   net_json_room(w->L, SLOTS);
   lua_createtable(w->L, w->depth - first, 0);
   for (int i = first; i < w->depth; i++) {
-    lua_pushvalue(w->L, w->base + 2 * i + 1);
+    lua_pushvalue(w->L, w->levels[i].table);
     lua_rawseti(w->L, -2, i - first + 1);
   }
   push_path(w, w->depth);
@@ -84,22 +89,42 @@ static void refuse_circle(struct writer *w, int first) {
 
 /* Scalars */
 
-/* Writes the string on the top. [-0, +0, e] */
+/* Writes what stands at 'idx', if it is a string that is known; returns whether it is.
+ * [-0, +0, -] */
+static inline int put_known(struct writer *w, int idx) {
+  return w->again.slots && net_jsonagain_put(&w->again, &w->text, lua_topointer(w->L, idx));
+}
+
+/* Writes the string at 'idx', which is not known; returns whether it is UTF-8. [-0, +0, m] */
+static int put_string(struct writer *w, int idx) {
+  size_t len, before = (size_t)(w->text.at - w->text.start);
+  const char *text = lua_tolstring(w->L, idx, &len);
+  if (!net_jsontext_string(&w->text, text, len))
+    return 0;
+  if (w->again.slots)
+    net_jsonagain_keep(&w->again, &w->text, idx, w->text.start + before);
+  return 1;
+}
+
+/* Writes the string on the top, which is not known. [-0, +0, e] */
 static void put_value_string(struct writer *w) {
   size_t len, before = (size_t)(w->text.at - w->text.start);
-  const char *text = lua_tolstring(w->L, -1, &len);
-  if (net_jsontext_string(&w->text, text, len))
+  const char *text;
+  if (put_string(w, -1))
     return;
   if (!(w->flags & NET_JSON_BINARY))
     refuse(w, "value", w->depth);
   w->text.at = w->text.start + before;
+  text = lua_tolstring(w->L, -1, &len);
   net_jsontext_binary(&w->text, text, len);
 }
 
-/* Writes the number on the top. [-0, +0, m] */
+/* Writes the number on the top. A float that is a whole number reads as an integer. [-0, +0, m] */
 static void put_number(struct writer *w) {
-  if (lua_isinteger(w->L, -1)) {
-    w->text.at = net_decimal_put_integer(w->text.at, lua_tointeger(w->L, -1));
+  int is_whole;
+  lua_Integer whole = lua_tointegerx(w->L, -1, &is_whole);
+  if (is_whole && ((whole >= -EXACT_LIMIT && whole <= EXACT_LIMIT) || lua_isinteger(w->L, -1))) {
+    w->text.at = net_decimal_put_integer(w->text.at, whole);
   } else {
     lua_Number n = lua_tonumber(w->L, -1);
     if (isfinite(n))
@@ -109,17 +134,9 @@ static void put_number(struct writer *w) {
   }
 }
 
-static int is_null(struct writer *w) {
-  int found;
-  net_json_push_null(w->L);
-  found = lua_rawequal(w->L, -1, -2);
-  lua_pop(w->L, 1);
-  return found;
-}
-
 /* Tables */
 
-static int table_index(const struct writer *w) { return w->base + 2 * w->depth - 1; }
+static int table_index(const struct writer *w) { return w->levels[w->depth - 1].table; }
 
 /* Whether the object that is open has no name but the one behind which the value on the
  * top stands. [-0, +0, e] */
@@ -143,34 +160,48 @@ static int is_dollars(const char *name, size_t len) {
   return i > 0 && i + 1 == len && name[i] == 'b';
 }
 
-/* Writes the key below the value on the top. [-0, +0, e] */
-static void put_name(struct writer *w) {
+/* Writes the key below the value on the top, if it would read as a binary string; returns
+ * whether it is. [-0, +0, e] */
+static int put_dollars(struct writer *w) {
   size_t len;
-  const char *name;
+  const char *name = lua_tolstring(w->L, -2, &len);
+  if (!is_dollars(name, len) || !is_only_name(w))
+    return 0;
+  net_jsontext_literal(&w->text, "\"$", 2);
+  net_jsontext_reserve(&w->text, len + NET_JSONTEXT_SPARE);
+  net_jsontext_literal(&w->text, name, len);
+  net_jsontext_byte(&w->text, '"');
+  return 1;
+}
+
+/* The same of a key that has not been written yet. [-0, +0, e] */
+static void put_new_name(struct writer *w) {
   if (lua_type(w->L, -2) != LUA_TSTRING) {
     lua_pop(w->L, 1);
     refuse(w, "mixed", w->depth - 1);
   }
-  name = lua_tolstring(w->L, -2, &len);
-  if ((w->flags & NET_JSON_BINARY) && is_dollars(name, len) && is_only_name(w)) {
-    net_jsontext_literal(&w->text, "\"$", 2);
-    net_jsontext_reserve(&w->text, len + NET_JSONTEXT_SPARE);
-    net_jsontext_literal(&w->text, name, len);
-    net_jsontext_byte(&w->text, '"');
-  } else if (!net_jsontext_string(&w->text, name, len)) {
+  if ((w->flags & NET_JSON_BINARY) && put_dollars(w))
+    return;
+  if (!put_string(w, -2)) {
     lua_pop(w->L, 1);
     refuse(w, "name", w->depth - 1);
   }
+}
+
+/* Writes the key below the value on the top. No key but a string is known. [-0, +0, e] */
+static inline void put_name(struct writer *w) {
+  if (!put_known(w, -2))
+    put_new_name(w);
   net_jsontext_byte(&w->text, ':');
 }
 
 /* Makes sure of the keys of an array whose elements do not come in order, and sets its
- * count. The stack ends with the table. [-0, +0, e] */
+ * count. The stack ends before its key. [-0, +0, e] */
 static void count_elements(struct writer *w, struct level *level) {
   lua_State *L = w->L;
   lua_Integer count = 0, last = 0;
   lua_pushnil(L);
-  while (lua_next(L, -2)) {
+  while (lua_next(L, level->table)) {
     lua_pop(L, 1);
     if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 1)
       refuse(w, "mixed", w->depth - 1);
@@ -178,33 +209,38 @@ static void count_elements(struct writer *w, struct level *level) {
       last = lua_tointeger(L, -1);
     count++;
   }
-  if (count != last)
+  if (count != last) {
+    lua_settop(L, level->table);
     refuse(w, "hole", w->depth - 1);
+  }
   level->count = count;
 }
 
 /* Pushes the element that is due, of those that are asked for, behind nil in the place of
  * a key; returns 0 behind the last one. [-n, +(0|2), e] */
 static int ask_element(struct writer *w, struct level *level) {
-  lua_settop(w->L, table_index(w));
+  lua_settop(w->L, level->key - 1);
   if (level->at == level->count)
     return 0;
   lua_pushnil(w->L);
-  if (lua_rawgeti(w->L, -2, ++level->at) != LUA_TNIL)
+  if (lua_rawgeti(w->L, level->table, ++level->at) != LUA_TNIL)
     return 1;
-  lua_settop(w->L, table_index(w));
+  lua_settop(w->L, level->table);
   refuse(w, "hole", w->depth - 1);
   return 0;
 }
 
-/* Whether the key and value on the top are the element that is due; else puts those there,
+static inline int is_due(struct writer *w, struct level *level) {
+  if (!lua_isinteger(w->L, -2) || lua_tointeger(w->L, -2) != level->at + 1)
+    return 0;
+  level->at++;
+  return 1;
+}
+
+/* Puts the element that is due in the place of the key and value on the top, which are not;
  * returns 0 if there are none. [-n, +(0|2), e] */
 static int check_element(struct writer *w, struct level *level) {
-  if (lua_isinteger(w->L, -2) && lua_tointeger(w->L, -2) == level->at + 1) {
-    level->at++;
-    return 1;
-  }
-  lua_settop(w->L, table_index(w));
+  lua_settop(w->L, level->key - 1);
   count_elements(w, level);
   return ask_element(w, level);
 }
@@ -214,7 +250,7 @@ static int check_element(struct writer *w, struct level *level) {
 static int next_element(struct writer *w, struct level *level) {
   if (level->count > 0)
     return ask_element(w, level);
-  return lua_next(w->L, table_index(w)) && check_element(w, level);
+  return lua_next(w->L, level->table) && (is_due(w, level) || check_element(w, level));
 }
 
 /* The table on the top becomes a level. [-0, +0, e] */
@@ -226,21 +262,44 @@ static struct level *open_level(struct writer *w) {
       refuse_circle(w, i);
   if (w->depth == NET_JSON_DEPTH)
     refuse(w, "deep", w->depth);
-  net_json_room(w->L, SLOTS);
+  if (w->depth == w->deepest) {
+    net_json_room(w->L, SLOTS);
+    w->deepest++;
+  }
+  level->table = w->depth == 0 ? w->base + 1 : level[-1].key + 1;
+  level->key = level->table + 1;
   w->tables[w->depth++] = table;
   level->at = level->count = 0;
   return level;
 }
 
-/* Whether a table is an array whatever its keys. [-0, +0, -] */
-static int is_marked(struct writer *w, int table) {
-  int marked;
-  if (!lua_getmetatable(w->L, table))
+/* The strings in the tables of an array are kept, which are often records, from its first
+ * element on, behind whose key it is on the top. Their slots are below both. [-0, +n, m] */
+static void keep_strings(struct writer *w, struct level *level) {
+  int key = level->key;
+  net_json_room(w->L, NET_JSONAGAIN_SLOTS + SLOTS);
+  lua_settop(w->L, key + NET_JSONAGAIN_SLOTS - 1);
+  level->key = lua_gettop(w->L) + 1;
+  lua_pushvalue(w->L, key);
+  lua_pushvalue(w->L, key + 1);
+  w->deepest = w->depth; /* the deeper ones stand higher now */
+  net_jsonagain_begin(&w->again, key);
+}
+
+/* Their array ends, with the stack before its key. [-n, +0, -] */
+static void forget_strings(struct writer *w, const struct level *level) {
+  lua_settop(w->L, level->table);
+  w->again.slots = 0;
+}
+
+/* Pushes the first element, as put_opening. [-2, +(0|2), e] */
+static int first_element(struct writer *w, struct level *level) {
+  net_jsontext_byte(&w->text, '[');
+  if (!is_due(w, level) && !check_element(w, level))
     return 0;
-  net_json_push_array_metatable(w->L);
-  marked = lua_rawequal(w->L, -1, -2);
-  lua_pop(w->L, 2);
-  return marked;
+  if (!w->again.slots && lua_type(w->L, -1) == LUA_TTABLE && !(w->flags & NET_JSON_BINARY))
+    keep_strings(w, level);
+  return 1;
 }
 
 /* Writes the beginning of the table on the top, and pushes its first key and value; returns
@@ -250,14 +309,14 @@ static int put_opening(struct writer *w) {
   int table = table_index(w);
   lua_pushnil(w->L);
   if (!lua_next(w->L, table)) {
-    net_jsontext_literal(&w->text, is_marked(w, table) ? "[]" : "{}", 2);
+    net_jsontext_literal(&w->text, net_json_is_marked(w->L, table) ? "[]" : "{}", 2);
     w->depth--;
     return 0;
   }
-  level->is_array = lua_type(w->L, -2) == LUA_TNUMBER || is_marked(w, table);
-  net_jsontext_byte(&w->text, level->is_array ? '[' : '{');
+  level->is_array = lua_type(w->L, -2) == LUA_TNUMBER || net_json_is_marked(w->L, table);
   if (level->is_array)
-    return check_element(w, level);
+    return first_element(w, level);
+  net_jsontext_byte(&w->text, '{');
   put_name(w);
   return 1;
 }
@@ -273,6 +332,8 @@ static int put_next(struct writer *w) {
       put_name(w);
     return 1;
   }
+  if (level->key > level->table + 1)
+    forget_strings(w, level);
   net_jsontext_byte(&w->text, level->is_array ? ']' : '}');
   w->depth--;
   return 0;
@@ -282,7 +343,10 @@ static int put_next(struct writer *w) {
 static int put_value(struct writer *w) {
   net_jsontext_reserve(&w->text, NET_JSONTEXT_SPARE);
   switch (lua_type(w->L, -1)) {
-    case LUA_TSTRING: put_value_string(w); return 1;
+    case LUA_TSTRING:
+      if (!put_known(w, -1))
+        put_value_string(w);
+      return 1;
     case LUA_TNUMBER: put_number(w); return 1;
     case LUA_TBOOLEAN:
       if (lua_toboolean(w->L, -1))
@@ -292,7 +356,7 @@ static int put_value(struct writer *w) {
       return 1;
     case LUA_TTABLE: return !put_opening(w);
     default:
-      if (!is_null(w))
+      if (!net_json_is_null(w->L, -1))
         refuse(w, "kind", w->depth);
       net_jsontext_literal(&w->text, "null", 4);
       return 1;
@@ -322,7 +386,8 @@ void net_json_write(lua_State *L, int idx, int flags, net_json_use *use, void *a
   w.L = L;
   w.base = lua_gettop(L);
   w.flags = flags;
-  w.depth = 0;
+  w.depth = w.deepest = 0;
+  w.again.slots = 0;
   lua_pushvalue(L, idx);
   put_all(&w);
   if (flags & NET_JSON_LINE)
@@ -330,18 +395,4 @@ void net_json_write(lua_State *L, int idx, int flags, net_json_use *use, void *a
   lua_settop(L, w.base);
   use(L, w.text.start, (size_t)(w.text.at - w.text.start), arg);
   net_jsontext_finish(&w.text);
-}
-
-/* [-0, +0, m] */
-static void keep_text(lua_State *L, const char *text, size_t len, void *idx) {
-  lua_pushlstring(L, text, len);
-  lua_replace(L, *(int *)idx);
-}
-
-void net_json_encode(lua_State *L, int idx, int flags) {
-  int slot = lua_gettop(L) + 1;
-  idx = lua_absindex(L, idx);
-  net_json_room(L, SLOTS);
-  lua_pushnil(L);
-  net_json_write(L, idx, flags, keep_text, &slot);
 }
