@@ -238,7 +238,8 @@ with({ "curl", "nginx" }, "examples/tls/sni_proxy", function()
     run(("echo one >%s/www/page"):format(one.folder))
     local p, port = start("sni_proxy", 0, site("a.example", a, "127.0.0.1:" .. one.port),
       site("*.b.example", b, "127.0.0.1:1"))
-    assert.equal(52, select(2, fetch(port, "x.b.example")))
+    local code = select(2, fetch(port, "x.b.example")) -- 56 of a curl that minds that nobody said so
+    assert.is_true(code == 52 or code == 56, code)
     assert.equal("127.0.0.1: backend of x.b.example: connect ECONNREFUSED 127.0.0.1:1", (p:line()))
     assert.same({ "one\n", 0 }, { fetch(port, "a.example") })
     assert.equal("closing\n", interrupt(p))

@@ -26,9 +26,19 @@
  * 2048 bits and no SHA-1. */
 enum { LEVEL = 2 };
 
+/* From 3.2 on OpenSSL compresses certificates, if it was built with a library for that, unless it
+ * is told not to: as in Node, which does so only where it is asked. */
+#ifdef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
+#define NO_COMPRESSION                                                                             \
+  (SSL_OP_NO_COMPRESSION | SSL_OP_NO_TX_CERTIFICATE_COMPRESSION |                                  \
+   SSL_OP_NO_RX_CERTIFICATE_COMPRESSION)
+#else
+#define NO_COMPRESSION SSL_OP_NO_COMPRESSION
+#endif
+
 /* What is the same in all of them; 0 if libssl has no memory. */
 static int configure_defaults(SSL_CTX *ctx) {
-  SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+  SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | NO_COMPRESSION);
   SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                           SSL_MODE_AUTO_RETRY | SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_BOTH | SSL_SESS_CACHE_NO_INTERNAL |
