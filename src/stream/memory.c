@@ -186,7 +186,9 @@ static void end_step(lua_State *L, int idx) {
   wake(half->other, NET_WRITE);
 }
 
-/* The other gets its end, or its own. The second of both frees them. */
+/* The other gets its end, or its own: it fails with the stream whose half this is, not with
+ * one that has a layer between, as TLS tells the other what became of it. The second of both
+ * frees them. */
 static void pair_close(struct net_handle *h) {
   struct half *half = half_of(h), *other = half->other;
   half->handle = NULL;
@@ -196,7 +198,7 @@ static void pair_close(struct net_handle *h) {
     return;
   }
   other->was_ended = 1;
-  other->was_failed = net_stream_is_errored(h->stream);
+  other->was_failed = h == &h->stream->handle && net_stream_is_errored(h->stream);
   net_stream_wake(other->handle, NET_READ | NET_WRITE);
 }
 
