@@ -81,6 +81,20 @@ describe("TLS over a socket", function()
     assert.is_true(raw.destroyed)
   end))
 
+  it("is half-open if that is, whatever its own options say", within(function(t)
+    for _, half_open in ipairs { false, true } do
+      local one, other = net.duplexPair({ allowHalfOpen = half_open })
+      assert.equal(half_open, one.allowHalfOpen)
+      local socket = tls.TLSSocket(one, { isServer = true, cert = pair.server.cert, key = pair.server.key,
+        allowHalfOpen = not half_open })
+      assert.equal(half_open, socket.allowHalfOpen)
+      socket:destroy()
+      other:destroy()
+      t.run()
+    end
+    assert.is_true(tls.TLSSocket(nil, { isServer = true, allowHalfOpen = true }).allowHalfOpen)
+  end))
+
   it("that is half of a pair hears why the other half's handshake has failed", within(function(t)
     local one, other = net.duplexPair()
     local server = tls.TLSSocket(one, { isServer = true, cert = pair.server.cert, key = pair.server.key,
@@ -102,6 +116,19 @@ describe("TLS over a socket", function()
     client:on("error", t.calls(1, function() end))
     t.run()
     assert.same({ "end", "close false" }, log)
+  end))
+
+  it("that is destroyed has no address, if nobody has asked before", within(function(t)
+    local seen
+    local server = net.createServer(function(raw)
+      local socket = tls.TLSSocket(raw, { isServer = true, cert = pair.server.cert, key = pair.server.key })
+      socket:destroy()
+      seen = { socket.remoteAddress == nil, socket.remotePort == nil, socket.remoteFamily == nil }
+    end):listen(0)
+    local raw = net.connect(server:address().port, "127.0.0.1"):resume()
+    raw:on("close", t.calls(1, function() server:close() end))
+    t.run()
+    assert.same({ true, true, true }, seen)
   end))
 
   it("that connects is one layer, though connect() was called meanwhile", within(function(t)

@@ -277,15 +277,17 @@ end
 
 --- How a program is seen to be quiet: so many looks in a row, so far apart in
 --- milliseconds, at which the logs had not grown; one that never is goes on anyway.
-local QUIET_LOOKS, QUIET_MS, QUIET_MOST = 4, 2, 60
+--- A handshake has turns in which nothing is told.
+local QUIET_LOOKS, QUIET_LOOKS_TLS, QUIET_MS, QUIET_MOST = 4, 10, 2, 60
 
 local function settle(w, _, _, rest)
   local quiet, looks, said = 0, 0, w.said
+  local enough = w.version and QUIET_LOOKS_TLS or QUIET_LOOKS
   local function look()
     if w.stopped then return end
     quiet, looks = w.said == said and quiet + 1 or 0, looks + 1
     said = w.said
-    if quiet == QUIET_LOOKS or looks == QUIET_MOST then return rest() end
+    if quiet == enough or looks == QUIET_MOST then return rest() end
     timers.setTimeout(look, QUIET_MS)
   end
   timers.setTimeout(look, QUIET_MS)

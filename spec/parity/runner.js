@@ -20,6 +20,7 @@ const dns = require('dns');
 const fs = require('fs');
 const os = require('os');
 const path = require('path');
+const stream = require('stream');
 const events = require('events');
 const { spawn, execFileSync } = require('child_process');
 
@@ -367,18 +368,21 @@ function until(w, st, scope, rest) {
 
 // How a program is seen to be quiet: so many looks in a row, so far apart in
 // milliseconds, at which the logs had not grown; one that never is goes on anyway.
+// A handshake has turns in which nothing is told.
 const QUIET_LOOKS = 4;
+const QUIET_LOOKS_TLS = 10;
 const QUIET_MS = 2;
 const QUIET_MOST = 60;
 
 function settle(w, st, scope, rest) {
   let [quiet, looks, said] = [0, 0, w.said];
+  const enough = w.version ? QUIET_LOOKS_TLS : QUIET_LOOKS;
   const look = () => {
     if (w.stopped) return;
     quiet = w.said === said ? quiet + 1 : 0;
     looks += 1;
     said = w.said;
-    if (quiet === QUIET_LOOKS || looks === QUIET_MOST) rest();
+    if (quiet === enough || looks === QUIET_MOST) rest();
     else setTimeout(look, QUIET_MS);
   };
   setTimeout(look, QUIET_MS);
@@ -582,6 +586,9 @@ function spoilt(bytes) {
   return made;
 }
 
+/** Of bytes that are others each time, how many; all else as it is. */
+const sized = (v) => (isBytes(v) ? bytesOf(v).length : v);
+
 function offer(w, server) {
   const at = portof(w, server);
   w.hasOffered = true;
@@ -613,7 +620,8 @@ const secureBuiltinsOf = (w) => ({
   offer: (server) => offer(w, server),
   secure: (options, cb) => secure(w, options, cb),
   plain: (options, cb) => plain(w, options, cb),
-  spoilt,
+  spoilt, sized,
+  pair: () => stream.duplexPair(),
   versioned: (options) => withVersion(w, options),
 });
 

@@ -77,6 +77,9 @@ local function spoilt(bytes)
   return bytes:sub(1, -2) .. string.char(bytes:byte(-1) ~ 0xff)
 end
 
+--- Of bytes that are others each time, how many; all else as it is.
+local function sized(v) return type(v) == "string" and #v or v end
+
 local function offer(w, server)
   local at = w.builtins.portof(server)
   w.has_offered = true
@@ -126,7 +129,8 @@ function seats.install(w, scenario, seat, index)
     offer = function(server) offer(w, server) end,
     secure = function(options, cb) return secure(w, tls, options, cb) end,
     plain = function(options, cb) return plain(w, options, cb) end,
-    spoilt = spoilt,
+    spoilt = spoilt, sized = sized,
+    pair = function() return { net.duplexPair() } end,
     versioned = function(options) return with_version(w, options) end,
   }
   for name, v in pairs(more) do w.builtins[name] = v end

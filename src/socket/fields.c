@@ -206,10 +206,12 @@ static void push_remote(lua_State *L) {
   net_rare_set(L, 1, SLOT_REMOTE);
 }
 
-/* Field 'name' of the address table on the top, nil of nil. */
+/* Field 'name' of the address table on the top; nil of what is none, as of a slot that waits. */
 static int part(lua_State *L, const char *name) {
   if (lua_istable(L, -1))
     lua_getfield(L, -1, name);
+  else
+    lua_pushnil(L);
   return 1;
 }
 

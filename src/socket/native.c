@@ -49,6 +49,13 @@ static int core_ends_at_once(lua_State *L) {
   return 0;
 }
 
+/* ended(s): nothing is to come any more, and "end" is told, by who calls this */
+static int core_ended(lua_State *L) {
+  struct net_stream *s = net_socket_check(L);
+  s->life.eof = s->life.end_emitted = 1;
+  return 0;
+}
+
 /* connecting(s, is_unix) */
 static int core_connecting(lua_State *L) {
   net_socket_check(L);
@@ -348,6 +355,7 @@ static const luaL_Reg stream_functions[] = {
   { "is", core_is },
   { "private", core_private },
   { "empty", core_empty },
+  { "ended", core_ended },
   { "ends_at_once", core_ends_at_once },
   { "connecting", core_connecting },
   { "dial", core_dial },

@@ -308,8 +308,11 @@ function M.TLSSocket(from, options)
   state.alpn_names = alpn.encode(options.ALPNProtocols, 2)
   state.handshakeTimeout = options.handshakeTimeout
   state.requireCloseNotify = options.requireCloseNotify
-  local socket = M.make({ allowHalfOpen = from and from.allowHalfOpen or options.allowHalfOpen,
-    highWaterMark = options.highWaterMark }, state)
+  local half_open = options.allowHalfOpen
+  if from then
+    half_open = from.allowHalfOpen
+  end
+  local socket = M.make({ allowHalfOpen = half_open, highWaterMark = options.highWaterMark }, state)
   if from then
     M.over(socket, from)
   end

@@ -324,10 +324,17 @@ function on.failed(socket, state, err)
   fail(socket, state, err)
 end
 
+--- Tells that nothing is to come, also who does not read.
+local function tell_end(socket)
+  stream.ended(socket)
+  socket:emit("readable")
+  socket:emit("end")
+end
+
 --- The peer has ended before it was over.
 function on.hangup(socket, state)
   if state.isServer and not state.server then
-    socket:emit("end")
+    tell_end(socket)
     return socket:destroy()
   elseif state.isServer then
     return fail(socket, state, reset_error("socket hang up"))
@@ -336,7 +343,7 @@ function on.hangup(socket, state)
   fail(socket, state, reset_error("Client network socket disconnected before secure TLS "
     .. "connection was established", { path = given.path, host = given.host, port = given.port,
     localAddress = given.localAddress }))
-  socket:emit("end")
+  tell_end(socket)
 end
 
 function on.keylog(socket, state, line)
