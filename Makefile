@@ -120,9 +120,9 @@ peers: deps-peers all ## run the specs that need programs of others: Node, hapro
 openssl: deps-openssl ## the specs of TLS with RELEASE's OpenSSL: bullseye (1.1.1), trixie (3.5); as root
 	@tools/openssl.sh '$(RELEASE)' $(filter-out spec,$(SPEC))
 
-PARITY_RANDOM = $(foreach v,SEED N ODD JOBS FROM ONLY,$(if $($v),$v=$($v)))
+PARITY_RANDOM = $(foreach v,SEED N TLS ODD JOBS FROM ONLY SHRINK,$(if $($v),$v=$($v)))
 EAGER = build/eager
-parity-random: deps-test all ## compare random programs with Node 26; SEED=n N=programs ODD=calls
+parity-random: deps-test all ## compare random programs with Node 26; SEED=n N=programs TLS=programs ODD=calls
 	@$(MAKE) --no-print-directory BUILD=$(EAGER) CPPFLAGS='$(CPPFLAGS) -DNET_EAGER=1' all
 	@$(RUN_ENV) tools/parity-random.sh $(PARITY_RANDOM)
 

@@ -5,6 +5,7 @@
 local parse = require("spec.parity.parse")
 local tree = require("spec.parity.random.tree")
 local programs = require("spec.parity.random.programs")
+local tlsprograms = require("spec.parity.random.tlsprograms")
 local oddcalls = require("spec.parity.random.oddcalls")
 local shrink = require("spec.parity.random.shrink")
 local differ = require("spec.parity.random.differ")
@@ -21,7 +22,9 @@ local function read(path)
 end
 
 describe("random programs", function()
-  for name, generator in pairs({ programs = programs, ["odd calls"] = oddcalls }) do
+  local has_tls = pcall(require, "net.tls")
+  for name, generator in pairs({ programs = programs, ["programs of TLS"] = tlsprograms,
+    ["odd calls"] = oddcalls }) do
     it("are the same for the same seed: " .. name, function()
       for i = 1, 20 do
         assert.equal(tree.text(generator.make(7, i)), tree.text(generator.make(7, i)))
@@ -37,6 +40,7 @@ describe("random programs", function()
     end)
 
     it("end by themselves: " .. name, function()
+      if generator == tlsprograms and not has_tls then return pending("net.tls is not built") end
       for i = 1, 5 do
         local scenario = parse.text("it", tree.text(generator.make(13, i)))[1]
         assert.is_nil(table.concat(runner.run(scenario), "\n"):find("!!:", 1, true))

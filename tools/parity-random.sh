@@ -4,13 +4,16 @@
 # Makes random programs and odd calls, runs them under Node 26 and here, and prints
 # what differs and is not listed, shrunk. Fails if anything does.
 #
-#   tools/parity-random.sh [SEED=n] [N=programs] [ODD=calls] [JOBS=n] [FROM=index] [ONLY=index]
+#   tools/parity-random.sh [SEED=n] [N=programs] [TLS=programs] [ODD=calls] [JOBS=n]
+#                          [FROM=index] [ONLY=index] [SHRINK=n]
 #
 # SEED   what they are made from; by default another each time, and printed
-# N ODD  how many programs (1000) and odd calls (5000)
+# N TLS ODD  how many programs (1000), those of TLS (500) and odd calls (5000)
 # JOBS   processes at a time (4), which wait more than they work
 # FROM   the index of the first (1)
-# ONLY   the index of the one program (or, with N=0, of the odd calls) to run again
+# ONLY   the index of the one program (or, with N=0, of TLS, with TLS=0 too, of the odd calls)
+#        to run again
+# SHRINK how many programs with one kind of difference are made small and printed (1)
 # PARITY_NODE and LUA are those of tools/parity.sh.
 set -eu
 
@@ -27,4 +30,7 @@ find_node26 "$scratch"
 export LUA_PATH="$root/lua/?.lua;$root/lua/?/init.lua;${LUA_PATH:-;}"
 export PARITY_EAGER="$root/build/eager/?.so" # made by `make parity-random`; see edits.lua
 export LUA_CPATH="$root/build/?.so;${LUA_CPATH:-;}"
+mkdir "$scratch/certs"
+export PARITY_CERTS="$scratch/certs"
+"$LUA" "$root/spec/parity/certificates.lua" "$PARITY_CERTS"
 "$LUA" "$root/spec/parity/random/main.lua" "$node26" "$scratch" "$@"

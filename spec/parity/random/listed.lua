@@ -410,4 +410,6 @@ add({
   },
 })
 
+add(require("spec.parity.random.tlslisted"))
+
 return rows

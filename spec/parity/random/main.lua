@@ -2,7 +2,8 @@
 
 --- Random programs and odd calls against Node: what `make parity-random` runs.
 --
---     lua5.4 main.lua NODE SCRATCH [SEED=n] [N=programs] [ODD=calls] [FROM=index] [ONLY=index]
+--     lua5.4 main.lua NODE SCRATCH [SEED=n] [N=programs] [TLS=programs] [ODD=calls] [FROM=index]
+--         [ONLY=index] [SHRINK=n]
 --
 -- A program whose log differs is explained by the rows of listed.lua (explain.lua).
 -- What they leave is run nine more times by Node; if Node is not at one with
@@ -15,6 +16,7 @@ package.path = here .. "../../../?.lua;" .. package.path
 
 local tree = require("spec.parity.random.tree")
 local programs = require("spec.parity.random.programs")
+local tlsprograms = require("spec.parity.random.tlsprograms")
 local oddcalls = require("spec.parity.random.oddcalls")
 local runs = require("spec.parity.random.runs")
 local differ = require("spec.parity.random.differ")
@@ -23,17 +25,18 @@ local explain = require("spec.parity.random.explain")
 local listed = require("spec.parity.random.listed")
 local shrink = require("spec.parity.random.shrink")
 
---- Programs at a time; how often each side repeats a candidate; how many programs
---- with one kind of difference are shrunk.
-local CHUNK, NODE_AGAIN, LUA_AGAIN, SHRINK_MOST = 400, 9, 4, 1
+--- Programs at a time; how often each side repeats a candidate.
+local CHUNK, NODE_AGAIN, LUA_AGAIN = 400, 9, 4
 
+--- What is made, in the order in which it runs; `calls`, how many of its word are in one.
 local KINDS = {
-  { name = "program", make = programs.make, calls = 1 },
-  { name = "odd", make = oddcalls.make, calls = oddcalls.CALLS },
+  { name = "program", word = "N", make = programs.make, calls = 1 },
+  { name = "TLS program", word = "TLS", make = tlsprograms.make, calls = 1 },
+  { name = "odd", word = "ODD", make = oddcalls.make, calls = oddcalls.CALLS },
 }
 
 local function options(words)
-  local chosen = { SEED = os.time() & 0xffff, N = 1000, ODD = 5000, JOBS = 4, FROM = 1 }
+  local chosen = { SEED = os.time() & 0xffff, N = 1000, TLS = 500, ODD = 5000, JOBS = 4, FROM = 1, SHRINK = 1 }
   for i = 3, #words do
     local name, v = words[i]:match("^(%u+)=(%w+)$")
     if not name then error("unknown: " .. words[i], 0) end
@@ -148,7 +151,7 @@ local function report_all(chosen, candidates, seen)
   for _, candidate in ipairs(candidates) do
     local first = differ.signature(candidate.left[1])
     seen[first] = (seen[first] or 0) + 1
-    if seen[first] <= SHRINK_MOST then report(chosen, candidate) else mention(candidate, first) end
+    if seen[first] <= chosen.SHRINK then report(chosen, candidate) else mention(candidate, first) end
   end
 end
 
@@ -217,11 +220,10 @@ local function main()
   local chosen = options(arg)
   local count = { differences = 0, listed = 0, unstable = 0, seen = {} }
   print("seed " .. chosen.SEED)
-  run_kind(chosen, KINDS[1], chosen.N, count)
-  run_kind(chosen, KINDS[2], chosen.ODD, count)
+  for _, kind in ipairs(KINDS) do run_kind(chosen, kind, chosen[kind.word], count) end
   print_rows()
-  print(("%d programs, %d odd calls: %d differences, %d listed, %d unstable"):format(chosen.N,
-    chosen.ODD, count.differences, count.listed, count.unstable))
+  print(("%d programs, %d of TLS, %d odd calls: %d differences, %d listed, %d unstable"):format(
+    chosen.N, chosen.TLS, chosen.ODD, count.differences, count.listed, count.unstable))
   os.exit(count.differences == 0)
 end
 

@@ -54,7 +54,8 @@ local FIELDS = {
 ---@field depth integer how deep listeners are nested
 ---@field calls integer numbers the callbacks
 ---@field sockets string[] variables of sockets; those of accepted ones may be nil
----@field peer boolean whether accepted sockets exist
+---@field kit table what it is made of: `calls`, `events`, `fields`, `statements`, and of a hundred
+--- statements the `own` that are about whose turn it is
 
 local function label(m, name)
   m.calls = m.calls + 1
@@ -122,7 +123,7 @@ local function guarded(who, nodes)
 end
 
 local function socket_call(m, who)
-  local name, arguments = m.d:weighted(SOCKET_CALLS)(m, who)
+  local name, arguments = m.d:weighted(m.kit.calls)(m, who)
   local line = node(('%s << "%s", try %s.%s(%s)'):format(who, name, who, name, arguments))
   -- A pipe to a socket that is not there is no call at all.
   local target = (name == "pipe" or name == "unpipe") and arguments:match("^%w%d")
@@ -157,7 +158,7 @@ local function server_call(m)
 end
 
 local function listener(m, who)
-  local event = m.d:weighted(SOCKET_EVENTS)
+  local event = m.d:weighted(m.kit.events)
   return node("once " .. who .. " " .. event, block(m, who, 2))
 end
 
@@ -177,7 +178,7 @@ local STATEMENTS = {
   { 50, socket_call },
   { 10, function(m, who) return m.depth < 3 and listener(m, who) or socket_call(m, who) end },
   { 10, function(m, who) return m.depth < 3 and later(m, who) or socket_call(m, who) end },
-  { 8, function(m, who) return node("show " .. who .. " " .. m.d:one(FIELDS)) end },
+  { 8, function(m, who) return node("show " .. who .. " " .. m.d:one(m.kit.fields)) end },
   { 2, function(_, who) return node("state " .. who) end },
   { 1, reconnect },
   { 3, server_call },
@@ -191,8 +192,8 @@ function block(m, who, most)
   local nodes = {}
   m.depth = m.depth + 1
   for _ = 1, 1 + m.d:below(most) do
-    local target = m.d:chance(75) and who or other(m)
-    local made = m.d:weighted(STATEMENTS)(m, target)
+    local target = m.d:chance(m.kit.own) and who or other(m)
+    local made = m.d:weighted(m.kit.statements)(m, target)
     if made and target ~= who then
       for _, one in ipairs(guarded(target, { made })) do nodes[#nodes + 1] = one end
     else
@@ -202,6 +203,10 @@ function block(m, who, most)
   m.depth = m.depth - 1
   return nodes
 end
+
+local KIT = {
+  calls = SOCKET_CALLS, events = SOCKET_EVENTS, fields = FIELDS, statements = STATEMENTS, own = 75,
+}
 
 -- The frame ------------------------------------------------------------------------
 
@@ -301,7 +306,7 @@ end
 ---@param index integer
 ---@return table program see tree.lua
 function programs.make(seed, index)
-  local m = { d = dice.new(seed, index), depth = 0, calls = 0, abort = true }
+  local m = { d = dice.new(seed, index), depth = 0, calls = 0, abort = true, kit = KIT }
   local clients = m.d:chance(75) and 1 or 2
   m.sockets = { "P1" }
   for i = 1, clients do table.insert(m.sockets, "C" .. i) end
@@ -323,5 +328,11 @@ function programs.make(seed, index)
   return { title = ("program %d:%d"):format(seed, index), kind = "program", body = body,
     global = dice.new(seed, index + GLOBAL):chance(25) or nil }
 end
+
+--- What programs of TLS are made of as well.
+programs.parts = {
+  kit = KIT, errors = ERRORS, marks = MARKS, block = block, callback = callback, guarded = guarded,
+  watch = watch, append = append, finale = finale, server_call = server_call, reconnect = reconnect,
+}
 
 return programs

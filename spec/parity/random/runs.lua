@@ -53,7 +53,7 @@ end
 local function read_batch(batch)
   local done, title, lines = 0, nil, nil
   for line in read_file(batch.base .. ".out"):gmatch("([^\n]*)\n") do
-    local begins = line:match("^== (%d+)$")
+    local begins = line:match("^== (%d+)%f[,\0]") -- behind it a version of TLS
     if begins then
       title, lines = tonumber(begins), {}
     elseif line == "" and title then

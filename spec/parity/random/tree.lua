@@ -5,8 +5,8 @@
 -- A node is `{text = "on C1 data", body = {nodes}}`, or has no body and is a
 -- line. One with `keep` stays when a program is shrunk, and those with the same
 -- `unit` go together. A program is `{title=, kind=, body=}`, maybe with the `side`
--- that runs it here (edits.lua), and `global` if its objects share a log; its text is
--- a scenario of ../README.md.
+-- that runs it here (edits.lua), `global` if its objects share a log, and the version
+-- of `tls` that it is for; its text is a scenario of ../README.md.
 
 local tree = {}
 
@@ -32,6 +32,7 @@ end
 ---@return string
 function tree.text(program, title)
   local out = { "== " .. (title or program.title), program.global and "@global" or nil }
+  if program.tls then out[2] = "@tls " .. program.tls end
   write(out, program.body, "")
   return table.concat(out, "\n") .. "\n"
 end
