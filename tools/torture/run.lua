@@ -3,7 +3,7 @@
 --- `make torture`: each system call fails, and memory runs out, at each place where it may.
 ---
 ---     run.lua [ROW ...]           -- "recv", "memory": those rows only
----     SCENES="tls tlsover" run.lua recv       -- in those scenes only
+---     SCENES="tls tlsproxied" run.lua recv       -- in those scenes only
 ---
 --- A row is what fails. In each scene that comes to it, it fails once and for long, with
 --- each error that fits, the first time, the second, and so on until the scene passes
@@ -19,7 +19,7 @@ local tlsscene = dofile("tools/torture/tlsscene.lua")
 local SCENES = {
   "echo", "unix", "proxied", "pipe", "file", "name", "bound", "ends", "child", "channel", "handles",
   "handover", "activated", "replace", "primary", "worker", "tasks", "luasocket",
-  "tls", "tlsover",
+  "tls", "tlsover", "tlsproxied",
 }
 local AT_ONCE = tonumber(os.getenv("AT_ONCE")) or 4
 local SHORT, LATE = -1, -2
