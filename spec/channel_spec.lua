@@ -164,6 +164,40 @@ describe("Who is told of an internal message", function()
       p:turn()
       assert.same(list("message heard"), p.seen)
     end))
+
+  --- Answers questions, and notes what became of the answer.
+  local function answers(p)
+    p.channel:on_internal("NODE_CLUSTER", function()
+      p.channel:answer({ cmd = "NODE_CLUSTER", ack = 0 }, p:note("answered"))
+    end)
+  end
+
+  promise("hears when the kernel has its answer", connected(function(p)
+    answers(p)
+    p:send(QUESTION)
+    p:turn()
+    assert.same(list("answered"), p.seen)
+  end))
+
+  promise("hears that nobody is there to take it", connected(function(p)
+    answers(p)
+    p:send(QUESTION):close()
+    p:turn()
+    table.sort(p.seen)
+    assert.same(list("answered ERR_IPC_CHANNEL_CLOSED", "disconnect"), p.seen)
+  end))
+
+  promise("hears that nobody was there for an answer that had to wait", connected(function(p)
+    p.channel:send(("x"):rep(1 << 23))
+    answers(p)
+    p:send(QUESTION)
+    p:turn()
+    assert.same(list(), p.seen)
+    p:close()
+    p:turn()
+    table.sort(p.seen)
+    assert.same(list("answered ERR_IPC_CHANNEL_CLOSED", "disconnect"), p.seen)
+  end))
 end)
 
 --- Says all of the text that is taken before the channel hears no more; returns how much.

@@ -81,12 +81,13 @@ static int emit_error(lua_State *L) {
   return 0;
 }
 
-/* Is the oldest line one of ours that answers, as an ACK? As in Node nobody minds it. */
+/* Is the oldest line one of ours that answers, as an ACK, or what was urgent? As in Node nobody
+ * minds it. */
 static int is_answer(const struct net_channel *c) {
   static const char begin[] = "{\"cmd\":\"NODE_";
-  size_t len = sizeof begin - 1;
-  return net_outbox_first(&c->out) > len &&
-         memcmp(c->out.lines.bytes + c->out.lines.at, begin, len) == 0;
+  size_t len = sizeof begin - 1, first = net_outbox_first(&c->out);
+  return c->out.gone + first == c->urgent_at ||
+         (first > len && memcmp(c->out.lines.bytes + c->out.lines.at, begin, len) == 0);
 }
 
 /* Whoever sent the oldest line is told by the error at 'err': its callback, or else
@@ -138,8 +139,9 @@ static void lose(lua_State *L, int idx, struct net_channel *c, int err) {
 
 static int is_full(int err) { return err == -EAGAIN || err == -ENOBUFS; }
 
+/* What a peer that is gone did not take is dropped, and has not left. */
 static int has_left(const struct net_channel *c) {
-  return c->out.gone >= c->urgent_at && c->out.ahead.at == c->out.ahead.end;
+  return !c->gone && c->out.gone >= c->urgent_at && c->out.ahead.at == c->out.ahead.end;
 }
 
 /* Calls the hook if it is awaited. [-0, +0, e] */
@@ -323,8 +325,8 @@ static int channel_write(lua_State *L) {
   return 1;
 }
 
-/* urgent(channel, line) -> whether the kernel has it; if not, state:went() tells when. It
- * leaves now, with what was deferred, and waits only for the rest of a line that has
+/* urgent(channel, line) -> whether the kernel has it; if not, state:went() tells when, or
+ * state:over() that it never will. It leaves now, with what was deferred, and waits only for the rest of a line that has
  * begun */
 static int channel_urgent(lua_State *L) {
   struct net_channel *c = net_channel_self(L);

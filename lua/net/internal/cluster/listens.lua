@@ -16,8 +16,10 @@
 
 local core = require("net.core")
 local lazy = require("net.internal.lazy")
+local shared = require("net.internal.cluster.shared")
 
 local errors = lazy.module("net.internal.errors")
+local process = lazy.module("net.process")
 
 local native = core.server
 local null = core.json.null
@@ -32,6 +34,7 @@ local link           -- to the primary
 local by_key = {}    -- key -> entry
 local by_server = {} -- server -> entry, of those that listen
 local counters = {}  -- address, port, type and descriptor -> { next, used }
+local asked = {}     -- set of entries of which the answer has not come
 
 --- Whether the primary is this library.
 local function is_primary_ours()
@@ -180,7 +183,7 @@ end
 
 --- Nothing came of a query; nobody wants to hear that of one that was cancelled.
 local function ended(entry, err)
-  entry.waits = false
+  entry.waits, asked[entry] = false, nil
   if entry.cancelled then
     give_back(entry)
   else
@@ -205,7 +208,7 @@ local function answered(entry, reply, descriptor)
     send_close(reply.key)
     return ended(entry, err or bind_error(failure, entry.query))
   end
-  entry.waits = false
+  entry.waits, asked[entry] = false, nil
   entry.least = reply.least == true and new_least(entry) or nil
   started(entry, reply.key)
 end
@@ -234,14 +237,22 @@ function listens.listen(server, query, backlog, chosen)
     core.tick(ended, entry, bind_error(EINVAL, query))
     return entry
   end
+  asked[entry] = true
   link:send(about(entry, "queryServer"), nil, function(reply, descriptor)
     answered(entry, reply, descriptor)
   end, function(err)
-    if err then
+    if err and not (shared.is_gone(err) and process.connected) then -- else `over` comes
       ended(entry, err)
     end
   end)
   return entry
+end
+
+--- The channel has ended, and this process goes on: no answer will come.
+function listens.over()
+  for entry in pairs(asked) do
+    core.tick(ended, entry, errors.codes.ERR_IPC_CHANNEL_CLOSED())
+  end
 end
 
 --- A server has closed.

@@ -138,6 +138,7 @@ local function on_disconnected()
   if not self_worker.exitedAfterDisconnect then
     process.exit(0)
   end
+  listens.over()
 end
 
 -- The Worker

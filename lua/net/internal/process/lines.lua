@@ -149,10 +149,10 @@ end
 function State:answer(message, go)
   local line = (self.ack_due and ACK or "") .. json.encode(message) .. "\n"
   self.ack_due = nil
-  if not self.isOpen then
-    core.tick(go, errors.codes.ERR_IPC_CHANNEL_CLOSED())
-  elseif native.urgent(self.native, line) then
+  if self.isOpen and native.urgent(self.native, line) then
     go()
+  elseif not self.isOpen then
+    core.tick(go, errors.codes.ERR_IPC_CHANNEL_CLOSED())
   else
     self.going = self.going or {}
     table.insert(self.going, go)
