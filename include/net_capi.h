@@ -196,8 +196,9 @@ struct net_capi {
    * both: an error of 'from' is also that of 'to', and 'from' closes first. bytesRead and
    * bytesWritten stay with 'from'; see 'count'. Returns 0; or, with nothing done or
    * pushed, -EAGAIN: 'from' is connecting, or has bytes that the kernel has refused (ask
-   * again when write("") calls back), or -EBADF: it is not open or has ended, or 'to' is
-   * none of those. [-0, +(1|0), e] */
+   * again when write("") calls back), -EISCONN: 'to' has a connection, or makes one, of its
+   * own, or -EBADF: 'from' is not open or has ended, or 'to' is none of those.
+   * [-0, +(1|0), e] */
   int (*take)(lua_State *L, int to, int from);
   /* Puts a layer on the socket at 'idx', which is open and has no bytes that the kernel
    * has refused: its present handle moves to '*below', which is the layer's from here on;

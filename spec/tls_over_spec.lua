@@ -5,6 +5,7 @@
 
 local net, net_core = require("net"), require("net.core")
 local sockets = require("spec.support.sockets")
+local timers = require("net.timers")
 local tls = require("net.tls")
 local pair = require("spec.support.tlspair")
 local within = require("spec.support").within
@@ -22,6 +23,16 @@ local function greeter()
     socket:finish("hi")
     socket:resume()
   end)
+end
+
+--- The log with "finish" behind "end": it comes at the client's own end, before or behind the other's.
+local function sorted(log)
+  local list = {}
+  for _, line in ipairs(log) do
+    if line ~= "finish" then list[#list + 1] = line end
+  end
+  table.insert(list, #list, #list < #log and "finish" or nil)
+  return list
 end
 
 describe("TLS over a socket", function()
@@ -141,6 +152,58 @@ describe("TLS over a socket", function()
     t.run()
     assert.same({ "connect", "secureConnect", "data hi", "end", "finish", "close false" }, log)
   end))
+
+  local function here_later(_, _, callback)
+    timers.setTimeout(callback, 20, nil, { { address = "127.0.0.1", family = 4 } })
+  end
+
+  -- What becomes of the socket below when the one above has a connection of its own.
+  local BELOW = {
+    ["connects"] = function(port) return net.connect({ port = port, host = "x.example", lookup = here_later }) end,
+    ["connects in the same turn"] = function(port) return net.connect(port, "127.0.0.1") end,
+    ["begins to connect"] = function(port)
+      local raw = net.Socket()
+      timers.setTimeout(function() raw:connect(port, "127.0.0.1") end, 20)
+      return raw
+    end,
+    ["fails to connect"] = function()
+      return net.connect({ port = 1, host = "x.example", lookup = here_later })
+    end,
+    ["is destroyed"] = function()
+      local raw = net.connect({ port = 1, host = "x.example", lookup = function() end })
+      timers.setTimeout(function() raw:destroy() end, 20)
+      return raw
+    end,
+  }
+  for what, begin in pairs(BELOW) do
+    it("that has connected by itself keeps its connection, when the one below " .. what, within(function(t)
+      local at_server, below = {}, net.createServer(function(socket)
+        socket:on("error", function() end):resume()
+      end)
+      below:listen(0, "127.0.0.1")
+      sockets.wait(function() return below.listening end)
+      local server = pair.listen({}, function(socket)
+        pair.watch(at_server, socket, { "data", "end", "error", "close" })
+        socket:write("hi")
+      end)
+      local raw, told = begin(below:address().port), false
+      for _, name in ipairs({ "connect", "close" }) do raw:once(name, function() told = true end) end
+      raw:on("error", function() end)
+      local client = over(raw)
+      local log = pair.watch({}, client, EVENTS)
+      client:connect(server:address().port, "127.0.0.1")
+      sockets.wait(function() return told and log[3] end)
+      client:finish("bye")
+      client:on("close", t.calls(1, function()
+        server:close()
+        below:close()
+      end))
+      t.run()
+      assert.same({ "connect", "secureConnect", "data hi", "end", "finish", "close false" }, sorted(log))
+      assert.same({ "data bye", "end", "close false" }, at_server)
+      assert.is_true(raw.destroyed)
+    end))
+  end
 
   --- The other end reads a megabyte of plain text before it does TLS, so that 'one' waits.
   local function behind_plain_text(layers, log)

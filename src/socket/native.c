@@ -56,9 +56,11 @@ static int core_ended(lua_State *L) {
   return 0;
 }
 
-/* connecting(s, is_unix) */
+/* connecting(s, is_unix): it waits for a connection. One that is open would lose what it has, the
+ * layers above its descriptor first: no path of ours leads there. */
 static int core_connecting(lua_State *L) {
-  net_socket_check(L);
+  if (net_socket_check(L)->watch.open)
+    return luaL_error(L, "an open socket cannot connect");
   net_stream_connecting(L, 1, lua_toboolean(L, 2) ? NET_FD_UNIX : NET_FD_TCP);
   return 0;
 }

@@ -66,9 +66,17 @@ static int has_ended(const struct net_stream *s) {
   return was_told || s->life.ending || s->life.errored || s->life.destroyed;
 }
 
-/* 0, -EBADF or -EAGAIN. */
+/* Has it a connection, or makes one, that it did not get from another stream? */
+static int has_own(lua_State *L, int to) {
+  const struct net_stream *t = net_stream_at(L, to);
+  return (t->watch.open || net_attempt_dial(L, to)) && !t->life.took;
+}
+
+/* 0, -EAGAIN, -EISCONN or -EBADF. */
 static int may_take(lua_State *L, int to, int from) {
   const struct net_stream *f = net_stream_at(L, from);
+  if (has_own(L, to))
+    return -EISCONN;
   if (!is_free(L, to, from))
     return -EBADF;
   if (f->life.connecting && !has_ended(f))

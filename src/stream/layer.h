@@ -12,7 +12,7 @@
 void net_layer_install(lua_State *L, int idx, const struct net_transport *via, void *state,
                        struct net_handle *below);
 /* The stream at absolute 'to' gets what is under that at 'from'. 0, and pushes the bytes
- * that 'from' had read; -EAGAIN or -EBADF, with nothing done. [-0, +(1|0), e] */
+ * that 'from' had read; -EAGAIN, -EISCONN or -EBADF, with nothing done. [-0, +(1|0), e] */
 int net_layer_take(lua_State *L, int to, int from);
 
 #endif

@@ -13,7 +13,7 @@ local errors = lazy.module("net.internal.errors")
 
 local stream = net_core.stream
 
-local EAGAIN = net_core.errnum("EAGAIN")
+local EAGAIN, EISCONN = net_core.errnum("EAGAIN"), net_core.errnum("EISCONN")
 
 local M = {}
 
@@ -106,6 +106,8 @@ function M.take(socket, state, from)
   local bytes, errno = take(socket, state, from)
   if bytes then
     return begin_over(socket, state, from, bytes)
+  elseif errno == EISCONN then
+    return -- connect() was called on it meanwhile, and was faster: it has a connection
   elseif errno ~= EAGAIN and from.pending and not from.destroyed then
     return take_later(socket, state, from)
   elseif errno ~= EAGAIN then
