@@ -214,8 +214,9 @@ int net_emit_guarded(lua_State *L, int idx, const struct net_object *o, enum net
 }
 
 static int event_named(const struct net_object *o, const char *name) {
+  const char *const *known = o->loop->names.known;
   int ev = 0;
-  while (ev < NET_EVENTS && strcmp(o->loop->names.known[ev], name) != 0)
+  while (ev < NET_EVENTS && (known[ev][0] != name[0] || strcmp(known[ev], name) != 0))
     ev++;
   return ev;
 }

@@ -207,7 +207,7 @@ static void tell(lua_State *L, struct net_tls *t, enum step step) {
   if (!net_tls_is_there(stream, t))
     return;
   tell_step(L, t, step);
-  if (net_tls_is_there(stream, t) && (t->secure ? t->open && !has_written(L) : 1))
+  if (net_tls_is_there(stream, t) && t->out.len > 0 && (t->secure ? t->open && !has_written(L) : 1))
     net_tls_flush(t, 0);
   if (step == WANTS_MORE && t->unsendable && net_tls_is_there(stream, t))
     net_tls_net->wake(net_tls_net->handle(stream), NET_READ); /* what came before tells why */

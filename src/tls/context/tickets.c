@@ -31,6 +31,17 @@ struct keys {
 /* Where the keys are in an SSL_CTX and in an SSL; -1 before the first is made. */
 static int in_context = -1, in_ssl = -1;
 
+/* AES-128-CBC, as it is found once: OpenSSL 3 would look for it for each ticket. It stays. */
+static const EVP_CIPHER *aes;
+
+static const EVP_CIPHER *find_aes(void) {
+  const EVP_CIPHER *found = NULL;
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+  found = EVP_CIPHER_fetch(NULL, "AES-128-CBC", NULL);
+#endif
+  return found ? found : EVP_aes_128_cbc();
+}
+
 static void keys_free(void *parent, void *keys, CRYPTO_EX_DATA *ad, int idx, long argl,
                       void *argp) {
   (void)parent, (void)ad, (void)idx, (void)argl, (void)argp;
@@ -45,6 +56,8 @@ static int indices(void) {
     in_context = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, keys_free);
   if (in_ssl < 0)
     in_ssl = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+  if (aes == NULL)
+    aes = find_aes();
   int ok = in_context >= 0 && in_ssl >= 0;
   pthread_mutex_unlock(&making);
   return ok;
@@ -79,14 +92,13 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     return encrypt ? -1 : 0;
   if (encrypt) {
     memcpy(name, keys->name, PART);
-    if (RAND_bytes(iv, PART) <= 0 ||
-        EVP_EncryptInit_ex(cipher, EVP_aes_128_cbc(), NULL, keys->aes, iv) <= 0)
+    if (RAND_bytes(iv, PART) <= 0 || EVP_EncryptInit_ex(cipher, aes, NULL, keys->aes, iv) <= 0)
       return -1;
     return hmac_start(mac, keys) ? 1 : -1;
   }
   if (CRYPTO_memcmp(name, keys->name, PART) != 0)
     return 0;
-  if (EVP_DecryptInit_ex(cipher, EVP_aes_128_cbc(), NULL, keys->aes, iv) <= 0)
+  if (EVP_DecryptInit_ex(cipher, aes, NULL, keys->aes, iv) <= 0)
     return -1;
   return hmac_start(mac, keys) ? 1 : -1;
 }

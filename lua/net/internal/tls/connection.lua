@@ -79,6 +79,21 @@ local function new_connection(socket, state)
   return conn
 end
 
+--- Puts TLS under a socket that has just been accepted, whose state is new. Most servers have
+--- no more to tell a connection than this.
+function M.accept(socket, state)
+  if not state.isPlain then
+    return M.install(socket, state)
+  end
+  local _ <close> = state -- who raises does not leave a connection without TLS
+  local conn = core.connection(state.context, true, socket)
+  conn:verify(false, state.rejects)
+  conn:hears(state.server)
+  state.authorized, state.conn = false, conn
+  core.install(socket, conn)
+  state_of.watch(socket, state, state.handshakeTimeout)
+end
+
 --- Puts TLS under a socket that is open. 'bytes' are what was read of the connection
 --- before, 'from' the socket that had it.
 function M.install(socket, state, bytes, from)

@@ -51,6 +51,8 @@ local function common_of(server, set)
     requests = set.requests, rejects = set.rejects, alpn_names = set.alpn,
     handshakeTimeout = set.timeout, requireCloseNotify = set.requireCloseNotify,
     asks = set.asks, settings = set, psk = set.psk, hint = set.hint, traces = set.traces,
+    isPlain = not (set.requests or set.alpn or set.requireCloseNotify or set.asks or set.psk
+      or set.hint or set.traces),
   }
 end
 

@@ -60,9 +60,9 @@ function M.make(options, state)
 end
 
 --- Puts TLS under an accepted socket.
-function M.accept(socket, state, bytes)
+function M.accept(socket, state)
   state_of.attach(socket, state)
-  connection.install(socket, state, bytes)
+  connection.accept(socket, state)
 end
 
 -- Over another socket

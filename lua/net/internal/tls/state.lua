@@ -22,6 +22,10 @@ local sessions = lazy.module("net.internal.tls.sessions")
 local stream, duration = net_core.stream, net_core.timeout.duration
 local private = stream.private
 
+-- By name they would be looked for in two classes, for each connection.
+local once, off = net_core.Socket.methods.once, net_core.Socket.methods.off
+local is_paused = net_core.Socket.methods.isPaused
+
 local M = {}
 
 ---@class net.tls.State
@@ -94,11 +98,11 @@ end
 local function forget_handshake(socket, state)
   state.pending = false
   if state.on_close then
-    socket:off("close", state.on_close)
+    off(socket, "close", state.on_close)
     state.on_close = nil
   end
   if state.on_error then
-    socket:off("error", state.on_error)
+    off(socket, "error", state.on_error)
     state.on_error = nil
   end
 end
@@ -157,7 +161,7 @@ function M.watch(socket, state, ms)
   if is_limited or state.server then
     state.on_close = function()
       if state.conn:state() then -- it was another one's end, that of before
-        return socket:once("close", state.on_close)
+        return once(socket, "close", state.on_close)
       end
       state.on_close = nil
       forget_handshake(socket, state)
@@ -165,11 +169,11 @@ function M.watch(socket, state, ms)
         fail(socket, state, reset_error("socket hang up"))
       end
     end
-    socket:once("close", state.on_close)
+    once(socket, "close", state.on_close)
   end
   if state.server then
     state.on_error = function(err) fail(socket, state, err) end -- of who destroys it
-    socket:once("error", state.on_error)
+    once(socket, "error", state.on_error)
   end
   if is_limited then
     stream.limit(socket, on_timeout, duration(ms))
@@ -214,7 +218,7 @@ end
 
 --- It is read though it is paused, up to its mark: sessions, alerts and the end are not data.
 local function read_on(socket)
-  if socket:isPaused() then
+  if is_paused(socket) then
     socket:read(0)
   end
 end
