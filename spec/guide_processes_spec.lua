@@ -18,6 +18,7 @@ local LUANET = lfs.currentdir() .. "/bin/luanet"
 
 local SERVER = guide.block("lua", "-- server.lua")
 local RELOAD = guide.block("lua", "-- in the primary's branch of server.lua")
+local LEAVE = guide.block("lua", "-- in the worker's branch")
 local REPLACE = guide.block("lua", "child.replace(arg[0]")
 local TAKE_OVER = guide.block("lua", "net.takeOver")
 local MESSAGE = guide.block("lua", "binary = true")
@@ -97,6 +98,27 @@ describe("docs/guide/processes.md", function()
     end
     machines.stop(counts)
     machines.finish(primary)
+  end))
+
+  it("has workers that listen by themselves, and leave when they are replaced", within(function(t)
+    local port = sockets.free_port()
+    local text = server_lua(port):gsub("  (net.createServer.-):listen%(%d+%)", function(server)
+      return ("  local server = %s:listen({ port = %d, reusePort = true })\n%s"):format(server, port, LEAVE)
+    end)
+    local primary = start(t, machines.replaced(text, { ["\nelse\n"] = [[
+
+cluster:on("exit", function(_, code, signal) print("exit", code, signal) end)
+print("up") -- it knows what to do by SIGHUP
+else
+]] }))
+    machines.expect(primary, "up\n")
+    wait_for_port(primary, port)
+    primary.kid:kill("SIGHUP")
+    machines.expect(primary, "all workers are new\n")
+    assert.equal("hello\n", ask(port))
+    machines.finish(primary)
+    local _, count = primary.out:gsub("exit\t0\tnil\n", "")
+    assert.equal(8, count, primary.out)
   end))
 
   it("has a program that is replaced as a whole, and loses nobody", within(function(t)

@@ -17,7 +17,7 @@ local function blocks(language)
   return list
 end
 
-local CLIENT, SERVER, ASKING, KNOWN, SHARED, TASKS, OVER = table.unpack(blocks("lua"))
+local CLIENT, SERVER, CORES, ASKING, KNOWN, SHARED, TASKS, OVER = table.unpack(blocks("lua"))
 local LOOK, AUTHORITY, ISSUE, CLIENTS = table.unpack(blocks("sh"))
 
 local folder, spawned
@@ -93,7 +93,7 @@ describe("docs/guide/tls.md", function()
   end)
 
   it("has no program or command that is not run here", function()
-    assert.same({ 7, 4 }, { #blocks("lua"), #blocks("sh") })
+    assert.same({ 8, 4 }, { #blocks("lua"), #blocks("sh") })
   end)
 
   it("has a client that says why it failed", function()
@@ -140,6 +140,28 @@ describe("docs/guide/tls.md", function()
     p:signal("HUP")
     p:expect("^new certificates$")
     assert.equal("two", seen())
+  end)
+
+  it("has a server on all cores, whose workers know each other's sessions, and take new certificates", function()
+    local port = sockets.free_port()
+    local p = process.spawn(process.lua("bin/luanet", command(CORES, port):match("'([^']+)'$")))
+    spawned[#spawned + 1] = p
+    local function seen()
+      return run(CLIENT, port, trusting("root.pem")):match("^with DNS:localhost, DNS:(%w+)")
+    end
+    repeat
+      local first = seen()
+    until first == "one"
+    local ask = ("openssl s_client -connect localhost:%d -tls1_2 -CAfile root.pem %%s session </dev/null")
+      :format(port)
+    shell(ask:format("-sess_out"))
+    for _ = 1, 5 do
+      assert.matches("\nReused, TLSv1.2", shell(ask:format("-sess_in")))
+    end
+    shell("cp two.cert fullchain.pem && cp two.key privkey.pem")
+    p:signal("HUP")
+    for _ = 1, 4 do p:expect("^new certificates$") end
+    for _ = 1, 4 do assert.equal("two", seen()) end
   end)
 
   it("has two programs that know the same key", function()
