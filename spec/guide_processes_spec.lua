@@ -76,6 +76,22 @@ describe("docs/guide/processes.md", function()
     assert.equal("", primary.err)
   end))
 
+  it("has workers that clients may reset", within(function(t)
+    local port = sockets.free_port()
+    local primary = start(t, machines.replaced(SERVER, { ["8000"] = port }))
+    wait_for_port(primary, port)
+    for _ = 1, 8 do
+      local socket = net.connect(port, "127.0.0.1")
+      socket:write("hello\n")
+      sockets.wait_for(socket, "data")
+      socket:resetAndDestroy()
+    end
+    assert.equal("hello\n", ask(port))
+    primary.kid:kill("SIGKILL")
+    wait(function() return primary.over end)
+    assert.equal("", primary.err)
+  end))
+
   it("has a cluster that gives up when too many die", within(function(t)
     local text = machines.replaced(SERVER, { ["listen(8000)"] = "listen(1, 2, 3, error('broken'))" })
     local primary = start(t, text)

@@ -164,6 +164,24 @@ describe("docs/guide/tls.md", function()
     for _ = 1, 4 do assert.equal("two", seen()) end
   end)
 
+  it("has servers that clients may reset", function()
+    local reset = [[
+      local net, tls = require("net"), require("net.tls")
+      local function read(name) return io.open(name):read("a") end
+      local socket
+      socket = tls.connect({ port = 8443, host = "localhost", ca = { read("ca.pem"), read("root.pem") },
+        cert = read("ann.pem"), key = read("ann.key") })
+      socket:write("x", function() socket:resetAndDestroy() end)
+      socket:on("error", print)
+      net.run()
+    ]]
+    for _, text in ipairs({ SERVER, ASKING }) do
+      local p, port = serve(text)
+      for _ = 1, 4 do assert.equal("", run(reset, port)) end -- the fourth finds it there
+      p:kill()
+    end
+  end)
+
   it("has two programs that know the same key", function()
     assert.equal("hello\n", run(SHARED, 0))
   end)

@@ -2026,7 +2026,10 @@ function kid:unref() end
 --- if cluster.isPrimary then
 ---   for _ = 1, 4 do cluster.fork() end
 --- else
----   net.createServer(function(socket) socket:pipe(socket) end):listen(8000)
+---   net.createServer(function(socket)
+---     socket:on("error", function() end)
+---     socket:pipe(socket)
+---   end):listen(8000)
 --- end
 --- ```
 ---
