@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "tls/base/error.h"
+#include "tls/base/forks.h"
 #include "tls/base/net.h"
 #include "tls/base/openssl.h"
 #include "tls/base/owner.h"
@@ -114,7 +115,8 @@ static void open_openssl(lua_State *L) {
   static atomic_flag is_open = ATOMIC_FLAG_INIT;
   if (!OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL))
     net_tls_raise_error(L);
-  if (!atomic_flag_test_and_set(&is_open) && atexit(net_tls_net->exit_flush) != 0)
+  if (net_tls_forks_watch() != 0 ||
+      (!atomic_flag_test_and_set(&is_open) && atexit(net_tls_net->exit_flush) != 0))
     net_tls_raise_memory(L);
 }
 

@@ -183,6 +183,7 @@ static int core_connection(lua_State *L) {
   }
   box->t->shared = shared;
   box->t->refs = 1;
+  box->t->forks = net_tls_forks();
   box->t->is_server = (unsigned)lua_toboolean(L, 2);
   ERR_clear_error();
   if (!set_up(box->t, ctx))

@@ -12,6 +12,7 @@
 #include "tls/base/buffers.h"
 #include "tls/base/bytes.h"
 #include "tls/base/error.h"
+#include "tls/base/forks.h"
 #include "tls/base/net.h"
 #include "tls/base/openssl.h"
 
@@ -54,8 +55,9 @@ struct net_tls {
   unsigned char *alpn;            /* owned; a server's names as in ALPN's extension, or NULL */
   unsigned alpn_len;              /* a client's too, which its SSL has */
   unsigned refs;
-  int broken;                  /* errno of a read below, or -ENOMEM: of the next call */
-  int unsendable;              /* errno of a write below: for good */
+  unsigned forks; /* of the process that made it: a child has a copy, and may not use it */
+  int broken;     /* errno of a read below, or -ENOMEM: of the next call */
+  int unsendable; /* errno of a write below: for good */
   struct net_tls_hello *hello; /* owned; what the client has asked for, while Lua thinks */
   lua_State *amid;             /* borrowed; in a call of OpenSSL's that may ask Lua; NULL else */
   unsigned depth;
@@ -88,6 +90,11 @@ struct net_tls {
 struct net_tls *net_tls_check(lua_State *L, int idx);
 /* The one at index 1, which has an SSL still; raises where it has none. [-0, +0, e] */
 struct net_tls *net_tls_check_open(lua_State *L);
+/* Is it the connection of the process that has made this one by fork(2)? Each record has a number
+ * of its own, so what a child sends or reads would break it for both. */
+static inline int net_tls_is_parents(const struct net_tls *t) {
+  return t->forks != net_tls_forks();
+}
 /* Lets go of one of its references. */
 void net_tls_release(struct net_tls *t);
 /* Frees the first note, and wipes it. */

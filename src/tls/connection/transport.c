@@ -108,6 +108,8 @@ static ssize_t give_kept(struct net_handle *h, struct net_tls *t, void *buf, siz
 
 static ssize_t tls_read(struct net_handle *h, void *buf, size_t size) {
   struct net_tls *t = tls_at(h);
+  if (net_tls_is_parents(t))
+    return NET_OWN_ERROR;
   if (!t->open || t->notes)
     return -EAGAIN;
   if (t->plain.len > 0)
@@ -192,7 +194,7 @@ static ssize_t tls_writev(struct net_handle *h, struct iovec *iov, int count, in
   struct net_tls *t = tls_at(h);
   struct cursor c = { iov, count, 0 };
   (void)more;
-  if (t->refused)
+  if (t->refused || net_tls_is_parents(t))
     return NET_OWN_ERROR;
   if (t->unsendable)
     return t->unsendable;
@@ -224,6 +226,8 @@ static size_t tls_unsent(const struct net_handle *h) {
 
 static int tls_shutdown(struct net_handle *h) {
   struct net_tls *t = tls_at(h);
+  if (net_tls_is_parents(t))
+    return NET_OWN_ERROR;
   if (!t->open)
     return -EAGAIN;
   if (!t->sent_notify && !t->failed && !t->unsendable) {
@@ -247,7 +251,10 @@ static void tls_error(lua_State *L, struct net_handle *h) {
   struct net_handle *b = &t->below;
   while (t->below_failed && b->via->error == NULL && b->via->below)
     b = b->via->below(b);
-  if (t->refused)
+  if (net_tls_is_parents(t))
+    net_tls_push_plain(L, "Invalid state: the connection is that of the process that has forked",
+                       "ERR_INVALID_STATE");
+  else if (t->refused)
     net_tls_push_refusal(L, t);
   else if (t->below_failed && b->via->error)
     b->via->error(L, b);
@@ -276,6 +283,11 @@ static int tls_ready(lua_State *L, struct net_handle *h, int events) {
   int was_open = t->open;
   if (t->amid)
     return 0; /* a loop inside of a callback's has found something: it has to wait */
+  if (net_tls_is_parents(t)) {
+    lua_pushnil(L);
+    net_tls_net->destroy(L, 1); /* it is closed here, and nobody there hears so */
+    return 0;
+  }
   events = net_handle_ready(L, &t->below, events);
   if (!net_tls_is_there(stream, t))
     return 0;
