@@ -135,12 +135,16 @@ void net_frames_next(struct net_frames *f) {
 
 int net_frames_amid(const struct net_frames *f) { return f->at < f->end; }
 
-void net_frames_end(struct net_frames *f) {
+void net_frames_drop(struct net_frames *f) {
   while (f->groups > 0) {
     struct net_group group;
     net_frames_take(f, &group);
     net_group_close(&group, 0);
   }
+}
+
+void net_frames_end(struct net_frames *f) {
+  net_frames_drop(f);
   free(f->bytes);
   net_frames_init(f, f->max);
 }

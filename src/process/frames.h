@@ -55,7 +55,9 @@ int net_frames_amid(const struct net_frames *f);
 void net_frames_take(struct net_frames *f, struct net_group *group);
 /* Closes what is in the group from 'first' on. */
 void net_group_close(struct net_group *group, int first);
-/* Closes the groups, and frees the memory. */
+/* Closes the groups. */
+void net_frames_drop(struct net_frames *f);
+/* The same, and frees the memory. */
 void net_frames_end(struct net_frames *f);
 
 #endif

@@ -282,8 +282,18 @@ static int channel_read_on(lua_State *L) {
   return 0;
 }
 
+/* abandon(channel): the peer has died. Descriptors that wait for a line of its are closed, as
+ * its own end of the channel may be among them, and this one would never be told of the end */
+static int channel_abandon(lua_State *L) {
+  struct net_channel *c = net_channel_self(L);
+  const char *line;
+  size_t len;
+  if (net_frames_line(&c->in, &line, &len) == 0)
+    net_frames_drop(&c->in);
+  return 0;
+}
+
 const luaL_Reg net_channel_receive_functions[] = {
-  { "take", channel_take }, { "reread", channel_reread },
-  { "post", channel_post }, { "read_on", channel_read_on },
-  { NULL, NULL },
+  { "take", channel_take },       { "reread", channel_reread },   { "post", channel_post },
+  { "read_on", channel_read_on }, { "abandon", channel_abandon }, { NULL, NULL },
 };

@@ -67,20 +67,20 @@ end
 --- A message has come. A descriptor that nobody takes is closed.
 local function received(self, message, descriptor)
   local ack = message.ack
+  local fn
   if ack ~= nil then
-    local answered = self.waiting[ack]
+    fn = self.waiting[ack]
     self.waiting[ack] = nil
-    if answered then
-      return answered(message, descriptor)
-    end
   else
-    local act = self.acts[message.act]
-    if act then
-      return act(message, descriptor)
-    end
+    fn = self.acts[message.act]
   end
-  if descriptor then
+  local is_taken = fn and self.takes and (ack ~= nil or message.act == self.takes)
+  if descriptor and not is_taken then
     descriptor:close()
+    descriptor = nil
+  end
+  if fn then
+    fn(message, descriptor)
   end
 end
 
@@ -89,8 +89,9 @@ end
 ---@param acts table<string, fun(message: table, descriptor?: userdata)>
 ---@param worker table it tells "error" for what could not be sent, unless the peer has gone:
 ---   that is told otherwise
-function shared.link(channel, acts, worker)
-  local self = setmetatable({ channel = channel, acts = acts, waiting = {} }, Link)
+---@param takes? string the act that may come with a descriptor; answers may then, too
+function shared.link(channel, acts, worker, takes)
+  local self = setmetatable({ channel = channel, acts = acts, waiting = {}, takes = takes }, Link)
   function self.sent(err)
     if err and not shared.is_gone(err) then
       worker:emit("error", err)

@@ -192,7 +192,7 @@ function worker.start(channel, id)
   link = shared.link(channel, {
     newconn = on_connection,
     disconnect = on_disconnect_asked,
-  }, self_worker)
+  }, self_worker, "newconn")
   listens.start(link)
   link:send({ act = "online" })
 end

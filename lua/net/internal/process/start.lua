@@ -95,6 +95,9 @@ local function on_ended(kid, left)
     core.channel.read_on(life.channel.native)
     return
   end
+  if life.channel and life.channel.isOpen then
+    core.channel.abandon(life.channel.native)
+  end
   local failure = life.refused and spawn_error(kid, life.refused)
   end_limits(life)
   if kid.stdin then
