@@ -256,6 +256,8 @@ describe("examples/deploy", function()
       for i = 1, 2 do
         serves(counts, 100)
         program.kid:kill("SIGHUP")
+        serves(counts, 1)
+        program.kid:kill("SIGHUP") -- while it reloads, mostly, which has to do no harm
         expect(program, "(reloaded)\n", i)
       end
       serves(counts, 100)

@@ -116,6 +116,22 @@ describe("docs/guide/processes.md", function()
     machines.finish(primary)
   end))
 
+  it("bears a second SIGHUP while it reloads", within(function(t)
+    local port = sockets.free_port()
+    local primary = start(t, server_lua(port))
+    wait_for_port(primary, port)
+    local held = net.connect(port, "127.0.0.1") -- its worker has a second to leave
+    held:write("hello\n")
+    sockets.wait_for(held, "data")
+    for _ = 1, 3 do
+      primary.kid:kill("SIGHUP")
+      assert.equal("hello\n", ask(port))
+    end
+    machines.expect(primary, "all workers are new\n")
+    assert.equal("hello\n", ask(port))
+    machines.finish(primary)
+  end))
+
   it("has workers that listen by themselves, and leave when they are replaced", within(function(t)
     local port = sockets.free_port()
     local text = server_lua(port):gsub("  (net.createServer.-):listen%(%d+%)", function(server)
@@ -163,6 +179,34 @@ else
     process.kill(tonumber(second), "SIGTERM")
     wait(function() return program.over end)
     assert.equal("", program.err)
+  end))
+
+  it("has one successor, however often it is asked for", within(function(t)
+    local port, gate = sockets.free_port(), t.tmpname(".gate")
+    local program = start(t, ([[
+      local function serve(socket)
+        socket:on("error", function() end)
+        socket:on("data", function() socket:finish(require("net.process").pid .. "\n") end)
+      end
+      if #require("net").activated() > 0 then
+        print("a successor")
+        repeat until io.open(%q) -- the spec says when it goes on
+      end
+    ]]):format(gate) .. machines.replaced(REPLACE, { ["listen(80,"] = ("listen(%d,"):format(port) }))
+    wait_for_port(program, port)
+    program.kid:kill("SIGHUP")
+    machines.expect(program, "a successor\n")
+    for _ = 1, 2 do
+      program.kid:kill("SIGHUP")
+      assert.equal(program.kid.pid .. "\n", ask(port))
+    end
+    io.open(gate, "w"):close()
+    if not program.kid.exitCode then
+      sockets.wait_for(program.kid, "exit")
+    end
+    process.kill(tonumber(ask(port)), "SIGKILL")
+    wait(function() return program.over end)
+    assert.same({ "a successor\n", "" }, { program.out, program.err })
   end))
 
   it("goes on with the old program where the new one does not become ready", within(function(t)

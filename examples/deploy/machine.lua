@@ -37,7 +37,7 @@ end
 io.stdout:setvbuf("line")
 cluster.setupPrimary({ respawn = true })
 
-local listening, ending = 0, false
+local listening, ending, reloading = 0, false, false
 
 cluster:on("listening", function(_, address)
   listening = listening + 1
@@ -52,7 +52,12 @@ cluster:on("giveup", function()
 end)
 
 process:on("SIGHUP", function()
+  if reloading or ending then
+    return
+  end
+  reloading = true
   cluster.reload({ drain = DRAIN }, function(err)
+    reloading = false
     print(err and "not reloaded: " .. err.message or "reloaded")
   end)
 end)
