@@ -115,7 +115,10 @@ describe("The HAProxy of docs/guide/processes.md", function()
     end
     exercise(t, front, port, one, two, {
       take_out = function() say("drain") end,
-      put_back = function() say("ready") end,
+      put_back = function()
+        say("ready")
+        wait(function() return machines.ask(stats, "show stat"):find("\nlua,two,[^\n]*,UP,") end)
+      end,
       blind = function()
         local row = machines.ask(stats, "show stat"):match("\nlua,two,([^\n]*)")
         local names = machines.ask(stats, "show stat"):match("^# pxname,svname,([^\n]*)")
