@@ -192,13 +192,13 @@ struct net_capi {
    * is new, or one that waits as connecting and is not any more (that 'connect' comes is
    * for the caller), or one from which 'from' had it. Pushes the bytes that 'from' had
    * read and nobody has consumed. From then on 'from' hears nothing, and is not open: its
-   * flow and its cork end; what was written to it goes first, and it still knows its peer. Destroying one destroys
-   * both: an error of 'from' is also that of 'to', and 'from' closes first. bytesRead and
-   * bytesWritten stay with 'from'; see 'count'. Returns 0; or, with nothing done or
-   * pushed, -EAGAIN: 'from' is connecting, or has bytes that the kernel has refused (ask
-   * again when write("") calls back), -EISCONN: 'to' has a connection, or makes one, of its
-   * own, or -EBADF: 'from' is not open or has ended, or 'to' is none of those.
-   * [-0, +(1|0), e] */
+   * flow and its cork end; what was written to it goes first, and it still knows its peer.
+   * Destroying one destroys both: an error of 'from' is also that of 'to', and 'from'
+   * closes first. bytesRead and bytesWritten stay with 'from'; see 'count'. Returns 0; or,
+   * with nothing done or pushed, -EAGAIN: 'from' is connecting, or has bytes that the kernel
+   * has refused (ask again when write("") calls back), -EISCONN: 'to' has a connection, or
+   * makes one, of its own, or -EBADF: 'from' is not open or has ended, or 'to' is none of
+   * those. [-0, +(1|0), e] */
   int (*take)(lua_State *L, int to, int from);
   /* Puts a layer on the socket at 'idx', which is open and has no bytes that the kernel
    * has refused: its present handle moves to '*below', which is the layer's from here on;

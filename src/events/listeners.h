@@ -60,8 +60,8 @@ int net_listeners_add(lua_State *L, const struct net_emission *e, int prepend);
  * returns whether it was there. Announces nothing. [-0, +0, m] */
 int net_listeners_remove(lua_State *L, const struct net_emission *e, int what);
 
-/* As net_listeners_remove, without memory: in a list of more than two it is replaced by an internal step,
- * which goes with the next emit. [-0, +0, -] */
+/* As net_listeners_remove, without memory: in a list of more than two it is replaced by an
+ * internal step, which goes with the next emit. [-0, +0, -] */
 int net_listeners_forget(lua_State *L, const struct net_emission *e, int what, const void *instead);
 
 #endif

@@ -8,9 +8,9 @@
  *
  * While it listens it accepts, or pauses because the system has run out of
  * descriptors. One that is remote listens without a descriptor: another process
- * accepts, and what it sends is handed to net_accept_deliver. It is anchored exactly while it listens or has connections; a
- * socket reaches its server through its user value VAL_SERVER, and a 'close'
- * under way is held by the tick.
+ * accepts, and what it sends is handed to net_accept_deliver. It is anchored
+ * exactly while it listens or has connections; a socket reaches its server
+ * through its user value VAL_SERVER, and a 'close' under way is held by the tick.
  *
  * server.c has the object (life, fields, methods), accept.c how a connection comes, proxy.c
  * what a proxy says of it first, incoming.c how it becomes a socket, listen.c the ways to a

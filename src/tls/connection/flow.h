@@ -32,8 +32,8 @@ void net_tls_fail(struct net_tls *t);
  * is wrong in TLS 1.3 where a warning came before, as Java sends one: an error of which it says
  * nothing. */
 int net_tls_has_ended(const struct net_tls *t, int why);
-/* The same as net_tls_fail where it was to give plain bytes: that it wants more is no failure, and the other
- * side may have ended. */
+/* The same as net_tls_fail where it was to give plain bytes: that it wants more is no failure,
+ * and the other side may have ended. */
 void net_tls_stop(struct net_tls *t);
 
 #endif

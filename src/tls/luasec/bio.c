@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * bio.c - between OpenSSL and the descriptor of one of LuaSec's connections: a BIO. See luasec.h. */
+ * bio.c - the BIO between OpenSSL and the descriptor of one of LuaSec's connections. See
+ * luasec.h. */
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
