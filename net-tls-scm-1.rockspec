@@ -58,6 +58,7 @@ build = {
       ["net.internal.tls.sessions"] = "lua/net/internal/tls/sessions.lua",
       ["net.internal.tls.socket"] = "lua/net/internal/tls/socket.lua",
       ["net.internal.tls.state"] = "lua/net/internal/tls/state.lua",
+      ["net.internal.tls.verdict"] = "lua/net/internal/tls/verdict.lua",
       ["net.internal.tls.versions"] = "lua/net/internal/tls/versions.lua",
       ["net.internal.tls.tasks"] = "lua/net/internal/tls/tasks.lua",
       ["net.luasec"] = "lua/net/luasec.lua",

@@ -9,9 +9,9 @@
 
 local core = require("net.tls.core")
 local net_core = require("net.core")
-local identity = require("net.internal.tls.identity")
 local lazy = require("net.internal.lazy")
 local timers = require("net.timers")
+local verdict = require("net.internal.tls.verdict")
 
 local contexts = lazy.module("net.internal.tls.context")
 local errors = lazy.module("net.internal.errors")
@@ -180,41 +180,7 @@ function M.watch(socket, state, ms)
   end
 end
 
--- Whom a client has met
-
---- The error that the peer's certificate is, as it is not that of whom was meant.
-local function compare_name(socket, state)
-  if state.identity then
-    return state.identity(state.host, socket:getPeerCertificate(true))
-  end
-  local host = identity.prepare(state.host)
-  if host.isOdd or not state.conn:is_of(host.ascii) then -- the core has it as others may read it
-    return identity.checkServerIdentity(state.host, socket:getPeerCertificate(true))
-      or errors.codes.ERR_TLS_CERT_ALTNAME_INVALID("the certificate is not that of the host",
-        state.host, socket:getPeerCertificate(true))
-  end
-end
-
---- The same; who raises refuses.
-local function name_error(socket, state)
-  local ok, err = pcall(compare_name, socket, state)
-  if ok then
-    return err or nil
-  end
-  return err or errors.new("Error", "checkServerIdentity has failed")
-end
-
---- The same as authorizationError.
-local function word_of(err)
-  return type(err) == "table" and (err.code or err.message) or tostring(err)
-end
-
-local function dh_error(state)
-  local key = state.conn:ephemeral()
-  if key and key.type == "DH" and key.size < state.minDHSize then
-    return errors.codes.ERR_TLS_DH_PARAM_SIZE(key.size)
-  end
-end
+-- A client
 
 --- It is read though it is paused, up to its mark: sessions, alerts and the end are not data.
 local function read_on(socket)
@@ -242,14 +208,14 @@ local function client_open(socket, state)
 end
 
 local function client_secure(socket, state)
-  local err = dh_error(state)
+  local err = verdict.of_key(state)
   if err then
     return fail(socket, state, err)
   end
   err = state.conn:verdict()
   local is_chain = err ~= nil
   if not err and (state.unchecked or not state.conn:reused()) then
-    err = name_error(socket, state)
+    err = verdict.of_name(socket, state)
   end
   state.unchecked = err and true or nil
   forget_handshake(socket, state)
@@ -258,7 +224,7 @@ local function client_secure(socket, state)
   end
   state.authorized = err == nil
   if err then
-    state.authorizationError = word_of(err)
+    state.authorizationError = verdict.word(err)
     if state.rejects then
       destroy(socket, state, err)
       if not is_chain then
@@ -270,7 +236,7 @@ local function client_secure(socket, state)
   client_open(socket, state)
 end
 
--- Whom a server has met
+-- A server
 
 --- Tells of sessions that came before 'secureConnection', where that comes first.
 local function tell_sessions(state)
@@ -284,7 +250,7 @@ end
 local function server_secure(socket, state)
   local err = state.requests and state.conn:verdict() or nil
   if err then
-    state.authorizationError = word_of(err)
+    state.authorizationError = verdict.word(err)
     if state.rejects then
       return fail(socket, state, err)
     end
@@ -323,7 +289,7 @@ end
 function on.failed(socket, state, err)
   if err.code == "ERR_SSL_CERTIFICATE_VERIFY_FAILED" then
     err = state.conn:verdict(true) or err
-    state.authorizationError = word_of(err)
+    state.authorizationError = verdict.word(err)
   end
   fail(socket, state, err)
 end
