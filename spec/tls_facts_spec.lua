@@ -94,6 +94,22 @@ describe("A TLS socket", function()
     assert.is_true(many >= few + 31 * 22, many - few) -- a head and a tag for each record more
   end))
 
+  it("knows its own certificate before it has connected", within(function(t)
+    local server = net.createServer():listen(0)
+    local own = { cert = pair.client.cert, key = pair.client.key, port = server:address().port }
+    local client = tls.connect(own)
+    assert.equal("a client", client:getCertificate().subject.CN)
+    client:on("connect", t.calls(1, function()
+      assert.equal("a client", client:getCertificate().subject.CN)
+      client:destroy()
+      assert.is_nil(client:getCertificate())
+      server:close()
+    end))
+    local unconnected = tls.TLSSocket(nil, { isServer = true, cert = pair.server.cert, key = pair.server.key })
+    assert.equal("DNS:localhost, IP Address:127.0.0.1", unconnected:getCertificate().subjectaltname)
+    t.run()
+  end))
+
   it("has forgotten all when it is destroyed", within(function(t)
     local client, peer = meet(t, nil, nil, function() end)
     for _, socket in ipairs({ client, peer }) do

@@ -3391,7 +3391,7 @@ function tlsSocket:getCipher() end
 ---@return net.tls.Certificate? certificate nil once it is closed
 function tlsSocket:getPeerCertificate(detailed) end
 
---- The certificate that this side has shown; `{}` if it has none.
+--- The certificate that this side has shown, or will; `{}` if it has none.
 ---@return net.tls.Certificate? certificate nil once it is closed
 function tlsSocket:getCertificate() end
 

@@ -9,8 +9,10 @@
 #include <lauxlib.h>
 
 #include "tls/base/openssl.h"
+#include "tls/certificate/certificate.h"
 #include "tls/connection/connection.h"
 #include "tls/connection/inspect.h"
+#include "tls/context/context.h"
 
 #include <openssl/x509v3.h>
 
@@ -204,6 +206,16 @@ static int connection_fragment(lua_State *L) {
   return 1;
 }
 
+/* own_certificate(context) -> the table of the one that who has no connection yet will show */
+static int core_own_certificate(lua_State *L) {
+  X509 *own = SSL_CTX_get0_certificate(net_tls_context_check(L, 1)->ctx);
+  if (own)
+    net_tls_certificate_push(L, own);
+  else
+    lua_newtable(L);
+  return 1;
+}
+
 void net_tls_facts_open(lua_State *L) {
   static const luaL_Reg methods[] = {
     { "protocol", connection_protocol },
@@ -225,4 +237,6 @@ void net_tls_facts_open(lua_State *L) {
   lua_getfield(L, -1, "Connection");
   luaL_setfuncs(L, methods, 0);
   lua_pop(L, 1);
+  lua_pushcfunction(L, core_own_certificate);
+  lua_setfield(L, -2, "own_certificate");
 }

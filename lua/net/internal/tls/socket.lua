@@ -152,7 +152,12 @@ function methods:getPeerCertificate(detailed)
 end
 
 function methods:getCertificate()
-  return (ask(self, {}, "certificate", true))
+  local conn, state = conn_of(self)
+  if conn then
+    return (conn:certificate(true))
+  elseif not self.destroyed then
+    return core.own_certificate(state.context)
+  end
 end
 
 function methods:getEphemeralKeyInfo()
