@@ -116,6 +116,30 @@ add({
     edit = edits.without('S << "%w*[dD]estroy%w*", try'),
   },
   {
+    line = "an error of a server's `TLSSocket` amid the handshake that nobody listens for",
+    program = "@tls.*tls.TLSSocket%(R", object = "^uncaught$", node = "%(no more%)", lua = "ERR_SSL_",
+    edit = edits.instead("^(watch S.*) %-error", "%1"),
+  },
+  {
+    line = "the other socket is destroyed with the `\"close\"` of that",
+    program = "@tls.*let R1 = dial", object = "^R", node = ".", lua = "^c[ol]",
+    edit = edits.without('^C1 << "destroy", try'),
+  },
+  {
+    line = "what `unshift()` puts back in the call that makes a TLS socket",
+    program = "@tls.*unshift", node = "^unshift", lua = "^data", edit = edits.without('<< "unshift", try'),
+  },
+  {
+    line = "Small writes of one turn to one socket leave in one system call",
+    program = "@tls", node = "^write: false$", lua = "^write: true$", said = "error%(<Error: write E",
+    edit = NO_WRITES,
+  },
+  {
+    line = "a socket below that is destroyed with an error has the TLS socket emit `error`",
+    program = '@tls.*R1? << "destroy", try R1?%.destroy%(Error', node = ".", lua = ".",
+    edit = edits.without('R1? << "destroy", try'),
+  },
+  {
     line = "writes of one turn are a record each",
     program = "@tls.*%+readable", node = ".", lua = ".", edit = edits.instead(" %+readable", ""),
   },

@@ -24,7 +24,7 @@ local tlsprograms = {}
 local FACTS = {
   { 2, "%s.getPeerCertificate()" },  { 1, "%s.getPeerCertificate(true).subject" },
   { 2, "%s.getCertificate()" }, { 3, "%s.getCipher()" }, { 3, "%s.getProtocol()" },
-  { 3, "%s.isSessionReused()" }, { 2, "%s.getSharedSigalgs()" },
+  { 3, "%s.isSessionReused()" },
   { 2, "sized(%s.getFinished())" }, { 2, "sized(%s.getPeerFinished())" },
   { 2, "sized(%s.getSession()) != nil" }, { 2, "sized(%s.getTLSTicket()) != nil" },
   { 3, 'sized(%s.exportKeyingMaterial(16, "label"))' },
@@ -38,9 +38,9 @@ local FACTS = {
 local function fact(m, who)
   local call = m.d:weighted(FACTS)
   local name = call:match("%.(%a+)")
-  local line = node(('%s << "%s", try %s'):format(who, name, call:format(who)))
-  if who:sub(1, 1) == "S" then return line end
-  return node(("if %s.encrypted"):format(who), { line })
+  return node(("if %s.encrypted and not %s.destroyed"):format(who, who), {
+    node(('%s << "%s", try %s'):format(who, name, call:format(who))),
+  })
 end
 
 --- Before it is connected: later Node's process ends.
@@ -50,10 +50,10 @@ local function set_session(_, who)
   })
 end
 
---- Crashes Node before the handshake is over.
+--- Crashes Node before the handshake is over. The group is OpenSSL's choice.
 local function ephemeral(_, who)
   return node(("if %s.encrypted and not %s.secureConnecting and not %s.destroyed"):format(who, who, who), {
-    node(('%s << "key", try %s.getEphemeralKeyInfo()'):format(who, who)),
+    node(('%s << "key", try %s.getEphemeralKeyInfo() == nil'):format(who, who)),
   })
 end
 
@@ -87,7 +87,7 @@ local KIT = {
   },
   fields = {
     "encrypted authorized authorizationError alpnProtocol servername secureConnecting",
-    "remoteAddress remoteFamily localAddress", table.unpack(parts.kit.fields),
+    table.unpack(parts.kit.fields),
   },
   statements = {
     { 12, fact }, { 2, ephemeral }, { 1, set_session }, { 3, server_call }, table.unpack(parts.kit.statements),

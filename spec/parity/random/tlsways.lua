@@ -109,9 +109,9 @@ local WAYS = {
   { 4, by_starttls }, { 4, by_pair },
 }
 
---- Options as what goes behind others in a table.
+--- Options as what goes behind others in a table, without those that are a server's alone.
 local function more(text)
-  local inner = text:match("^{(.*)}$")
+  local inner = text:match("^{(.*)}$"):gsub("pauseOnConnect: true", "none: true")
   return inner == "" and "" or ", " .. inner
 end
 
