@@ -92,7 +92,7 @@ local WHY = {
     .. "stack, and not made or looked at anew, which took 23 % off of the writer's "
     .. "instructions and 14 % off of the reader's. Other settings of the collector "
     .. "(generational at 100 %, incremental at 400) took nothing.",
-  ["tls-resumed-12"] = "callgrind: 476,000 instructions, of which C on libssl takes "
+  ["tls-resumed-12"] = "callgrind: 472,000 instructions, of which C on libssl takes "
     .. "386,000: there is no key "
     .. "to be agreed on, so that the connection is what costs. The rest is Lua's: a socket, "
     .. "its state, a time limit and a listener for its end, three events. Beyond C's system "

@@ -276,13 +276,13 @@ void *net_object_check(lua_State *L, int idx, const struct net_class *cls) {
   return o;
 }
 
-/* A new table, with room for a list of 'slots', may start the collector, that a
+/* A new table, with room for a list of 'slots' and for 'fields', may start the collector, that a
  * finalizer, and that come here. [-0, +1, m] */
-static void table_at(lua_State *L, int idx, int n, int slots) {
+static void table_at(lua_State *L, int idx, int n, int slots, int fields) {
   if (lua_getiuservalue(L, idx, n) == LUA_TTABLE)
     return;
   lua_pop(L, 1);
-  lua_createtable(L, slots, 0);
+  lua_createtable(L, slots, fields);
   if (lua_getiuservalue(L, idx, n) == LUA_TTABLE) {
     lua_remove(L, -2);
     return;
@@ -292,12 +292,12 @@ static void table_at(lua_State *L, int idx, int n, int slots) {
   lua_setiuservalue(L, idx, n);
 }
 
-void net_object_table(lua_State *L, int idx, int n) { table_at(L, idx, n, 4); }
+void net_object_table(lua_State *L, int idx, int n) { table_at(L, idx, n, 4, 0); }
 
-void net_object_map(lua_State *L, int idx, int n) { table_at(L, idx, n, 0); }
+void net_object_map(lua_State *L, int idx, int n) { table_at(L, idx, n, 0, 1); }
 
 void net_object_fields(lua_State *L, int idx) {
-  table_at(L, idx, VAL_FIELDS, 0);
+  table_at(L, idx, VAL_FIELDS, 0, 1);
   ((struct net_object *)lua_touserdata(L, idx))->has_fields = 1;
 }
 

@@ -92,7 +92,7 @@ void *net_object_check(lua_State *L, int idx, const struct net_class *cls);
 /* Pushes the table in user value 'n' of the object at 'idx', made when missing; by
  * a finalizer, if that is faster. [-0, +1, m] */
 void net_object_table(lua_State *L, int idx, int n);
-/* The same, with no room for a list where it is made. */
+/* The same, with room for one field, and for no list, where it is made. */
 void net_object_map(lua_State *L, int idx, int n);
 /* As net_object_table, the table of the user's own fields. [-0, +1, m] */
 void net_object_fields(lua_State *L, int idx);

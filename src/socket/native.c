@@ -27,7 +27,7 @@ static int core_private(lua_State *L) {
   net_socket_check(L);
   if (net_rare_get(L, 1, SLOT_PRIVATE) == LUA_TTABLE)
     return 1;
-  lua_newtable(L);
+  lua_createtable(L, 0, 1);
   lua_pushvalue(L, -1);
   net_rare_set(L, 1, SLOT_PRIVATE);
   return 1;

@@ -23,7 +23,7 @@ local stream, duration = net_core.stream, net_core.timeout.duration
 local private = stream.private
 
 -- By name they would be looked for in two classes, for each connection.
-local once, off = net_core.Socket.methods.once, net_core.Socket.methods.off
+local on, off = net_core.Socket.methods.on, net_core.Socket.methods.off
 local is_paused = net_core.Socket.methods.isPaused
 
 local M = {}
@@ -161,19 +161,18 @@ function M.watch(socket, state, ms)
   if is_limited or state.server then
     state.on_close = function()
       if state.conn:state() then -- it was another one's end, that of before
-        return once(socket, "close", state.on_close)
+        return
       end
-      state.on_close = nil
       forget_handshake(socket, state)
       if state.server and not state.told then
         fail(socket, state, reset_error("socket hang up"))
       end
     end
-    once(socket, "close", state.on_close)
+    on(socket, "close", state.on_close)
   end
   if state.server then
     state.on_error = function(err) fail(socket, state, err) end -- of who destroys it
-    once(socket, "error", state.on_error)
+    on(socket, "error", state.on_error)
   end
   if is_limited then
     stream.limit(socket, on_timeout, duration(ms))
@@ -241,8 +240,11 @@ end
 --- Tells of sessions that came before 'secureConnection', where that comes first.
 local function tell_sessions(state)
   local list = state.sessions
+  if not list then
+    return
+  end
   state.sessions = nil
-  for _, one in ipairs(list or {}) do
+  for _, one in ipairs(list) do
     state.server:emit("newSession", one.id, one.der, function() end)
   end
 end
@@ -271,10 +273,10 @@ end
 
 -- What the core tells
 
-local on = {}
+local told = {}
 
 --- The handshake is over.
-function on.secure(socket, state)
+function told.secure(socket, state)
   state.alpn, state.name = state.conn:chosen()
   if (state.holds or 0) > 0 then
     state.held = true
@@ -286,7 +288,7 @@ function on.secure(socket, state)
 end
 
 --- OpenSSL has ended it, or the system has.
-function on.failed(socket, state, err)
+function told.failed(socket, state, err)
   if err.code == "ERR_SSL_CERTIFICATE_VERIFY_FAILED" then
     err = state.conn:verdict(true) or err
     state.authorizationError = verdict.word(err)
@@ -302,7 +304,7 @@ local function tell_end(socket)
 end
 
 --- The peer has ended before it was over.
-function on.hangup(socket, state)
+function told.hangup(socket, state)
   if state.isServer and not state.server then
     tell_end(socket)
     return socket:destroy()
@@ -316,7 +318,7 @@ function on.hangup(socket, state)
   tell_end(socket)
 end
 
-function on.keylog(socket, state, line)
+function told.keylog(socket, state, line)
   if state.server then
     state.server:emit("keylog", line .. "\n", socket)
   else
@@ -324,7 +326,7 @@ function on.keylog(socket, state, line)
   end
 end
 
-function on.session(socket, state, der)
+function told.session(socket, state, der)
   if state.pending then
     state.session = der
   else
@@ -333,7 +335,7 @@ function on.session(socket, state, der)
 end
 
 --- In TLS 1.3 there is nothing to wait for.
-function on.new_session(socket, state, id, der)
+function told.new_session(socket, state, id, der)
   if not state.pending then
     state.server:emit("newSession", id, der, function() end)
   elseif state.conn:protocol() == "TLSv1.3" then
@@ -345,22 +347,22 @@ function on.new_session(socket, state, id, der)
 end
 
 --- A client has said what it wants.
-function on.hello(socket, state)
+function told.hello(socket, state)
   hello.answer(socket, state)
 end
 
 --- A client wants to have the status of the server's certificate.
-function on.status(socket, state)
+function told.status(socket, state)
   hello.status(socket, state)
 end
 
 --- What a server has said of that.
-function on.response(socket, _, der)
+function told.response(socket, _, der)
   socket:emit("OCSPResponse", der ~= "" and der or nil)
 end
 
 --- Lua has raised where OpenSSL had asked for a key.
-function on.raised(socket, state, err)
+function told.raised(socket, state, err)
   fail(socket, state, err or errors.new("Error", "pskCallback has failed"))
 end
 
@@ -386,10 +388,10 @@ core.on_event(function(socket, event, ...)
   if state and event == "psk" then
     return psk.answer(socket, state, ...)
   elseif state and event == "keylog" then
-    on.keylog(socket, state, ...)
+    told.keylog(socket, state, ...)
   elseif state then
     local _ <close> = state
-    on[event](socket, state, ...)
+    told[event](socket, state, ...)
   end
 end)
 
