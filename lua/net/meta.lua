@@ -1843,7 +1843,8 @@ function child.fork(script, args, options) end
 --- Then the channel is closed and `kid` unref'd, the servers drain, as `server:drain` does, and
 --- leave their files, and at the last `"close"` the callback is called with `kid` and how many
 --- connections were cut off. One that the program has closed meanwhile is waited for alike, and
---- its connections get no more time than others'. The program ends when nothing else holds it. Under systemd the unit
+--- its connections get no more time than others'. The program ends when nothing else holds it.
+--- Called again before that, it starts one more, and both serve in the end. Under systemd the unit
 --- needs `NotifyAccess=all`, and the new program tells `mainpid = process.pid`; its watchdog watches
 --- the new program then, to which `WATCHDOG_PID` is not handed on.
 ---
@@ -1852,7 +1853,7 @@ function child.fork(script, args, options) end
 --- was, and the callback gets `ERR_REPLACE_FAILED`, with the error behind it as `cause`.
 ---
 --- ```lua
---- process:on("SIGHUP", function()
+--- process:once("SIGHUP", function()
 ---   child.replace("app.lua", { servers = { web = server } }, function(err)
 ---     if err then print(err, err.cause) end
 ---   end)
