@@ -8,7 +8,7 @@
 #                          [FROM=index] [ONLY=index] [SHRINK=n]
 #
 # SEED   what they are made from; by default another each time, and printed
-# N TLS ODD  how many programs (1000), those of TLS (500) and odd calls (5000)
+# N TLS ODD  how many programs (1000), those of TLS (0) and odd calls (5000)
 # JOBS   processes at a time (4), which wait more than they work
 # FROM   the index of the first (1)
 # ONLY   the index of the one program (or, with N=0, of TLS, with TLS=0 too, of the odd calls)

@@ -36,7 +36,7 @@ local KINDS = {
 }
 
 local function options(words)
-  local chosen = { SEED = os.time() & 0xffff, N = 1000, TLS = 500, ODD = 5000, JOBS = 4, FROM = 1, SHRINK = 1 }
+  local chosen = { SEED = os.time() & 0xffff, N = 1000, TLS = 0, ODD = 5000, JOBS = 4, FROM = 1, SHRINK = 1 }
   for i = 3, #words do
     local name, v = words[i]:match("^(%u+)=(%w+)$")
     if not name then error("unknown: " .. words[i], 0) end

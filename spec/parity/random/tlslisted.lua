@@ -140,6 +140,22 @@ add({
     edit = edits.without('R1? << "destroy", try'),
   },
   {
+    line = "`drain` comes before the callback of the first",
+    program = "@tls", node = "^%l+ callback", lua = "^drain", edit = NO_WRITES,
+  },
+  {
+    line = "`drain` comes before the callback of the first",
+    program = "@tls", node = "^drain", lua = "^%l+ callback", edit = NO_WRITES,
+  },
+  {
+    line = "what has arrived with the end of the handshake is told behind what early writes",
+    program = "@tls", node = "^data%(", lua = "^drain", edit = NO_WRITES,
+  },
+  {
+    line = "what has arrived with the end of the handshake is told behind what early writes",
+    program = "@tls", node = "^data%(", lua = "^%l+ callback %d+$", edit = NO_WRITES,
+  },
+  {
     line = "writes of one turn are a record each",
     program = "@tls.*%+readable", node = ".", lua = ".", edit = edits.instead(" %+readable", ""),
   },
