@@ -40,12 +40,13 @@ static inline void net_jsonagain_begin(struct net_jsonagain *a, int slots) {
   memset(a->strings, 0, sizeof a->strings);
 }
 
-/* Writes the string of that address, if it is known, and returns whether it has. More may be
- * written than is kept. */
+/* Writes the string of that address, if it is known, and returns whether it has. NULL is no
+ * string: it is what lua_topointer says of a number or a boolean, and what stands where nothing
+ * is kept. More may be written than is kept. */
 static inline int net_jsonagain_put(const struct net_jsonagain *a, struct net_jsontext *t,
                                     const void *string) {
   unsigned slot = net_jsonagain_slot(string);
-  if (a->strings[slot] != string && a->strings[slot ^= 1] != string)
+  if (string == NULL || (a->strings[slot] != string && a->strings[slot ^= 1] != string))
     return 0;
   memcpy(t->at, a->texts[slot], NET_JSONAGAIN_LONGEST);
   t->at += a->lens[slot];
