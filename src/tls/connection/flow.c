@@ -122,7 +122,7 @@ void net_tls_leave(struct net_tls *t, int hold) {
   if (s->out_len > 0 && !hold && t->out.len == 0)
     sent = send_below(t, s->out, s->out_len, 0);
   if (sent < s->out_len && !net_tls_bytes_add(&t->out, s->out + sent, s->out_len - sent))
-    t->broken = -ENOMEM;
+    t->broken = t->unsendable = -ENOMEM; /* what follows would come behind a hole */
   s->window_len = s->out_len = 0;
   net_tls_buffers_use(t->ssl, NULL);
   clear_errors();

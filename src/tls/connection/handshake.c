@@ -58,7 +58,7 @@ void net_tls_tell_notes(lua_State *L, struct net_stream *stream, struct net_tls 
 
 /* --- the handshake --------------------------------------------------------------------- */
 
-/* How it stands. */
+/* How it stands; behind those that are no end. */
 enum step {
   WANTS_MORE,
   WANTS_ROOM,
@@ -231,6 +231,8 @@ static void go_on(lua_State *L, struct net_tls *t) {
   if (step == HAS_RAISED)
     t->s->out_len = 0; /* as if it were destroyed */
   net_tls_leave(t, step == IS_DONE || (step == WANTS_MORE && t->notes));
+  if (t->broken && step < HAS_FAILED)
+    step = IS_BROKEN; /* its flight, or what it has still to read, found no memory */
   if (step == IS_DONE)
     (void)SSL_free_buffers(t->ssl); /* 32 KiB, until there is something to read or write */
   net_tls_turns_spent(t, now() - began);

@@ -207,6 +207,8 @@ static ssize_t tls_writev(struct net_handle *h, struct iovec *iov, int count, in
     return err;
   size_t n = encrypt(t, &c);
   net_tls_leave(t, 0);
+  if (t->unsendable == -ENOMEM)
+    net_tls_net->wake(h, NET_WRITE); /* some of it is lost, and nobody else would tell */
   if (n == 0 && t->unsendable)
     return t->unsendable;
   if (n == 0 && t->failed)
@@ -307,7 +309,7 @@ static int tls_ready(lua_State *L, struct net_handle *h, int events) {
     return 0;
   if (!t->open)
     return t->refused ? NET_WRITE : 0;
-  if (t->unsendable && t->out.len > 0)
+  if (t->unsendable && (t->out.len > 0 || t->unsendable == -ENOMEM))
     return tell_unsendable(L, net_tls_net->handle(stream), t, events);
   return was_open ? events : NET_WRITE | (net_tls_is_here(t) ? NET_READ : 0);
 }
