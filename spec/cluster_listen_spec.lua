@@ -245,6 +245,23 @@ describe("listen in a worker", function()
     assert.same({ "ERR_SERVER_NOT_RUNNING", "closed nil", "ECONNREFUSED" }, lines)
   end))
 
+  it("is undone in the order of the servers, when the worker leaves", within(function(t)
+    local lines = cluster.run(t, [[
+      if cluster.isPrimary then
+        cluster.fork():on("message", function() cluster.disconnect() end)
+        return
+      end
+      local function listen(n)
+        if n > 6 then return process.send("all") end
+        local server = net.createServer()
+        server:on("close", function() say("close", n) end)
+        server:listen(0, "127.0.0.1", function() listen(n + 1) end)
+      end
+      listen(1)
+    ]])
+    assert.same({ "close 1", "close 2", "close 3", "close 4", "close 5", "close 6" }, lines)
+  end))
+
   it("says EADDRINUSE for a port that this worker has already", within(function(t)
     local lines = run(t, [[
       if cluster.isPrimary then primary(1) else

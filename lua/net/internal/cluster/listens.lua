@@ -12,6 +12,7 @@
 --   waits           the answer has not come
 --   cancelled       another listen, or close, came before it: it is answered by `close`
 --   key             the primary's name for it, from the answer on
+--   started         its number among those that have begun, from then on
 --   least           where the primary wants to know how many connections are open: see worker.lua
 
 local core = require("net.core")
@@ -34,6 +35,7 @@ local link           -- to the primary
 local by_key = {}    -- key -> entry
 local by_server = {} -- server -> entry, of those that listen
 local counters = {}  -- address, port, type and descriptor -> { next, used }
+local count = 0      -- of listens that have begun
 local asked = {}     -- set of entries of which the answer has not come
 
 --- Whether the primary is this library.
@@ -103,7 +105,8 @@ local function emit_listening(entry)
 end
 
 local function started(entry, key)
-  entry.key = key
+  count = count + 1
+  entry.key, entry.started = key, count
   by_key[key], by_server[entry.server] = entry, entry
   core.tick(emit_listening, entry)
 end
@@ -183,6 +186,9 @@ end
 
 --- Nothing came of a query; nobody wants to hear that of one that was cancelled.
 local function ended(entry, err)
+  if not asked[entry] then
+    return -- it has been told, in another way
+  end
   entry.waits, asked[entry] = false, nil
   if entry.cancelled then
     give_back(entry)
@@ -232,12 +238,12 @@ function listens.listen(server, query, backlog, chosen)
   local entry = { server = server, query = query, backlog = backlog, waits = true }
   setmetatable(entry, Entry)
   number(entry, query)
+  asked[entry] = true
   query.backlog, query.data = chosen and backlog or false, null
   if query.activated and not is_primary_ours() then -- Node does not know what is asked for
     core.tick(ended, entry, bind_error(EINVAL, query))
     return entry
   end
-  asked[entry] = true
   link:send(about(entry, "queryServer"), nil, function(reply, descriptor)
     answered(entry, reply, descriptor)
   end, function(err)
@@ -286,13 +292,14 @@ function listens.is_open(entry)
   return by_server[entry.server] == entry
 end
 
---- The servers that the primary knows.
+--- The servers that the primary knows, in the order in which they began to listen.
 ---@return net.Server[]
 function listens.servers()
   local list = {}
   for server in pairs(by_server) do
     list[#list + 1] = server
   end
+  table.sort(list, function(a, b) return by_server[a].started < by_server[b].started end)
   return list
 end
 
