@@ -6,8 +6,9 @@
  * then the host runs the loop, for all of them, until it ends. A script finds a
  * table 'host': after(ms, fn) is an ev_timer of the host's, run() an ev_run from
  * inside Lua. Its global function 'ended', if it has set one, is called when the
- * loop has ended; true has it run once more. All of it is done in the main thread, or
- * with HOST_THREAD in the environment in another. */
+ * loop has ended; true has it run once more. The states are closed in their order, or with
+ * HOST_REVERSE in the environment the last one first. All of it is done in the main thread,
+ * or with HOST_THREAD in another. */
 #include <ev.h>
 #include <lauxlib.h>
 #include <lua.h>
@@ -100,7 +101,7 @@ static void *host(void *arguments) {
       more |= wants_more(states[i]);
   } while (more);
   for (int i = 0; i < n; i++)
-    lua_close(states[i]);
+    lua_close(states[getenv("HOST_REVERSE") ? n - 1 - i : i]);
   return NULL;
 }
 
