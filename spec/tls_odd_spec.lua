@@ -8,6 +8,7 @@ local certificates = require("spec.support.certificates")
 local lua = require("spec.support.lua")
 local net = require("net")
 local pair = require("spec.support.tlspair")
+local since = require("spec.support.openssl").since
 local tls = require("net.tls")
 
 --- A PKCS #12 with the passphrase "secret".
@@ -32,7 +33,8 @@ describe("A PKCS #12", function()
     local bytes = whole("-nomac")
     assert.is_nil(refusal(bytes, "secret"))
     assert.same({ nil, "bad decrypt" }, { refusal(bytes, "wrong") })
-    assert.same({ nil, "bad decrypt" }, { refusal(bytes) })
+    -- Without a passphrase 1.1.1 looks for the MAC first.
+    assert.same({ nil, since(3, 0) and "bad decrypt" or "mac absent" }, { refusal(bytes) })
   end)
 
   it("without a key says so", function()
