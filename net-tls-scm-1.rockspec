@@ -18,7 +18,7 @@ description = {
 
 supported_platforms = { "unix" }
 
-dependencies = { "lua >= 5.4, < 5.5", "net >= 0.2.0" }
+dependencies = { "lua >= 5.4, < 5.5", "net >= 0.3.0" }
 
 external_dependencies = {
   OPENSSL = { header = "openssl/ssl.h", library = "ssl" },

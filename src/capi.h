@@ -6,7 +6,7 @@
 
 #include <lua.h>
 
-#define NET_VERSION "0.2.0"
+#define NET_VERSION "0.3.0"
 
 /* Adds capi, a light userdata, to the core table on the top. [-0, +0, m] */
 void net_capi_open(lua_State *L);

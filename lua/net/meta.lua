@@ -84,7 +84,7 @@ function net.stop() end
 ---@return string?
 function net.traceback(err) end
 
---- The version of this library, as in `"0.2.0"`.
+--- The version of this library, as in `"0.3.0"`.
 ---@type string
 net.version = ""
 

@@ -1,10 +1,10 @@
 rockspec_format = "3.0"
 package = "net"
-version = "0.2.0-1"
+version = "0.3.0-1"
 
 source = {
   url = ".", -- `luarocks make` builds the tree it stands in, which is that of
-  tag = "v0.2.0", -- this tag; to publish it, write the repository's address there
+  tag = "v0.3.0", -- this tag; to publish it, write the repository's address there
 }
 
 description = {

@@ -1,10 +1,10 @@
 rockspec_format = "3.0"
 package = "net-tls"
-version = "0.2.0-1"
+version = "0.3.0-1"
 
 source = {
   url = ".", -- `luarocks make` builds the tree it stands in, which is that of
-  tag = "v0.2.0", -- this tag; to publish it, write the repository's address there
+  tag = "v0.3.0", -- this tag; to publish it, write the repository's address there
 }
 
 description = {
@@ -19,7 +19,7 @@ description = {
 
 supported_platforms = { "unix" }
 
-dependencies = { "lua >= 5.4, < 5.5", "net >= 0.2.0" }
+dependencies = { "lua >= 5.4, < 5.5", "net >= 0.3.0" }
 
 external_dependencies = {
   OPENSSL = { header = "openssl/ssl.h", library = "ssl" },
