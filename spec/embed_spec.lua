@@ -233,6 +233,16 @@ describe("a C host that runs the loop", function()
     assert.equal("two\ntwo again\nhost: the loop has ended\n", (out:gsub("one[^\n]*\n", "")))
   end)
 
+  promise("ends when several Lua states have done their work, side by side", function()
+    local stdout = embed(ECHO, ECHO, ECHO)
+    assert.equal(3, select(2, stdout:gsub("hello\n", "")))
+    assert.matches("closed\nhost: the loop has ended\n$", stdout)
+  end)
+
+  promise("may have idle watchers of its own", function()
+    assert.equal("hello\nclosed\nhost: the loop has ended\n", (embed("host.idle()" .. ECHO)))
+  end)
+
   promise("closes states with everything live, one after the other", function()
     local live = [[
       local server = net.createServer()

@@ -5,10 +5,11 @@
  * For embed_spec.lua. Each argument is a script, run in a Lua state of its own;
  * then the host runs the loop, for all of them, until it ends. A script finds a
  * table 'host': after(ms, fn) is an ev_timer of the host's, run() an ev_run from
- * inside Lua. Its global function 'ended', if it has set one, is called when the
- * loop has ended; true has it run once more. The states are closed in their order, or with
- * HOST_REVERSE in the environment the last one first. All of it is done in the main thread,
- * or with HOST_THREAD in another. */
+ * inside Lua, idle() an ev_idle of the host's, which does not hold the loop. Its global
+ * function 'ended', if it has set one, is called when the loop has ended; true has it run
+ * once more. The states are closed in their order, or with HOST_REVERSE in the environment
+ * the last one first. All of it is done in the main thread, or with HOST_THREAD in
+ * another. */
 #include <ev.h>
 #include <lauxlib.h>
 #include <lua.h>
@@ -60,8 +61,25 @@ static int host_run(lua_State *L) {
   return 0;
 }
 
+static void on_idle(struct ev_loop *loop, ev_idle *w, int revents) {
+  (void)loop, (void)w, (void)revents;
+}
+
+/* idle() */
+static int host_idle(lua_State *L) {
+  static ev_idle idle;
+  (void)L;
+  ev_idle_init(&idle, on_idle);
+  ev_set_priority(&idle, EV_MINPRI);
+  ev_idle_start(EV_DEFAULT, &idle);
+  ev_unref(EV_DEFAULT);
+  return 0;
+}
+
 static lua_State *open_state(const char *script) {
-  static const luaL_Reg functions[] = {{"after", host_after}, {"run", host_run}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+    {"after", host_after}, {"run", host_run}, {"idle", host_idle}, {NULL, NULL}
+  };
   lua_State *L = luaL_newstate();
   luaL_openlibs(L);
   lua_warning(L, "@on", 0);

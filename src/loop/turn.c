@@ -58,7 +58,7 @@ static int has_work(const struct net_loop *loop) {
  * that may be refused (watch.h). */
 static void idle_set(struct net_loop *loop) {
   int busy = has_work(loop) || loop->started;
-  if (busy == ev_is_active(&loop->idle))
+  if (busy == (ev_is_active(&loop->idle) != 0)) /* else which of all idle watchers it is */
     return;
   if (busy) {
     ev_idle_start(loop->ev, &loop->idle);
