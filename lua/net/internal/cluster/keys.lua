@@ -208,8 +208,9 @@ function keys.query(worker, message, policy)
   reply.ack, reply.key, reply.data = message.seq, key, null
   worker.link:send(reply, descriptor, nil, descriptor and function(err)
     if err and not shared.is_gone(err) then
-      refuse(worker, message, key, err.errno)
+      return refuse(worker, message, key, err.errno)
     end
+    worker.link.sent(err)
   end, function() refuse(worker, message, key, EMFILE) end)
   if handle then
     handle:joined(worker)
