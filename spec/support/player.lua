@@ -28,7 +28,8 @@ local function hear()
       out[#out + 1] = rest
       return nil
     elseif bytes then
-      marks[#marks + 1] = #numbers > 0 and told + #rest or nil
+      -- The kernel ends a read behind what had descriptors; what has none may be before.
+      marks[#marks + 1] = #numbers > 0 and told + #rest + #bytes - 1 or nil
       last = numbers[1] or last
       rest = rest .. bytes
     end
