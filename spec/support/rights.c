@@ -52,6 +52,7 @@ static int rights_send(lua_State *L) {
     for (int i = 0; i < count; i++) {
       lua_rawgeti(L, 3, i + 1);
       ((int *)CMSG_DATA(c))[i] = (int)lua_tointeger(L, -1);
+      lua_pop(L, 1);
     }
   }
   ssize_t n = sendmsg((int)luaL_checkinteger(L, 1), &msg, MSG_NOSIGNAL);
