@@ -53,6 +53,8 @@ process.on('message', (m, handle) => {
       server.close();
       process.send('bounded');
     });
+  } else if (m === 'sync') {
+    process.send('synced');
   } else if (m === 'log') {
     process.send({ log: lines });
   } else if (m === 'done') {

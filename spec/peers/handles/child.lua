@@ -47,6 +47,8 @@ process:on("message", function(m, handle)
       server:close()
       process.send("bounded")
     end)
+  elseif m == "sync" then
+    process.send("synced")
   elseif m == "log" then
     process.send({ log = lines })
   elseif m == "done" then

@@ -73,7 +73,8 @@ steps.push(() => {
       socket.on('close', () => {
         log('said', said.join(' '));
         server.close(); // Node counts one less a second time, and never closes it
-        next();
+        kid.send('sync'); // what the child answers to that is behind it
+        answer('synced', next);
       });
       log('write', socket.write('x', (err) => said.push('callback', err.code)));
     });

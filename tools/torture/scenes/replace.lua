@@ -3,7 +3,7 @@
 local scene = dofile("tools/torture/scene.lua")
 local child, net, SIZE = require("net.child"), scene.net, 3000
 local text = scene.text(SIZE)
-local DRAIN = 4 -- ms
+local DRAIN = 20 -- ms; it looks after a fourth of them, and may not end who is about to speak
 local input
 
 --- The cause of a failure may be a new process that has ended, or been ended.
