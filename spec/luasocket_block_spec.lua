@@ -101,6 +101,19 @@ describe("a call that blocks", function()
       assert.equal("later", (peer:receive()))
     end))
 
+  it("left by another's error in a coroutine stops no later run", connected(
+    function(client, peer, _, t)
+      timers.setImmediate(function() error("of another", 0) end)
+      local left = coroutine.create(function() return peer:receive() end)
+      assert.same({ false, "of another" }, { coroutine.resume(left) })
+      client:send("wakes it\n")
+      timers.setImmediate(timers.setImmediate, timers.setImmediate, t.log, "ran on")
+      net.run()
+      assert.same({ "ran on" }, t.lines)
+      coroutine.close(left)
+      assert.equal("wakes it", (peer:receive()))
+    end))
+
   it("raises in a listener, where it would wait, and only there", connected(
     function(client, peer, _, t)
       timers.setTimeout(t.calls(1, function()

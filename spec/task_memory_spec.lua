@@ -388,6 +388,31 @@ return run(function()
 end)
 ]]
 
+--- A call of co.run that is left by an error of another's, and its task, which fails later.
+local LEFT = HEAD .. [[
+local go_on, failed, heard, ticked
+local ok, err = pcall(co.run, function()
+  timers.setImmediate(function()
+    starve(true)
+    error("another's", 0)
+  end)
+  co.suspend(function(resume) go_on = resume end)
+  failed = true
+  error("its own", 0)
+end)
+starve(false)
+assert(not ok and (err == "another's" or no_memory(err)), err)
+if go_on then go_on() end
+timers.setTimeout(function() ticked = true end, 1)
+for _ = 1, 5 do
+  local fine, why = pcall(net.run)
+  if fine then break end
+  heard = why
+end
+assert(ticked, "the next run was stopped")
+assert(not failed or heard == "its own", "nobody heard of its error")
+]]
+
 describe("without memory, tasks:", function()
   local program = os.tmpname()
   local host
@@ -430,6 +455,7 @@ describe("without memory, tasks:", function()
   promise("a queue neither loses nor makes items", QUEUE)
   promise("a queue that is closed wakes all", CLOSE)
   promise("a semaphore stays free", SEMAPHORE)
+  promise("one whose co.run is over does not stop the next run, and its error is heard", LEFT)
   promise("a connection that nobody gets is closed", CONNECT)
   promise("a connection that nobody serves is closed", SERVE)
 end)

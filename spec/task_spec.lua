@@ -471,6 +471,29 @@ describe("co.run", function()
     net.run()
   end))
 
+  for where, resume in pairs({ ["a coroutine"] = coroutine.create, ["a call"] = false }) do
+    it("left by another's error in " .. where .. " stops no later run", within(function(t)
+      local gate = co.queue()
+      local function call()
+        co.run(function()
+          co.spawn(error, "other", 0)
+          gate:get()
+          error("its own", 0)
+        end)
+      end
+      if resume then
+        assert.same({ false, "other" }, { coroutine.resume(resume(call)) })
+      else
+        assert.equal("other", raised(call))
+      end
+      gate:push(1)
+      timers.setTimeout(t.log, 1, "ran on")
+      assert.equal("its own", uncaught(t))
+      t.run()
+      assert.same({ "ran on" }, t.lines)
+    end))
+  end
+
   it("raises when nothing can wake its task, after a report", within(function(t)
     local list = warnings(t)
     local err = raised(co.run, function()

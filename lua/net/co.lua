@@ -59,19 +59,19 @@ end
 
 -- Running
 
---- Starts what `co.run` runs, whose error stops the loop: only as long as `call` is not
---- closed, as then nobody is there to raise it.
+--- Starts what a call of `co.run` runs, whose error stops the loop: only as long as that runs
+--- for this call, as else nobody is there to raise it. One that an error has left may have
+--- found no memory to take note of it, so it is the loop that knows.
 local function spawn_run(call, fn, ...)
   return tasks.spawn(function(task)
-    local counts = not call.over and task.status == "failed"
+    local _, runs_for = core.running()
+    local counts = runs_for == call and task.status == "failed"
     if counts then
       core.stop()
     end
     return counts
   end, fn, ...)
 end
-
-local Call = { __close = function(call) call.over = true end }
 
 local function results_of(status, ...)
   if status == "done" then
@@ -93,9 +93,9 @@ function co.run(fn, ...)
   if core.running() then
     error("net.run() is running already", 2) -- before it queues anything
   end
-  local call <close> = setmetatable({}, Call)
+  local call = core.caller()
   local task = spawn_run(call, fn, ...)
-  local alive = core.run()
+  local alive = core.run_for(nil, call)
   if tasks.outcome(task) then
     return results_of(tasks.outcome(task))
   elseif alive then

@@ -87,6 +87,8 @@ struct net_loop {
   ev_idle idle;    /* active while immediates or close events wait */
   ev_timer wake;   /* wakes the poll for the first timer */
   unsigned forks;  /* net_atexit_forks() as of the last turn */
+  /* For whom run() runs, by a number, 0: anybody; how many have had one. */
+  lua_Integer caller, callers;
 
   /* phases.c: what is behind the poll */
   int part;    /* which part of it runs */

@@ -242,21 +242,22 @@ static void run_once(struct net_loop *loop) {
 
 static int is_running(const struct net_loop *loop) { return loop->L || loop->depth > 0; }
 
-/* running() -> boolean: would run() raise, as it runs already */
+/* running() -> boolean, caller: would run() raise, as it runs already; for whom it does */
 static int loop_running(lua_State *L) {
-  lua_pushboolean(L, is_running(net_loop_get(L)));
-  return 1;
+  struct net_loop *loop = net_loop_get(L);
+  lua_pushboolean(L, is_running(loop));
+  lua_pushinteger(L, loop->caller);
+  return 2;
 }
 
-/* run([mode]) -> boolean: whether anything still holds the loop */
-static int loop_run(lua_State *L) {
-  int flags = loop_mode(L);
+static int run(lua_State *L, int flags, lua_Integer caller) {
   struct net_loop *loop = net_loop_get(L);
   if (is_running(loop))
     return luaL_error(L, "net.run() is running already");
   if (!lua_checkstack(L, 2 * LUA_MINSTACK)) /* no dispatch will be short of it */
     return net_error_memory(L);
   loop->L = L;
+  loop->caller = caller;
   loop->stopped = loop->halted = loop->starved = loop->raised = 0;
   loop->timed = loop->timed && loop->cut;
   loop->cut = 0;
@@ -270,11 +271,24 @@ static int loop_run(lua_State *L) {
   else if (!loop->halted && !loop->stopped && loop->refs > 0)
     run_once(loop);
   loop->L = NULL;
+  loop->caller = 0;
   if (loop->halted) {
     loop->halted = 0;
     return loop->starved ? net_error_memory(L) : net_uncaught_raise(L);
   }
   lua_pushboolean(L, loop->refs > 0);
+  return 1;
+}
+
+/* run([mode]) -> boolean: whether anything still holds the loop */
+static int loop_run(lua_State *L) { return run(L, loop_mode(L), 0); }
+
+/* run_for(mode, caller) -> boolean: run() for who has this number */
+static int loop_run_for(lua_State *L) { return run(L, loop_mode(L), luaL_checkinteger(L, 2)); }
+
+/* caller() -> a number that nobody else has */
+static int loop_caller(lua_State *L) {
+  lua_pushinteger(L, ++net_loop_get(L)->callers);
   return 1;
 }
 
@@ -406,9 +420,11 @@ static void loop_new(lua_State *L) {
 
 void net_turn_open(lua_State *L) {
   static const luaL_Reg functions[] = {
-    { "run", loop_run },         { "stop", loop_stop }, { "on_ended", loop_on_ended },
-    { "running", loop_running }, { "tick", loop_tick }, { "alive", loop_alive },
-    { "now", loop_now },         { NULL, NULL },
+    { "run", loop_run },           { "stop", loop_stop },
+    { "on_ended", loop_on_ended }, { "running", loop_running },
+    { "tick", loop_tick },         { "alive", loop_alive },
+    { "now", loop_now },           { "run_for", loop_run_for },
+    { "caller", loop_caller },     { NULL, NULL },
   };
   luaL_setfuncs(L, functions, 0);
   net_atexit_open(L);

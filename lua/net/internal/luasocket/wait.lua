@@ -54,12 +54,13 @@ end
 --- Runs the loop until `start`'s function was called, with one value that is not nil. It may
 --- be so before the poll of a turn, which then must not wait.
 local function block(start)
-  local answer, runs, undo
+  local call, answer, undo = core.caller(), nil, nil
   local function resume(value)
     local counts = answer == nil
     if counts then
       answer = value
-      if runs then
+      local _, runs_for = core.running()
+      if runs_for == call then -- an error may have left this wait by now
         core.stop()
       end
     end
@@ -73,9 +74,8 @@ local function block(start)
     end,
   })
   undo = start(resume)
-  runs = true
   while answer == nil do
-    core.run("once")
+    core.run_for("once", call)
   end
   return answer
 end
