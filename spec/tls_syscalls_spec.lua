@@ -140,9 +140,85 @@ local function serve(t, options, messages, from)
   return server:calls()
 end
 
+--- A server that says something: in "secureConnection", in a task of its own, or when it has heard
+--- something. All its system calls are between the lines.
+local SPEAKER = [[
+  local tls = require("net.tls")
+  local function say(line) io.stdout:write(line, "\n") io.stdout:flush() end
+  local version, way = arg[3], arg[4]
+  local server = tls.createServer { cert = arg[1], key = arg[2], maxVersion = version }
+  if way == "task" then
+    server:serve(function(socket)
+      socket:send("word")
+      socket:receive("some")
+    end)
+  else
+    server:on("secureConnection", function(socket)
+      local function speak() socket:finish("word") end
+      socket:once("data", way == "answer" and speak or function() end)
+      if way == "at once" then speak() end
+    end)
+  end
+  server:once("secureConnection", function(socket)
+    socket:on("close", function() say("end") end)
+    server:close()
+  end)
+  server:listen(0, "127.0.0.1", function()
+    say("port " .. server:address().port)
+    say("begin")
+  end)
+  net.run()
+]]
+
+--- A client that says something as soon as it may: in "secureConnect", or in a task.
+local CLIENT = [[
+  local co, tls = require("net.co"), require("net.tls")
+  local options = { port = tonumber(arg[1]), host = "127.0.0.1", servername = "localhost", ca = arg[2],
+    maxVersion = arg[3] }
+  io.stdout:write("begin\n") io.stdout:flush()
+  co.run(function()
+    local socket = assert(tls.co.connect(options))
+    socket:send("word")
+    socket:receive("all")
+    socket:finish()
+    co.finished(socket)
+  end)
+  io.stdout:write("end\n") io.stdout:flush()
+]]
+
+--- How often the calls have sent something by a socket.
+local function sends(calls)
+  return count(calls, " send sendto sendmsg ") -- print() writes
+end
+
 describe("strace sees of a TLS server", function()
   local function it_traces(name, fn)
     it(name, traced.spec(pending, within(fn)))
+  end
+
+  --- How often a server sends whom a client greets early.
+  local function sends_of(t, version, way)
+    local server = traced.trace(SPEAKER, nil, pair.server.cert, pair.server.key, version, way)
+    local client = tls.connect { port = server.child:expect("^port (%d+)"), host = "127.0.0.1",
+      servername = "localhost", ca = pair.ca.cert, noDelay = true }
+    client:write("early")
+    local got = ""
+    client:on("data", function(chunk) got = got .. chunk end)
+    client:on("close", t.calls(1))
+    t.run()
+    assert.equal("word", got)
+    server.child:expect("^end")
+    return sends(server:calls())
+  end
+
+  -- Its first flight, the last one, and the end. In TLS 1.2 nothing can come with the end of the
+  -- client's part.
+  for version, answer in pairs { ["TLSv1.2"] = 4, ["TLSv1.3"] = 3 } do
+    it_traces("one send for the handshake's end and what is said then: " .. version, function(t)
+      assert.equal(3, sends_of(t, version, "at once"))
+      assert.equal(3, sends_of(t, version, "task"))
+      assert.equal(answer, sends_of(t, version, "answer"))
+    end)
   end
 
   after_each(traced.clean)
@@ -180,4 +256,21 @@ describe("strace sees of a TLS server", function()
     end
     error("no shutdown")
   end)
+end)
+
+describe("strace sees of a TLS client", function()
+  after_each(traced.clean)
+
+  it("one send for the handshake's end and what a task says then", traced.spec(pending, within(function(t)
+    local server = pair.listen({ maxVersion = "TLSv1.3" }, function(socket)
+      socket:once("data", function() socket:finish() end)
+    end)
+    local client = traced.trace(CLIENT, nil, server:address().port, pair.ca.cert, "TLSv1.3")
+    server:on("secureConnection", function(socket)
+      socket:on("close", t.calls(1, function() server:close() end))
+    end)
+    t.run()
+    client.child:expect("^end")
+    assert.equal(3, sends(client:calls())) -- its hello, that, and the end
+  end)))
 end)

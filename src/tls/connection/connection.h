@@ -77,6 +77,7 @@ struct net_tls {
   unsigned failed : 1;       /* see 'failure' */
   unsigned below_failed : 1; /* NET_OWN_ERROR came from below */
   unsigned blocked : 1;      /* below did not take all of 'out' */
+  unsigned holds : 1;        /* 'out' is the last flight, and leaves with what is written first */
   unsigned ended : 1;        /* nothing more is to be read */
   unsigned got_notify : 1;
   unsigned sent_notify : 1;

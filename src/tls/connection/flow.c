@@ -72,6 +72,7 @@ ssize_t net_tls_fill(struct net_tls *t, size_t size) {
 static size_t send_below(struct net_tls *t, const unsigned char *bytes, size_t n, int more) {
   struct iovec iov = { (void *)(uintptr_t)bytes, n };
   ssize_t sent;
+  t->holds = 0;
   if (t->unsendable)
     return 0;
   if (more)

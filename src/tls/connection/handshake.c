@@ -178,14 +178,6 @@ static void tell_step(lua_State *L, struct net_tls *t, enum step step) {
   }
 }
 
-/* Is something written that leaves by itself, with the last flight in front of it? [-0, +0, e] */
-static int has_written(lua_State *L) {
-  lua_getfield(L, 1, "writableLength");
-  int has = lua_tointeger(L, -1) > 0;
-  lua_pop(L, 1);
-  return has;
-}
-
 /* The keys of a client are told who listens. [-0, +0, e] */
 static void look_for_listeners(lua_State *L, struct net_tls *t) {
   if (t->is_server)
@@ -197,7 +189,10 @@ static void look_for_listeners(lua_State *L, struct net_tls *t) {
     net_tls_callbacks_log_keys(t->ssl);
 }
 
-/* Tells Lua what one go has brought, and then sends what it has held back. [-0, +0, e] */
+/* Tells Lua what one go has brought, and then sends what it has held back; but for the last
+ * flight, which what is written now may go along with: behind it, in a packet of its own, that
+ * would wait until the other side has acknowledged the flight, 40 ms where it has nothing to say.
+ * [-0, +0, e] */
 static void tell(lua_State *L, struct net_tls *t, enum step step) {
   struct net_stream *stream = t->below.stream; /* not for sure the one of before */
   struct net_handle *h = net_tls_net->handle(stream);
@@ -206,8 +201,9 @@ static void tell(lua_State *L, struct net_tls *t, enum step step) {
   net_tls_tell_notes(L, stream, t);
   if (!net_tls_is_there(stream, t))
     return;
+  t->holds = step == IS_DONE;
   tell_step(L, t, step);
-  if (net_tls_is_there(stream, t) && t->out.len > 0 && (t->secure ? t->open && !has_written(L) : 1))
+  if (net_tls_is_there(stream, t) && t->out.len > 0 && !t->secure)
     net_tls_flush(t, 0);
   if (step == WANTS_MORE && t->unsendable && net_tls_is_there(stream, t))
     net_tls_net->wake(net_tls_net->handle(stream), NET_READ); /* what came before tells why */

@@ -122,7 +122,7 @@ static ssize_t tls_read(struct net_handle *h, void *buf, size_t size) {
   unsigned char *bytes = size >= NET_TLS_PLAIN ? buf : t->s->plain;
   size_t got = read_on(h, t, bytes, NET_TLS_PLAIN);
   ssize_t n = deliver(h, t, buf, size, bytes, got);
-  net_tls_leave(t, 0);
+  net_tls_leave(t, t->holds && !t->failed); /* the answer to these bytes may go along */
   if (n > 0 && (t->failed || t->ended || t->broken))
     net_tls_net->wake(h, NET_READ); /* and what it was comes then */
   if (n != 0)
