@@ -360,6 +360,18 @@ describe("the certificates and keys of a context", function()
       "ERR_CRYPTO_CUSTOM_ENGINE_NOT_SUPPORTED")
     refuses({ clientCertEngine = 5 }, "ERR_INVALID_ARG_TYPE")
   end)
+
+  it("are told of what is wrong with the name of one in hardware first", function()
+    refuses({ privateKeyIdentifier = "x" }, "ERR_INVALID_ARG_VALUE",
+      "The property 'options.privateKeyEngine' is invalid. Received nil")
+    refuses({ privateKeyIdentifier = "x", privateKeyEngine = 0 }, "ERR_INVALID_ARG_TYPE",
+      'The "options.privateKeyEngine" property must be of type string. Received type number (0)')
+    refuses({ privateKeyIdentifier = 0, privateKeyEngine = "y" }, "ERR_INVALID_ARG_TYPE",
+      'The "options.privateKeyIdentifier" property must be of type string. Received type number (0)')
+    refuses({ privateKeyIdentifier = "x", privateKeyEngine = "y", key = ours().key },
+      "ERR_INVALID_ARG_VALUE", "The property 'options.privateKeyIdentifier' is invalid. Received 'x'")
+    tls.createSecureContext({ privateKeyEngine = 0 })
+  end)
 end)
 
 describe("the signatures and groups of a context", function()

@@ -169,12 +169,20 @@ local function set_sigalgs(context, sigalgs)
 end
 
 --- Keys in hardware by OpenSSL's engines, which OpenSSL itself gives up.
-local function refuse_engines(options, name)
-  local value = options[name]
-  if value ~= nil then
-    text_or_throw(value, "options." .. name)
-    errors.raise("ERR_CRYPTO_CUSTOM_ENGINE_NOT_SUPPORTED", USER)
+local function refuse_engine(options, name)
+  text_or_throw(options[name], "options." .. name)
+  errors.raise("ERR_CRYPTO_CUSTOM_ENGINE_NOT_SUPPORTED", USER)
+end
+
+local function refuse_engine_key(options)
+  if options.privateKeyEngine == nil then
+    errors.raise("ERR_INVALID_ARG_VALUE", USER, "options.privateKeyEngine", nil)
+  elseif options.key then
+    errors.raise("ERR_INVALID_ARG_VALUE", USER, "options.privateKeyIdentifier",
+      options.privateKeyIdentifier)
   end
+  text_or_throw(options.privateKeyIdentifier, "options.privateKeyIdentifier")
+  refuse_engine(options, "privateKeyEngine")
 end
 
 local function set_groups(context, curve)
@@ -248,7 +256,9 @@ local function set_rest(context, options)
   if options.sigalgs ~= nil then
     set_sigalgs(context, options.sigalgs)
   end
-  refuse_engines(options, "privateKeyIdentifier")
+  if options.privateKeyIdentifier ~= nil then
+    refuse_engine_key(options)
+  end
   set_groups(context, options.ecdhCurve)
   if options.dhparam ~= nil then
     set_dh(context, options.dhparam)
@@ -264,7 +274,9 @@ local function set_rest(context, options)
   if options.pfx ~= nil then
     set_pfx(context, options.pfx, options.passphrase)
   end
-  refuse_engines(options, "clientCertEngine")
+  if options.clientCertEngine ~= nil then
+    refuse_engine(options, "clientCertEngine")
+  end
 end
 
 --- A context of those versions, without anybody whom it trusts.

@@ -221,7 +221,7 @@ end
 
 function methods:setMaxSendFragment(size)
   local conn, state = live(self)
-  size = validate.integer(size, "size")
+  size = validate.int32(size, "size")
   local is_one = state ~= nil and not self.destroyed and size >= RECORD_MIN and size <= RECORD_MAX
   if is_one then
     state.fragment = size
