@@ -126,6 +126,22 @@ describe("Bytes through TLS", function()
       assert.is_true(parts >= 200)
     end))
 
+    it("are asked a size for once for each read that gives some: " .. version, within(function(t)
+      local server = pair.listen(options, function(socket) socket:finish("hello world") end)
+      local asked, read = 0, 0
+      local client = pair.connect(server, { minVersion = version, maxVersion = version,
+        onread = {
+          buffer = function()
+            asked = asked + 1
+            return 2
+          end,
+          callback = function() read = read + 1 end,
+        } })
+      client:on("close", t.calls(1, function() server:close() end))
+      t.run()
+      assert.same({ 7, 6 }, { asked, read }) -- the end is read, too
+    end))
+
     it("wait while nobody reads, and pass when somebody does: " .. version, within(function(t)
       local sent = bytes(1000000):rep(20)
       local done = false

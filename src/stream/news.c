@@ -21,6 +21,8 @@
  * false pauses. [-0, +0, e] */
 static void read_to_callback(lua_State *L, int idx, size_t n) {
   struct net_stream *s = lua_touserdata(L, idx);
+  lua_pushnil(L);
+  net_rare_set(L, idx, SLOT_ONREAD_SIZE);
   net_rare_get(L, idx, SLOT_ONREAD);
   lua_pushinteger(L, (lua_Integer)n);
   lua_pushlstring(L, s->o.loop->rbuf, n);
@@ -32,12 +34,18 @@ static void read_to_callback(lua_State *L, int idx, size_t n) {
   lua_pop(L, 1);
 }
 
-/* How many bytes one read may take: option onread names its own buffer. [-0, +0, e] */
+/* How many bytes one read may take: option onread names its own buffer. A function is asked
+ * once for each read that gives something: what comes of TLS may be of its own. [-0, +0, e] */
 static size_t read_size(lua_State *L, const struct net_stream *s) {
   int top = lua_gettop(L);
   net_push(L, &s->o);
-  if (net_rare_get(L, top + 1, SLOT_ONREAD_BUF) == LUA_TFUNCTION)
+  if (net_rare_get(L, top + 1, SLOT_ONREAD_SIZE) == LUA_TNIL &&
+      net_rare_get(L, top + 1, SLOT_ONREAD_BUF) == LUA_TFUNCTION) {
     lua_call(L, 0, 1);
+    lua_pushinteger(L, lua_tointeger(L, -1));
+    lua_pushvalue(L, -1);
+    net_rare_set(L, top + 1, SLOT_ONREAD_SIZE);
+  }
   lua_Integer n = lua_tointeger(L, -1);
   lua_settop(L, top);
   return n >= 1 && n < NET_READ_SIZE ? (size_t)n : NET_READ_SIZE;

@@ -24,6 +24,7 @@ enum {
   SLOT_ENCODING,    /* field 'readableEncoding', if the constructor was given it */
   SLOT_ONREAD,      /* function: option onread's callback */
   SLOT_ONREAD_BUF,  /* integer or function: its size */
+  SLOT_ONREAD_SIZE, /* integer: what that function said, of a read that is to come */
   SLOT_REMOTE,      /* table: the peer's address, once it was read */
   SLOT_PEER,        /* string: what accept(2) told, a sockaddr, of an address that is IPv6, or of
                        a proxy that has told of another one */
