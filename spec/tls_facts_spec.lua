@@ -74,6 +74,31 @@ describe("A TLS socket", function()
     t.run()
   end))
 
+  it("tells its highest version until both have agreed on one", within(function(t)
+    for highest, ciphers in pairs { ["TLSv1.3"] = "DEFAULT", ["TLSv1.2"] = "DEFAULT",
+      ["TLSv1.1"] = "DEFAULT@SECLEVEL=0", ["TLSv1"] = "DEFAULT@SECLEVEL=0" } do
+      local server = pair.listen()
+      local client = pair.connect(server, { minVersion = "TLSv1", maxVersion = highest, ciphers = ciphers })
+      assert.equal("TLSv1.3", client:getProtocol()) -- as in Node, which has no connection to ask by then
+      client:once("connect", t.calls(1, function()
+        assert.equal(highest, client:getProtocol())
+        client:destroy()
+        server:close()
+      end))
+      t.run()
+    end
+  end))
+
+  it("of a server tells TLS 1.3 until both have agreed on a version", within(function(t)
+    local half, other = net.duplexPair()
+    local socket = tls.TLSSocket(half, { isServer = true, cert = pair.server.cert, key = pair.server.key,
+      maxVersion = "TLSv1.2" })
+    assert.equal("TLSv1.3", socket:getProtocol())
+    socket:destroy()
+    other:destroy()
+    t.run()
+  end))
+
   it("takes the size of its records before it has connected", within(function(t)
     local server = pair.listen(nil, function(socket) socket:resume() end)
     local function encrypted_of(size)

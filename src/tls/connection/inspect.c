@@ -28,8 +28,14 @@ void net_tls_inspect_cipher(lua_State *L, const SSL *ssl) {
   set_string(L, "version", SSL_CIPHER_get_version(cipher));
 }
 
+/* Until they have agreed on one it is the highest: of a client that is to begin that which it
+ * offers, as libssl says it a moment later. */
 void net_tls_inspect_protocol(lua_State *L, const SSL *ssl) {
-  lua_pushstring(L, SSL_get_version(ssl));
+  long most = SSL_get_max_proto_version((SSL *)ssl); /* a macro that only reads */
+  const char *name = SSL_get_version(ssl);
+  if (!SSL_is_server(ssl) && SSL_in_before(ssl) && most != 0 && most < TLS1_3_VERSION)
+    name = most == TLS1_2_VERSION ? "TLSv1.2" : most == TLS1_1_VERSION ? "TLSv1.1" : "TLSv1";
+  lua_pushstring(L, name);
 }
 
 /* --- the ephemeral key ---------------------------------------------------------------------- */
