@@ -25,8 +25,10 @@ end
 
 -- Connecting
 
---- Whoever comes from LuaSocket has the host first.
-local function check_order(first, second)
+--- Whoever comes from LuaSocket has the host first: raises at the caller of who asks.
+---@param first any
+---@param second any
+function sockets.check_order(first, second)
   if type(first) == "string" and type(second) == "number" and not first:find("[/\0]") then
     errors.raise("ERR_INVALID_ARG_VALUE", 3, "port", first,
       "must be the port: the order is (port, host)")
@@ -67,7 +69,7 @@ end
 ---@return net.Socket? socket
 ---@return net.Error? err
 function sockets.connect(...)
-  check_order(...)
+  sockets.check_order(...)
   return sockets.connect_by(connect.connect, "connect", ...)
 end
 

@@ -14,6 +14,7 @@ local M = { co = {} }
 ---@return net.tls.TLSSocket? socket
 ---@return net.Error? err
 function M.co.connect(...)
+  sockets.check_order(...)
   return sockets.connect_by(connect.connect, "secureConnect", ...)
 end
 
