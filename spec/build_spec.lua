@@ -59,6 +59,22 @@ describe("make", function()
     assert.matches("refused\n$", text)
   end)
 
+  it("leaves net.tls out where OpenSSL's headers are not, and its specs, and says so", function()
+    assert.equal("net.tls is left out: there is no openssl/ssl.h (libssl-dev)\nnothing\n"
+      .. "its specs are left out\n--exclude-pattern=tls_\nnot installed\n", output([[
+      mkdir -p $scratch/headers/openssl $scratch/build/net/tls
+      echo '#error none' >$scratch/headers/openssl/ssl.h
+      touch $scratch/build/net/tls/core.so # of a time when they were there
+      settings="-o core DEPS=true BUILD=$scratch/build CPPFLAGS=-I$scratch/headers"
+      make -s $settings tls
+      [ -z "$(ls $scratch/build/net/tls)" ] && echo nothing
+      make -n $settings test >$scratch/said
+      grep -o -- 'its specs are left out\|--exclude-pattern=tls_' $scratch/said
+      make -n $settings install >$scratch/said
+      grep -o 'lua/net/tls.lua' $scratch/said || echo not installed
+    ]]))
+  end)
+
   it("removes with uninstall what install has put there, and nothing else #slow", function()
     local tls = pcall(require, "net.tls") and "lib/lua/5.4/net/tls/core.so\n" or ""
     assert.equal("bin/luanet\ninclude/net_capi.h\nlib/lua/5.4/net/core.so\n" .. tls
