@@ -51,6 +51,40 @@ local function of(version, options)
   return function() return both(version, options and options()) end
 end
 
+--- What name the socket of 'tlsClientError' has.
+local function name_told(t, server_options, client_options)
+  local server = pair.listen(server_options, t.calls(0))
+  local name = {}
+  server:on("tlsClientError", t.calls(1, function(_, socket) name = socket.servername end))
+  local client = pair.connect(server, client_options)
+  client:on("error", t.calls(1))
+  client:on("close", function() server:close() end)
+  t.run()
+  return name
+end
+
+describe("A handshake that fails", function()
+  for _, version in ipairs({ "TLSv1.2", "TLSv1.3" }) do
+    for cause, options in pairs({
+      ["a protocol"] = { { ALPNProtocols = { "a" } }, { ALPNProtocols = { "b" } } },
+      ["ALPNCallback"] = { { ALPNCallback = function() end }, { ALPNProtocols = { "b" } } },
+      ["SNICallback"] = { { SNICallback = function(_, done) done(nil, {}) end }, {} },
+      ["SNICallback's error"] = { { SNICallback = function() error("no") end }, {} },
+      ["a certificate"] = { { requestCert = true }, {} },
+    }) do
+      it("by " .. cause .. " tells what name was asked for: " .. version, within(function(t)
+        options[2].servername = "a.example"
+        assert.equal("a.example", name_told(t, both(version, options[1]), options[2]))
+      end))
+    end
+  end
+
+  it("tells of no name where none was asked for, or could be read", within(function(t)
+    assert.is_nil(name_told(t, { requestCert = true, maxVersion = "TLSv1.2" }, { servername = "" }))
+    assert.is_nil(name_told(t, both("TLSv1.3"), both("TLSv1.2", { servername = "a.example" })))
+  end))
+end)
+
 describe("A handshake without a common", function()
   promise("version fails: a server that wants 1.3", "ERR_SSL_UNSUPPORTED_PROTOCOL",
     "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION", of("TLSv1.3"), of("TLSv1.2"))

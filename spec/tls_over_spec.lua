@@ -12,8 +12,9 @@ local within = require("spec.support").within
 
 local EVENTS = { "connect", "secureConnect", "data", "end", "finish", "error", "close" }
 
-local function over(from)
-  return tls.connect({ socket = from, ca = pair.ca.cert, servername = "localhost" })
+local function over(from, requestOCSP)
+  return tls.connect({ socket = from, ca = pair.ca.cert, servername = "localhost",
+    requestOCSP = requestOCSP })
 end
 
 --- A server that says "hi" to each client, and its log.
@@ -104,6 +105,42 @@ describe("TLS over a socket", function()
       t.run()
     end
     assert.is_true(tls.TLSSocket(nil, { isServer = true, allowHalfOpen = true }).allowHalfOpen)
+  end))
+
+  for name, make in pairs({ net = net.createServer, tls = tls.createServer }) do
+    it("asks a server that it was given, and tells all else itself: net." .. name, within(function(t)
+      local asked, log = make(), {}
+      for _, event in ipairs({ "secureConnection", "tlsClientError", "keylog" }) do
+        asked:on(event, t.calls(0))
+      end
+      asked:on("resumeSession", t.calls(1, function(_, done) done() end))
+      asked:on("newSession", t.calls(1, function(_, _, done) done() end))
+      asked:on("OCSPRequest", t.calls(1, function(_, _, done) done(nil, "good") end))
+      local one, other = net.duplexPair()
+      local server = tls.TLSSocket(one, { isServer = true, server = asked, cert = pair.server.cert,
+        key = pair.server.key, maxVersion = "TLSv1.2", secureOptions = tls.constants.SSL_OP_NO_TICKET })
+      assert.equal(asked, server.server)
+      pair.watch(log, server, { "secure", "end", "finish", "error", "close" })
+      local client = over(other, true)
+      client:on("OCSPResponse", t.calls(1, function(der) assert.equal("good", der) end))
+      client:on("secureConnect", function() client:finish() end)
+      server:resume():on("end", function() server:finish() end)
+      t.run()
+      assert.same({ "secure", "end", "finish", "close false" }, log)
+    end))
+  end
+
+  it("has an error itself where it was given a server", within(function(t)
+    local asked = tls.createServer()
+    asked:on("tlsClientError", t.calls(0))
+    local one, other = net.duplexPair()
+    local server = tls.TLSSocket(one, { isServer = true, server = asked })
+    local log = pair.watch({}, server, EVENTS)
+    other:resume():finish(("*"):rep(100))
+    t.run()
+    assert.same({ "error ERR_SSL_WRONG_VERSION_NUMBER", "close true" }, log)
+    local ok, err = pcall(tls.TLSSocket, net.Socket(), { isServer = true, server = {} })
+    assert.same({ false, "ERR_INVALID_ARG_TYPE" }, { ok, err.code })
   end))
 
   it("that is half of a pair hears why the other half's handshake has failed", within(function(t)

@@ -57,6 +57,26 @@ describe("A TLS session", function()
   for _, version in ipairs(VERSIONS) do
     local options = { minVersion = version, maxVersion = version }
 
+    it("is that of the socket in the event that tells of it: " .. version, within(function(t)
+      with_server(t, options, function(server)
+        local told, has, tickets = {}, {}, {}
+        local client = pair.connect(server, options)
+        client:on("session", function(session)
+          table.insert(told, session)
+          table.insert(has, client:getSession())
+          tickets[client:getTLSTicket()] = true
+        end)
+        server:once("secureConnection", function(socket) socket:finish("x") end)
+        client:resume():on("close", t.calls(1))
+        sockets.wait(function() return client.closed end)
+        assert.same(told, has)
+        assert.equal(version == "TLSv1.3" and 2 or 1, #told)
+        local count = 0
+        for _ in pairs(tickets) do count = count + 1 end
+        assert.equal(#told, count)
+      end)
+    end))
+
     it("is resumed, with what was verified then: " .. version, within(function(t)
       with_server(t, options, function(server)
         local first = visit(t, server, options)

@@ -3256,10 +3256,10 @@ function tls.isTLSSocket(v) end
 ---@class net.tls.TLSSocketOptions
 --- it speaks first, as a client, or waits for one
 ---@field isServer? boolean (default false)
---- a tls.Server whose listeners hear of it, as of a socket that it has accepted: `"secureConnection"`,
---- `"tlsClientError"`, `"keylog"` and so on. Certificates and callbacks are those given here. Without
---- it the socket has `"secure"`, and where the handshake fails an `"error"` of its own
----@field server? net.tls.Server
+--- a server whose listeners of `"resumeSession"`, `"newSession"` and `"OCSPRequest"` are asked, and
+--- the field `server`. Certificates and callbacks are those given here, and of all else the socket
+--- tells itself: `"secure"`, `"keylog"`, and where the handshake fails an `"error"`
+---@field server? net.Server
 --- a context, instead of its options
 ---@field secureContext? net.tls.SecureContext
 --- a server's: the client is asked for a certificate; exactly `true`
@@ -3359,8 +3359,8 @@ function tlsServer:setTicketKeys(keys) end
 ---@field servername string|false|nil (read-only)
 --- the handshake is not over
 ---@field secureConnecting boolean (read-only)
---- of one that a server has accepted
----@field server? net.tls.Server (read-only)
+--- the one that has accepted it, or that `tls.TLSSocket` was given
+---@field server? net.Server (read-only)
 --- the peer has said that it has sent all: what came was not cut off
 ---@field closeNotifyReceived boolean (read-only)
 --- Of a client: the handshake is over, and the server verified.

@@ -62,6 +62,8 @@ void net_tls_end(struct net_tls *t) {
     net_tls_drop_note(t);
   SSL_SESSION_free(t->found);
   t->found = NULL;
+  SSL_SESSION_free(t->told);
+  t->told = NULL;
   free(t->alpn);
   free(t->hello);
   t->alpn = NULL;

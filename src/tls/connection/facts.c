@@ -77,10 +77,17 @@ static int connection_finished(lua_State *L) { return push_finished(L, 0); }
 
 static int connection_peer_finished(lua_State *L) { return push_finished(L, 1); }
 
+/* The session that a client was told of last, or that of the connection, or NULL. */
+static SSL_SESSION *session_at(lua_State *L) {
+  const struct net_tls *t = net_tls_check(L, 1);
+  if (t->ssl == NULL)
+    return NULL;
+  return t->told ? t->told : SSL_get_session(t->ssl);
+}
+
 /* session() -> DER, or nil */
 static int connection_session(lua_State *L) {
-  SSL *ssl = ssl_at(L);
-  SSL_SESSION *session = ssl ? SSL_get_session(ssl) : NULL;
+  SSL_SESSION *session = session_at(L);
   if (session == NULL)
     return 0;
   net_tls_inspect_session(L, session);
@@ -89,8 +96,7 @@ static int connection_session(lua_State *L) {
 
 /* ticket() -> bytes, or nil */
 static int connection_ticket(lua_State *L) {
-  SSL *ssl = ssl_at(L);
-  const SSL_SESSION *session = ssl ? SSL_get_session(ssl) : NULL;
+  const SSL_SESSION *session = session_at(L);
   const unsigned char *ticket = NULL;
   size_t len = 0;
   if (session)

@@ -47,10 +47,21 @@ static int push_note(lua_State *L, const struct net_tls_note *note, const char *
   return 2;
 }
 
+/* What the first note tells of is the client's session until the next one is told: two tickets
+ * of TLS 1.3 come together, and a listener may ask for each. */
+static void keep_told(struct net_tls *t) {
+  if (t->notes->what != NET_TLS_SESSION)
+    return;
+  SSL_SESSION_free(t->told);
+  t->told = t->notes->session;
+  t->notes->session = NULL;
+}
+
 void net_tls_tell_notes(lua_State *L, struct net_stream *stream, struct net_tls *t) {
   while (net_tls_is_there(stream, t) && t->notes) {
     const char *event = NULL;
     int nargs = push_note(L, t->notes, &event);
+    keep_told(t);
     net_tls_drop_note(t);
     net_tls_tell(L, t, event, nargs);
   }

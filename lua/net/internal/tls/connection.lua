@@ -73,8 +73,8 @@ local function new_connection(socket, state)
   if state.asks or state.requireCloseNotify then
     conn:flags(state.asks, state.requireCloseNotify)
   end
-  if state.server then
-    conn:hears(state.server)
+  if state.asked then
+    conn:hears(state.asked)
   end
   return conn
 end

@@ -176,7 +176,7 @@ end
 --- Asks them; one that raises refuses the client.
 local function ask(socket, state, event, ...)
   local conn = state.conn
-  local ok, err = pcall(state.server.emit, state.server, event, ...)
+  local ok, err = pcall(state.asked.emit, state.asked, event, ...)
   if not ok and is_asked(state, conn) then
     state_of.fail(socket, state, err or plain_error("a listener of '" .. event .. "' has failed"))
   end
@@ -201,7 +201,7 @@ end
 function M.keep(state, id, der, say)
   local is_kept, conn = false, state.conn
   state.holds = (state.holds or 0) + 1
-  state.server:emit("newSession", id, der, function()
+  state.asked:emit("newSession", id, der, function()
     if is_kept or not state.pending or state.conn ~= conn then
       return
     end
@@ -244,10 +244,11 @@ end
 ---@param state net.tls.State
 function M.answer(socket, state)
   local name, offered, id, is_13 = state.conn:hello()
+  state.name = name
   local function go_on()
     choose(socket, state, name, offered, is_13)
   end
-  if id and state.server and core.listens(state.server, "resumeSession") then
+  if id and state.asked and core.listens(state.asked, "resumeSession") then
     find_session(socket, state, id, go_on)
   else
     go_on()

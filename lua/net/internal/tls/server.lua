@@ -47,7 +47,7 @@ function core.Server.getters._tells() return "secureConnection" end
 --- What the states of all connections have in common, until the settings change.
 local function common_of(server, set)
   return state_of.common {
-    isServer = true, server = server, context = set.context,
+    isServer = true, server = server, asked = server, context = set.context,
     requests = set.requests, rejects = set.rejects, alpn_names = set.alpn,
     handshakeTimeout = set.timeout, requireCloseNotify = set.requireCloseNotify,
     asks = set.asks, settings = set, psk = set.psk, hint = set.hint, traces = set.traces,
@@ -178,16 +178,17 @@ function M.new_context(given, requests)
   return (context.createSecureContext(own))
 end
 
---- The settings of a server's TLS socket over another one, which has no server of its own,
---- or names one: checked.
+--- The settings of a server's TLS socket over another one, which no server has accepted, but
+--- whose options may name one: checked.
 ---@param given table the options of TLSSocket
 ---@return table
 function M.check_over(given)
   if given.handshakeTimeout ~= nil then
     validate.number(given.handshakeTimeout, "options.handshakeTimeout", 0, TIMEOUT_MAX)
   end
-  if given.server ~= nil and not settings[given.server] then
-    errors.raise("ERR_INVALID_ARG_TYPE", 4, "options.server", "tls.Server", given.server)
+  if given.server ~= nil and not net_core.server.is(given.server) then
+    errors.raise("ERR_INVALID_ARG_TYPE", 4, "options.server", "an instance of net.Server",
+      given.server)
   end
   check_callbacks(given)
   local psk_callback, hint = read_psk(given, "")

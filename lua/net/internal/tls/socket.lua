@@ -103,7 +103,7 @@ field("authorized", "authorized", false)
 field("authorizationError", "authorizationError")
 field("alpnProtocol", "alpn")
 field("servername", "name")
-field("server", "server")
+field("server", "asked")
 field("secureConnecting", "pending", true)
 
 --- Whether the peer has said that it has sent all.
@@ -287,7 +287,7 @@ local function server_state(options)
   local settings = require("net.internal.tls.server").check_over(options)
   return {
     settings = settings, asks = settings.asks, psk = settings.psk, hint = settings.hint,
-    isServer = true, server = options.server, pending = true, traces = settings.traces,
+    isServer = true, asked = options.server, pending = true, traces = settings.traces,
     requests = options.requestCert == true,
     rejects = options.rejectUnauthorized ~= false,
   }

@@ -32,7 +32,8 @@ local M = {}
 ---@field socket net.tls.TLSSocket
 ---@field conn userdata the core's Connection; one for each time that the socket connects
 ---@field isServer boolean
----@field server? net.tls.Server
+---@field server? net.tls.Server that has accepted it
+---@field asked? net.Server whose listeners are asked: that one, or what TLSSocket was given
 ---@field requests boolean the peer is asked for a certificate
 ---@field rejects boolean and refused without a good one
 ---@field host? string whom a client has to meet
@@ -128,9 +129,18 @@ local function destroy(socket, state, err)
   end
 end
 
+--- Notes what name a client has asked for, if it came so far.
+local function note_name(state)
+  if state.isServer and state.conn and not state.name then
+    local _, name = state.conn:chosen()
+    state.name = name or nil
+  end
+end
+
 --- The handshake came to nothing: a server's listeners hear of it, once, or the socket
 --- fails.
 local function fail(socket, state, err)
+  note_name(state)
   forget_handshake(socket, state)
   if not state.server then
     destroy(socket, state, err)
@@ -245,7 +255,7 @@ local function tell_sessions(state)
   end
   state.sessions = nil
   for _, one in ipairs(list) do
-    state.server:emit("newSession", one.id, one.der, function() end)
+    state.asked:emit("newSession", one.id, one.der, function() end)
   end
 end
 
@@ -337,7 +347,7 @@ end
 --- In TLS 1.3 there is nothing to wait for.
 function told.new_session(socket, state, id, der)
   if not state.pending then
-    state.server:emit("newSession", id, der, function() end)
+    state.asked:emit("newSession", id, der, function() end)
   elseif state.conn:protocol() == "TLSv1.3" then
     state.sessions = state.sessions or {}
     table.insert(state.sessions, { id = id, der = der })
