@@ -2,6 +2,7 @@
 
 --- What a TLS socket asks of the system, as strace(1) sees it: nothing in vain.
 
+local child = require("net.child")
 local net = require("net")
 local pair = require("spec.support.tlspair")
 local process = require("spec.support.process")
@@ -256,6 +257,29 @@ describe("strace sees of a TLS server", function()
     end
     error("no shutdown")
   end)
+end)
+
+describe("A TLS 1.2 client that is asked to begin anew", function()
+  --- Its handshake's last word was the server's, so there is nothing that its answer could wait for.
+  it("refuses at once", within(function(t)
+    local kid = child.spawn("openssl", { "s_server", "-accept", "127.0.0.1:0", "-tls1_2", "-cert",
+      pair.server.path, "-key", pair.server.key_path }, { stdio = { "pipe", "pipe", "ignore" } })
+    local client, told
+    local said = ""
+    kid.stdout:setEncoding("utf8")
+    kid.stdout:on("data", function(text)
+      said = said .. text
+      local port = not client and said:match("ACCEPT %S*:(%d+)\n")
+      if not port then return end
+      client = tls.connect { port = port, host = "127.0.0.1", servername = "localhost", ca = pair.ca.cert }
+      client:on("secureConnect", function() kid.stdin:write("r\n") end) -- asks to
+      client:on("error", function(err) told = err.code end)
+      client:resume():on("close", t.calls(1, function() kid:kill() end))
+    end)
+    kid:on("close", t.calls(1))
+    t.run()
+    assert.equal("ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE", told) -- by which OpenSSL's program takes leave
+  end))
 end)
 
 describe("strace sees of a TLS client", function()

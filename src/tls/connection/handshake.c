@@ -212,7 +212,7 @@ static void tell(lua_State *L, struct net_tls *t, enum step step) {
   net_tls_tell_notes(L, stream, t);
   if (!net_tls_is_there(stream, t))
     return;
-  t->holds = step == IS_DONE;
+  t->holds = step == IS_DONE && t->out.len > 0;
   tell_step(L, t, step);
   if (net_tls_is_there(stream, t) && t->out.len > 0 && !t->secure)
     net_tls_flush(t, 0);
