@@ -109,13 +109,26 @@ describe("A cluster's TLS server", function()
     assert.same({ "closed 4\n", 0 }, { output, code })
   end)
 
-  it("is many servers where they do not: each knows its own sessions", function()
-    local known = {}
-    for _, text in ipairs(run("SCHED_RR", "own")) do
-      local pid, reused = text:match("^(%d+) (%w+) ")
-      assert.is_true(reused == "false" or known[pid])
-      known[pid] = true
+  for _, policy in ipairs({ "SCHED_RR", "SCHED_LEAST", "SCHED_NONE" }) do
+    it("has the keys of the worker that listened first, where none are given: " .. policy, function()
+      for i, text in ipairs(run(policy, "own")) do
+        assert.matches(("^%%d+ %s 127.0.0.1$"):format(i > 1), text)
+      end
+    end)
+  end
+
+  it("keeps its own keys where a primary tells others that are none", function()
+    local server = tls.createServer()
+    local keys = server:getTicketKeys()
+    for _, data in ipairs({ 5, "x", {}, { ticketKeys = 5 }, { ticketKeys = ("0"):rep(95) },
+      { ticketKeys = ("g"):rep(96) } }) do
+      server:_setServerData(data)
     end
-    assert.is_not_nil(next(known, next(known))) -- both have answered
+    server:_setServerData(nil)
+    assert.equal(keys, server:getTicketKeys())
+    local told = server:_getServerData()
+    local other = tls.createServer()
+    other:_setServerData(told)
+    assert.equal(keys, other:getTicketKeys())
   end)
 end)

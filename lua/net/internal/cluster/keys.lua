@@ -188,10 +188,22 @@ local function try_to_join(worker, policy, key, query)
   return { errno = errno }
 end
 
+--- What the first worker of a key has told the others of its server, such as the keys of its
+--- tickets: Node's workers with TLS want to have that, whatever the answer is.
+local function data_of(key, message)
+  local handle = handles[key]
+  if handle and handle.data == nil and message.data ~= null then
+    handle.data = message.data
+  end
+  local data = handle and handle.data
+  return data ~= nil and data or message.data or null
+end
+
 --- The answer has not reached the worker: it has no part in the key, and is told why.
 local function refuse(worker, message, key, errno)
+  local data = data_of(key, message)
   keys.leave(worker, key)
-  worker.link:send({ errno = errno, ack = message.seq, key = key, data = null })
+  worker.link:send({ errno = errno, ack = message.seq, key = key, data = data })
 end
 
 --- Answers a worker that wants to listen.
@@ -205,7 +217,7 @@ function keys.query(worker, message, policy)
   if query then
     reply, descriptor, handle = try_to_join(worker, policy, key, query)
   end
-  reply.ack, reply.key, reply.data = message.seq, key, null
+  reply.ack, reply.key, reply.data = message.seq, key, data_of(key, message)
   worker.link:send(reply, descriptor, nil, descriptor and function(err)
     if err and not shared.is_gone(err) then
       return refuse(worker, message, key, err.errno)

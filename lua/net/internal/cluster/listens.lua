@@ -197,9 +197,23 @@ local function ended(entry, err)
   end
 end
 
+--- What a server of another module shares with those of the other workers, by Node's names.
+local function shared_data(server)
+  local get = server._getServerData
+  return get and get(server) or null
+end
+
+local function share_data(server, data)
+  local set = server._setServerData
+  if set then
+    set(server, data)
+  end
+end
+
 --- The primary has answered a query.
 local function answered(entry, reply, descriptor)
   local errno = refusal(reply)
+  share_data(entry.server, reply.data)
   if (errno or entry.cancelled) and descriptor then
     descriptor:close()
   end
@@ -239,7 +253,7 @@ function listens.listen(server, query, backlog, chosen)
   setmetatable(entry, Entry)
   number(entry, query)
   asked[entry] = true
-  query.backlog, query.data = chosen and backlog or false, null
+  query.backlog, query.data = chosen and backlog or false, shared_data(server)
   if query.activated and not is_primary_ours() then -- Node does not know what is asked for
     core.tick(ended, entry, bind_error(EINVAL, query))
     return entry

@@ -254,6 +254,19 @@ function methods:setTicketKeys(keys)
   core.context.set_ticket_keys(set.context, keys)
 end
 
+--- What a worker of a cluster tells the others of its server, and is told, in Node's words.
+function methods:_getServerData()
+  local hex = self:getTicketKeys():gsub(".", function(c) return ("%02x"):format(c:byte()) end)
+  return { ticketKeys = hex }
+end
+
+function methods:_setServerData(data)
+  local hex = type(data) == "table" and data.ticketKeys
+  if type(hex) == "string" and #hex == 96 and not hex:find("%X") then
+    self:setTicketKeys((hex:gsub("..", function(two) return string.char(tonumber(two, 16)) end)))
+  end
+end
+
 -- Making one
 
 --- A new TLS server, which does not listen yet.
