@@ -72,6 +72,7 @@ local function main(cert, key, port, host)
   end
 
   local server = tls.createServer(files())
+  server.noDelay = true -- or an answer waits until the client acknowledges its tickets
   server:on("tlsClientError", log) -- no certificate that he trusts, plain HTTP, a scanner
   local serving = server:serve(function(socket)
     socket:setTimeout(IDLE)

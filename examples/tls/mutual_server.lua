@@ -45,6 +45,7 @@ local function main(ca, cert, key, port)
   end
   local server = tls.createServer({
     ca = read(ca), cert = read(cert), key = read(key), requestCert = true,
+    noDelay = true, -- or an answer waits until the client acknowledges its tickets
   })
   server:on("tlsClientError", log) -- none, a stranger's, an old one
   local serving = server:serve(handle, log)
