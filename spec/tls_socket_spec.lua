@@ -253,6 +253,30 @@ describe("tls.connect", function()
     assert.same({ ca = pair.ca.cert }, options)
   end))
 
+  it("raises for what comes first in Node, where several options are wrong", function()
+    local wrong = {
+      { "ERR_INVALID_ARG_TYPE", "checkServerIdentity", 5 }, { "ERR_OUT_OF_RANGE", "minDHSize", 0 },
+      { "ERR_INVALID_ARG_TYPE", "ca", 5 }, { "ERR_INVALID_ARG_VALUE", "servername", "1.2.3.4" },
+      { "ERR_INVALID_ARG_TYPE", "enableTrace", 5 }, { "ERR_INVALID_ARG_VALUE", "ALPNProtocols", { "" } },
+      { "ERR_INVALID_ARG_TYPE", "session", 5 }, { "ERR_INVALID_ARG_TYPE", "pskCallback", 5 },
+    }
+    local function message(...)
+      local options = {}
+      for _, one in ipairs({ ... }) do options[one[2]] = one[3] end
+      local ok, err = pcall(tls.connect, options)
+      assert.is_false(ok)
+      return err.message, err.code
+    end
+    for i, one in ipairs(wrong) do
+      local alone, code = message(one)
+      assert.equal(one[1], code)
+      for k = i + 1, #wrong do
+        assert.equal(alone, (message(one, wrong[k])))
+      end
+    end
+    assert.equal("ERR_MISSING_ARGS", (select(2, message())))
+  end)
+
   it("raises for what is wrong, before it connects", function()
     for _, row in ipairs {
       { "ERR_MISSING_ARGS", {} },

@@ -37,8 +37,8 @@ local function normalize(...)
   return merged, callback
 end
 
---- Returns what is called for a key.
-local function check_options(options)
+--- What judges the server.
+local function check_judges(options)
   if options.checkServerIdentity ~= nil then
     validate.func(options.checkServerIdentity, "options.checkServerIdentity")
   end
@@ -48,9 +48,26 @@ local function check_options(options)
   if options.handshakeTimeout ~= nil then
     validate.number(options.handshakeTimeout, "options.handshakeTimeout", 0, CONNECT_TIMEOUT_MAX)
   end
+end
+
+--- An address is no name that a client may ask for.
+local function refuse_address(name)
+  if type(name) == "string" and core.isIP(name) ~= 0 then
+    errors.raise("ERR_INVALID_ARG_VALUE", 4, "options.servername", name,
+      "Setting the TLS ServerName to an IP address is not permitted.") -- the dot is Node's
+  end
+end
+
+--- The names of protocols as in ALPN's extension.
+local function protocols_of(options)
   if options.enableTrace ~= nil then
     validate.boolean(options.enableTrace, "options.enableTrace")
   end
+  return alpn.encode(options.ALPNProtocols, 4)
+end
+
+--- What is called for a key.
+local function psk_of(options)
   if options.session ~= nil then
     validate.string(options.session, "options.session")
   end
@@ -71,10 +88,6 @@ local function name_to_send(options)
       and #prepared.ascii <= identity.NAME_MAX and prepared.ascii or nil
   end
   identity.check_sent(name, "options.servername", 3)
-  if core.isIP(name) ~= 0 then
-    errors.raise("ERR_INVALID_ARG_VALUE", 3, "options.servername", name,
-      "Setting the TLS ServerName to an IP address is not permitted.") -- the dot is Node's
-  end
   return name ~= "" and name or nil
 end
 
@@ -86,9 +99,14 @@ local function name_to_meet(options, from)
     or not from and "localhost" or nil
 end
 
+--- Raises for what is wrong with the options, in Node's order.
 local function new_state(options, from)
-  local psk_callback = check_options(options)
-  local context = socket_of.context_of(options)
+  check_judges(options)
+  local context = not options.secureContext and socket_of.context_of(options)
+  refuse_address(options.servername)
+  local protocols = protocols_of(options)
+  context = context or socket_of.context_of(options)
+  local psk_callback = psk_of(options)
   return {
     isServer = false, pending = true, requests = true, given = options, context = context,
     rejects = options.rejectUnauthorized ~= false,
@@ -98,7 +116,7 @@ local function new_state(options, from)
     traces = options.enableTrace,
     psk = psk_callback, wantsStatus = truthy(options.requestOCSP),
     minDHSize = options.minDHSize or 1024,
-    alpn_names = alpn.encode(options.ALPNProtocols, 3),
+    alpn_names = protocols,
     resumes = options.session,
     requireCloseNotify = truthy(options.requireCloseNotify),
     handshakeTimeout = options.handshakeTimeout,
@@ -145,11 +163,12 @@ function M.connect(...)
   local options, callback = normalize(...)
   local from = options.socket
   if from ~= nil and not core.stream.is(from) then
-    errors.raise("ERR_INVALID_ARG_TYPE", 2, "options.socket", "net.Socket", from)
-  elseif not from and options.port == nil and options.path == nil then
-    errors.raise("ERR_MISSING_ARGS", 2, { "options", "port", "path" })
+    errors.raise("ERR_INVALID_ARG_TYPE", 2, "options.socket", "an instance of net.Socket", from)
   end
   local state = new_state(options, from)
+  if not from and options.port == nil and options.path == nil then
+    errors.raise("ERR_MISSING_ARGS", 2, { "options", "port", "path" })
+  end
   local made <close> = onabort.unfinished()
   local socket = socket_of.make(socket_options(options, from), state)
   made.socket = truthy(options.signal) and socket

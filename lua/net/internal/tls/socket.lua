@@ -303,7 +303,7 @@ function M.TLSSocket(from, options)
   options = options or {}
   validate.object(options, "options")
   if from ~= nil and not stream.is(from) then
-    errors.raise("ERR_INVALID_ARG_TYPE", 2, "socket", "net.Socket", from)
+    errors.raise("ERR_INVALID_ARG_TYPE", 2, "socket", "an instance of net.Socket", from)
   end
   if not options.isServer then
     return require("net.internal.tls.connect").over(from, options)
@@ -327,7 +327,7 @@ end
 --- The context that the options have, or one made of them.
 function M.context_of(options)
   local given = options.secureContext
-  if given == nil then
+  if not given then
     return context.of(options)
   elseif not context.isSecureContext(given) then
     errors.raise("ERR_TLS_INVALID_CONTEXT", 3)
