@@ -14,8 +14,20 @@
 
 #include "tls/base/bio.h"
 
+/* Makes room for the sets of so many depths; returns 0 if there is no memory. */
+static int make_room(struct net_tls_shared *shared, unsigned depths) {
+  struct net_tls_buffers **sets = realloc(shared->sets, depths * sizeof *sets);
+  if (sets == NULL)
+    return 0;
+  for (unsigned i = shared->depths; i < depths; i++)
+    sets[i] = NULL;
+  shared->sets = sets;
+  shared->depths = depths;
+  return 1;
+}
+
 struct net_tls_buffers *net_tls_buffers_of(struct net_tls_shared *shared, unsigned depth) {
-  if (depth >= NET_TLS_DEPTHS)
+  if (depth >= shared->depths && !make_room(shared, depth + 1))
     return NULL;
   struct net_tls_buffers **set = &shared->sets[depth];
   if (*set == NULL && (*set = malloc(sizeof **set)) != NULL)

@@ -42,7 +42,8 @@ struct net_tls_shared *net_tls_shared_get(lua_State *L) {
 void net_tls_shared_release(struct net_tls_shared *shared) {
   if (--shared->refs > 0)
     return;
-  for (int i = 0; i < NET_TLS_DEPTHS; i++)
+  for (unsigned i = 0; i < shared->depths; i++)
     free(shared->sets[i]);
+  free(shared->sets);
   free(shared);
 }

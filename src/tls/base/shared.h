@@ -13,8 +13,6 @@
 struct net_tls;
 struct net_tls_buffers;
 
-enum { NET_TLS_DEPTHS = 16 }; /* layers over layers; nobody needs three */
-
 /* Who wants to go on with a handshake; turns.c alone. */
 struct net_tls_queue {
   struct net_tls *first, *last;
@@ -26,7 +24,8 @@ struct net_tls_shared {
   unsigned refs;
   unsigned nested; /* how many sets are in use while a call of OpenSSL's is amid a call of Lua's */
   struct net_tls_queue queue;
-  struct net_tls_buffers *sets[NET_TLS_DEPTHS]; /* owned; made when first needed */
+  struct net_tls_buffers **sets; /* owned, and each of them; NULL until it is first needed */
+  unsigned depths;               /* how many there is room for: layers over layers */
 };
 
 /* That of this state, with one more reference; made at the first time. [-0, +0, m] */
