@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: MIT
 
 --- TLS over TLS over TLS, more layers than anybody needs: all of them work and close, or the top
---- hears why not.
+--- hears why not; and listeners of theirs that raise.
 
 local net = require("net")
+local process = require("net.process")
 local sockets = require("spec.support.sockets")
 local tls = require("net.tls")
 local pair = require("spec.support.tlspair")
@@ -42,7 +43,7 @@ local function towers(t, ground, layers, version, options)
   end
   local top, far = GROUNDS[ground](t)
   local near, logs = { top }, { pair.watch({}, top, { "error", "close" }) }
-  for i = 1, layers do
+  for _ = 1, layers do
     far = tls.TLSSocket(far, { isServer = true, secureContext = contexts.good })
     far:on("error", function() end)
   end
@@ -124,6 +125,32 @@ describe("Forty layers of TLS", function()
         end
         assert.equal(1, #told)
         assert.not_equal("wcb", told[1])
+      end))
+    end
+  end
+end)
+
+describe("A listener of 'session' that raises", function()
+  for ground in pairs(GROUNDS) do
+    for _, layers in ipairs { 1, 3 } do
+      it(("loses nothing where somebody takes the error (%s, %d)"):format(ground, layers), within(function(t)
+        local near, far = towers(t, ground, layers, "TLSv1.3")
+        local taken = 0
+        local function take(err)
+          if err ~= "mine" then error(err, 0) end
+          taken = taken + 1
+        end
+        process:on("uncaughtException", take)
+        t.finally(function() process:off("uncaughtException", take) end)
+        for i = 2, #near do
+          near[i]:on("session", function() error("mine", 0) end)
+        end
+        echo(near, far, t.calls(1, function(top)
+          top:destroy()
+          far:destroy()
+        end))
+        t.run()
+        assert.equal(layers * 2, taken)
       end))
     end
   end

@@ -107,17 +107,37 @@ static void note(struct net_stream *s, int events) {
   }
 }
 
-/* The transport hears of it first, and may say that it was about something else. */
+void net_stream_wake(struct net_handle *h, int events) {
+  struct net_stream *s = h->stream;
+  events &= NET_READ | NET_WRITE;
+  if (!s->watch.wakes || events == 0)
+    return; /* it is being closed, or there is no news */
+  if (!s->watch.woken)
+    net_loop_wake(s->o.loop, s);
+  s->watch.woken |= (unsigned)events;
+}
+
+/* The transport hears of it first, and may say that it was about something else. Where a
+ * listener raises that it has called, this half is run once more, as nothing else might tell
+ * of what there is; that wakes the stream, so that who always raises lets others have turns. */
 static void stream_news(lua_State *L, void *arg) {
   struct net_stream *s = arg;
+  struct net_loop *loop = s->o.loop;
   int events = s->watch.came;
-  s->watch.came = 0;
   if (!s->watch.open || events == 0)
     return;
+  if (loop->running.round > 0) {
+    s->watch.came = 0;
+    net_stream_wake(&s->handle, events);
+    return;
+  }
   net_push(L, &s->o);
+  loop->rounds = 2;
   events = net_handle_ready(L, &s->handle, events);
+  loop->rounds = 0;
   if (!s->watch.open)
     return;
+  s->watch.came = 0;
   net_stream_watch(s);
   if (s->watch.late) /* that the other has what was written comes before its answer to that */
     note(s, events & EV_READ);
@@ -152,16 +172,6 @@ static void on_io(struct ev_loop *ev, ev_io *w, int revents) {
   }
   s->watch.refused = 1;
   net_ready(s->o.loop, stream_refused, s);
-}
-
-void net_stream_wake(struct net_handle *h, int events) {
-  struct net_stream *s = h->stream;
-  events &= NET_READ | NET_WRITE;
-  if (!s->watch.wakes || events == 0)
-    return; /* it is being closed, or there is no news */
-  if (!s->watch.woken)
-    net_loop_wake(s->o.loop, s);
-  s->watch.woken |= (unsigned)events;
 }
 
 /* An error halts the loop, and what was noted behind it has to hold it. */
