@@ -39,6 +39,13 @@ local function visit(t, server, options)
   return result
 end
 
+local function with_values(one, more)
+  local both = {}
+  for name, value in pairs(one) do both[name] = value end
+  for name, value in pairs(more or {}) do both[name] = value end
+  return both
+end
+
 --- What OpenSSL knows of a session, without what is in front of it: DER, which begins with 0x30.
 local function bare(session)
   return session:match("example(0.*)")
@@ -52,6 +59,90 @@ local function with_server(t, options, use)
   server:close(t.calls(1, function() closed = true end))
   sockets.wait(function() return closed end)
 end
+
+--- Whether a client that was at the first of some servers is resumed by each of the others.
+local function resumed_by(t, client, servers)
+  local session, list, up = nil, {}, {}
+  for i, options in ipairs(servers) do
+    up[i] = pair.listen(options)
+    local seen = visit(t, up[i], with_values(client, { session = session }))
+    session = session or seen.session
+    list[i] = seen.there
+  end
+  for _, server in ipairs(up) do server:close() end
+  t.run()
+  return list
+end
+
+describe("Servers with the same keys", function()
+  local KEYS = ("k"):rep(48)
+
+  for _, version in ipairs(VERSIONS) do
+    it("resume clients with certificates only where they trust the same: " .. version, within(function(t)
+      local function server(more)
+        return with_values({ ticketKeys = KEYS, sessionIdContext = "one", requestCert = true,
+          minVersion = version, maxVersion = version, ca = pair.ca.cert }, more)
+      end
+      local client = { cert = pair.client.cert, key = pair.client.key }
+      assert.same({ false, true, true }, resumed_by(t, client, { server(), server(),
+        server({ ca = { pair.ca.cert } }) }))
+      assert.same({ false, false, false, false }, resumed_by(t, client, { server(),
+        server({ ca = pair.other_ca.cert, rejectUnauthorized = false }),
+        server({ ca = { pair.ca.cert, pair.other_ca.cert } }), server({ sessionIdContext = "two" }) }))
+    end))
+  end
+end)
+
+describe("A context of two servers", function()
+  for _, version in ipairs(VERSIONS) do
+    local function made()
+      return tls.createSecureContext({ cert = pair.server.cert, key = pair.server.key,
+        minVersion = version, maxVersion = version })
+    end
+
+    it("has them resume each other's sessions, until one gets keys of its own: " .. version,
+      within(function(t)
+        local context = made()
+        local one, other = pair.listen({ secureContext = context }), pair.listen({ secureContext = context })
+        local session = visit(t, one, {}).session
+        assert.is_true(visit(t, other, { session = session }).there)
+        other:setTicketKeys(("o"):rep(48))
+        assert.is_false(visit(t, other, { session = session }).there)
+        assert.is_true(visit(t, one, { session = session }).there)
+        one:close()
+        other:close()
+        t.run()
+      end))
+
+    it("keeps its keys where a server takes it later, with the keys of its own: " .. version,
+      within(function(t)
+        local context = made()
+        local one = pair.listen({ secureContext = context })
+        local other = pair.listen({ secureContext = made() })
+        local keys, of_other = one:getTicketKeys(), other:getTicketKeys()
+        local session, more = visit(t, one, {}).session, visit(t, other, {}).session
+        other:setSecureContext({ secureContext = context })
+        assert.same({ keys, of_other }, { one:getTicketKeys(), other:getTicketKeys() })
+        assert.is_true(visit(t, one, { session = session }).there)
+        assert.is_true(visit(t, other, { session = more }).there)
+        one:close()
+        other:close()
+        t.run()
+      end))
+  end
+
+  it("leaves each the keys that it is given, which have to be 48 bytes", function()
+    local context = tls.createSecureContext()
+    local server = tls.createServer({ secureContext = context, ticketKeys = ("a"):rep(48) })
+    assert.equal(("a"):rep(48), server:getTicketKeys())
+    assert.not_equal(("a"):rep(48), tls.createServer({ secureContext = context }):getTicketKeys())
+    for _, set in ipairs({ tls.createServer, function(options) server:setSecureContext(options) end }) do
+      local ok, err = pcall(set, { secureContext = context, ticketKeys = "short" })
+      assert.same({ false, "ERR_INVALID_ARG_VALUE" }, { ok, err.code })
+    end
+    assert.equal(("a"):rep(48), server:getTicketKeys())
+  end)
+end)
 
 describe("A TLS session", function()
   for _, version in ipairs(VERSIONS) do

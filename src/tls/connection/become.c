@@ -96,6 +96,19 @@ static int connection_context(lua_State *L) {
   return 0;
 }
 
+/* tickets(context): its tickets are made with the keys of that one, whichever it is of */
+static int connection_tickets(lua_State *L) {
+  struct net_tls *t = net_tls_check_open(L);
+  SSL_CTX *ctx = net_tls_context_check(L, 2)->ctx;
+  ERR_clear_error();
+  if (!net_tls_tickets_bind(t->ssl, ctx))
+    return net_tls_raise_error(L);
+  SSL_CTX_up_ref(ctx);
+  SSL_CTX_free(t->tickets);
+  t->tickets = ctx;
+  return 0;
+}
+
 /* --- certificates -------------------------------------------------------------------------- */
 
 /* Has the SSL show the certificates of a context, and nothing else: 0 where OpenSSL refuses one.
@@ -143,6 +156,7 @@ static int connection_credentials(lua_State *L) {
 void net_tls_become_open(lua_State *L) {
   static const luaL_Reg methods[] = {
     { "context", connection_context },
+    { "tickets", connection_tickets },
     { "credentials", connection_credentials },
     { NULL, NULL },
   };

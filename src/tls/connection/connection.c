@@ -64,6 +64,8 @@ void net_tls_end(struct net_tls *t) {
   t->found = NULL;
   SSL_SESSION_free(t->told);
   t->told = NULL;
+  SSL_CTX_free(t->tickets);
+  t->tickets = NULL;
   free(t->alpn);
   free(t->hello);
   t->alpn = NULL;

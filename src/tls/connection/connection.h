@@ -50,6 +50,7 @@ struct net_tls {
   struct net_tls_bytes status;     /* what a server says of its certificate */
   struct net_tls_note *notes;
   SSL_SESSION *found;             /* owned; what the program has found for a client's id */
+  SSL_CTX *tickets;               /* a reference; with the keys of its tickets, or NULL */
   SSL_SESSION *told;              /* owned; of a client, that of the last 'session', or NULL */
   struct net_tls_failure failure; /* what OpenSSL said of a fatal error, which is for good */
   struct net_stream *counts;      /* borrowed; whose handle was taken, or NULL */

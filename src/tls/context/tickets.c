@@ -120,6 +120,8 @@ int net_tls_tickets_install(SSL_CTX *ctx) {
 }
 
 int net_tls_tickets_bind(SSL *ssl, SSL_CTX *ctx) {
+  if (SSL_get_ex_data(ssl, in_ssl))
+    return 1;
   return SSL_set_ex_data(ssl, in_ssl, SSL_CTX_get_ex_data(ctx, in_context));
 }
 

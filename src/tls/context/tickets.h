@@ -16,8 +16,8 @@ enum { NET_TLS_TICKET_KEYS = 48 };
 
 /* Gives a new SSL_CTX random keys, and the callback; 0 if that fails. [-] */
 int net_tls_tickets_install(SSL_CTX *ctx);
-/* The tickets of this connection are made with the keys of that context, by which it was
- * made, whichever it is given later; 0: no memory. [-] */
+/* The tickets of this connection are made with the keys of that context from here on, which lives
+ * longer; 0: no memory. [-] */
 int net_tls_tickets_bind(SSL *ssl, SSL_CTX *ctx);
 
 /* Into the table of functions on the top: ticket_keys(context) -> 48 bytes,

@@ -21,15 +21,16 @@ function M.show(state, conn)
   conn:credentials(state.credentials, sessions_of)
 end
 
---- A server that trusts others than at its beginning does not resume sessions of then; and one
---- whose context does not say what its sessions are known by would be refused by OpenSSL.
+--- A server that asks for certificates resumes sessions of clients whom a server like it has
+--- judged: one with the same keys may trust others, as this one may have done before. OpenSSL
+--- refuses who resumes where a context does not say what its sessions are known by.
 local function bind_sessions(state, conn)
-  local trust = state.settings and state.settings.trust
-  if trust then
-    conn:context(state.context, state.settings.sessions .. "\0" .. trust)
-  elseif not context.has_sessions(state.context) then
-    conn:context(state.context, sessions.program_id())
+  local set = state.settings
+  if set.bound ~= state.context then
+    local own = set.sessions ~= "" and set.sessions or sessions.program_id()
+    set.bound, set.bond = state.context, own .. "\0" .. context.trust(state.context)
   end
+  conn:context(state.context, set.bond)
 end
 
 --- A connection of the core's as the state says, not under the socket yet.
@@ -38,6 +39,9 @@ local function new_connection(socket, state)
   conn:verify(state.requests, state.rejects)
   if state.isServer and state.requests then
     bind_sessions(state, conn)
+  end
+  if state.tickets then
+    conn:tickets(state.tickets)
   end
   if state.credentials then
     M.show(state, conn)

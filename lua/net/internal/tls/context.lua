@@ -30,7 +30,6 @@ local SMALL_DH = 2048 -- bits; with fewer a warning is due
 
 local M = {}
 
-local with_sessions = setmetatable({}, { __mode = "k" }) -- contexts that say what theirs are by
 
 -- What is wrong
 
@@ -269,7 +268,6 @@ local function set_rest(context, options)
   if options.sessionIdContext ~= nil then
     local id = text_or_throw(options.sessionIdContext, "options.sessionIdContext")
     check(native.set_session_id_context(context, id))
-    with_sessions[context] = true
   end
   if options.pfx ~= nil then
     set_pfx(context, options.pfx, options.passphrase)
@@ -377,13 +375,6 @@ local trusts = setmetatable({}, { __mode = "k" }) -- what `M.trust` has said
 function M.trust(context)
   trusts[context] = trusts[context] or native.trust(context)
   return trusts[context]
-end
-
---- Does a context say what a server's sessions are known by?
----@param context net.tls.SecureContext
----@return boolean
-function M.has_sessions(context)
-  return with_sessions[context] == true
 end
 
 return M

@@ -32,7 +32,10 @@ local M = {}
 ---@field timeout number ms
 ---@field alpn? string as in ALPN's extension
 ---@field given table the options
----@field trust? string whom it trusts, where that has changed: see `context.trust`
+---@field isGiven boolean `context` was made by the program
+---@field tickets? net.tls.SecureContext with the keys of its tickets, if they are not in `context`
+---@field bond? string what the sessions of clients with certificates are known by
+---@field bound? net.tls.SecureContext of which that was said
 ---@field common? table the metatable of the states; nil where the settings have changed
 
 --- Server -> its settings.
@@ -51,8 +54,9 @@ local function common_of(server, set)
     requests = set.requests, rejects = set.rejects, alpn_names = set.alpn,
     handshakeTimeout = set.timeout, requireCloseNotify = set.requireCloseNotify,
     asks = set.asks, settings = set, psk = set.psk, hint = set.hint, traces = set.traces,
+    tickets = set.tickets,
     isPlain = not (set.requests or set.alpn or set.requireCloseNotify or set.asks or set.psk
-      or set.hint or set.traces),
+      or set.hint or set.traces or set.tickets),
   }
 end
 
@@ -138,6 +142,31 @@ local function read_psk(given, prefix)
   end
 end
 
+-- Keys of tickets
+
+local function ticket_keys(set)
+  return core.context.ticket_keys(set.tickets or set.context)
+end
+
+--- A context that the program has made may be that of others, too, and keeps its keys: these
+--- are then in one of the server's own.
+local function set_ticket_keys(set, given, keys)
+  local holder = set.context
+  if given then
+    holder = context.SecureContext()
+  end
+  core.context.set_ticket_keys(holder, keys)
+  set.tickets, set.common = given and holder or nil, nil
+end
+
+--- The keys that the options have, or nil.
+local function read_ticket_keys(options)
+  if options.ticketKeys ~= nil then
+    context.check_ticket_keys(options.ticketKeys, "options.ticketKeys")
+  end
+  return options.ticketKeys
+end
+
 --- What the options say, checked; nothing of the server has changed by then.
 local function read_settings(given)
   check_callbacks(given)
@@ -146,8 +175,8 @@ local function read_settings(given)
   end
   local context_made = M.new_context(given, given.requestCert == true)
   local psk_callback, hint = read_psk(given, "options.")
-  return {
-    given = given,
+  local set = {
+    given = given, isGiven = options_of.truthy(given.secureContext),
     context = context_made, psk = psk_callback, hint = hint, traces = read_trace(given),
     requests = given.requestCert == true,
     rejects = given.rejectUnauthorized ~= false,
@@ -158,12 +187,16 @@ local function read_settings(given)
     asks = asks(given), sessions = given.sessionIdContext or sessions.program_id(),
     contexts = {},
   }
+  if set.isGiven and given.ticketKeys ~= nil then
+    set_ticket_keys(set, true, read_ticket_keys(given))
+  end
+  return set
 end
 
 --- The context of a server: it has its own order of ciphers, unless told otherwise. One that
 --- asks no client for a certificate needs nobody's to trust, which take 27 ms to load.
 function M.new_context(given, requests)
-  if given.secureContext ~= nil then
+  if options_of.truthy(given.secureContext) then
     return (socket_of.context_of(given))
   end
   local own = {}
@@ -213,14 +246,12 @@ end
 function methods:setSecureContext(options)
   local set = check_self(self)
   validate.object(options, "options")
+  local keys = read_ticket_keys(options) or ticket_keys(set)
   local made = M.new_context(options, set.requests)
-  if options.ticketKeys == nil then
-    core.context.set_ticket_keys(made, core.context.ticket_keys(set.context))
-  end
-  if set.requests and context.trust(made) ~= context.trust(set.context) then
-    set.trust = context.trust(made)
-  end
-  set.context, set.common = made, nil
+  local own = { context = made }
+  set.isGiven = options_of.truthy(options.secureContext)
+  set_ticket_keys(own, set.isGiven, keys)
+  set.context, set.tickets, set.common = made, own.tickets, nil
 end
 
 --- A context for clients that ask for such a name: `*` stands for what is no dot. Of several
@@ -243,7 +274,7 @@ end
 --- The keys of the tickets that this server gives, which others may set to take them.
 ---@return string keys 48 bytes
 function methods:getTicketKeys()
-  return core.context.ticket_keys(check_self(self).context)
+  return ticket_keys(check_self(self))
 end
 
 --- Sets them: from the next handshake on.
@@ -251,7 +282,7 @@ end
 function methods:setTicketKeys(keys)
   local set = check_self(self)
   context.check_ticket_keys(keys, "keys")
-  core.context.set_ticket_keys(set.context, keys)
+  set_ticket_keys(set, set.isGiven, keys)
 end
 
 --- What a worker of a cluster tells the others of its server, and is told, in Node's words.
