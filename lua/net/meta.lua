@@ -3496,7 +3496,8 @@ function tlsSocket:disableRenegotiation() end
 ---@field pfx? string|(string|table)[]
 --- lists of what authorities have revoked; with one, each certificate of a chain needs a list
 ---@field crl? string|string[]
---- `"TLSv1"`, `"TLSv1.1"`, `"TLSv1.2"` or `"TLSv1.3"`; below 1.2 also `ciphers = "DEFAULT@SECLEVEL=0"`
+--- `"TLSv1"`, `"TLSv1.1"`, `"TLSv1.2"` or `"TLSv1.3"`; below 1.2 also `ciphers = "DEFAULT@SECLEVEL=0"`.
+--- By default the system's openssl.cnf has a word, too: the narrower of the two counts
 ---@field minVersion? string (default tls.DEFAULT_MIN_VERSION)
 ---@field maxVersion? string (default tls.DEFAULT_MAX_VERSION)
 --- instead of those two: `TLS_method`, `TLSv1_2_method`, and each with `_client` or `_server` before `_method`

@@ -56,7 +56,19 @@ static const SSL_METHOD *configure_method(const char *side) {
   return side && strcmp(side, "server") == 0 ? TLS_server_method() : TLS_method();
 }
 
-/* new(min, max [, side]) -> SecureContext, or nil and what is wrong
+/* Sets the versions. Those that the program has not told are the narrower of ours and of those
+ * that the system's openssl.cnf has set by now: who allows less there means all programs. */
+static int set_versions(SSL_CTX *ctx, int min, int max, int is_min_told, int is_max_told) {
+  int system_min = (int)SSL_CTX_get_min_proto_version(ctx);
+  int system_max = (int)SSL_CTX_get_max_proto_version(ctx);
+  if (!is_min_told && system_min > min)
+    min = system_min;
+  if (!is_max_told && system_max != 0 && system_max < max)
+    max = system_max;
+  return SSL_CTX_set_min_proto_version(ctx, min) && SSL_CTX_set_max_proto_version(ctx, max);
+}
+
+/* new(min, max, side, is_min_told, is_max_told) -> SecureContext, or nil and what is wrong
  * The versions are numbers of libssl's, 0 for its lowest; 'side' is "client" or "server"
  * if it is to serve on that side only. [-0, +(1|2), e] */
 static int configure_new(lua_State *L) {
@@ -65,8 +77,8 @@ static int configure_new(lua_State *L) {
   struct net_tls_context *c = net_tls_context_push(L);
   ERR_clear_error();
   c->ctx = SSL_CTX_new(configure_method(side));
-  if (c->ctx && configure_defaults(c->ctx) && SSL_CTX_set_min_proto_version(c->ctx, min) &&
-      SSL_CTX_set_max_proto_version(c->ctx, max))
+  if (c->ctx && configure_defaults(c->ctx) &&
+      set_versions(c->ctx, min, max, lua_toboolean(L, 4), lua_toboolean(L, 5)))
     return 1;
   lua_pushnil(L);
   net_tls_push_error(L);

@@ -280,7 +280,7 @@ end
 --- A context of those versions, without anybody whom it trusts.
 local function new_context(protocol, bits, min, max)
   local low, high, side = versions.of(protocol, min, max)
-  local context, problem = native.new(low, high, side)
+  local context, problem = native.new(low, high, side, versions.told(protocol, min, max))
   check(problem)
   if bits then
     native.set_options(context, validate.integer(bits, "secureOptions"))

@@ -23,6 +23,7 @@ local METHODS = {
 
 local M = {
   TLS_1_3 = VERSIONS["TLSv1.3"],
+  DEFAULT_MIN = "TLSv1.2",
   HIGHEST = "TLSv1.3", -- of a connection that has agreed on none yet
 }
 
@@ -80,6 +81,19 @@ function M.of(protocol, min, max)
       .. (min or tls.DEFAULT_MIN_VERSION) .. " and " .. (max or tls.DEFAULT_MAX_VERSION))
   end
   return low, high
+end
+
+--- Does the program say the lowest version, and the highest? Where it does not, the system's
+--- openssl.cnf has a word, too.
+---@param protocol any
+---@param min any
+---@param max any
+---@return boolean low
+---@return boolean high
+function M.told(protocol, min, max)
+  local is_told = protocol ~= nil and protocol ~= false
+  return is_told or min ~= nil or tls.DEFAULT_MIN_VERSION ~= M.DEFAULT_MIN,
+    is_told or max ~= nil or tls.DEFAULT_MAX_VERSION ~= M.HIGHEST
 end
 
 return M
