@@ -3,7 +3,7 @@
 --- Lua, OpenSSL, or the C code between them, runs out of memory: while a PKCS #12 is read, and amid
 --- connections of which more is wanted than in tls_memory_spec.lua, by names, keys that both sides
 --- know, other certificates, a server that is told of another context, clients without a limit of
---- time, tasks. Skipped where there is no Lua library to link with.
+--- time. Skipped where there is no Lua library to link with.
 
 local certificates = require("spec.support.certificates")
 local pair = require("spec.support.tlspair")
@@ -157,65 +157,6 @@ turns(function() return is_closed end)
 return starved or problem or after.got ~= "bye" and "the next one: " .. tostring(after.told) or nil
 ]==]
 
---- Both ends of one of net.luasec, in two tasks.
-local TASKS = [==[
-local co, socket, ssl = require("net.co"), require("net.luasocket"), require("net.luasec")
-local server = ssl.newcontext { mode = "server", protocol = "any", key = "$KEY", certificate = "$CERT" }
-local client = ssl.newcontext { mode = "client", protocol = "any" }
-local listener = socket.bind("127.0.0.1", 0)
-local host, port = listener:getsockname()
-local TEXT = ("x"):rep(20000)
-
-local function serve(theirs)
-  local ok, err = pcall(function()
-    assert(theirs:dohandshake())
-    local line = theirs:receive("*l")
-    if line then theirs:send(line .. "\n") end
-  end)
-  theirs:close()
-  return ok, err
-end
-
-local function ask(ours)
-  assert(ours:dohandshake())
-  assert(ours:send(TEXT .. "\n"))
-  return assert(ours:receive("*l"))
-end
-
---- What came back; or nil, and why.
-local function talk()
-  local ok, got, err = pcall(co.run, function()
-    local near = assert(socket.connect(host, port))
-    local far = assert(listener:accept())
-    local ours, problem = ssl.wrap(near, client)
-    local theirs, another = ssl.wrap(far, server)
-    if not ours or not theirs then
-      near:close()
-      far:close()
-      error(problem or another, 0)
-    end
-    local serving = co.spawn(serve, theirs)
-    local fine, line = pcall(ask, ours)
-    ours:close()
-    pcall(serving.await, serving)
-    return fine and line or error(line, 0)
-  end)
-  return ok and got, ok and err or got
-end
-
-local problem
-local starved = try(function()
-  local got, err = talk()
-  if got ~= TEXT and err == nil then problem = "it was lost" end
-end)
-local got, err
-for _ = 1, 3 do -- a task of before may still stop the loop
-  got, err = talk()
-  if got == TEXT then break end
-end
-return type(starved) ~= "string" and starved or problem or got ~= TEXT and "the next one: " .. tostring(err) or nil
-]==]
-
 describe("without memory", function()
   local program, words
 
@@ -241,9 +182,6 @@ describe("without memory", function()
 
   for _, who in ipairs { "lua", "openssl", "ours" } do
     promise("a PKCS #12 is read wholly, or not at all", PFX, who)
-  end
-  for _, who in ipairs { "openssl", "ours" } do
-    promise("a connection of LuaSec's in two tasks is told as lost, or whole", TASKS, who)
   end
   promise("a PKCS #12 is read wholly, or not at all", PFX, "openssl", "once")
   for _, kind in ipairs { "certificates of its own", "a name and a protocol", "a key that both know" } do

@@ -5,29 +5,7 @@
 --- scripts. Skipped where there is no Lua library to link with.
 
 local certificates = require("spec.support.certificates")
-local lua = require("spec.support.lua")
-
-local LIFETIME = 300 -- seconds; of which a few are computed
-
---- `try(fn)` calls a function in want of memory, after it was called once with enough.
-local HEAD = [[
-local core, tls = require("net.tls.core"), require("net.tls")
-local function read(path)
-  local file <close> = io.open(path)
-  return file:read("a")
-end
-local function is_no_memory(err) -- OpenSSL may say anything
-  return err == "not enough memory" or type(err) == "table"
-end
-local function try(fn)
-  fn()
-  collectgarbage()
-  starve(true)
-  local ok, err = pcall(fn)
-  starve(false)
-  return not ok and not is_no_memory(err) and err or nil
-end
-]]
+local tlsstarve = require("spec.support.tlsstarve")
 
 --- A connection by net.duplexPair, which echoes a text; asked for all that it knows.
 local TALK = [==[
@@ -107,31 +85,28 @@ return starved or problem or (after.told or after.got ~= #TEXT or after.version 
 ]==]
 
 describe("without memory", function()
-  local program = os.tmpname()
-  local host, cert, key, authority, odd
+  local program, words
 
   setup(function()
-    host = lua.compile("spec/support/tlsstarve.c", program, "-Wl,--no-as-needed -lcrypto")
+    program = tlsstarve.compile()
     local ca = certificates.authority()
     local leaf = ca:issue({ san = "DNS:a.com,dirName:dn,IP:1.2.3.4", subject = "/CN=a/CN=b/O=c",
       ext = { "authorityInfoAccess=OCSP;URI:http://a/,OCSP;URI:http://b/",
         "extendedKeyUsage=serverAuth" }, sections = "[dn]\nCN=a, b\n" })
-    authority, cert, key = ca.path, leaf.path, leaf.key_path
-    odd = certificates.self_signed({ key = "rsa:2048" }).path
+    words = { CERT = leaf.path, KEY = leaf.key_path, CA = ca.path,
+      ODD = certificates.self_signed({ key = "rsa:2048" }).path }
   end)
 
-  teardown(function() os.remove(program) end)
+  teardown(function() return program and program:__close() end)
 
   --- The script with its words in it, and where there is none.
   local function promise_to(who, once, name, script, more)
     it(("%s (%s has none%s) #slow"):format(name, who, once and ", once" or ""), function()
-      if not host then
+      if not program then
         return pending("no Lua library to link with")
       end
-      local words = { CERT = cert, KEY = key, CA = authority, ODD = odd }
-      for word, value in pairs(more or {}) do words[word] = value end
-      local path = certificates.write("lua", HEAD .. script:gsub("%$(%u+)", words))
-      local result = lua.run({ program = host, args = { path, who, once }, lifetime = LIFETIME })
+      local all = setmetatable(more or {}, { __index = words })
+      local result = program:run(script:gsub("%$(%u+)", function(word) return all[word] end), who, once)
       assert.same({ code = 0, stdout = "the end\n", stderr = "" }, result)
     end)
   end
@@ -147,10 +122,10 @@ describe("without memory", function()
     for _, resumes in ipairs({ "no", "yes" }) do
       local name = ("a connection of %s%s is told as lost, or whole; the next one works"):format(
         version, resumes == "yes" and ", resumed," or "")
-      local words = { VERSION = version, RESUMES = resumes }
+      local more = { VERSION = version, RESUMES = resumes }
       for _, who in ipairs({ "openssl", "ours" }) do
-        promise_to(who, nil, name, TALK, words)
-        promise_to(who, "once", name, TALK, words)
+        promise_to(who, nil, name, TALK, more)
+        promise_to(who, "once", name, TALK, more)
       end
     end
   end

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * tlsstarve.c - a C program in which Lua, OpenSSL or net.tls runs out of memory, for
- * tls_memory_spec.lua and tls_starve_spec.lua.
+ * tls_memory_spec.lua and its like: see tlsstarve.lua.
  *
  *     tlsstarve SCRIPT lua|openssl|ours [once [STEP]]
  *

@@ -42,8 +42,8 @@ local function close(socket)
     return
   end
   sec.close(state.engine, plain.fd(socket))
-  state.is_closed = true
   plain.close(socket)
+  state.is_closed = true -- last, as it may want memory
 end
 
 --- close(): tells the peer, if that needs no waiting
