@@ -302,6 +302,15 @@ describe("the table of Node's names", function()
 end)
 
 describe("docs/api.md", function()
+  it("has a table of each list of options, and not the list's name, of which nobody knows more", function()
+    local file <close> = assert(io.open("docs/api.md"))
+    local page = file:read("a")
+    assert.is_nil(page:match("`net%.[%w.]*Options`"))
+    for _, option in ipairs({ "ca", "minVersion", "checkServerIdentity", "requestCert", "isServer", "noDelay" }) do
+      assert.truthy(page:find("\n| `" .. option .. "` | ", 1, true), option)
+    end
+  end)
+
   it("is what `make docs` makes, and its links lead somewhere", function()
     local command = ("'%s' tools/docs.lua --check 2>&1"):format(os.getenv("LUA") or "lua5.4")
     local pipe = assert(io.popen(command))

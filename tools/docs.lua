@@ -141,7 +141,7 @@ end
 local function put_text(lines, linked, var)
   local fenced, after_item = false, false
   for _, line in ipairs(paragraphs(lines)) do
-    local class = line:match("^%u%l+: `(net%.%u%w+)`%.$")
+    local class = line:match("^%u%l+: `(net%.[%w.]*%u%w+)`%.$")
     local fence, is_item = line:find("^```"), line:find("^%- ")
     if class then
       put_fields(class, linked)

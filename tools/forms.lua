@@ -53,7 +53,8 @@ local function show_part(text)
     return show_type(model.aliases[name])
   elseif text:find("^fun%(") then
     return show_fun(text)
-  elseif class and class.kind == "table" and not name:find("Options$") and name ~= "net.Error" then
+  elseif class and class.kind == "table" and #class.fields > 0 and not name:find("Options$")
+    and name ~= "net.Error" then
     return show_fields(class) .. brackets
   elseif text:find("^%(.*%)%[%]$") then
     return "(" .. show_type(text:match("^%((.*)%)%[%]$")) .. ")[]"

@@ -255,7 +255,7 @@ function net.setDefaultAutoSelectFamilyAttemptTimeout(value) end
 --- `ERR_IPC_CHANNEL_CLOSED`; `takeOver ETIMEDOUT`; `takeOver EACCES`, where it is neither of our user
 --- nor root. Then the other side serves on, if there is one, and this server may `listen`.
 ---
---- Options: `net.ServerOptions`, and `timeout`, how many milliseconds to wait for the other side
+--- Options are those of `net.createServer`, and `timeout`, how many milliseconds to wait for the other side
 --- (10000), its end included.
 ---
 --- Raises `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`.
@@ -1826,7 +1826,9 @@ function child.spawn(file, args, options) end
 --- `args`. What is inherited, by default, is standard input, output and error. Besides what `spawn`
 --- raises, `ERR_CHILD_PROCESS_IPC_REQUIRED` for a list as `stdio` without `"ipc"`.
 ---
---- Options, besides those of `spawn` but `shell`: `net.ForkOptions`.
+--- Besides the options of `spawn`, but `shell`:
+---
+--- Options: `net.ForkOptions`.
 ---@param script string
 ---@param args? string[] (default none)
 ---@param options? net.ForkOptions
@@ -1835,8 +1837,10 @@ function child.spawn(file, args, options) end
 function child.fork(script, args, options) end
 
 --- Starts a script that is to serve in the place of this program, with its servers: a restart, or an
---- update, in which nobody is refused. Options: those of `fork`, where `stdio` is about the first
---- three places, and `net.ReplaceOptions`.
+--- update, in which nobody is refused. Besides the options of `fork`, of which `stdio` is about the
+--- first three places:
+---
+--- Options: `net.ReplaceOptions`.
 ---
 --- The new program has the servers' sockets as by socket activation, see `net.activated`, under
 --- their names, and says `process.notify({ ready = true })` when it serves. Until then both accept.
@@ -3111,9 +3115,11 @@ function tls.setDefaultCACertificates(certs) end
 --- `"secureConnect"` once. What is written before that is sent behind it, and not before the server
 --- has been verified; nor is anything that it sends told before.
 ---
----     connect(options [, onSecureConnect])
----     connect(path [, options] [, onSecureConnect])
----     connect(port [, host] [, options] [, onSecureConnect])
+--- ```lua
+--- tls.connect(options [, onSecureConnect])
+--- tls.connect(path [, options] [, onSecureConnect])
+--- tls.connect(port [, host] [, options] [, onSecureConnect])
+--- ```
 ---
 --- A server without a good certificate is refused: its chain has to end at somebody whom the context
 --- trusts, and it has to be that of `servername`, or `host`, or the host that `socket` has looked up, or
@@ -3122,6 +3128,8 @@ function tls.setDefaultCACertificates(certs) end
 ---
 --- With TLS 1.3 a client hears that *it* was refused, for want of a certificate, only behind
 --- `"secureConnect"`, and only if it reads.
+---
+--- Besides the options of `net.connect`, `net.Socket` and `tls.createSecureContext`:
 ---
 --- Options: `net.tls.ConnectOptions`.
 ---
@@ -3138,6 +3146,9 @@ function tls.connect(port, host, options, onSecureConnect) end
 
 --- A TLS server, which does not listen yet: a net.Server whose sockets do the handshake first.
 --- `onSecureConnection` listens to `"secureConnection"`.
+---
+--- Besides the options of `net.createServer` and of `tls.createSecureContext`, of which `honorCipherOrder`
+--- is true by default, and `sessionIdContext` made of the command line:
 ---
 --- Options: `net.tls.ServerOptions`.
 ---
@@ -3160,6 +3171,8 @@ tls.Server = tls.createServer
 ---
 --- As a client, without `isServer`, it verifies as `tls.connect` does, which takes it as its option
 --- `socket`. As a server without a tls.Server it tells `"secure"` when the handshake is over.
+---
+--- With `isServer` besides the options of `tls.createSecureContext`, else `tls.connect`'s:
 ---
 --- Options: `net.tls.TLSSocketOptions`.
 ---
@@ -3216,8 +3229,8 @@ function tls.isTLSSocket(v) end
 --- nil for none. Amid the handshake: it cannot wait; whoever raises ends the connection with that. TLS 1.2
 --- needs `ciphers` with `PSK`, and a `checkServerIdentity` of one's own, as no host has been named
 ---@field pskCallback? fun(hint: string?): {psk: string, identity: string}?
---- (milliseconds) after which a handshake that is not over fails with `ERR_TLS_HANDSHAKE_TIMEOUT`
----@field handshakeTimeout? number
+--- within which the handshake has to be over, else `ERR_TLS_HANDSHAKE_TIMEOUT`; without it there is no limit
+---@field handshakeTimeout? number (milliseconds, up to 2147483647)
 --- an end without the peer's word that it was all is `ERR_SSL_UNEXPECTED_EOF_WHILE_READING`
 ---@field requireCloseNotify? boolean (default false)
 
@@ -3254,7 +3267,7 @@ function tls.isTLSSocket(v) end
 --- What `tls.TLSSocket` takes: with `isServer` the options below and those of `tls.createSecureContext`,
 --- else those of `tls.connect`.
 ---@class net.tls.TLSSocketOptions
---- it speaks first, as a client, or waits for one
+--- true: it is the server's side, which waits for the other one to begin
 ---@field isServer? boolean (default false)
 --- a server whose listeners of `"resumeSession"`, `"newSession"` and `"OCSPRequest"` are asked, and
 --- the field `server`. Certificates and callbacks are those given here, and of all else the socket
