@@ -63,7 +63,7 @@ local function cell_type(field)
     local at = index["net." .. name]
     return at and ("[%s](#%s)"):format(name, at)
   end)
-  return (linked:gsub('"[^"]*"', "`%0`"):gsub("%b{}", "`%0`"):gsub(" | ", " or "))
+  return (linked:gsub('"[^"]*"', "`%0`"):gsub("%b{}", "`%0`"):gsub(" ?| ?", " or "))
 end
 
 -- Text
@@ -128,7 +128,8 @@ end
 local function put_fields(name, linked)
   local class = model.classes[name]
   local is_options = name:find("Options$")
-  put("", is_options and "| option | type | default | |" or "| field | type | of |")
+  put("", is_options and "| option | type | default | |"
+    or name == "net.Error" and "| field | type | of |" or "| field | type | |")
   put(is_options and "| --- | --- | --- | --- |" or "| --- | --- | --- |")
   for _, field in ipairs(class.fields) do
     local default = is_options and cell_default(field) .. " | " or ""

@@ -1652,6 +1652,8 @@ function process.kill(pid, signal) end
 --- process.notify({ ready = true, status = "serving" })
 --- ```
 ---
+--- Fields: `net.Notification`.
+---
 --- Raises `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, and `ERR_INVALID_ARG_VALUE` for other fields
 --- and a status of several lines.
 ---@param fields net.Notification
@@ -3401,6 +3403,8 @@ function tlsSocket:getCipher() end
 
 --- The peer's certificate; `{}` if it has shown none. A client that has resumed a session has that
 --- of the session's beginning.
+---
+--- Fields: `net.tls.Certificate`.
 ---@param detailed? boolean with `issuerCertificate`, up to a root, whose issuer is itself
 ---@return net.tls.Certificate? certificate nil once it is closed
 function tlsSocket:getPeerCertificate(detailed) end
