@@ -17,12 +17,15 @@ local FAILURE = "ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE"
 local function meet(t, server_options, client_options)
   local server = pair.listen(server_options, t.calls(0))
   local of_server, of_client
-  server:on("tlsClientError", t.calls(1, function(err) of_server = err end))
+  server:on("tlsClientError", t.calls(1, function(err, socket)
+    of_server = err
+    assert.is_true(socket.secureConnecting)
+  end))
   local client = pair.connect(server, client_options)
   client:on("secureConnect", t.calls(0))
   client:on("error", t.calls(1, function(err) of_client = err end))
   client:on("close", t.calls(1, function(had_error)
-    assert.is_true(had_error)
+    assert.same({ true, true }, { had_error, client.secureConnecting })
     server:close()
   end))
   t.run()

@@ -385,7 +385,7 @@ describe("The memory of an idle TLS connection", function()
       fields[#fields + 1] = name
     end
     table.sort(fields)
-    assert.same({ "alpn", "authorized", "conn", "name", "pending", "socket" }, fields)
+    assert.same({ "alpn", "authorized", "conn", "name", "pending", "secured", "socket" }, fields)
     here:destroy()
     there:destroy()
   end))

@@ -3372,7 +3372,7 @@ function tlsServer:setTicketKeys(keys) end
 ---@field alpnProtocol string|false|nil (read-only)
 --- the name that the client asked for; nil before the handshake is over, false: none
 ---@field servername string|false|nil (read-only)
---- the handshake is not over
+--- the handshake is not over, or came to nothing
 ---@field secureConnecting boolean (read-only)
 --- the one that has accepted it, or that `tls.TLSSocket` was given
 ---@field server? net.Server (read-only)

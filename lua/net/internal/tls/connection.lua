@@ -104,7 +104,7 @@ function M.install(socket, state, bytes, from)
   local _ <close> = state -- who raises does not leave a connection without TLS
   state.pending, state.authorized, state.authorizationError = true, false, nil
   state.alpn, state.name, state.session, state.failure = nil, nil, nil, nil
-  state.unchecked = nil
+  state.unchecked, state.secured = nil, nil
   state.told, state.holds, state.held, state.sessions = nil, nil, nil, nil
   state.conn = new_connection(socket, state)
   core.install(socket, state.conn, bytes, from)

@@ -66,7 +66,7 @@ local function new_state(server, set)
   set.common = set.common or common_of(server, set)
   return setmetatable({
     pending = true, socket = nil, conn = nil, authorized = nil, on_close = nil,
-    alpn = nil, name = nil,
+    alpn = nil, name = nil, secured = nil,
   }, set.common)
 end
 

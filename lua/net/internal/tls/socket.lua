@@ -104,7 +104,12 @@ field("authorizationError", "authorizationError")
 field("alpnProtocol", "alpn")
 field("servername", "name")
 field("server", "asked")
-field("secureConnecting", "pending", true)
+
+--- It stays so where the handshake comes to nothing.
+function getters.secureConnecting(self)
+  local state = state_of.of(self)
+  return not (state and state.secured)
+end
 
 --- Whether the peer has said that it has sent all.
 function getters.closeNotifyReceived(self)

@@ -48,6 +48,7 @@ local M = {}
 ---@field takes? boolean that connection is being taken
 ---@field connects? boolean which has to connect first: "connect" is told
 ---@field pending boolean the handshake is not over
+---@field secured? boolean it is, and has come to something
 ---@field failure? any what a client fails with
 ---@field on_close? function a listener, while it lasts
 ---@field on_error? function the same, of a server's
@@ -199,6 +200,7 @@ local function read_on(socket)
 end
 
 local function open(socket, state)
+  state.secured = true
   stream.unlimit(socket)
   state.conn:open()
 end
