@@ -46,12 +46,20 @@ local function full_name(owner, name, method)
   return (place(owner) or owner) .. (method and ":" or ".") .. name
 end
 
+--- An alias is what its target is.
 local function is_method(item)
+  local target = item.kind == "alias" and model.entries[item.target]
+  if target then
+    return is_method(target)
+  end
   return item.method or (item.kind == "alias" and not place(item.owner))
 end
 
+--- "socket:write", "co.sleep"; "tls.co.connect" of a table that is a field of another one.
 local function heading_of(item)
-  return item.owner .. (is_method(item) and ":" or ".") .. item.name
+  local at = place(item.owner) or ""
+  local owner = not at:find("^net") and at:find("%.") and at or item.owner
+  return owner .. (is_method(item) and ":" or ".") .. item.name
 end
 
 -- Types in tables
