@@ -45,13 +45,13 @@ endif
 CORE = $(BUILD)/net/core.so
 SRC = $(filter-out src/tls/%,$(wildcard src/*.c src/*/*.c))
 # net.tls, which is a rock of its own: the one part that knows OpenSSL.
-TLS = $(BUILD)/net/tls/core.so
+TLS_CORE = $(BUILD)/net/tls/core.so
 TLS_SRC = $(wildcard src/tls/*.c src/tls/*/*.c)
 TLS_OBJ = $(TLS_SRC:src/%.c=$(BUILD)/obj/%.o)
 TLS_LUA = $(wildcard lua/net/tls.lua lua/net/luasec.lua lua/net/luasec/*.lua lua/net/internal/tls/*.lua lua/net/internal/luasec/*.lua)
 HAS_OPENSSL = echo '\#include <openssl/ssl.h>' | $(CC) $(CPPFLAGS) -E -o /dev/null - 2>/dev/null
 # Is it built? Asked where a recipe runs.
-WITH_TLS = $(shell test -e $(TLS) && echo yes)
+WITH_TLS = $(shell test -e $(TLS_CORE) && echo yes)
 C_FILES = $(SRC) $(TLS_SRC) $(wildcard src/*.h src/*/*.h src/tls/*/*.h include/*.h)
 # The Lua half: what a program may require, and below internal/ all else.
 LUA_FILES = $(wildcard lua/net/*.lua lua/net/*/*.lua lua/net/*/*/*.lua)
@@ -73,8 +73,8 @@ all: core tls ## build the library (in build/), and net.tls where OpenSSL's head
 core: $(CORE) ## only what needs no OpenSSL
 
 tls: core ## only net.tls, or say why not
-	@if $(HAS_OPENSSL); then $(MAKE) --no-print-directory $(TLS); \
-	else rm -f $(TLS); echo "net.tls is left out: there is no openssl/ssl.h (libssl-dev)"; fi
+	@if $(HAS_OPENSSL); then $(MAKE) --no-print-directory $(TLS_CORE); \
+	else rm -f $(TLS_CORE); echo "net.tls is left out: there is no openssl/ssl.h (libssl-dev)"; fi
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-24s %s\n", $$1, $$2 }'
@@ -149,7 +149,7 @@ install: all install-header ## install below PREFIX (/usr/local), or LUADIR, LIB
 	for file in $(filter-out $(if $(WITH_TLS),,$(TLS_LUA)),$(LUA_FILES)); do \
 		install -m 644 $$file '$(DESTDIR)$(LUADIR)'/$${file#lua/} || exit; done
 	install -m 755 $(CORE) '$(DESTDIR)$(LIBDIR)/net'
-	$(if $(WITH_TLS),install -m 755 $(TLS) '$(DESTDIR)$(LIBDIR)/net/tls',@echo "net.tls is not installed: it is not built")
+	$(if $(WITH_TLS),install -m 755 $(TLS_CORE) '$(DESTDIR)$(LIBDIR)/net/tls',@echo "net.tls is not installed: it is not built")
 	sed "1s|.*|#!$$(command -v $(LUA))|" bin/luanet >'$(DESTDIR)$(BINDIR)/luanet'
 	chmod 755 '$(DESTDIR)$(BINDIR)/luanet'
 
@@ -159,7 +159,7 @@ install-header: ## install only what another library in C needs of this one to b
 
 uninstall: ## remove what install put there: give it the same settings
 	rm -f $(LUA_FILES:lua/%='$(DESTDIR)$(LUADIR)/%') \
-		'$(DESTDIR)$(LIBDIR)/net/$(notdir $(CORE))' '$(DESTDIR)$(LIBDIR)/net/tls/$(notdir $(TLS))' \
+		'$(DESTDIR)$(LIBDIR)/net/$(notdir $(CORE))' '$(DESTDIR)$(LIBDIR)/net/tls/$(notdir $(TLS_CORE))' \
 		'$(DESTDIR)$(BINDIR)/luanet' \
 		'$(DESTDIR)$(INCDIR)/net_capi.h'
 	for folder in $(LUA_FOLDERS:%='$(DESTDIR)$(LUADIR)/%') '$(DESTDIR)$(LIBDIR)/net/tls' \
@@ -209,7 +209,7 @@ $(CORE): $(OBJ)
 
 # Not linked into the other: who does not require net.tls has no OpenSSL in his process.
 # nodelete: OpenSSL calls what is in here when the process ends.
-$(TLS): $(TLS_OBJ)
+$(TLS_CORE): $(TLS_OBJ)
 	@mkdir -p $(@D)
 	$(SHOW)$(CC) $(CFLAGS) $(SHARED) -o $@.new $(TLS_OBJ) $(LDFLAGS) -lssl -lcrypto
 	@mv $@.new $@
@@ -293,7 +293,7 @@ check-format: deps-check ## the C sources, as `make format` lays them out
 
 check-exports: all
 	test "$$(nm -D --defined-only $(CORE) | awk '{ print $$3 }')" = luaopen_net_core
-	$(if $(WITH_TLS),test "$$(nm -D --defined-only $(TLS) | awk '{ print $$3 }')" = luaopen_net_tls_core)
+	$(if $(WITH_TLS),test "$$(nm -D --defined-only $(TLS_CORE) | awk '{ print $$3 }')" = luaopen_net_tls_core)
 
 asan-run:
 	@$(SAY_TLS) $(RUN_ENV) $(ASAN_ENV) $(SPECS_RUN)
