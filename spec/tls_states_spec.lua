@@ -117,6 +117,47 @@ describe("Lua states with TLS, side by side,", function()
     end
   end
 
+  --- Serves the other state, and is its client, until that is gone.
+  local BOTH = [[
+    local name, own, other, version, close_at = %q, %q, %q, %q, %d
+    if close_at > 0 then host.close_at(close_at) end
+    local left, server = 3, nil
+    server = listen(own, function(socket)
+      socket:on("error", function() end)
+      socket:resume():finish(("x"):rep(100000))
+    end)
+    server:on("close", function() print(name .. " has closed") end)
+    for _ = 1, left do
+      require("net.timers").setImmediate(function()
+        local client = connect(other, { maxVersion = version })
+        client:on("error", function() end)
+        client:on("close", function()
+          left = left - 1
+          if left == 0 then server:close() end
+        end)
+        client:resume():write("hello")
+      end)
+    end
+  ]]
+
+  local POLLS = 12 -- by then both have all that they want
+
+  for _, version in ipairs { "TLSv1.2", "TLSv1.3" } do
+    for_each_way("may be closed amid each other's handshakes, " .. version, function(env, path)
+      local one, two = path .. "1", path .. "2"
+      for closes = 1, 2 do
+        for at = 1, POLLS do
+          local output = embed(env, BOTH:format("one", one, two, version, closes == 1 and at or 0),
+            BOTH:format("two", two, one, version, closes == 2 and at or 0))
+          os.remove(one)
+          os.remove(two)
+          assert.matches((closes == 1 and "two" or "one") .. " has closed\n", output)
+          assert.matches("host: the loop has ended\n$", output)
+        end
+      end
+    end)
+  end
+
   for_each_way("speak with each other", function(env, path)
     assert.equal("server: hello\nclient: bye\nclient closed\tfalse\nhost: the loop has ended\n",
       embed(env, SERVER:format(path), CLIENT:format(path)))

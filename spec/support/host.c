@@ -5,7 +5,8 @@
  * For embed_spec.lua. Each argument is a script, run in a Lua state of its own;
  * then the host runs the loop, for all of them, until it ends. A script finds a
  * table 'host': after(ms, fn) is an ev_timer of the host's, run() an ev_run from
- * inside Lua, idle() an ev_idle of the host's, which does not hold the loop. Its global
+ * inside Lua, idle() an ev_idle of the host's, which does not hold the loop, close_at(n)
+ * has the host close the state behind the n-th poll from then on. Its global
  * function 'ended', if it has set one, is called when the loop has ended; true has it run
  * once more. The states are closed in their order, or with HOST_REVERSE in the environment
  * the last one first. All of it is done in the main thread, or with HOST_THREAD in
@@ -76,9 +77,45 @@ static int host_idle(lua_State *L) {
   return 0;
 }
 
+/* The states, and those that are to be closed amid the loop. */
+enum { STATES = 8 };
+static lua_State *states[STATES];
+static struct closer {
+  ev_check check;
+  lua_State *L;
+  lua_Integer left;
+} closers[STATES];
+
+static void on_check(struct ev_loop *loop, ev_check *w, int revents) {
+  struct closer *c = w->data;
+  (void)revents;
+  if (--c->left > 0)
+    return;
+  ev_ref(loop);
+  ev_check_stop(loop, w);
+  for (int i = 0; i < STATES; i++)
+    if (states[i] == c->L)
+      states[i] = NULL;
+  lua_close(c->L);
+}
+
+/* close_at(n) */
+static int host_close_at(lua_State *L) {
+  static int used;
+  struct closer *c = &closers[used++];
+  c->left = luaL_checkinteger(L, 1);
+  c->L = L;
+  ev_check_init(&c->check, on_check);
+  c->check.data = c;
+  ev_check_start(EV_DEFAULT, &c->check);
+  ev_unref(EV_DEFAULT);
+  return 0;
+}
+
 static lua_State *open_state(const char *script) {
   static const luaL_Reg functions[] = {
-    {"after", host_after}, {"run", host_run}, {"idle", host_idle}, {NULL, NULL}
+    {"after", host_after}, {"run", host_run}, {"idle", host_idle},
+    {"close_at", host_close_at}, {NULL, NULL}
   };
   lua_State *L = luaL_newstate();
   luaL_openlibs(L);
@@ -107,19 +144,21 @@ static int wants_more(lua_State *L) {
 /* The scripts are the arguments up to NULL. */
 static void *host(void *arguments) {
   char **scripts = arguments;
-  lua_State *states[8];
   int n = 0, more;
-  for (; n < 8 && scripts[n]; n++)
+  for (; n < STATES && scripts[n]; n++)
     states[n] = open_state(scripts[n]);
   do {
     ev_run(EV_DEFAULT, 0);
     puts("host: the loop has ended");
     more = 0;
     for (int i = 0; i < n; i++)
-      more |= wants_more(states[i]);
+      more |= states[i] && wants_more(states[i]);
   } while (more);
-  for (int i = 0; i < n; i++)
-    lua_close(states[getenv("HOST_REVERSE") ? n - 1 - i : i]);
+  for (int i = 0; i < n; i++) {
+    lua_State *L = states[getenv("HOST_REVERSE") ? n - 1 - i : i];
+    if (L)
+      lua_close(L);
+  }
   return NULL;
 }
 
