@@ -161,10 +161,11 @@ end
 
 --- The keys that the options have, or nil.
 local function read_ticket_keys(options)
-  if options.ticketKeys ~= nil then
-    context.check_ticket_keys(options.ticketKeys, "options.ticketKeys")
+  local keys = options.ticketKeys
+  if keys ~= nil then
+    context.check_ticket_keys(keys, "options.ticketKeys")
   end
-  return options.ticketKeys
+  return keys
 end
 
 --- What the options say, checked; nothing of the server has changed by then.
@@ -187,8 +188,9 @@ local function read_settings(given)
     asks = asks(given), sessions = given.sessionIdContext or sessions.program_id(),
     contexts = {},
   }
-  if set.isGiven and given.ticketKeys ~= nil then
-    set_ticket_keys(set, true, read_ticket_keys(given))
+  local keys = set.isGiven and read_ticket_keys(given)
+  if keys then
+    set_ticket_keys(set, true, keys)
   end
   return set
 end
