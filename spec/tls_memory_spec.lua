@@ -94,7 +94,8 @@ describe("without memory", function()
       ext = { "authorityInfoAccess=OCSP;URI:http://a/,OCSP;URI:http://b/",
         "extendedKeyUsage=serverAuth" }, sections = "[dn]\nCN=a, b\n" })
     words = { CERT = leaf.path, KEY = leaf.key_path, CA = ca.path,
-      ODD = certificates.self_signed({ key = "rsa:2048" }).path }
+      ODD = certificates.self_signed({ key = "rsa:2048" }).path,
+      SYSTEM = certificates.write("pem", ca.cert .. certificates.authority({ subject = "/CN=two" }).cert) }
   end)
 
   teardown(function() return program and program:__close() end)
@@ -106,7 +107,8 @@ describe("without memory", function()
         return pending("no Lua library to link with")
       end
       local all = setmetatable(more or {}, { __index = words })
-      local result = program:run(script:gsub("%$(%u+)", function(word) return all[word] end), who, once)
+      local text = script:gsub("%$(%u+)", function(word) return all[word] end)
+      local result = program:run(text, who, once, { SSL_CERT_FILE = words.SYSTEM, SSL_CERT_DIR = "/" })
       assert.same({ code = 0, stdout = "the end\n", stderr = "" }, result)
     end)
   end
@@ -156,6 +158,19 @@ describe("without memory", function()
     tls.setDefaultCACertificates({ read("$CA") })
     local problem = try(function() tls.setDefaultCACertificates({ cert, cert }) end)
     return problem or #tls.getCACertificates() ~= 1 and "not one" or nil
+  ]])
+
+  promise("the system's are read wholly, or not at all, and then once more", [[
+    tls.createSecureContext({ cert = read("$CERT"), key = read("$KEY"), ca = read("$CA") })
+    local get = tls.getCACertificates
+    collectgarbage()
+    starve(true)
+    local ok, list = pcall(get)
+    starve(false)
+    if not ok and not is_no_memory(list) then return list end
+    if ok and #list ~= 2 then return #list .. " of 2" end
+    local again = #get()
+    return again ~= 2 and again .. " of 2 are kept" or nil
   ]])
 
   promise("a context of LuaSec's is made, or nil, or raises", [[

@@ -45,10 +45,11 @@ end
 ---@param script string
 ---@param who "lua"|"openssl"|"ours"
 ---@param once? "once"
+---@param env? table<string, string> variables of its environment
 ---@return table result of lua.run
-function Program:run(script, who, once)
+function Program:run(script, who, once, env)
   local path = certificates.write("lua", HEAD .. script)
-  return lua.run({ program = self.path, args = { path, who, once }, lifetime = LIFETIME })
+  return lua.run({ program = self.path, args = { path, who, once }, lifetime = LIFETIME, env = env })
 end
 
 function M.compile()

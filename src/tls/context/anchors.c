@@ -217,17 +217,18 @@ static int anchors_ca(lua_State *L) {
   return 1;
 }
 
-/* Adds what can be read of the list of PEMs at 1; returns how many there are then. */
+/* Adds what can be read of the list of PEMs at 1; returns how many there are then; -1: there
+ * is no memory. */
 static int read_pems(lua_State *L, X509_STORE *store) {
   for (lua_Integer i = 1; lua_rawgeti(L, 1, i) == LUA_TSTRING; i++) {
     size_t len;
     const char *pem = lua_tolstring(L, -1, &len);
     BIO *bio = net_tls_bio_over(pem, len);
-    if (bio)
-      (void)net_tls_store_read(store, bio, NULL);
+    int count = bio ? net_tls_store_read(store, bio, NULL) : -1;
     BIO_free(bio);
-    ERR_clear_error();
     lua_pop(L, 1);
+    if (net_tls_store_lacks_memory(count))
+      return -1;
   }
   lua_pop(L, 1);
   return sk_X509_OBJECT_num(X509_STORE_get0_objects(store));
@@ -242,6 +243,8 @@ static int anchors_set_default_ca(lua_State *L) {
   if (owner->what == NULL)
     return net_tls_raise_error(L);
   int count = read_pems(L, owner->what);
+  if (count < 0)
+    return net_tls_raise_memory(L);
   if (count > 0 || lua_rawlen(L, 1) == 0)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &default_key);
   lua_pushinteger(L, count);

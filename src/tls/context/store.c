@@ -44,13 +44,21 @@ int net_tls_store_read(X509_STORE *store, BIO *bio, SSL_CTX *names) {
   return count;
 }
 
-/* The certificates of a file, as far as they are some; what cannot be read has none. */
-static void read_file(X509_STORE *store, const char *path) {
+/* Where PEM_read_bio_ex has no room for a line it says nothing. */
+int net_tls_store_lacks_memory(int count) {
+  int lacks = count < 0 && ERR_peek_error() == 0;
+  for (unsigned long err = ERR_get_error(); err != 0; err = ERR_get_error())
+    lacks |= ERR_GET_REASON(err) == ERR_R_MALLOC_FAILURE;
+  return lacks;
+}
+
+/* The certificates of a file, as far as they are some; what cannot be read has none. Returns
+ * 0 if there is no memory, like those below: not all would be found missing for good. */
+static int read_file(X509_STORE *store, const char *path) {
   BIO *bio = BIO_new_file(path, "r");
-  if (bio)
-    (void)net_tls_store_read(store, bio, NULL);
+  int count = bio ? net_tls_store_read(store, bio, NULL) : 0;
   BIO_free(bio);
-  ERR_clear_error();
+  return !net_tls_store_lacks_memory(count);
 }
 
 /* "5ad8a5d6.0", as `openssl rehash` names the files, or links, that libssl looks at. */
@@ -63,26 +71,30 @@ static int is_hash_name(const char *name) {
   return *number != '\0' && number[strspn(number, "0123456789")] == '\0';
 }
 
-static void read_folder(X509_STORE *store, const char *folder) {
+static int read_folder(X509_STORE *store, const char *folder) {
   enum { PATH_SIZE = 4096 };
   char path[PATH_SIZE];
   DIR *dir = opendir(folder);
   const struct dirent *entry;
+  int ok = 1;
   if (dir == NULL)
-    return;
-  while ((entry = readdir(dir)) != NULL)
+    return 1;
+  while (ok && (entry = readdir(dir)) != NULL)
     if (is_hash_name(entry->d_name) &&
         snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) < (int)sizeof path)
-      read_file(store, path);
+      ok = read_file(store, path);
   (void)closedir(dir);
+  return ok;
 }
 
 /* "/etc/ssl/certs:/usr/share/certs" */
-static void read_folders(X509_STORE *store, const char *list) {
+static int read_folders(X509_STORE *store, const char *list) {
   char *copy = OPENSSL_strdup(list), *rest = copy, *folder;
-  while (copy && (folder = strtok_r(rest, ":", &rest)) != NULL)
-    read_folder(store, folder);
+  int ok = copy != NULL;
+  while (ok && (folder = strtok_r(rest, ":", &rest)) != NULL)
+    ok = read_folder(store, folder);
   OPENSSL_free(copy);
+  return ok;
 }
 
 /* NULL in a program that has more rights than who started it, as libssl has it. */
@@ -107,7 +119,7 @@ static const char *const files[] = { "/etc/ssl/certs/ca-certificates.crt",
                                      "/etc/ssl/cert.pem",
                                      NULL };
 
-static void read_system(X509_STORE *store) {
+static int read_system(X509_STORE *store) {
   const char *file = environment(X509_get_default_cert_file_env());
   const char *folders = environment(X509_get_default_cert_dir_env());
   int is_told = file || folders;
@@ -115,19 +127,21 @@ static void read_system(X509_STORE *store) {
     file = X509_get_default_cert_file();
     folders = X509_get_default_cert_dir();
   }
-  if (file)
-    read_file(store, file);
-  if (folders)
-    read_folders(store, folders);
-  for (const char *const *at = files; !is_told && *at && is_empty(store); at++)
-    read_file(store, *at);
+  int ok =
+    (file == NULL || read_file(store, file)) && (folders == NULL || read_folders(store, folders));
+  for (const char *const *at = files; ok && !is_told && *at && is_empty(store); at++)
+    ok = read_file(store, *at);
+  return ok;
 }
 
 X509_STORE *net_tls_store_system(void) {
   X509_STORE *store = X509_STORE_new();
-  if (store)
-    read_system(store);
-  return store;
+  ERR_clear_error();
+  if (store && read_system(store))
+    return store;
+  X509_STORE_free(store);
+  ERR_put_error(ERR_LIB_X509, 0, ERR_R_MALLOC_FAILURE, __FILE__, __LINE__);
+  return NULL;
 }
 
 X509_STORE *net_tls_store_copy(X509_STORE *from) {
