@@ -40,6 +40,7 @@ local E = {
 --- program that is told to try again does so.
 local ROWS = {
   { "memory", "memory" },
+  { "openssl", "memory" },
   { "socket", "EMFILE ENFILE ENOBUFS ENOMEM EAFNOSUPPORT EACCES" },
   { "bind", "EADDRINUSE EADDRNOTAVAIL EACCES ENOMEM" },
   { "listen", "EADDRINUSE ENOBUFS" },
@@ -230,7 +231,8 @@ local function choose_scenes()
 end
 
 choose_scenes()
-if not lua.compile("tools/torture/fail.c", program, "-Wl,-E -pthread") then
+local with_openssl = tlsscene.is_built() and " -DWITH_OPENSSL -Wl,--no-as-needed -lcrypto" or ""
+if not lua.compile("tools/torture/fail.c", program, "-Wl,-E -pthread" .. with_openssl) then
   print("torture: there is no Lua library to link with")
   os.exit(1)
 end

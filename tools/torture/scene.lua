@@ -57,7 +57,9 @@ local FOLLOWS = {
 
 local function is_expected(err)
   local code = type(err) == "table" and err.code or err
-  if code == nil or victim == "none" then
+  if victim == "openssl" then
+    return type(err) == "table" or err == "not enough memory" -- OpenSSL may say anything
+  elseif code == nil or victim == "none" then
     return false
   elseif FOLLOWS[code] or code == core.errname(-failure) then
     return true

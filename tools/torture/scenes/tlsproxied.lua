@@ -64,7 +64,7 @@ return scene.run(function()
   server:on("proxyError", function(_, remains) scene.own(remains) end)
   server:on("tlsClientError", function(err, socket)
     scene.own(socket)
-    if not tostring(err.code):find("^ERR_SSL_") then
+    if err.code ~= "ERR_SSL_HTTP_REQUEST" then -- who has no TLS
       scene.told(err)
     end
   end)
