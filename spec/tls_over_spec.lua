@@ -143,6 +143,25 @@ describe("TLS over a socket", function()
     assert.same({ false, "ERR_INVALID_ARG_TYPE" }, { ok, err.code })
   end))
 
+  it("has the addresses of the one below, which keeps them as long", within(function(t)
+    local server = greeter()
+    local port = server:address().port
+    local below = net.connect(port, "127.0.0.1")
+    local socket = over(below)
+    local seen = {}
+    socket:on("secureConnect", function()
+      for i, one in ipairs({ socket, below }) do
+        seen[i] = { one:address(), one.localAddress, one.localPort, one.localFamily, one.remotePort }
+      end
+    end)
+    socket:resume():on("close", t.calls(1, function() server:close() end))
+    t.run()
+    assert.same(seen[1], seen[2])
+    assert.same({ "127.0.0.1", "IPv4", port }, { seen[2][2], seen[2][4], seen[2][5] })
+    assert.same({ address = "127.0.0.1", family = "IPv4", port = seen[2][3] }, seen[2][1])
+    assert.same({ {}, {} }, { below:address(), socket:address() })
+  end))
+
   it("that is half of a pair hears why the other half's handshake has failed", within(function(t)
     local one, other = net.duplexPair()
     local server = tls.TLSSocket(one, { isServer = true, cert = pair.server.cert, key = pair.server.key,

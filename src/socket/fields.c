@@ -174,13 +174,24 @@ static int has_addresses(const struct net_stream *s) {
   return s->watch.open && !s->life.given && net_stream_can(s, NET_CAN_ADDRESS);
 }
 
+/* The stream at index 1, or in its place the one that has taken its connection. [-0, +0, -] */
+static const struct net_stream *holder(lua_State *L) {
+  const struct net_stream *s = net_stream_at(L, 1);
+  while (s->life.taken && net_rare_get(L, 1, SLOT_TO) == LUA_TUSERDATA) {
+    lua_replace(L, 1);
+    s = net_stream_at(L, 1);
+  }
+  return s;
+}
+
 /* Pushes our own address as a table, or nil: the kernel's word each time, of
  * the attempt while connecting; or that of the proxy before us. */
 static void push_local(lua_State *L) {
-  const struct net_stream *s = self(L);
   struct net_addr a = { .len = sizeof a.sa };
+  self(L);
   if (push_local_path(L))
     return;
+  const struct net_stream *s = holder(L);
   if (net_peer_get_local(L, 1, &a) ||
       (has_addresses(s) && net_sys_sockname(net_stream_fd(s), &a.sa, &a.len) == 0)) {
     net_addr_push_table(L, &a);
