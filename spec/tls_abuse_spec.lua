@@ -153,7 +153,7 @@ end)
 describe("TLSSocket over a server's connection", function()
   local GARBAGE = {
     { "ERR_INVALID_ARG_TYPE", { server = 42 } }, { "ERR_INVALID_ARG_TYPE", { server = {} } },
-    { "ERR_INVALID_ARG_TYPE", { server = net.createServer() } },
+    { "ERR_INVALID_ARG_TYPE", { server = net.Socket() } },
     { "ERR_INVALID_ARG_TYPE", { handshakeTimeout = "x" } },
     { "ERR_OUT_OF_RANGE", { handshakeTimeout = -1 } },
     { "ERR_INVALID_ARG_TYPE", { SNICallback = 5 } }, { "ERR_INVALID_ARG_TYPE", { ALPNCallback = 5 } },
