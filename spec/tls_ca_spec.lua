@@ -41,6 +41,28 @@ describe("the default authorities", function()
     assert.same(tls.getCACertificates(), tls.rootCertificates)
   end)
 
+  for what, env in pairs({ file = { SSL_CERT_FILE = true }, folder = { SSL_CERT_DIR = true } }) do
+    it("are read again where there was no descriptor for their " .. what, function()
+      local pem = certificates.authority().cert
+      local path = env.SSL_CERT_FILE and certificates.write("pem", pem)
+        or folder({ ["01234567.0"] = pem })
+      local out = run({ [next(env)] = path }, [[
+        assert(not pcall(tls.createSecureContext, { ca = {}, minVersion = "x" })) -- all modules are there
+        tls.createSecureContext({ ca = {} })
+        local held = {}
+        repeat held[#held + 1] = io.open("/dev/null") until not io.open("/dev/null")
+        for _ = 1, 2 do
+          local ok, err = pcall(tls.createSecureContext)
+          print(ok, err.code)
+        end
+        held = nil
+        collectgarbage()
+        print(#tls.getCACertificates())
+      ]])
+      assert.equal(("false\tERR_OSSL_SYS_TOO_MANY_OPEN_FILES\n"):rep(2) .. "1\n", out)
+    end)
+  end
+
   it("are no list of ours, nor what Node's environment adds", function()
     assert.same({}, tls.getCACertificates("bundled"))
     assert.same({}, tls.getCACertificates("extra"))

@@ -108,6 +108,8 @@ static void push_reason(lua_State *L, unsigned long code) {
   const char *reason = words_of(code);
   if (reason == NULL)
     reason = ERR_reason_error_string(code);
+  if (reason == NULL && ERR_GET_LIB(code) == ERR_LIB_SYS)
+    reason = strerror(ERR_GET_REASON(code)); /* OpenSSL 3 has no words for errno */
   if (reason && strncmp(reason, old, sizeof old - 1) == 0)
     lua_pushfstring(L, "ssl/tls alert %s", reason + sizeof old - 1);
   else

@@ -10,6 +10,7 @@
 #include "tls/context/store.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdio.h>
@@ -52,10 +53,17 @@ int net_tls_store_lacks_memory(int count) {
   return lacks;
 }
 
+/* Is it for a while that a file cannot be opened? */
+static int passes(int err) { return err == EMFILE || err == ENFILE; }
+
 /* The certificates of a file, as far as they are some; what cannot be read has none. Returns
- * 0 if there is no memory, like those below: not all would be found missing for good. */
+ * 0 if there is no memory or no descriptor, like those below: not all would be found missing for
+ * good. The second has an entry in libssl's queue. */
 static int read_file(X509_STORE *store, const char *path) {
+  errno = 0;
   BIO *bio = BIO_new_file(path, "r");
+  if (bio == NULL && passes(errno))
+    return 0;
   int count = bio ? net_tls_store_read(store, bio, NULL) : 0;
   BIO_free(bio);
   return !net_tls_store_lacks_memory(count);
@@ -76,9 +84,13 @@ static int read_folder(X509_STORE *store, const char *folder) {
   char path[PATH_SIZE];
   DIR *dir = opendir(folder);
   const struct dirent *entry;
-  int ok = 1;
-  if (dir == NULL)
+  int ok = 1, err = errno;
+  if (dir == NULL && !passes(err))
     return 1;
+  if (dir == NULL) {
+    ERR_put_error(ERR_LIB_SYS, 0, err, __FILE__, __LINE__);
+    return 0;
+  }
   while (ok && (entry = readdir(dir)) != NULL)
     if (is_hash_name(entry->d_name) &&
         snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) < (int)sizeof path)
@@ -140,7 +152,8 @@ X509_STORE *net_tls_store_system(void) {
   if (store && read_system(store))
     return store;
   X509_STORE_free(store);
-  ERR_put_error(ERR_LIB_X509, 0, ERR_R_MALLOC_FAILURE, __FILE__, __LINE__);
+  if (ERR_peek_error() == 0)
+    ERR_put_error(ERR_LIB_X509, 0, ERR_R_MALLOC_FAILURE, __FILE__, __LINE__);
   return NULL;
 }
 

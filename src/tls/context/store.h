@@ -16,7 +16,7 @@ int net_tls_store_read(X509_STORE *store, BIO *bio, SSL_CTX *names);
 int net_tls_store_lacks_memory(int count);
 /* A new store with the system's certificates: those of the files that the environment
  * names, SSL_CERT_FILE and SSL_CERT_DIR, or else where libssl was built to look, or else
- * where systems have them. May be empty. NULL: no memory, as libssl's queue says. [-] */
+ * where systems have them. May be empty. NULL: no memory, or no descriptor, as libssl's queue says. [-] */
 X509_STORE *net_tls_store_system(void);
 /* A copy, with the same certificates and lists. NULL: no memory. [-] */
 X509_STORE *net_tls_store_copy(X509_STORE *from);
