@@ -93,6 +93,31 @@ describe("Servers with the same keys", function()
   end
 end)
 
+describe("A client's session", function()
+  for _, version in ipairs(VERSIONS) do
+    it("is for who trusts the same, however that is said: " .. version, within(function(t)
+      with_server(t, { minVersion = version, maxVersion = version }, function(server)
+        local session = visit(t, server, {}).session
+        local same = tls.createSecureContext({ ca = { pair.ca.cert, pair.ca.cert } })
+        assert.is_true(visit(t, server, { session = session, secureContext = same }).there)
+        local more = { pair.ca.cert, pair.other_ca.cert }
+        assert.is_false(visit(t, server, { session = session, ca = more }).there)
+        assert.is_false(visit(t, server, { session = session, allowPartialTrustChain = true }).there)
+        assert.is_true(visit(t, server, { session = session }).there)
+      end)
+    end))
+
+    it("lets in no server whom the client does not trust: " .. version, within(function(t)
+      with_server(t, { minVersion = version, maxVersion = version }, function(server)
+        local session = visit(t, server, {}).session
+        local options = { session = session, ca = pair.other_ca.cert, rejectUnauthorized = false }
+        local seen = visit(t, server, options)
+        assert.same({ false, false }, { seen.there, seen.authorized })
+      end)
+    end))
+  end
+end)
+
 describe("A context of two servers", function()
   for _, version in ipairs(VERSIONS) do
     local function made()

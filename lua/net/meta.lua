@@ -3219,7 +3219,7 @@ function tls.isTLSSocket(v) end
 ---@field checkServerIdentity? fun(host: string, cert: net.tls.Certificate): net.Error?
 --- names, best first, or such bytes as stand in the handshake
 ---@field ALPNProtocols? string[]|string
---- what `"session"` or `getSession` gave for the same host
+--- what `"session"` or `getSession` gave for the same host, to a client that trusts the same
 ---@field session? string
 ---@field minDHSize? number (bits; default 1024)
 --- see `tlsSocket:enableTrace`
@@ -3382,7 +3382,8 @@ function tlsServer:setTicketKeys(keys) end
 ---@field on fun(self, event: "secureConnect", listener: fun())
 --- The handshake is over, of either side; behind `"secureConnect"` and `"secureConnection"`.
 ---@field on fun(self, event: "secure", listener: fun())
---- Of a client: what the option `session` of a later connection to the same host takes. With TLS
+--- Of a client: what the option `session` of a later connection to the same host takes, if that trusts the
+--- same (`ca`, `crl`, `allowPartialTrustChain`). With TLS
 --- 1.3 it comes as often as the server likes, behind the handshake.
 ---@field on fun(self, event: "session", listener: fun(session: string))
 --- Of a client with `requestOCSP`, before `"secureConnect"`: what the server has sent along of its

@@ -62,7 +62,7 @@ local function new_connection(socket, state)
     conn:fragment(state.fragment)
   end
   if state.resumes then
-    local der, unchecked = sessions.unwrap(state.resumes, state.host, state.rejects)
+    local der, unchecked = sessions.unwrap(state, state.resumes)
     if der then
       conn:resume(der)
       state.unchecked = unchecked

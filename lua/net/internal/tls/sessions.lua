@@ -5,35 +5,42 @@
 --
 -- A session is as good as a certificate, of which the name was checked when it began: so what
 -- a program gets says for whom it is, and is not used for anybody else; and it says so where
--- nobody has checked that, or the check has failed.
+-- nobody has checked that, or the check has failed. Nor is it used by who trusts others than
+-- whoever began it: OpenSSL keeps that its chain was good, and asks nobody again.
+
+local context = require("net.internal.tls.context")
 
 local M = {}
 
 local MAGIC = "net.tls session 1\n"
 local UNCHECKED = "net.tls session 0\n" -- of the same length
 
+--- For whom a session is: the host, and whom the client trusts.
+local function bond(state)
+  return context.trust(state.context) .. "\0" .. (state.host or "")
+end
+
 --- What the events and getSession give.
 ---@param state net.tls.State
 ---@param der string
 ---@return string
 function M.wrap(state, der)
-  return (state.unchecked and UNCHECKED or MAGIC) .. string.pack("<s4", state.host or "") .. der
+  return (state.unchecked and UNCHECKED or MAGIC) .. string.pack("<s4", bond(state)) .. der
 end
 
---- The session in what a program has kept, for a connection to this host. Others' are used
---- only where nobody asks who the peer is.
+--- The session in what a program has kept, for a connection to this host by who trusts the
+--- same. Others' are used only where nobody asks who the peer is.
+---@param state net.tls.State
 ---@param blob string
----@param host string
----@param rejects boolean
 ---@return string? der
 ---@return boolean unchecked nobody knows whether its certificate is the host's
-function M.unwrap(blob, host, rejects)
+function M.unwrap(state, blob)
   local magic = blob:sub(1, #MAGIC)
   if magic ~= MAGIC and magic ~= UNCHECKED then
-    return not rejects and blob or nil, true
+    return not state.rejects and blob or nil, true
   end
   local ok, name, at = pcall(string.unpack, "<s4", blob, #MAGIC + 1)
-  return ok and name == host and blob:sub(at) or nil, magic == UNCHECKED
+  return ok and name == bond(state) and blob:sub(at) or nil, magic == UNCHECKED
 end
 
 local program

@@ -195,7 +195,7 @@ function methods:setSession(session)
     if not conn or conn:state() ~= "new" then
       return
     end
-    local der, unchecked = sessions.unwrap(session, state.host or "", state.rejects)
+    local der, unchecked = sessions.unwrap(state, session)
     if der then
       conn:resume(der)
       state.unchecked = unchecked
