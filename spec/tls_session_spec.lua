@@ -107,6 +107,14 @@ describe("A client's session", function()
       end)
     end))
 
+    it("that is bad is bad for who trusts the server, too: " .. version, within(function(t)
+      with_server(t, { minVersion = version, maxVersion = version }, function(server)
+        local session = visit(t, server, { ca = pair.other_ca.cert, rejectUnauthorized = false }).session
+        local seen = visit(t, server, { session = session })
+        assert.matches("^UNABLE_TO_", seen.error)
+      end)
+    end))
+
     it("lets in no server whom the client does not trust: " .. version, within(function(t)
       with_server(t, { minVersion = version, maxVersion = version }, function(server)
         local session = visit(t, server, {}).session

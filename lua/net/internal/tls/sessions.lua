@@ -5,8 +5,9 @@
 --
 -- A session is as good as a certificate, of which the name was checked when it began: so what
 -- a program gets says for whom it is, and is not used for anybody else; and it says so where
--- nobody has checked that, or the check has failed. Nor is it used by who trusts others than
--- whoever began it: OpenSSL keeps that its chain was good, and asks nobody again.
+-- nobody has checked that, or the check has failed. Nor is a good one used by who trusts others
+-- than whoever began it: OpenSSL keeps that its chain was good, and asks nobody again. One whose
+-- chain was bad is bad for everybody.
 
 local context = require("net.internal.tls.context")
 
@@ -15,17 +16,15 @@ local M = {}
 local MAGIC = "net.tls session 1\n"
 local UNCHECKED = "net.tls session 0\n" -- of the same length
 
---- For whom a session is: the host, and whom the client trusts.
-local function bond(state)
-  return context.trust(state.context) .. "\0" .. (state.host or "")
-end
 
 --- What the events and getSession give.
 ---@param state net.tls.State
 ---@param der string
 ---@return string
 function M.wrap(state, der)
-  return (state.unchecked and UNCHECKED or MAGIC) .. string.pack("<s4", bond(state)) .. der
+  local trust = state.authorizationError and "" or context.trust(state.context)
+  return (state.unchecked and UNCHECKED or MAGIC)
+    .. string.pack("<s4s4", state.host or "", trust) .. der
 end
 
 --- The session in what a program has kept, for a connection to this host by who trusts the
@@ -39,8 +38,10 @@ function M.unwrap(state, blob)
   if magic ~= MAGIC and magic ~= UNCHECKED then
     return not state.rejects and blob or nil, true
   end
-  local ok, name, at = pcall(string.unpack, "<s4", blob, #MAGIC + 1)
-  return ok and name == bond(state) and blob:sub(at) or nil, magic == UNCHECKED
+  local ok, name, trust, at = pcall(string.unpack, "<s4s4", blob, #MAGIC + 1)
+  local is_for = ok and name == (state.host or "")
+    and (trust == "" or trust == context.trust(state.context))
+  return is_for and blob:sub(at) or nil, magic == UNCHECKED
 end
 
 local program

@@ -205,6 +205,13 @@ local function open(socket, state)
   state.conn:open()
 end
 
+--- Makes what a program keeps of a session only for who listens.
+local function tell_session(socket, state, der)
+  if core.listens(socket, "session") then
+    socket:emit("session", sessions.wrap(state, der))
+  end
+end
+
 --- Lets bytes pass, and tells. A session that came before the verdict comes behind it.
 local function client_open(socket, state)
   open(socket, state)
@@ -212,7 +219,7 @@ local function client_open(socket, state)
   if state.session then
     local der = state.session
     state.session = nil
-    socket:emit("session", sessions.wrap(state, der))
+    tell_session(socket, state, der)
   end
   socket:emit("secure")
   read_on(socket)
@@ -342,7 +349,7 @@ function told.session(socket, state, der)
   if state.pending then
     state.session = der
   else
-    socket:emit("session", sessions.wrap(state, der))
+    tell_session(socket, state, der)
   end
 end
 
