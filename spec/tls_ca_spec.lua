@@ -152,6 +152,22 @@ describe("tls.setDefaultCACertificates", function()
     assert.equal("1\n", set({ one, "x" }, "set(list) print(#tls.getCACertificates())"))
   end)
 
+  it("takes one that is damaged for one, or for none, and never for a want of memory", function()
+    assert.equal("", set({ one }, [[
+      local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+      local begin, stop = list[1]:find("\n.+\n")
+      for at = begin + 1, stop - 1 do
+        local place = ALPHABET:find(list[1]:sub(at, at), 1, true)
+        for bit = 0, place and 5 or -1 do
+          local other = (place - 1 ~ 1 << bit) + 1
+          local damaged = list[1]:sub(1, at - 1) .. ALPHABET:sub(other, other) .. list[1]:sub(at + 1)
+          local ok, err = pcall(tls.setDefaultCACertificates, { damaged })
+          if not ok and err.code ~= "ERR_CRYPTO_OPERATION_FAILED" then print(at, bit, err.code or err) end
+        end
+      end
+    ]]))
+  end)
+
   it("may say that it is nobody, and is not warned of it", function()
     assert.equal("0\n", set({}, "set({}) print(#tls.getCACertificates()) tls.createSecureContext()"))
   end)

@@ -17,6 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef ERR_RFLAG_COMMON
+enum { COMMON = ERR_RFLAG_COMMON }; /* of a reason that every library of OpenSSL may give */
+#else
+enum { COMMON = 0 };
+#endif
+
 static int store_add(X509_STORE *store, X509 *certificate, SSL_CTX *names) {
   if (names && !SSL_CTX_add_client_CA(names, certificate))
     return 0;
@@ -45,10 +51,20 @@ int net_tls_store_read(X509_STORE *store, BIO *bio, SSL_CTX *names) {
   return count;
 }
 
+/* Whose first word is not of what is wrong with the text, but of what failed inside: where OpenSSL
+ * copies a number or compares names it does not say that there was no memory, and only that can
+ * fail there. */
+static int tells_no_cause(unsigned long err) {
+  enum { LIBRARIES = 64 }; /* ERR_R_BUF_LIB, ERR_R_ASN1_LIB and so on are below */
+  unsigned long reason = (unsigned long)ERR_GET_REASON(err);
+  return reason == ERR_R_NESTED_ASN1_ERROR || (reason & ~COMMON) < LIBRARIES;
+}
+
 /* Where PEM_read_bio_ex has no room for a line it says nothing. */
 int net_tls_store_lacks_memory(int count) {
-  int lacks = count < 0 && ERR_peek_error() == 0;
-  for (unsigned long err = ERR_get_error(); err != 0; err = ERR_get_error())
+  unsigned long err = ERR_peek_error();
+  int lacks = count < 0 && (err == 0 || tells_no_cause(err));
+  while ((err = ERR_get_error()) != 0)
     lacks |= ERR_GET_REASON(err) == ERR_R_MALLOC_FAILURE;
   return lacks;
 }
