@@ -49,6 +49,15 @@ describe("wrap of a socket that was read from", function()
   end))
 end)
 
+describe("wrap of a descriptor that the system refuses", function()
+  it("is nil and its word, and the socket has it still", function()
+    local fd = 1 << 30 -- which nobody has
+    local socket = { getfd = function() return fd end, setfd = function(_, n) fd = n end }
+    assert.same({ nil, "Bad file descriptor" }, { ssl.wrap(socket, S.client()) })
+    assert.equal(1 << 30, fd)
+  end)
+end)
+
 describe("a context of net.luasec", function()
   for name, params in pairs {
     ciphers = { ciphers = "HIGH\0:!aNULL" },

@@ -2887,8 +2887,8 @@ local luasec = {}
 ---@return string? err what OpenSSL, or LuaSec, says
 function luasec.newcontext(params) end
 
---- Puts TLS on a connected socket, whose descriptor it takes: the socket has none any more, and what
---- it had read and nobody has received is gone. Next comes `dohandshake`.
+--- Puts TLS on a connected socket, whose descriptor it takes: the socket has none any more. What it
+--- had read and nobody has received belongs to the handshake. Next comes `dohandshake`.
 ---@param plain net.LuaSocket or another object with `getfd` and `setfd`
 ---@param context userdata|table a context, or parameters for one
 ---@return net.LuaSecConnection? connection

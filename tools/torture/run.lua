@@ -19,7 +19,7 @@ local tlsscene = dofile("tools/torture/tlsscene.lua")
 local SCENES = {
   "echo", "unix", "proxied", "pipe", "file", "name", "bound", "ends", "child", "channel", "handles",
   "handover", "activated", "replace", "primary", "worker", "tasks", "luasocket",
-  "tls", "tlsmore", "tlsover", "tlsproxied",
+  "tls", "tlsmore", "tlsover", "tlsproxied", "tlstasks",
 }
 local AT_ONCE = tonumber(os.getenv("AT_ONCE")) or 4
 local SHORT, LATE = -1, -2

@@ -168,15 +168,17 @@ class.metatables.client = {
   end,
 }
 
---- The descriptor goes from a socket, ours or another's that has setfd, to the connection.
+--- The descriptor goes from a socket, ours or another's that has setfd, to the connection; nil
+--- and a word if the system refuses it, then it is back.
 local function move(from, to)
   local fd = from:getfd()
   from:setfd(-1)
   local ok, err = plain.set_fd(to, fd)
   if not ok then
     from:setfd(fd)
-    error("wrap: " .. words.of(err), 3)
+    return nil, words.of(err)
   end
+  return true
 end
 
 --- wrap(socket, context|params) -> connection; nil and a word
@@ -198,7 +200,11 @@ local function wrap(socket, params)
   local state = plain.state(made)
   state.engine = engine
   state.via = VIA
-  move(socket, made)
+  local ok
+  ok, err = move(socket, made)
+  if not ok then
+    return nil, err
+  end
   if before and plain.size(socket) > 0 then -- is the peer's, and was read with a line, perhaps
     sec.feed(engine, plain.take(socket))
   end

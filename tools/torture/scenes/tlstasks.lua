@@ -1,0 +1,111 @@
+-- TLS in tasks: a server that serves lines, a client of each version, the second with the session of
+-- the first, one that another task cancels amid its handshake, and one of LuaSec's. What fails is
+-- told by the error that a call gives; nobody is left behind.
+local scene = dofile("tools/torture/scene.lua")
+local co = require("net.co")
+local tls, pems = dofile("tools/torture/tlsscene.lua").load()
+require("net.internal.tls.tasks")
+local luasec, plain = require("net.luasec"), require("net.luasocket")
+local SIZE, LINES = 9000, 3
+local line = scene.text(SIZE)
+local session, wrong, secured
+
+local warned = require("net.process")
+warned.noWarnings = true
+warned:on("warning", function(warning)
+  if warning.name ~= "DeadlockWarning" then scene.told("not enough memory") end
+end)
+
+--- An error that a call has returned.
+local function told(err)
+  if err ~= nil and err ~= co.EOF then scene.told(err) end
+end
+
+local function echo(socket)
+  scene.own(socket)
+  for text in socket:lines() do
+    local ok, err = socket:send(text, "\n")
+    if not ok then return told(err) end
+  end
+end
+
+local function connect(port, version)
+  local client, err = tls.co.connect({
+    port = port, host = "127.0.0.1", servername = "localhost", ca = pems.ca, minVersion = version,
+    maxVersion = version, session = session,
+  })
+  if not client then return told(err) end
+  return scene.own(client)
+end
+
+local function talk(port, version)
+  local client = connect(port, version)
+  if not client then return end
+  client:on("session", function(blob) session = blob end)
+  for _ = 1, LINES do
+    local ok, err = client:send(line:sub(1, 10), line:sub(11), "\n")
+    if not ok then return told(err) end
+    co.timeout(1, client.receive, client, SIZE * 2) -- takes nothing
+    local text
+    text, err = client:receive("line")
+    if not text then return told(err or "short") end
+    if text ~= line then wrong = "another line came back" end
+  end
+  client:finish()
+  told(select(2, client:receive("all")))
+  client:destroy()
+end
+
+--- A handshake that is ended by who began it.
+local function give_up(port)
+  local waits = co.spawn(connect, port)
+  co.yield()
+  waits:cancel()
+  waits:await()
+end
+
+--- LuaSec gives words.
+local function check(ok, err)
+  if not ok then scene.told({ code = "ECANCELED", message = err }) end
+  return ok
+end
+
+local function talk_as_luasec(port)
+  local tcp = plain.tcp()
+  secured = tcp
+  if not check(tcp:connect("127.0.0.1", port)) then return end
+  local wrapped = check(luasec.wrap(tcp, { mode = "client", protocol = "tlsv1_2" }))
+  if not wrapped then return end
+  secured = wrapped
+  if check(wrapped:dohandshake()) and check(wrapped:send(line .. "\n")) then
+    local text = check(wrapped:receive("*l"))
+    if text and text ~= line then wrong = "another line came to LuaSec" end
+  end
+  wrapped:close()
+end
+
+return scene.run(function()
+  local server = scene.own(tls.createServer({ cert = pems.cert, key = pems.key }))
+  server:on("tlsClientError", function(err)
+    if err.code ~= "ECONNRESET" then scene.told(err) end -- that of the client that was cancelled
+  end)
+  server:listen(0)
+  server:serve(echo, told)
+  local port = scene.port(server)
+  co.spawn(function()
+    local ok, err = pcall(function()
+      talk(port, "TLSv1.2")
+      talk(port, "TLSv1.2")
+      session = nil
+      talk(port, "TLSv1.3")
+      give_up(port)
+      talk_as_luasec(port)
+    end)
+    if secured then secured:close() end
+    if server.listening then server:close() end
+    if not ok then error(err, 0) end
+  end)
+end, function()
+  for _, task in ipairs(co.tasks()) do task:cancel() end
+  if secured then secured:close() end
+end) or wrong
