@@ -1,5 +1,5 @@
--- TLS in tasks: a server that serves lines, a client of each version, the second with the session of
--- the first, one that another task cancels amid its handshake, and one of LuaSec's. What fails is
+-- TLS in tasks: a server that serves lines, a client of each version and again with the session of
+-- one, another that is cancelled amid its handshake, and one of LuaSec's. What fails is
 -- told by the error that a call gives; nobody is left behind.
 local scene = dofile("tools/torture/scene.lua")
 local co = require("net.co")
