@@ -258,6 +258,25 @@ describe("cluster.reload", function()
     end
   end))
 
+  it("ends an old worker that lives on without its channel", within(function(t)
+    local lines = cluster.run(t, [[
+      if cluster.isPrimary then
+        local old = cluster.fork()
+        cluster:on("exit", function(w, code, signal) say("exit", w.id, code, signal) end)
+        cluster:once("message", function()
+          cluster:once("fork", function() old.process:disconnect() end)
+          cluster.reload({ drain = 10 }, function(err)
+            say("reloaded", err)
+            cluster.disconnect()
+          end)
+        end)
+      elseif cluster.worker.id == 1 then
+        process.send("busy", function() while true do end end)
+      end
+    ]])
+    assert.same({ "reloaded nil", "exit 1 nil SIGTERM", "exit 2 0 nil" }, lines)
+  end))
+
   it("waits for all that the old worker listens on", within(function(t)
     local lines = cluster.run(t, [[
       if cluster.isPrimary then
@@ -418,7 +437,9 @@ describe("cluster.reload", function()
         cluster.fork()
       end
     ]])
-    assert.same({ "exit 1", "ERR_CLUSTER_RELOAD 2", "exit 2", "respawn 3 1", "exit 3" }, lines)
+    assert.equal("exit 3", table.remove(lines))
+    table.sort(lines) -- a channel may end before the system tells of an exit, or behind it
+    assert.same({ "ERR_CLUSTER_RELOAD 2", "exit 1", "exit 2", "respawn 3 1" }, lines)
   end))
 
   it("leaves the errors of a new worker to the program from then on", within(function(t)

@@ -173,9 +173,11 @@ local function end_later(record, ms)
   end, ms):unref()
 end
 
---- Ends a worker by SIGTERM, and by SIGKILL where that does not work.
-function primary.terminate(record)
-  end_later(record, 0)
+--- Ends a worker by SIGTERM, and by SIGKILL where that does not work, `ms` from now unless it
+--- has gone by then.
+---@param ms? number 0
+function primary.terminate(record, ms)
+  end_later(record, ms or 0)
 end
 
 local function read_drain(options)

@@ -78,7 +78,7 @@ local function fail(plan, record, cause)
   finish(plan, err)
 end
 
---- Sends the old worker away, which the new one replaces.
+--- Sends the old worker away, which the new one replaces. One without a channel cannot be told.
 local function retire(plan, record)
   local worker = record.worker
   if worker:isDead() then
@@ -89,7 +89,9 @@ local function retire(plan, record)
     plan.going = plan.going - 1
     review(plan)
   end, "once")
-  if not record.gone then
+  if record.gone then
+    primary.terminate(record, plan.drain)
+  else
     primary.disconnect_one(record, plan.drain)
   end
 end
