@@ -514,6 +514,71 @@ describe("A TLS server", function()
   end))
 end)
 
+describe("A server's TLS socket where nobody listens for an error", function()
+  local kinds = {}
+
+  --- Accepted by the server.
+  function kinds.accepted(take)
+    return (pair.listen({}, take))
+  end
+
+  --- Over a socket that another server has accepted.
+  function kinds.wrapped(take)
+    return sockets.listen():on("connection", function(raw)
+      take(tls.TLSSocket(raw, { isServer = true, cert = pair.server.cert, key = pair.server.key }))
+    end)
+  end
+
+  --- Over one that was given to the server.
+  function kinds.given(take)
+    local inner = tls.createServer({ cert = pair.server.cert, key = pair.server.key }, take)
+    return sockets.listen():on("connection", function(raw) inner:emit("connection", raw) end)
+  end
+
+  for kind, listen in pairs(kinds) do
+    it("only closes if its client resets: " .. kind, within(function(t)
+      local log = {}
+      local server = listen(function(socket)
+        assert.equal(1, socket:listenerCount("error"))
+        pair.watch(log, socket:resume(), { "end", "close" })
+        socket:once("data", function() socket:write("reset") end)
+      end)
+      local raw = net.connect(server:address().port, "127.0.0.1")
+      local client = tls.connect({ socket = raw, ca = pair.ca.cert, servername = "localhost" })
+      client:write("hello")
+      client:once("data", function() raw:resetAndDestroy() end)
+      client:on("close", t.calls(1, function() server:close() end))
+      t.run() -- raises what is uncaught
+      assert.same({ "close true" }, log)
+    end))
+
+    it("only closes if it is destroyed with one: " .. kind, within(function(t)
+      local log = {}
+      local server = listen(function(socket)
+        pair.watch(log, socket:resume(), { "close" })
+        socket:once("data", function() socket:destroy({ code = "E_OWN" }) end)
+      end)
+      local client = pair.connect(server)
+      client:write("hello")
+      client:resume():on("close", t.calls(1, function() server:close() end))
+      t.run()
+      assert.same({ "close true" }, log)
+    end))
+  end
+
+  it("ends the program if the listener that it comes with is taken away", within(function(t)
+    local server = pair.listen({}, function(socket)
+      socket:removeAllListeners("error")
+      socket:destroy({ code = "E_OWN" })
+    end)
+    local client = pair.connect(server)
+    client:resume():on("close", t.calls(1, function() server:close() end))
+    local ok, err = pcall(t.run)
+    assert.same({ false, "ERR_UNHANDLED_ERROR" }, { ok, err.code })
+    t.run()
+  end))
+end)
+
 describe("A TLS client", function()
   --- A server that is not TLS's.
   local function plain(t, on_connection)

@@ -3303,7 +3303,8 @@ function tls.isTLSSocket(v) end
 --- its listeners are done; `server:emit("connection", socket)` does TLS over a socket that somebody
 --- else has accepted.
 ---@class net.tls.Server: net.Server
---- A handshake is over, and the client verified, if that was asked for.
+--- A handshake is over, and the client verified, if that was asked for. The socket has a listener
+--- of `"error"` already, which does nothing, as in Node: a client that is gone ends no program.
 ---@field on fun(self, event: "secureConnection", listener: fun(socket: net.tls.TLSSocket))
 --- A handshake has failed, or took too long. The socket is destroyed behind this event, and has no
 --- `"error"`. A client that went away is `ECONNRESET`.

@@ -87,11 +87,17 @@ function M.common(fields)
   return { __index = fields, __close = State.__close }
 end
 
---- Has a socket be a TLS socket, in that state.
+local function ignore() end
+
+--- Has a socket be a TLS socket, in that state. A server's has a listener of "error", as in
+--- Node: a client that is gone ends no program.
 ---@param socket net.tls.TLSSocket
 ---@param state net.tls.State
 function M.attach(socket, state)
   state.socket = socket
+  if state.isServer then
+    socket:on("error", ignore)
+  end
   private(socket).tls = getmetatable(state) and state or setmetatable(state, State)
 end
 
