@@ -291,6 +291,34 @@ describe("Bytes through TLS", function()
     assert.same({ "data x", "error ECONNRESET", "close true" }, log)
   end))
 
+  for _, version in ipairs(VERSIONS) do
+    for when, delay in pairs { ["in secureConnect"] = false, ["later"] = true } do
+      it(("leave before a destroy() of the same turn, and say so: %s, %s"):format(version, when), within(function(t)
+        local log = {}
+        local server = pair.listen({ minVersion = version, maxVersion = version }, function(socket)
+          pair.watch(log, socket, { "data" })
+          if delay then socket:write("go") end
+        end)
+        local told, client = {}, pair.connect(server)
+        local function leave()
+          client:write("one", pair.callback(told, "first"))
+          client:write("two", pair.callback(told, "second"))
+          client:destroy()
+        end
+        pair.watch(told, client, { "error", "close" })
+        if delay then client:once("data", leave) else client:once("secureConnect", leave) end
+        client:on("close", t.calls(1, function()
+          told[#told + 1] = "buffered " .. client.writableLength
+          server:close()
+        end))
+        t.run()
+        assert.equal("onetwo", (table.concat(log):gsub("data ", "")))
+        assert.same({ "first", "second", "close false", "buffered 0" }, told)
+        assert.same({ 6 }, { client.bytesWritten, client.errored })
+      end))
+    end
+  end
+
   --- The first write is the request, and the second is encrypted along with it, but below
   --- there is no room for it any more.
   it("are not sent to who goes before they are below: the writes fail", within(function(t)

@@ -225,6 +225,19 @@ static size_t unsent(const struct net_stream *s) {
   return s->watch.late && s->watch.open ? net_handle_unsent(&s->handle) : 0;
 }
 
+int net_request_has_left(const struct net_stream *s) {
+  return s->life.writing && s->watch.late && s->watch.open &&
+         !net_wq_before(s->out.head, s->out.req) && unsent(s) == 0;
+}
+
+void net_request_left(lua_State *L, int idx) {
+  struct net_stream *s = net_stream_at(L, idx);
+  s->req.len -= s->req.bytes;
+  s->req.bytes = 0;
+  s->life.writing = 0;
+  after_write(L, idx, end_of_taken(L, idx, s));
+}
+
 void net_request_send(lua_State *L, int idx) {
   struct net_stream *s = net_stream_at(L, idx);
   int is_first = !(s->watch.wanted & EV_WRITE);

@@ -56,6 +56,11 @@ void net_request_ready(lua_State *L, int idx);
 void net_request_flush(lua_State *L, struct net_flushable *f);
 /* As net_request_flush, before the turn ends, if anything waits for that. [-0, +0, m] */
 void net_request_flush_now(lua_State *L, struct net_stream *s);
+/* Has a transport that calls back later taken all of the request, and sent it? Asked before the
+ * handle is closed. [-0, +0, -] */
+int net_request_has_left(const struct net_stream *s);
+/* Such a request of a stream that was destroyed since is over. [-0, +0, e] */
+void net_request_left(lua_State *L, int idx);
 /* The request that ends at piece 'end' has failed for good with the error on the top,
  * if it is still under way: making the error may run a finalizer, which connects the
  * stream anew. [-1, +0, e] */

@@ -106,6 +106,13 @@ static void cancel_step(lua_State *L, const struct net_step *step) {
   }
 }
 
+/* Close phase: it had left by then, and only its callback was due. */
+static void left_step(lua_State *L, const struct net_step *step) {
+  const struct net_stream *s = net_step_stream(step);
+  if (s->life.writing && s->life.destroyed)
+    net_request_left(L, 1);
+}
+
 /* Close phase: an attempt or a FIN that was cut off calls nobody, but is a callback, behind
  * which postponed ticks run, 'error' among them. */
 static void cut_step(lua_State *L, const struct net_step *step) {
@@ -157,12 +164,13 @@ void net_stream_discount(lua_State *L, int idx) {
 /* The handle goes now, its close event in the close phase. [-0, +0, m] */
 static void destroy_handle(lua_State *L, int idx, struct net_stream *s, int was_connecting,
                            int is_error) {
+  net_step_fn *last = net_request_has_left(s) ? left_step : cancel_step;
   close_handle(L, idx, s);
   s->life.handle = 0;
   s->watch.closing++;
   net_closing(L, idx, &s->o, is_error ? close_failed_step : close_step);
   if (s->life.writing && !was_connecting)
-    net_closing(L, idx, &s->o, cancel_step); /* queued last, runs first */
+    net_closing(L, idx, &s->o, last); /* queued last, runs first */
   else if (s->life.cuts)
     net_closing(L, idx, &s->o, cut_step);
 }

@@ -32,7 +32,24 @@ local NO_WRITES = edits.all(edits.without('<< "write", try'), edits.without('<< 
 local NO_EMPTY_END = edits.all(edits.instead('(<< "end", try [%w.]*)%(%)', '%1("a")'),
   edits.instead('(<< "end", try [%w.]*)%((%w+!")', '%1("a", %2'))
 
+--- Nothing else happens amid the handshake of two halves of a pair.
+local QUIET_PAIR = edits.all(edits.settled("^C1 = tls%.connect"), edits.settled("^watch C1"))
+
 add({
+  {
+    line = "What one half writes is told to the other soon",
+    program = "@tls.*= pair%(%)", node = ".", lua = ".", edit = QUIET_PAIR,
+  },
+  {
+    line = "`secureConnecting` of a server's `TLSSocket` that belongs to no tls.Server",
+    program = "@tls.*tls.TLSSocket%(R", object = "^[SP]", fields = "secureConnecting",
+    edit = edits.blind("secureConnecting"),
+  },
+  {
+    line = "`secureConnecting` of a server's `TLSSocket` that belongs to no tls.Server",
+    program = "@tls.*tls.TLSSocket%(R.*not [SP]1?%.secureConnecting", object = "^[SP]", node = ".", lua = ".",
+    edit = edits.instead(" and not [SP]1?%.secureConnecting", ""),
+  },
   {
     line = "a client's chain is judged behind the handshake: no alert",
     program = "@tls.*requestCert", node = ".", lua = ".", said = "CERTIFICATE_REQUIRED", edit = GOOD_CHAINS,
@@ -116,11 +133,6 @@ add({
     edit = edits.without('S << "%w*[dD]estroy%w*", try'),
   },
   {
-    line = "an error of a server's `TLSSocket` amid the handshake that nobody listens for",
-    program = "@tls.*tls.TLSSocket%(R", object = "^uncaught$", node = "%(no more%)", lua = "ERR_SSL_",
-    edit = edits.instead("^(watch S.*) %-error", "%1"),
-  },
-  {
     line = "the other socket is destroyed with the `\"close\"` of that",
     program = "@tls.*let R1 = dial", object = "^R", node = ".", lua = "^c[ol]",
     edit = edits.without('^C1 << "destroy", try'),
@@ -156,6 +168,18 @@ add({
     program = "@tls", node = "^data%(", lua = "^%l+ callback %d+$", edit = NO_WRITES,
   },
   {
+    line = "what has arrived with the end of the handshake is told behind what early writes",
+    program = "@tls", node = "^data%(", lua = "^finish$", edit = NO_WRITES,
+  },
+  {
+    line = "`finish` behind a last write comes one turn later",
+    program = "@tls", node = ".", lua = "^finish$", edit = NO_WRITES,
+  },
+  {
+    line = "`finish` behind a last write comes one turn later",
+    program = "@tls", node = ".", lua = "^end callback", edit = NO_WRITES,
+  },
+  {
     line = "writes of one turn are a record each",
     program = "@tls.*%+readable", node = ".", lua = ".", edit = edits.instead(" %+readable", ""),
   },
@@ -171,7 +195,8 @@ add({
   {
     line = "whose client goes amid the handshake has ended and finished",
     program = "@tls.*tls.TLSSocket%(R", object = "^[SP]", node = "finish", lua = "^close%(false%)",
-    edit = edits.all(edits.without('<< "destroy", try'), edits.without('<< "end", try'),
+    edit = edits.all(edits.instead('cert: pem%("named"%), key: keyof%("named"%)', "none: true"),
+      edits.without('<< "destroy", try'), edits.without('<< "end", try'),
       edits.without('<< "destroySoon", try')),
   },
   {
