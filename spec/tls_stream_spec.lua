@@ -339,15 +339,16 @@ describe("Bytes through TLS", function()
   end))
 
   --- The second write is encrypted along with the first one, while the other side reads
-  --- nothing; what cork() then holds is behind both.
+  --- nothing; what cork() then holds is behind both, or on a slow machine the second one, too.
   it("are all sent where cork() holds the rest behind finish()", within(function(t)
     local half, other = net.duplexPair()
     local socket = tls.TLSSocket(half, { isServer = true, cert = pair.server.cert, key = pair.server.key })
     local client = tls.connect({ socket = other, ca = pair.ca.cert, servername = "localhost" })
-    local got = 0
+    local got, is_first = 0, true
     client:on("data", function(chunk)
       got = got + #chunk
-      if got == 93412 then
+      if got >= 93411 and is_first then
+        is_first = false
         assert.is_false(socket.writableFinished)
         timers.setImmediate(socket.uncork, socket)
       end
