@@ -33,6 +33,28 @@ local function refuse(socket, state, err)
   net_core.tick(state_of.fail, socket, state, err)
 end
 
+--- What a program calls with its answer, once: `use(value)` has the handshake go on. Where that
+--- raises, for want of memory, the client is refused, and not the caller told, who may be anybody.
+local function callback_once(socket, state, use)
+  local answered, conn = false, state.conn
+  return function(err, value)
+    if not is_asked(state, conn) then
+      return -- it took too long, or is closed
+    elseif answered then
+      return refuse(socket, state, errors.codes.ERR_MULTIPLE_CALLBACK())
+    end
+    answered = true
+    if err ~= nil and err ~= false then
+      return refuse(socket, state, err)
+    end
+    local _ <close> = state
+    local ok, problem = pcall(use, value)
+    if not ok and is_asked(state, conn) then
+      refuse(socket, state, problem)
+    end
+  end
+end
+
 -- Protocols
 
 --- Has the program choose one: whether there is one, and what is wrong with the choice.
@@ -94,27 +116,6 @@ function M.pattern(name)
   return "^" .. text .. "$"
 end
 
---- What SNICallback calls.
-local function answer_once(socket, state, name, continue)
-  local answered, conn = false, state.conn
-  return function(err, chosen)
-    if not is_asked(state, conn) then
-      return -- it took too long, or is closed
-    elseif answered then
-      return refuse(socket, state, errors.codes.ERR_MULTIPLE_CALLBACK())
-    end
-    answered = true
-    if err ~= nil and err ~= false then
-      return refuse(socket, state, err)
-    elseif chosen ~= nil and not context.isSecureContext(chosen) then
-      return refuse(socket, state, plain_error("Invalid SNI context", "TypeError"))
-    elseif chosen ~= nil then
-      state_of.use(state, chosen, name)
-    end
-    continue()
-  end
-end
-
 --- Has the program choose the context for a name, and goes on.
 local function with_context(socket, state, name, continue)
   local set, conn = state.settings, state.conn
@@ -126,7 +127,14 @@ local function with_context(socket, state, name, continue)
   if not name or not callback then
     return continue()
   end
-  local ok, err = pcall(callback, name, answer_once(socket, state, name, continue))
+  local ok, err = pcall(callback, name, callback_once(socket, state, function(own)
+    if own ~= nil and not context.isSecureContext(own) then
+      return refuse(socket, state, plain_error("Invalid SNI context", "TypeError"))
+    elseif own ~= nil then
+      state_of.use(state, own, name)
+    end
+    continue()
+  end))
   if not ok and is_asked(state, conn) then
     state_of.fail(socket, state, err or plain_error("SNICallback has failed"))
   end
@@ -155,23 +163,6 @@ local function choose(socket, state, name, offered, is_13)
 end
 
 -- Listeners of the server
-
---- What they call, once: `use(value)` has the handshake go on.
-local function callback_once(socket, state, use)
-  local answered, conn = false, state.conn
-  return function(err, value)
-    if not is_asked(state, conn) then
-      return
-    elseif answered then
-      return refuse(socket, state, errors.codes.ERR_MULTIPLE_CALLBACK())
-    end
-    answered = true
-    if err ~= nil and err ~= false then
-      return refuse(socket, state, err)
-    end
-    use(value)
-  end
-end
 
 --- Asks them; one that raises refuses the client.
 local function ask(socket, state, event, ...)
@@ -205,6 +196,7 @@ function M.keep(state, id, der, say)
     if is_kept or not state.pending or state.conn ~= conn then
       return
     end
+    local _ <close> = state
     is_kept = true
     state.holds = state.holds - 1
     if state.held and state.holds == 0 then
