@@ -106,7 +106,8 @@ local starved = try(function()
 end)
 is_over = true
 local after = talk()
-return starved or problem or raised or (after.told or after.got ~= 5) and "the next one: " .. tostring(after.told) or nil
+return starved or problem or raised
+  or (after.told or after.got ~= 5) and "the next one: " .. tostring(after.told) or nil
 ]==]
 
 --- Clients of a server over TCP, without a limit of time for their handshakes.

@@ -124,11 +124,11 @@ add({
     program = '@tls.*R1? << "end"', node = ".", lua = ".", edit = edits.without('R1? << "end", try'),
   },
   {
-    line = "TLS over a socket that is destroyed is destroyed without an error",
+    line = "TLS over a socket that is destroyed, or whose end has come, is destroyed without an error",
     program = '@tls.*R1? << "destroy"', node = ".", lua = ".", edit = edits.without('R1? << "destroy", try'),
   },
   {
-    line = "TLS over a socket that is destroyed is destroyed without an error",
+    line = "TLS over a socket that is destroyed, or whose end has come, is destroyed without an error",
     program = '@tls.*tls.TLSSocket%(R', object = "^C", node = ".", lua = "Client network socket disconnected",
     edit = edits.without('S << "%w*[dD]estroy%w*", try'),
   },
