@@ -58,6 +58,48 @@ describe("A TLS server's contexts", function()
       end))
   end
 
+  for _, version in ipairs(VERSIONS) do
+    it("may be one and the same, of two servers and their clients at once: " .. version, within(function(t)
+      local own = certificate("a.example")
+      own.ca, own.minVersion, own.maxVersion = pair.ca.cert, version, version
+      local shared = tls.createSecureContext(own)
+      for _ = 1, 2 do
+        local server, log = pair.listen({ secureContext = shared, requestCert = true })
+        server:addContext("*.b.example", shared)
+        assert.same({ "a.example", "a.example" }, ask(t, server, { "x.b.example", "c.example" },
+          { secureContext = shared }))
+        assert.same({ "secureConnection", "secureConnection" }, log)
+      end
+    end))
+
+    it("stay a handshake's that waits while the server is given another: " .. version, within(function(t)
+      local old, new = certificate("old.example"), certificate("new.example")
+      local server
+      server = pair.listen({ minVersion = version, maxVersion = version, cert = old.cert, key = old.key,
+        SNICallback = function(name, done)
+          if name == "first.example" then
+            server:setSecureContext({ cert = new.cert, key = new.key, minVersion = version, maxVersion = version })
+          end
+          timers.setImmediate(done)
+        end })
+      assert.same({ "old.example", "new.example" }, ask(t, server, { "first.example", "second.example" }))
+    end))
+
+    it("stay a handshake's that waits for a session while the server is given another: " .. version,
+      within(function(t)
+        local old, new = certificate("old.example"), certificate("new.example")
+        for _, own in ipairs({ old, new }) do own.minVersion, own.maxVersion = version, version end
+        local server, asked = pair.listen(old), 0
+        server:on("resumeSession", function(_, done) -- a client of TLS 1.3 always shows an id
+          asked = asked + 1
+          server:setSecureContext(new)
+          timers.setImmediate(done)
+        end)
+        assert.same({ "old.example", "new.example" }, ask(t, server, { "a.example", "b.example" }))
+        assert.equal(2, asked)
+      end))
+  end
+
   it("have their own authorities for the clients' certificates", within(function(t)
     local server, log = pair.listen({ requestCert = true, ca = pair.ca.cert })
     local own = certificate("a.example")
