@@ -118,3 +118,22 @@ describe("a function that a handshake calls", function()
     peer:close()
   end))
 end)
+
+describe("a connection of net.luasec whose peer has gone", function()
+  for _, protocol in ipairs { "tlsv1_2", "tlsv1_3" } do
+    it("gives what had arrived, also behind a send that failed, with " .. protocol, in_task(function()
+      local client, peer = S.wrapped({ protocol = protocol })
+      assert.same({ { true }, { true } }, { S.handshake(client, peer) })
+      assert.equal(8, peer:send("refused\n"))
+      peer:close()
+      local sent, err
+      repeat sent, err = client:send("x") until not sent
+      assert.equal("closed", err)
+      client:settimeout(5)
+      assert.equal("refused", (client:receive("*l")))
+      assert.same({ nil, "closed", "" }, { client:receive("*l") })
+      assert.same({ nil, "closed", 0 }, { client:send("x") })
+      client:close()
+    end))
+  end
+end)

@@ -114,8 +114,8 @@ static int push_reason(lua_State *L, const struct net_sec *e, int waits_for) {
     lua_pushinteger(L, waits_for);
     return 3;
   }
-  if (e->broken)
-    lua_pushinteger(L, e->broken);
+  if (e->broken || (e->unsendable && e->word == NULL))
+    lua_pushinteger(L, e->broken ? e->broken : e->unsendable);
   else
     lua_pushstring(L, e->word ? e->word : "closed");
   return 2;
@@ -224,6 +224,8 @@ static size_t write_all(struct net_sec *e, const char *bytes, size_t at, size_t 
       *waits_for = reason(e, result);
       e->record_at = at;
       e->record_len = *waits_for ? len : 0;
+      e->unsendable = e->broken; /* what has arrived before can still be read */
+      e->broken = 0;
       break;
     }
     e->record_len = 0;
@@ -242,7 +244,7 @@ static int sec_send(lua_State *L) {
   luaL_argcheck(L, i >= 1 && j <= (lua_Integer)len && i <= j + 1, 4, "out of range");
   if (!e->connected)
     return net_sec_closed(L);
-  if (is_over(e))
+  if (is_over(e) || e->unsendable)
     return push_reason(L, e, 0);
   if (!goes_on(L, e, bytes + i - 1, (size_t)(j - i + 1)))
     return net_sec_no(L, "%s", "bad write retry");
@@ -308,7 +310,7 @@ static int sec_close(lua_State *L) {
   int fd = (int)luaL_checkinteger(L, 2);
   if (e->L != NULL)
     return refuse_amid(L);
-  if (e->ssl && e->connected && !is_over(e) && e->record_len == 0 && fd >= 0)
+  if (e->ssl && e->connected && !is_over(e) && !e->unsendable && e->record_len == 0 && fd >= 0)
     say_goodbye(L, e, fd);
   finish(e);
   return 0;

@@ -72,6 +72,7 @@ struct net_sec {
   int ended;                /* its close_notify was */
   const char *word;         /* why nothing goes on, for good; NULL: it does */
   int broken;               /* the same, by the system: a negative errno */
+  int unsendable;           /* the same, of a send alone */
   const unsigned char *win; /* ciphertext that OpenSSL may have */
   size_t win_len;
   int may_read; /* and more of it */
