@@ -66,6 +66,9 @@ local net = {}
 --- was raised. The loop is left in order, and may be run again: it goes on where it stopped. May be
 --- called in a coroutine; not inside itself.
 ---
+--- A process has one loop, libev's default one, for all of its Lua states. libev knows no locks: of a
+--- host's threads only one may be in this library at a time.
+---
 --- When nothing holds the loop any more, a coroutine that still waits, in `events.once` or
 --- `events.on`, will never be resumed: a warning tells once what it waits for, and where. Not after
 --- `net.stop`, nor after an error.
