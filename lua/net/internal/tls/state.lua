@@ -51,7 +51,6 @@ local M = {}
 ---@field secured? boolean it is, and has come to something
 ---@field failure? any what a client fails with
 ---@field on_close? function a listener, while it lasts
----@field on_error? function the same, of a server's
 ---@field told? boolean 'tlsClientError' was
 ---@field holds? integer listeners of 'newSession' that have not kept it yet
 ---@field held? boolean all else is over
@@ -87,20 +86,6 @@ function M.common(fields)
   return { __index = fields, __close = State.__close }
 end
 
-local function ignore() end
-
---- Has a socket be a TLS socket, in that state. A server's has a listener of "error", as in
---- Node: a client that is gone ends no program.
----@param socket net.tls.TLSSocket
----@param state net.tls.State
-function M.attach(socket, state)
-  state.socket = socket
-  if state.isServer then
-    socket:on("error", ignore)
-  end
-  private(socket).tls = getmetatable(state) and state or setmetatable(state, State)
-end
-
 -- Its end
 
 local function forget_handshake(socket, state)
@@ -108,10 +93,6 @@ local function forget_handshake(socket, state)
   if state.on_close then
     off(socket, "close", state.on_close)
     state.on_close = nil
-  end
-  if state.on_error then
-    off(socket, "error", state.on_error)
-    state.on_error = nil
   end
 end
 
@@ -158,6 +139,22 @@ local function fail(socket, state, err)
   end
 end
 
+--- Has a socket be a TLS socket, in that state. A server's has a listener of "error", as in
+--- Node: a client that is gone ends no program. Amid a handshake it tells of who is destroyed.
+---@param socket net.tls.TLSSocket
+---@param state net.tls.State
+function M.attach(socket, state)
+  state.socket = socket
+  if state.isServer then
+    on(socket, "error", function(err)
+      if state.server and state.pending then
+        fail(socket, state, err)
+      end
+    end)
+  end
+  private(socket).tls = getmetatable(state) and state or setmetatable(state, State)
+end
+
 --- The limit is the socket's own, and comes again as long as that is neither open nor
 --- destroyed: this may run out of memory.
 local function on_timeout(socket)
@@ -186,10 +183,6 @@ function M.watch(socket, state, ms)
       end
     end
     on(socket, "close", state.on_close)
-  end
-  if state.server then
-    state.on_error = function(err) fail(socket, state, err) end -- of who destroys it
-    on(socket, "error", state.on_error)
   end
   if is_limited then
     stream.limit(socket, on_timeout, duration(ms))
