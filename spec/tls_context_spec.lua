@@ -12,8 +12,9 @@ local tls = require("net.tls")
 
 local within = support.within
 
--- What no PKCS #12 can be, in the words of older releases of OpenSSL 3.0 and of newer ones.
-local TOO_SHORT = { ["header too long"] = true, ["not enough data"] = true }
+-- What no PKCS #12 can be: nothing, and a single byte.
+local NOTHING = since(3, 0) and "not enough data" or "header too long"
+local TOO_SHORT = since(3, 0, 22) and "not enough data" or "header too long"
 
 local function create(options)
   return function() return tls.createSecureContext(options) end
@@ -336,10 +337,8 @@ describe("the certificates and keys of a context", function()
   it("cannot be read from a PKCS #12 that is none, nor without its passphrase", function()
     refuses({ pfx = pfx("secret") }, nil, "mac verify failure")
     refuses({ pfx = pfx("secret"), passphrase = "wrong" }, nil, "mac verify failure")
-    for _, short in ipairs({ "", "x" }) do
-      local message = refusal({ pfx = short }).message
-      assert.is_true(TOO_SHORT[message], message)
-    end
+    refuses({ pfx = "" }, nil, NOTHING)
+    refuses({ pfx = "x" }, nil, TOO_SHORT)
     refuses({ pfx = pfx(""):sub(1, 900) }, nil, "not enough data")
     refuses({ pfx = ours().cert }, nil, "wrong tag")
     refuses({ pfx = 5 }, "ERR_INVALID_ARG_TYPE")

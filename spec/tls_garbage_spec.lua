@@ -17,9 +17,9 @@ local TOO_LONG, WRONG_VERSION = "ERR_SSL_DATA_LENGTH_TOO_LONG", "ERR_SSL_WRONG_V
 -- Before 3.2 the version of a record is looked at first, in TLS 1.3.
 local NO_RECORD = since(3, 2) and BAD_TYPE or WRONG_VERSION
 
--- A record that is too short for its tag: in TLS 1.2 a release of 3.0 tells it this way, the next
--- one that.
-local SHORT_12 = BAD_MAC .. " or ERR_SSL_INTERNAL_ERROR"
+-- A record that is too short for its tag is no business of the ciphers' in 1.1.1, nor in TLS 1.2 up
+-- to 3.0.20.
+local SHORT_12 = since(3, 0, 22) and BAD_MAC or "ERR_SSL_INTERNAL_ERROR"
 local SHORT_13 = since(3, 0) and BAD_MAC or "ERR_SSL_BLOCK_CIPHER_PAD_IS_WRONG"
 
 local BODY = ("h"):rep(32)
@@ -83,12 +83,7 @@ for i, version in ipairs({ "TLSv1.2", "TLSv1.3" }) do
     describe(("A %s of %s that is open gets"):format(side, version), function()
       for _, case in ipairs(CASES) do
         it(case[1], in_task(function()
-          local log = tell(version, side, case[2])
-          if case[2 + i] == SHORT_12 then
-            assert.is_truthy(SHORT_12:find(log[1], 1, true), log[1])
-            log[1] = SHORT_12
-          end
-          assert.same({ case[2 + i], "close true" }, log)
+          assert.same({ case[2 + i], "close true" }, tell(version, side, case[2]))
         end))
       end
     end)

@@ -9,15 +9,19 @@ local core = require("net.tls.core")
 
 local M = {}
 
-local major, minor = core.openssl:match("^OpenSSL (%d+)%.(%d+)")
-major, minor = tonumber(major), tonumber(minor)
+local have = table.pack(core.openssl:match("^OpenSSL (%d+)%.(%d+)%.(%d+)"))
 
 --- Is it of that version, or a later one?
----@param of_major integer
----@param of_minor integer
+---@param ... integer major, minor and, if it matters, patch
 ---@return boolean
-function M.since(of_major, of_minor)
-  return major > of_major or (major == of_major and minor >= of_minor)
+function M.since(...)
+  for i, wanted in ipairs({ ... }) do
+    local number = math.tointeger(tonumber(have[i]))
+    if number ~= wanted then
+      return number > wanted
+    end
+  end
+  return true
 end
 
 return M

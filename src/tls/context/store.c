@@ -51,9 +51,9 @@ int net_tls_store_read(X509_STORE *store, BIO *bio, SSL_CTX *names) {
   return count;
 }
 
-/* Whose first word is not of what is wrong with the text, but of what failed inside: where OpenSSL
- * copies a number or compares names it does not say that there was no memory, and only that can
- * fail there. */
+/* Does an error, the first of the queue, tell only that something inside failed, and not what is
+ * wrong with the text? Where OpenSSL copies a number or compares names it does not say that there
+ * was no memory, and nothing else can fail there. */
 static int tells_no_cause(unsigned long err) {
   enum { LIBRARIES = 64 }; /* ERR_R_BUF_LIB, ERR_R_ASN1_LIB and so on are below */
   unsigned long reason = (unsigned long)ERR_GET_REASON(err);

@@ -1,48 +1,13 @@
 -- Tasks: a server that echoes lines, two clients, a queue, a semaphore, a group and a race,
 -- timeouts, a generator and a cancel. What fails is told by a task's error; nobody is left
 -- behind, no semaphore stays taken, no line comes twice.
-local scene = dofile("tools/torture/scene.lua")
+local shared = dofile("tools/torture/taskscene.lua")
 local co = require("net.co")
+local scene, told = shared.scene, shared.told
 local net = scene.net
-local LINES, SIZE = 3, 9000
-local line = scene.text(SIZE)
-
-require("net.process").noWarnings = true
-local warned = require("net.process")
-warned:on("warning", function(warning)
-  if warning.name ~= "DeadlockWarning" then scene.told("not enough memory") end
-end)
-
---- An error that a call has returned.
-local function told(err)
-  if err ~= nil and err ~= co.EOF then scene.told(err) end
-end
-
-local function echo(socket)
-  scene.own(socket)
-  for text in socket:lines() do
-    local ok, err = socket:send(text, "\n")
-    if not ok then return told(err) end
-  end
-end
 
 local function client(port)
-  local socket, err = co.connect(port, "127.0.0.1")
-  if not socket then return told(err) end
-  scene.own(socket)
-  for n = 1, LINES do
-    local ok
-    ok, err = socket:send(line:sub(1, 10), line:sub(11), "\n")
-    if not ok then return told(err) end
-    co.timeout(1, socket.receive, socket, SIZE * 2) -- takes nothing
-    local text
-    text, err = socket:receive("line")
-    if not text then return told(err or "short") end
-    if text ~= line then told(n .. " is another line") end
-  end
-  socket:finish()
-  told(select(2, socket:receive("all")))
-  socket:destroy()
+  shared.talk(co.connect(port, "127.0.0.1"))
 end
 
 local function hand_over()
@@ -78,7 +43,7 @@ end
 return scene.run(function()
   local server = scene.own(net.createServer())
   server:listen(0)
-  server:serve(echo, function(err) told(err) end)
+  server:serve(shared.echo, told)
   local port = scene.port(server)
   co.spawn(function()
     local ok, err = pcall(co.all, {

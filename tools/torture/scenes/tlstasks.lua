@@ -1,64 +1,25 @@
 -- TLS in tasks: a server that serves lines, a client of each version and again with the session of
 -- one, another that is cancelled amid its handshake, and one of LuaSec's. What fails is
 -- told by the error that a call gives; nobody is left behind.
-local scene = dofile("tools/torture/scene.lua")
+local shared = dofile("tools/torture/taskscene.lua")
 local co = require("net.co")
 local tls, pems = dofile("tools/torture/tlsscene.lua").load()
 require("net.internal.tls.tasks")
 local luasec, plain = require("net.luasec"), require("net.luasocket")
-local SIZE, LINES = 9000, 3
-local line = scene.text(SIZE)
+local scene, told, line = shared.scene, shared.told, shared.line
 local session, wrong, secured
-
-local warned = require("net.process")
-warned.noWarnings = true
-warned:on("warning", function(warning)
-  if warning.name ~= "DeadlockWarning" then scene.told("not enough memory") end
-end)
-
---- An error that a call has returned.
-local function told(err)
-  if err ~= nil and err ~= co.EOF then scene.told(err) end
-end
-
-local function echo(socket)
-  scene.own(socket)
-  for text in socket:lines() do
-    local ok, err = socket:send(text, "\n")
-    if not ok then return told(err) end
-  end
-end
 
 local function connect(port, version)
   local client, err = tls.co.connect({
     port = port, host = "127.0.0.1", servername = "localhost", ca = pems.ca, minVersion = version,
     maxVersion = version, session = session,
   })
-  if not client then return told(err) end
-  return scene.own(client)
-end
-
-local function talk(port, version)
-  local client = connect(port, version)
-  if not client then return end
-  client:on("session", function(blob) session = blob end)
-  for _ = 1, LINES do
-    local ok, err = client:send(line:sub(1, 10), line:sub(11), "\n")
-    if not ok then return told(err) end
-    co.timeout(1, client.receive, client, SIZE * 2) -- takes nothing
-    local text
-    text, err = client:receive("line")
-    if not text then return told(err or "short") end
-    if text ~= line then wrong = "another line came back" end
-  end
-  client:finish()
-  told(select(2, client:receive("all")))
-  client:destroy()
+  return client and client:on("session", function(blob) session = blob end), err
 end
 
 --- A handshake that is ended by who began it.
 local function give_up(port)
-  local waits = co.spawn(connect, port)
+  local waits = co.spawn(function() shared.talk(connect(port)) end)
   co.yield()
   waits:cancel()
   waits:await()
@@ -90,14 +51,14 @@ return scene.run(function()
     if err.code ~= "ECONNRESET" then scene.told(err) end -- that of the client that was cancelled
   end)
   server:listen(0)
-  server:serve(echo, told)
+  server:serve(shared.echo, told)
   local port = scene.port(server)
   co.spawn(function()
     local ok, err = pcall(function()
-      talk(port, "TLSv1.2")
-      talk(port, "TLSv1.2")
+      shared.talk(connect(port, "TLSv1.2"))
+      shared.talk(connect(port, "TLSv1.2"))
       session = nil
-      talk(port, "TLSv1.3")
+      shared.talk(connect(port, "TLSv1.3"))
       give_up(port)
       talk_as_luasec(port)
     end)

@@ -145,6 +145,7 @@ end
 ---@param state net.tls.State
 function M.attach(socket, state)
   state.socket = socket
+  private(socket).tls = getmetatable(state) and state or setmetatable(state, State)
   if state.isServer then
     on(socket, "error", function(err)
       if state.server and state.pending then
@@ -152,7 +153,6 @@ function M.attach(socket, state)
       end
     end)
   end
-  private(socket).tls = getmetatable(state) and state or setmetatable(state, State)
 end
 
 --- The limit is the socket's own, and comes again as long as that is neither open nor
